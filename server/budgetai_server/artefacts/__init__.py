@@ -1,0 +1,1 @@
+"""Files on disk through which training, conversion and serving exchange their results."""

@@ -1,0 +1,83 @@
+"""Where adapters and models of a repository are kept.
+
+    <home>/repositories/<name>-<digest of its path>/
+        adapters/<time>/        PEFT adapter and manifest.json
+        adapters/<time>.partial/  a run that is not finished: checkpoints
+        models/<time>-<quant>.gguf and <same name>.json
+
+The home is outside every workspace, so that a cloned repository cannot choose what is loaded.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+
+PARTIAL = ".partial"
+
+
+def home() -> Path:
+    """The user's data folder for BudgetAI; the environment variable BUDGETAI_HOME overrides it."""
+    override = os.environ.get("BUDGETAI_HOME")
+    return Path(override) if override else platformdirs.user_data_path("budgetai", appauthor=False)
+
+
+def shelf(root: Path) -> Path:
+    """The folder that holds everything made for the repository at `root`."""
+    resolved = root.resolve()
+    digest = hashlib.sha256(str(resolved).encode("utf-8", "surrogateescape")).hexdigest()[:10]
+    return home() / "repositories" / f"{resolved.name or 'root'}-{digest}"
+
+
+def stamp() -> str:
+    """A folder name that sorts by time."""
+    return time.strftime("%Y%m%d-%H%M%S")
+
+
+def new_adapter(root: Path) -> Path:
+    """A path for a new adapter that nothing has yet."""
+    folder = shelf(root) / "adapters"
+    name = base = stamp()
+    count = 1
+    while (folder / name).exists() or (folder / (name + PARTIAL)).exists():
+        count += 1
+        name = f"{base}-{count}"
+    return folder / name
+
+
+def new_model(root: Path, quant: str) -> Path:
+    return shelf(root) / "models" / f"{stamp()}-{quant}.gguf"
+
+
+def newest_adapter(root: Path) -> Path | None:
+    """The newest finished adapter of the repository, or of the nearest folder above `root`."""
+    return _newest(root, "adapters/*/manifest.json", skip_partial=True)
+
+
+def newest_partial(root: Path) -> Path | None:
+    """The newest training run that was not finished."""
+    found = sorted((shelf(root) / "adapters").glob(f"*{PARTIAL}"))
+    return found[-1] if found else None
+
+
+def newest_model(root: Path) -> Path | None:
+    """The newest model made for the repository, or for the nearest folder above `root`."""
+    return _newest(root, "models/*.gguf", skip_partial=False)
+
+
+def _newest(root: Path, pattern: str, *, skip_partial: bool) -> Path | None:
+    for folder in _upwards(root.resolve()):
+        found = sorted(shelf(folder).glob(pattern))
+        if skip_partial:
+            found = [path.parent for path in found if not path.parent.name.endswith(PARTIAL)]
+        if found:
+            return found[-1]
+    return None
+
+
+def _upwards(root: Path) -> Iterator[Path]:
+    yield root
+    yield from root.parents

@@ -1,0 +1,98 @@
+"""What an adapter and a model say of themselves, as `manifest.json` or `<model>.json`."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from budgetai_server.artefacts.storage import read_json, write_json
+from budgetai_server.errors import AdapterError
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaseRecord:
+    """Which base a model was tuned from. `location` is a name, a Hub id or a path."""
+
+    kind: str
+    location: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterManifest:
+    """Written by the trainer beside `adapter_config.json`.
+
+    `scores` holds losses in nats per token; `counts` numbers of files, samples, tokens, steps.
+    """
+
+    prompt_format: int
+    base: BaseRecord
+    repository: str
+    method: str
+    rank: int
+    load_in: str
+    seed: int
+    held_out: tuple[str, ...]
+    counts: dict[str, int]
+    scores: dict[str, float | None]
+    seconds: dict[str, float]
+    versions: dict[str, str]
+    finished: str
+
+    def write(self, folder: Path) -> None:
+        write_json(folder / MANIFEST, dataclasses.asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        try:
+            values = read_json(folder / MANIFEST)
+            base = BaseRecord(**values.pop("base"))
+            return cls(**(_known(cls, values) | {"base": base}))
+        except FileNotFoundError:
+            raise AdapterError(
+                f"no {MANIFEST} in {folder}", "Give a folder that budgetai-train made"
+            ) from None
+        except (OSError, json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError) as error:
+            raise AdapterError(f"{folder / MANIFEST} cannot be read: {error}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelManifest:
+    """Written by the converter beside a GGUF file. `checks` are the numbers of verification."""
+
+    prompt_format: int
+    base: BaseRecord
+    adapter: str
+    quant: str
+    size: int
+    held_out: tuple[str, ...]
+    scores: dict[str, float | None]
+    checks: dict[str, float]
+    versions: dict[str, str]
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def write(self, model: Path) -> None:
+        write_json(self.path(model), dataclasses.asdict(self))
+
+    @staticmethod
+    def path(model: Path) -> Path:
+        return model.with_suffix(".json")
+
+    @classmethod
+    def find(cls, model: Path) -> Self | None:
+        """The manifest beside a model, or None: files from elsewhere have none of ours."""
+        try:
+            values = read_json(cls.path(model))
+            base = BaseRecord(**values.pop("base"))
+            return cls(**(_known(cls, values) | {"base": base}))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+def _known(cls: type, values: dict[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in dataclasses.fields(cls)}
+    known = {key: value for key, value in values.items() if key in names}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}

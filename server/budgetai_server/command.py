@@ -1,0 +1,58 @@
+"""What every command line shares: options to flags, errors to exit codes, JSON to stdout."""
+
+import argparse
+import errno
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from budgetai_server import __version__
+from budgetai_server.errors import BudgetAIError
+from budgetai_server.options import add_arguments, from_namespace
+
+T = TypeVar("T")
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+_DISK_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file may not become that large here",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "no permission",
+}
+
+
+def parse(program: str, about: str, options: type[T], argv: list[str] | None = None) -> T:
+    """Read the command line into `options`; argparse itself exits with 2 on a bad flag."""
+    parser = argparse.ArgumentParser(prog=program, description=about)
+    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
+    add_arguments(parser, options)
+    return from_namespace(options, parser.parse_args(argv))
+
+
+def run(program: str, story: Callable[[], int]) -> int:
+    """Run a command. A user's mistake is one line on stderr and exit code 2."""
+    try:
+        return story()
+    except BudgetAIError as error:
+        return _complain(program, str(error))
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        return _complain(program, f"cannot write: {_DISK_ERRORS[error.errno]}{where}")
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _complain(program: str, message: str) -> int:
+    print(f"{program}: {message}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, sort_keys=True, default=str), flush=True)

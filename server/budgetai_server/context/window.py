@@ -1,0 +1,53 @@
+"""Sticky windows: which text around the cursor the model sees.
+
+Evaluated tokens are reused only while the prompt keeps its beginning. So the window's start
+moves in steps of lines, not with every key, and the text after the cursor starts right at the
+cursor, where typing leaves it as it was.
+"""
+
+from dataclasses import dataclass
+
+STEP_LINES = 32
+STEP_CHARS = 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Sizes in characters of the three parts of a prompt that come from files."""
+
+    before: int = 2400
+    after: int = 800
+    chunks: int = 600
+
+
+def before(text: str, cursor: int, limit: int) -> str:
+    """The text up to `cursor`, at most `limit` characters, starting at a sticky line.
+
+    Lines are counted in steps of 32; where such steps are longer than the limit (minified code),
+    the start moves in steps of 1,024 characters.
+    """
+    if cursor <= limit:
+        return text[:cursor]
+    lowest = cursor - limit
+    line_number = text.count("\n", 0, lowest)
+    start = lowest if text[lowest - 1] == "\n" else text.find("\n", lowest, cursor) + 1
+    line_number += start != lowest and start > 0
+    for _ in range(-line_number % STEP_LINES):
+        following = text.find("\n", start, cursor) + 1
+        if following == 0:
+            start = 0
+        if start == 0:
+            break
+        start = following
+    if start == 0 or start >= cursor:
+        start = -(-lowest // STEP_CHARS) * STEP_CHARS
+    return text[min(start, cursor) : cursor]
+
+
+def after(text: str, cursor: int, limit: int) -> str:
+    """The text from `cursor` on, at most `limit` characters, cut at a line's end if it can be."""
+    cut = text[cursor : cursor + limit]
+    if len(text) - cursor <= limit:
+        return cut
+    last_line_end = cut.rfind("\n")
+    return cut[: last_line_end + 1] if last_line_end > 0 else cut

@@ -1,0 +1,199 @@
+"""Options declared once: a frozen dataclass field holds default, unit, choices and help.
+
+Command-line flags, LSP initialization options and the README's tables are all made from these
+fields. This module knows no command: `ServerOptions` is here because the server owns it; the
+trainer's and the converter's options stand in their own packages.
+"""
+
+import argparse
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from budgetai_server.errors import OptionError
+
+T = TypeVar("T")
+
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+
+
+class Seconds(float):
+    """A length of time in seconds; as text 90s, 15m, 1h30m."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Seconds":
+        match = _DURATION.fullmatch(text.strip().lower())
+        if not match or not any(match.groups()):
+            raise OptionError(f"'{text}' is no length of time", "Write it as 90s, 15m or 1h30m")
+        hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        return cls(hours * 3600 + minutes * 60 + seconds)
+
+    def __str__(self) -> str:
+        minutes, seconds = divmod(round(float(self)), 60)
+        hours, minutes = divmod(minutes, 60)
+        parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+        return "".join(f"{n}{unit}" for n, unit in parts if n) or "0s"
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    choices: tuple[str, ...] = (),
+    positional: bool = False,
+    trusted_only: bool = False,
+) -> Any:
+    """Declare an option. `trusted_only` ones are taken from the command line alone, because an
+    editor may pass on settings that came with the workspace."""
+    meta = {
+        "help": help,
+        "unit": unit,
+        "choices": choices,
+        "positional": positional,
+        "trusted_only": trusted_only,
+    }
+    return field(default=default, metadata=meta)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """How the language server behaves."""
+
+    model: Path | None = option(
+        None, "GGUF file to serve; without it, the newest model made for the workspace"
+    )
+    context_tokens: int = option(2048, "size of the KV cache", unit="tokens")
+    answer_tokens: int = option(96, "longest completion", unit="tokens")
+    threads: int = option(0, "threads for the model; 0 takes the physical cores", unit="threads")
+    gpu_layers: int = option(0, "layers put on a GPU, if the build has one", unit="layers")
+    multiline: bool = option(True, "complete a whole block where a block has just been opened")
+    max_file: int = option(4_000_000, "larger documents get no completion", unit="characters")
+    trust_workspace_model: bool = option(
+        False, "load a model file that lies inside the workspace", trusted_only=True
+    )
+    log_level: str = option(
+        "info", "what goes to stderr", choices=("debug", "info", "warning", "error")
+    )
+
+
+def flag_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _value_type(hint: Any) -> Any:
+    """`X | None` is X: absence is the default, never a value to parse."""
+    if isinstance(hint, types.UnionType):
+        return next(arg for arg in typing.get_args(hint) if arg is not type(None))
+    return hint
+
+
+def _repeated(hint: Any) -> bool:
+    return typing.get_origin(hint) is tuple
+
+
+def _parser_of(hint: Any) -> Any:
+    kind = _value_type(hint)
+    if _repeated(kind):
+        return typing.get_args(kind)[0]
+    if kind is Seconds:
+        return _argparse_seconds
+    return kind
+
+
+def _argparse_seconds(text: str) -> Seconds:
+    try:
+        return Seconds.parse(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
+    """Add one argument per field of `options`."""
+    hints = typing.get_type_hints(options)
+    for declared in fields(options):
+        _add_argument(parser, declared, hints[declared.name])
+
+
+def _add_argument(
+    parser: argparse.ArgumentParser, declared: "dataclasses.Field[Any]", hint: Any
+) -> None:
+    meta = declared.metadata
+    text = meta["help"] + default_text(declared)
+    more: dict[str, Any] = {"help": text.replace("%", "%%"), "default": declared.default}
+    if hint is bool:
+        more["action"] = argparse.BooleanOptionalAction if declared.default else "store_true"
+    else:
+        more["type"] = _parser_of(hint)
+        more["choices"] = meta["choices"] or None
+        if not meta["choices"]:
+            more["metavar"] = (meta["unit"] or declared.name).upper().replace(" ", "_")
+    if _repeated(_value_type(hint)):
+        more["nargs"] = "+"
+    if meta["positional"]:
+        parser.add_argument(declared.name, nargs="?", **more)
+    else:
+        parser.add_argument(flag_name(declared.name), dest=declared.name, **more)
+
+
+def default_text(declared: "dataclasses.Field[Any]") -> str:
+    value = declared.default
+    if value is None or value is False or value == ():
+        return ""
+    return f" (default: {'on' if value is True else value})"
+
+
+def from_namespace(options: type[T], namespace: argparse.Namespace) -> T:
+    names = [declared.name for declared in fields(typing.cast(Any, options))]
+    values = {name: getattr(namespace, name) for name in names}
+    return options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def overridden(base: T, settings: Mapping[str, object]) -> tuple[T, list[str]]:
+    """Take over settings sent by an editor. Returns the options and a sentence per bad setting;
+    a bad one leaves the value as it was."""
+    hints = typing.get_type_hints(type(base))
+    declared = {f.name: f for f in fields(typing.cast(Any, base))}
+    values: dict[str, Any] = {}
+    complaints = []
+    for key, value in settings.items():
+        name = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", key).replace("-", "_").lower()
+        if name not in declared or declared[name].metadata["trusted_only"]:
+            complaints.append(f"setting '{key}' is not one an editor can send")
+        elif value is not None:
+            try:
+                values[name] = _checked(declared[name], hints[name], value)
+            except (TypeError, ValueError, OptionError):
+                complaints.append(f"setting '{key}' cannot be {value!r}")
+    return dataclasses.replace(typing.cast(Any, base), **values), complaints
+
+
+def _checked(declared: "dataclasses.Field[Any]", hint: Any, value: object) -> Any:
+    kind = _value_type(hint)
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise TypeError
+        return value
+    parsed = _parser_of(hint)(value)
+    if declared.metadata["choices"] and parsed not in declared.metadata["choices"]:
+        raise ValueError
+    return parsed
+
+
+def markdown_table(options: type) -> str:
+    """The option table of the README, made from the declarations."""
+    rows = ["| option | default | meaning |", "| --- | --- | --- |"]
+    for declared in fields(options):
+        meta = declared.metadata
+        name = declared.name.upper() if meta["positional"] else flag_name(declared.name)
+        if meta["choices"]:
+            name += " " + "\\|".join(meta["choices"])
+        default = default_text(declared).removeprefix(" (default: ").removesuffix(")")
+        unit = f" {meta['unit']}" if meta["unit"] and default else ""
+        rows.append(f"| `{name}` | {default}{unit} | {meta['help']} |")
+    return "\n".join(rows)
