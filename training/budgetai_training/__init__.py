@@ -1,0 +1,1 @@
+"""The trainer: a repository becomes a LoRA adapter inside a time budget."""

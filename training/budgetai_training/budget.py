@@ -1,0 +1,46 @@
+"""Time as the budget: how much is spent, when to stop, and how far along the learning rate is."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+WARM_UP = 0.05
+FINAL_RATE = 0.05
+
+
+@dataclass
+class Clock:
+    """Counts wall-clock seconds against a budget, over interruptions too.
+
+    `spent_before` are seconds an earlier process used; `reserve` seconds are kept for the last
+    evaluation and for saving. `now` is the seam for tests.
+    """
+
+    budget: float
+    started: float
+    spent_before: float = 0.0
+    reserve: float = 0.0
+    training_from: float = 0.0
+    now: Callable[[], float] = field(default=time.monotonic)
+
+    def spent(self) -> float:
+        return self.spent_before + self.now() - self.started
+
+    def left(self) -> float:
+        """Seconds left for training steps."""
+        return self.budget - self.reserve - self.spent()
+
+    def progress(self) -> float:
+        """Share of the training time that has gone by, between 0 and 1."""
+        whole = self.budget - self.reserve - self.training_from
+        return min(1.0, max(0.0, (self.spent() - self.training_from) / max(whole, 1e-9)))
+
+
+def rate_factor(progress: float) -> float:
+    """Linear warm-up, then a cosine to a twentieth of the peak (Loshchilov and Hutter 2017), over
+    the share of the *time* used, since the number of steps is not known beforehand."""
+    if progress < WARM_UP:
+        return max(progress / WARM_UP, 0.02)
+    along = (progress - WARM_UP) / (1 - WARM_UP)
+    return FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * along))

@@ -1,0 +1,91 @@
+"""`budgetai-train`: the command line around `train`."""
+
+import dataclasses
+import logging
+import os
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from budgetai_server.command import parse, print_json, run
+
+from budgetai_training.options import TrainOptions
+
+if TYPE_CHECKING:
+    from budgetai_training.train import Result
+
+PROGRAM = "budgetai-train"
+ABOUT = "Tune a small code model on your repository, inside a time budget, on this machine."
+
+
+def main(argv: list[str] | None = None) -> int:
+    started = time.monotonic()
+    return run(PROGRAM, lambda: _main(argv, started))
+
+
+def _main(argv: list[str] | None, started: float) -> int:
+    options = parse(PROGRAM, ABOUT, TrainOptions, argv)
+    if options.dry_run:
+        return _dry_run(options)
+    _quiet_libraries()
+    # Heavy imports stand here, so that --help and a wrong flag are answered at once.
+    from budgetai_training import corpus
+    from budgetai_training.progress import Reporter
+
+    report = Reporter(quiet=options.json)
+    corpus.read(options.repo, options.seed)
+    with report.busy("starting"):
+        from budgetai_training.train import train
+    result = train(options, report, started)
+    if options.json:
+        print_json({"adapter": result.folder, **dataclasses.asdict(result.manifest)})
+    else:
+        print(_summary(result))
+    return 0
+
+
+def _quiet_libraries() -> None:
+    """What they say concerns their developers; what concerns the user, we say ourselves."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore", FutureWarning)
+
+
+def _summary(result: "Result") -> str:
+    manifest = result.manifest
+    before, after = (manifest.scores[f"held_out_loss_{when}"] for when in ("before", "after"))
+    losses = "not measured"
+    if before is not None:
+        losses = f"{before:.3f} before, " + (
+            f"{after:.3f} after" if after else "not measured after"
+        )
+    return (
+        f"held-out loss  {losses} (nats per token)\n"
+        f"trained        {manifest.counts['steps']} steps, {manifest.counts['tokens']} tokens, "
+        f"{manifest.seconds['spent']:.0f} s of {manifest.seconds['budget']:.0f} s\n"
+        f"adapter        {result.folder}\n"
+        f"next           budgetai-convert {result.folder}"
+    )
+
+
+def _dry_run(options: TrainOptions) -> int:
+    from budgetai_training import corpus
+
+    found = corpus.read(options.repo, options.seed)
+    summary: dict[str, Any] = {
+        "repository": found.name,
+        "train": [file.path for file in found.train],
+        "held_out": [file.path for file in found.held_out],
+        "left_out": {d.path: d.reason for d in found.decisions if d.reason},
+        "characters": sum(len(file.text) for file in found.train),
+        "lines": sum(file.text.count("\n") for file in found.train),
+    }
+    if options.json:
+        print_json(summary)
+        return 0
+    print(f"{found.name}: {len(found.train)} files, {summary['lines']} lines to learn from")
+    print(f"held out ({len(found.held_out)}): " + ", ".join(summary["held_out"]))
+    for reason, number in sorted(found.reasons.items()):
+        print(f"left out ({number}): {reason}")
+    return 0

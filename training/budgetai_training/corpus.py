@@ -1,0 +1,66 @@
+"""The repository's files, split into those to train on and those held out to judge by."""
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_server.errors import RepositoryError
+from budgetai_server.repository import Decision, SourceFile, open_repository, sources
+
+HELD_OUT_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Files in the order of their paths; no text is in both parts."""
+
+    name: str
+    train: tuple[SourceFile, ...]
+    held_out: tuple[SourceFile, ...]
+    decisions: tuple[Decision, ...]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        return dict(Counter(d.reason for d in self.decisions if d.reason))
+
+
+def read(repo: Path, seed: int) -> Corpus:
+    """Read a repository. Raises RepositoryError where there is nothing to learn from."""
+    root = open_repository(repo)
+    files, decisions = sources(root)
+    if not decisions:
+        raise RepositoryError(f"{repo} is empty", "Commit some code first, or name another --repo")
+    if not files:
+        raise RepositoryError(
+            f"{repo} has no code files among {len(decisions)} files",
+            "BudgetAI learns from source code in the languages of its README",
+        )
+    train, held_out = split(files, seed)
+    return Corpus(root.name or "repository", train, held_out, tuple(decisions))
+
+
+def split(
+    files: list[SourceFile], seed: int
+) -> tuple[tuple[SourceFile, ...], tuple[SourceFile, ...]]:
+    """Hold out about a tenth of the text, by whole files, in an order drawn from the seed.
+
+    Files with the same text stay together. A single text cannot be split: nothing is held out.
+    """
+    groups: dict[str, list[SourceFile]] = {}
+    for file in files:
+        groups.setdefault(hashlib.sha256(file.text.encode()).hexdigest(), []).append(file)
+    order = sorted(groups, key=lambda digest: hashlib.sha256(f"{seed}{digest}".encode()).digest())
+    wanted = HELD_OUT_SHARE * sum(len(file.text) for file in files)
+    held: set[str] = set()
+    size = 0
+    for digest in order[: len(order) // 2]:
+        group_size = sum(len(file.text) for file in groups[digest])
+        if size and size + group_size > 1.5 * wanted:
+            continue
+        held.update(file.path for file in groups[digest])
+        size += group_size
+        if size >= wanted:
+            break
+    train = tuple(file for file in files if file.path not in held)
+    return train, tuple(file for file in files if file.path in held)

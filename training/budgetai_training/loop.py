@@ -1,0 +1,176 @@
+"""The HF Trainer, told to stop by the clock, with the loss taken at labelled places only."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from budgetai_server.artefacts.storage import write_json
+from budgetai_server.errors import BudgetError
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from budgetai_training.budget import Clock, rate_factor
+from budgetai_training.dataset import Passes, collate
+
+SPENT_FILE = "spent.json"
+CHECKPOINT_SECONDS = 60.0
+
+
+class Watcher(Protocol):
+    """Is told of each finished step; draws the progress bar."""
+
+    def step(self, number: int, loss: float, tokens: int) -> None: ...
+
+
+class LabelledLossTrainer(Trainer):
+    """Mean cross entropy per micro-batch, with the head computed at labelled places only."""
+
+    # Says to the Trainer that it has to divide by the number of accumulated micro-batches.
+    loss_is_scaled_for_ga = False
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        labels = inputs["labels"][:, 1:]  # (batch, length - 1)
+        places = (labels >= 0).any(dim=0).nonzero().squeeze(1)  # (labelled,)
+        outputs = model(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            logits_to_keep=places,
+        )
+        logits = outputs.logits.float().flatten(0, 1)  # (batch * labelled, vocabulary)
+        loss = torch.nn.functional.cross_entropy(logits, labels[:, places].flatten())
+        return (loss, outputs) if return_outputs else loss
+
+
+class Interruption:
+    """Ctrl-C while training: the first one ends the run in good order, the second at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        def note(signum: int, frame: Any) -> None:
+            if self.requested:
+                signal.default_int_handler(signum, frame)
+            self.requested = True
+
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+class BudgetCallback(TrainerCallback):
+    """Stops before the budget is overdrawn, and asks for a checkpoint every minute."""
+
+    def __init__(self, clock: Clock, interruption: Interruption, watcher: Watcher) -> None:
+        self._clock = clock
+        self._interruption = interruption
+        self._watcher = watcher
+        self._step_began = 0.0
+        self._slowest = 0.0
+        self._saved_at = clock.spent()
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self._step_began = self._clock.spent()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        self._slowest = max(self._slowest, self._clock.spent() - self._step_began)
+        control.should_log = True
+        if self._clock.left() < self._slowest or self._interruption.requested:
+            control.should_training_stop = True
+        elif self._clock.spent() - self._saved_at > CHECKPOINT_SECONDS:
+            control.should_save = True
+            self._saved_at = self._clock.spent()
+        return control
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        if logs and "loss" in logs:
+            self._watcher.step(state.global_step, logs["loss"], state.num_input_tokens_seen)
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
+        write_json(folder / SPENT_FILE, {"seconds": self._clock.spent()})
+
+
+def fit(
+    model: Any,
+    samples: Passes,
+    *,
+    folder: Path,
+    rate: float,
+    accumulate: int,
+    max_steps: int,
+    seed: int,
+    clock: Clock,
+    interruption: Interruption,
+    watcher: Watcher,
+    pad: int,
+    checkpoint: Path | None,
+) -> TrainerState:
+    """Train until the clock, `max_steps`, the samples or Ctrl-C end it. Changes `model`."""
+    if clock.left() <= 0:
+        raise BudgetError(
+            f"the budget is used up before the first step ({clock.spent():.0f} s of "
+            f"{clock.budget:.0f} s, {clock.reserve:.0f} s kept for the end)",
+            "Give a longer --budget",
+        )
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trainable, lr=rate, weight_decay=0.0)
+    trainer = LabelledLossTrainer(
+        model=model,
+        args=_arguments(folder, accumulate, max_steps, seed),
+        train_dataset=samples,
+        data_collator=lambda batch: collate(batch, pad),
+        optimizers=(optimizer, LambdaLR(optimizer, lambda _: rate_factor(clock.progress()))),
+        callbacks=[BudgetCallback(clock, interruption, watcher)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    with interruption.listening():
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    return trainer.state
+
+
+def _arguments(folder: Path, accumulate: int, max_steps: int, seed: int) -> TrainingArguments:
+    return TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=accumulate,
+        max_steps=max_steps or -1,
+        num_train_epochs=1,
+        max_grad_norm=1.0,
+        seed=seed,
+        # The samples are shuffled where they are made, the same way after a resume.
+        train_sampling_strategy="sequential",
+        save_strategy="no",
+        save_total_limit=2,
+        logging_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        include_num_input_tokens_seen="all",
+        remove_unused_columns=False,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=False,
+    )
