@@ -1,0 +1,156 @@
+"""Reading a LoRA adapter as peft writes it, and refusing what this converter cannot merge."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from budgetai_server.artefacts.manifest import AdapterManifest
+from budgetai_server.artefacts.storage import read_json
+from budgetai_server.context.prompt import PROMPT_FORMAT
+from budgetai_server.errors import AdapterError
+
+from budgetai_convert import safetensors_file
+from budgetai_convert.gguf_file import Floats
+from budgetai_convert.safetensors_file import StoredTensor
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+
+_KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])(?:\.[\w-]+)?\.weight")
+# Settings under which the saved weights are more, or other, than W + scale · B A.
+_FOREIGN = (
+    "use_dora",
+    "lora_bias",
+    "modules_to_save",
+    "trainable_token_indices",
+    "layer_replication",
+    "target_parameters",
+    "fan_in_fan_out",
+    "use_qalora",
+    "use_bdlora",
+    "arrow_config",
+    "kasa_config",
+    "monteclora_config",
+    "alora_invocation_tokens",
+)
+# Initialisations that leave the base as it is; PiSSA, OLoRA, CorDA and LoftQ change it.
+_PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an adapter adds to one weight: scale · B A, with A [rank, in] and B [out, rank]."""
+
+    a: StoredTensor
+    b: StoredTensor
+    scale: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.b.shape[0], self.a.shape[1]
+
+    def load(self, module: str) -> tuple[Floats, Floats]:
+        """A and B·scale as float32. Raises AdapterError for values that are no numbers."""
+        a, b = self.a.load(), self.b.load() * np.float32(self.scale)
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            raise AdapterError(
+                f"the adapter holds NaN or infinite values in {module}", "Train again"
+            )
+        return a, b
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter folder: its manifest, and its updates by module name (model.layers.0 …)."""
+
+    folder: Path
+    manifest: AdapterManifest
+    updates: dict[str, Update]
+
+
+def read_manifest(folder: Path) -> AdapterManifest:
+    """The manifest of an adapter whose prompts this version writes. Raises AdapterError."""
+    if not folder.is_dir():
+        raise AdapterError(f"no adapter folder {folder}", "Give a folder that budgetai-train made")
+    manifest = AdapterManifest.read(folder)
+    if manifest.prompt_format != PROMPT_FORMAT:
+        raise AdapterError(
+            f"the adapter {folder.name} was trained on prompt format {manifest.prompt_format}, "
+            f"this version writes format {PROMPT_FORMAT}",
+            "Train again",
+        )
+    return manifest
+
+
+def read(folder: Path) -> Adapter:
+    """Read and check an adapter; its values stay on disk. Raises AdapterError."""
+    manifest = read_manifest(folder)
+    config = _config(folder)
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise AdapterError(f"no {WEIGHTS} in {folder}", "Train again")
+    pairs = _pairs(safetensors_file.read(path, AdapterError))
+    updates = {module: _update(module, sides, config) for module, sides in pairs.items()}
+    if not updates:
+        raise AdapterError(f"the adapter {folder.name} changes nothing", "Train again")
+    return Adapter(folder, manifest, updates)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        config = read_json(folder / CONFIG)
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise AdapterError(f"{folder / CONFIG} cannot be read: {error}") from None
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise AdapterError(f"{folder.name} is no LoRA adapter", "Only plain LoRA can be merged")
+    foreign = [key for key in _FOREIGN if config.get(key)]
+    if config.get("bias", "none") != "none":
+        foreign.append("bias")
+    if config.get("init_lora_weights", True) not in _PLAIN_STARTS:
+        foreign.append("init_lora_weights")
+    if foreign:
+        raise AdapterError(
+            f"the adapter {folder.name} uses {', '.join(foreign)}", "Only plain LoRA can be merged"
+        )
+    return config
+
+
+def _pairs(tensors: dict[str, StoredTensor]) -> dict[str, dict[str, StoredTensor]]:
+    pairs: dict[str, dict[str, StoredTensor]] = {}
+    for key, tensor in tensors.items():
+        match = _KEY.fullmatch(key)
+        if not match or len(tensor.shape) != 2:
+            raise AdapterError(f"the adapter holds {key}", "Only LoRA of linear layers is merged")
+        pairs.setdefault(match["module"], {})[match["side"]] = tensor
+    return pairs
+
+
+def _update(module: str, sides: dict[str, StoredTensor], config: dict[str, Any]) -> Update:
+    if set(sides) != {"A", "B"}:
+        raise AdapterError(f"the adapter has only one of two matrices for {module}")
+    a, b = sides["A"], sides["B"]
+    rank = _for_module(config, "rank_pattern", "r", module)
+    if not a.shape[0] == b.shape[1] == rank:
+        raise AdapterError(
+            f"the adapter's matrices for {module} are {a.shape} and {b.shape}, "
+            f"its configuration says rank {rank}"
+        )
+    alpha = _for_module(config, "alpha_pattern", "lora_alpha", module)
+    root = math.sqrt(rank) if config.get("use_rslora") else rank
+    return Update(a, b, alpha / root)
+
+
+def _for_module(config: dict[str, Any], patterns: str, name: str, module: str) -> float:
+    """A setting that a pattern may override for some modules, by the rule peft has for it."""
+    value = config.get(name)
+    for pattern, special in (config.get(patterns) or {}).items():
+        if re.match(rf"(.*\.)?({pattern})$", module):
+            value = special
+            break
+    if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise AdapterError(f"the adapter's {name} is {value}", "It must be a positive number")
+    return value

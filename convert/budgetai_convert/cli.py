@@ -1,0 +1,57 @@
+"""budgetai-convert: an adapter becomes a GGUF file that the server finds by itself."""
+
+import dataclasses
+import sys
+
+from budgetai_server import command
+
+from budgetai_convert.options import ConvertOptions
+
+PROGRAM = "budgetai-convert"
+ABOUT = (
+    "Merge an adapter into its base, quantise the result, and check it against the tuned model. "
+    "The file appears only when every check has passed."
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line. Returns the exit code: 0, 2 for a mistake, 130 when interrupted."""
+    options = command.parse(PROGRAM, ABOUT, ConvertOptions, argv)
+    return command.run(PROGRAM, lambda: _story(options))
+
+
+def _story(options: ConvertOptions) -> int:
+    # Imported here: --help must not wait for llama.cpp and numpy.
+    from budgetai_convert.convert import convert
+
+    result = convert(options)
+    if options.json:
+        command.print_json(
+            {
+                "model": str(result.model),
+                "seconds": round(result.seconds, 1),
+                **dataclasses.asdict(result.manifest),
+            }
+        )
+        return 0
+    checks = result.manifest.checks
+    ties = f", {checks['greedy_ties']:.0f} near ties" if checks["greedy_ties"] else ""
+    print(f"model      {result.model}")
+    print(f"size       {result.manifest.size / 1e6:,.1f} MB, {result.manifest.quant}")
+    print(f"merge      KL divergence {checks['kld_f16']:.2g} to torch, same answers{ties}")
+    print(
+        f"quantised  KL divergence {checks['kld']:.2g}, "
+        f"same best token at {checks['top_agreement']:.1%} of {checks['positions']:.0f} places"
+    )
+    print(f"next       {_next(options)}")
+    return 0
+
+
+def _next(options: ConvertOptions) -> str:
+    if options.out is not None:
+        return f"budgetai-server --model {options.out}"
+    return "budgetai-server finds it by itself; start your editor"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""Quantising with llama.cpp, in a process of its own.
+
+The native call takes minutes on large models, can neither be interrupted nor asked how far it is,
+and ends its process on a file it finds impossible. As a child it can be stopped at once, its
+progress is the size of its output, and its end is an error message.
+"""
+
+import ctypes
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from budgetai_server.errors import OptionError, StorageError
+
+from budgetai_convert.options import QUANTS
+
+_POLL_SECONDS = 0.1
+
+
+def known(name: str) -> str:
+    """The quantisation called `name`, in any case of letters. Raises OptionError."""
+    if name.upper() not in QUANTS:
+        raise OptionError(f"unknown quantisation '{name}'", f"Use one of {', '.join(QUANTS)}")
+    return name.upper()
+
+
+def quantize(source: Path, target: Path, quant: str, progress: Callable[[int], None]) -> None:
+    """Write `source` to `target` with weights of type `quant`; `progress` is told the size of the
+    target so far, in bytes. Raises StorageError with llama.cpp's own words when it fails."""
+    # -P keeps the current folder off the import path: it may be somebody else's repository.
+    program = [sys.executable, "-P", "-m", "budgetai_convert.quantize"]
+    command = [*program, str(source), str(target), quant]
+    with tempfile.TemporaryFile() as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        try:
+            while _running(child):
+                progress(target.stat().st_size)
+        finally:
+            child.kill()
+            child.wait()
+        if child.returncode:
+            log.seek(0)
+            raise StorageError(
+                f"llama.cpp could not write the {quant} file: {_reason(log.read())}",
+                f"Look for free space in {target.parent}",
+            )
+
+
+def _running(child: "subprocess.Popen[bytes]") -> bool:
+    try:
+        child.wait(_POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _reason(log: bytes) -> str:
+    lines = [line.strip() for line in log.decode("utf-8", "replace").splitlines() if line.strip()]
+    telling = [line for line in lines if "fail" in line.lower() or "error" in line.lower()]
+    return (telling or lines or ["it was stopped"])[-1]
+
+
+def main(source: str, target: str, quant: str) -> int:
+    """The child: one call of llama_model_quantize. Returns its exit code."""
+    import llama_cpp
+
+    llama_cpp.llama_backend_init()
+    settings = llama_cpp.llama_model_quantize_default_params()
+    settings.nthread = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    settings.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{quant}")
+    return int(
+        llama_cpp.llama_model_quantize(
+            os.fsencode(source), os.fsencode(target), ctypes.byref(settings)
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
