@@ -31,7 +31,7 @@ def save(model: Any, manifest: AdapterManifest, work: Path, out: Path) -> None:
     final = work / "final"
     if final.exists():
         shutil.rmtree(final)
-    model.save_pretrained(final)
+    model.save_pretrained(final, save_embedding_layers=False)
     # The base is named in the manifest; a path of this machine has no place in the model card.
     (final / "README.md").unlink(missing_ok=True)
     manifest.write(final)

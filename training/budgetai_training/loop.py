@@ -128,6 +128,7 @@ def fit(
     interruption: Interruption,
     watcher: Watcher,
     pad: int,
+    mixed: bool,
     checkpoint: Path | None,
 ) -> TrainerState:
     """Train until the clock, `max_steps`, the samples or Ctrl-C end it. Changes `model`."""
@@ -141,7 +142,7 @@ def fit(
     optimizer = torch.optim.AdamW(trainable, lr=rate, weight_decay=0.0)
     trainer = LabelledLossTrainer(
         model=model,
-        args=_arguments(folder, accumulate, max_steps, seed),
+        args=_arguments(folder, accumulate, max_steps, seed, mixed),
         train_dataset=samples,
         data_collator=lambda batch: collate(batch, pad),
         optimizers=(optimizer, LambdaLR(optimizer, lambda _: rate_factor(clock.progress()))),
@@ -153,7 +154,9 @@ def fit(
     return trainer.state
 
 
-def _arguments(folder: Path, accumulate: int, max_steps: int, seed: int) -> TrainingArguments:
+def _arguments(
+    folder: Path, accumulate: int, max_steps: int, seed: int, mixed: bool
+) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=1,
@@ -172,5 +175,7 @@ def _arguments(folder: Path, accumulate: int, max_steps: int, seed: int) -> Trai
         include_num_input_tokens_seen="all",
         remove_unused_columns=False,
         use_cpu=not torch.cuda.is_available(),
+        # Autocast: the fp32 adapter is multiplied in bf16 too, 1.2 times as fast on a CPU.
+        bf16=mixed,
         dataloader_pin_memory=False,
     )

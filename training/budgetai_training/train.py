@@ -126,6 +126,7 @@ def _fit(
             interruption=interruption,
             watcher=bar,
             pad=run.loaded.tokenizer.pad_token_id or 0,
+            mixed=run.loaded.load_in != "fp32",
             checkpoint=checkpoint,
             **settings,
         )

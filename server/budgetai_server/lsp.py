@@ -1,0 +1,181 @@
+"""The language server: LSP requests in, completions out. All protocol types stay here.
+
+stdout belongs to the protocol; logs go to stderr and hold no code.
+"""
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+from pygls.uris import to_fs_path
+
+from budgetai_server import __version__
+from budgetai_server.errors import BudgetAIError
+from budgetai_server.options import ServerOptions, overridden
+from budgetai_server.session import Session
+
+log = logging.getLogger(__name__)
+
+_LABEL_LENGTH = 60
+
+
+class BudgetAIServer(LanguageServer):
+    """pygls' server with one session, made when the client has said where the workspace is."""
+
+    def __init__(self, options: ServerOptions) -> None:
+        super().__init__("budgetai-server", __version__)
+        self.options = options
+        self.session: Session | None = None
+        self.complaints: list[str] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """A malformed message is no reason to pop up a window at the user."""
+        log.error("protocol error: %s in %s", type(error).__name__, getattr(source, "__name__", ""))
+
+    def spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def tell(self, message: str, kind: types.MessageType) -> None:
+        self.window_show_message(types.ShowMessageParams(type=kind, message=message))
+
+
+def make_server(options: ServerOptions) -> BudgetAIServer:
+    """A server ready to `start_io`. `options` come from the command line and are trusted."""
+    server = BudgetAIServer(options)
+    server.feature(types.INITIALIZE)(_initialize)
+    server.feature(types.INITIALIZED)(_initialized)
+    server.feature(types.SHUTDOWN)(_shutdown)
+    server.feature(types.TEXT_DOCUMENT_DID_OPEN)(_did_open)
+    server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(_did_change)
+    server.feature(types.TEXT_DOCUMENT_DID_SAVE)(_did_save)
+    server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(_did_close)
+    # Without the options object pygls does not advertise the capability.
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(_inline)
+    server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(_completion)
+    return server
+
+
+def _initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
+    sent = params.initialization_options
+    settings = sent if isinstance(sent, dict) else {}
+    options, server.complaints = overridden(server.options, settings)
+    trusted = options.model == server.options.model
+    server.session = Session(options, _root(params), trusted=trusted)
+
+
+def _root(params: types.InitializeParams) -> Path | None:
+    uris = [folder.uri for folder in params.workspace_folders or []]
+    uris += [params.root_uri] if params.root_uri else []
+    paths = [path for uri in uris if (path := to_fs_path(uri))]
+    return Path(paths[0]) if paths else None
+
+
+async def _initialized(server: BudgetAIServer, _: types.InitializedParams) -> None:
+    for complaint in server.complaints:
+        server.tell(f"BudgetAI: {complaint}", types.MessageType.Warning)
+    server.spawn(_start(server))
+
+
+async def _start(server: BudgetAIServer) -> None:
+    assert server.session is not None
+    state = await server.session.start()
+    kinds = {"error": types.MessageType.Error, "no-model": types.MessageType.Warning}
+    if state.name in kinds:
+        server.tell(state.message, kinds[state.name])
+    else:
+        server.window_log_message(
+            types.LogMessageParams(type=types.MessageType.Info, message=state.message)
+        )
+    await server.session.build_index()
+
+
+def _shutdown(server: BudgetAIServer, _: Any) -> None:
+    if server.session:
+        server.session.close()
+
+
+def _did_open(server: BudgetAIServer, params: types.DidOpenTextDocumentParams) -> None:
+    """pygls keeps the text; declared so that clients send it."""
+
+
+def _did_change(server: BudgetAIServer, params: types.DidChangeTextDocumentParams) -> None:
+    if server.session:
+        server.session.changed(params.text_document.uri)
+
+
+def _did_save(server: BudgetAIServer, params: types.DidSaveTextDocumentParams) -> None:
+    if server.session:
+        server.session.saved(server.workspace.get_text_document(params.text_document.uri))
+
+
+def _did_close(server: BudgetAIServer, params: types.DidCloseTextDocumentParams) -> None:
+    if server.session:
+        server.session.changed(params.text_document.uri)
+
+
+async def _inline(
+    server: BudgetAIServer, params: types.InlineCompletionParams
+) -> types.InlineCompletionList:
+    found = await _complete(server, params.text_document.uri, params.position, "inline")
+    if not found:
+        return types.InlineCompletionList(items=[])
+    here = types.Range(start=params.position, end=params.position)
+    return types.InlineCompletionList(
+        items=[types.InlineCompletionItem(insert_text=found, range=here)]
+    )
+
+
+async def _completion(
+    server: BudgetAIServer, params: types.CompletionParams
+) -> types.CompletionList:
+    found = await _complete(server, params.text_document.uri, params.position, "popup")
+    if not found:
+        return types.CompletionList(is_incomplete=True, items=[])
+    here = types.Range(start=params.position, end=params.position)
+    item = types.CompletionItem(
+        label=_label(found),
+        kind=types.CompletionItemKind.Snippet,
+        detail="BudgetAI",
+        documentation=found,
+        text_edit=types.TextEdit(range=here, new_text=found),
+        insert_text_format=types.InsertTextFormat.PlainText,
+        # Editors filter by the word before the cursor, which the answer does not repeat.
+        filter_text=_word_before(server, params) + found,
+        sort_text="\uffff",
+    )
+    return types.CompletionList(is_incomplete=True, items=[item])
+
+
+def _label(text: str) -> str:
+    line = next((line.strip() for line in text.split("\n") if line.strip()), text)
+    return line if len(line) <= _LABEL_LENGTH else line[: _LABEL_LENGTH - 1] + "…"
+
+
+def _word_before(server: BudgetAIServer, params: types.CompletionParams) -> str:
+    document = server.workspace.get_text_document(params.text_document.uri)
+    end = document.offset_at_position(params.position)
+    start = end
+    while start and (document.source[start - 1].isalnum() or document.source[start - 1] == "_"):
+        start -= 1
+    return document.source[start:end]
+
+
+async def _complete(server: BudgetAIServer, uri: str, position: types.Position, kind: str) -> str:
+    """The text to insert at a position, in the document's own line ends; empty for none."""
+    if server.session is None or uri not in server.workspace.text_documents:
+        return ""
+    document = server.workspace.get_text_document(uri)
+    line_end = "\r\n" if "\r\n" in document.source else "\n"
+    try:
+        offset = document.offset_at_position(position)
+        found = await server.session.complete(document, offset, kind)
+    except BudgetAIError as error:
+        log.error("no completion: %s", error)
+        return ""
+    return found.text.replace("\n", line_end) if found else ""

@@ -1,0 +1,189 @@
+"""What the server knows of one editor: its workspace, the model found for it, the index.
+
+It turns documents and positions into snapshots and completions. It does not know the protocol's
+wire: `lsp` does.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pygls.workspace import TextDocument
+
+from budgetai_server import repository
+from budgetai_server.artefacts import home
+from budgetai_server.completion import Completion, complete
+from budgetai_server.context.index import Index
+from budgetai_server.context.prompt import Snapshot
+from budgetai_server.engine import Cancelled, Engine
+from budgetai_server.errors import BudgetAIError, ModelError
+from budgetai_server.options import ServerOptions
+from budgetai_server.worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+KINDS = ("inline", "popup")
+
+
+@dataclass(frozen=True)
+class State:
+    """What the server can do now. `name` is starting, ready, no-model or error."""
+
+    name: str
+    message: str
+
+
+class Session:
+    """One workspace with at most one model. Documents outside of it are completed too."""
+
+    def __init__(self, options: ServerOptions, root: Path | None, *, trusted: bool) -> None:
+        """`trusted` says that `options.model` comes from the user's own command line."""
+        self._options = options
+        self._root = root.resolve() if root else None
+        self._trusted = trusted or options.trust_workspace_model
+        self._worker = Worker()
+        self._engine: Engine | None = None
+        self._index: Index | None = None
+        self._last: tuple[Snapshot, Completion] | None = None
+        self.state = State("starting", "BudgetAI is starting")
+
+    async def start(self) -> State:
+        """Load the model, if there is one. Never raises for what a user can mend."""
+        try:
+            path = self._find_model()
+            self._engine = await self._worker.run(lambda _: self._load(path))
+            self.state = State("ready", f"BudgetAI serves {path.name}")
+        except NoModelError as error:
+            self.state = State("no-model", str(error))
+        except BudgetAIError as error:
+            self.state = State("error", f"BudgetAI gives no completions: {error}")
+        log.info("%s", self.state.message)
+        return self.state
+
+    def _find_model(self) -> Path:
+        path = self._options.model
+        if path is None:
+            found = home.newest_model(self._root) if self._root else None
+            if found is None:
+                raise NoModelError(
+                    "BudgetAI has no model for this workspace",
+                    "Run budgetai-train and budgetai-convert in it, or set the option model",
+                )
+            return found
+        if self._root and not self._trusted and path.resolve().is_relative_to(self._root):
+            raise ModelError(
+                f"the model {path} lies inside the workspace and is not trusted",
+                "Start the server with --trust-workspace-model, or move the file",
+            )
+        return path
+
+    def _load(self, path: Path) -> Engine:
+        options = self._options
+        return Engine(
+            path,
+            context_tokens=options.context_tokens,
+            threads=options.threads,
+            gpu_layers=options.gpu_layers,
+        )
+
+    async def build_index(self) -> None:
+        """Read the workspace's definitions in a thread of its own; until then none are shown."""
+        if self._root:
+            self._index = await asyncio.to_thread(_read_index, self._root)
+            log.info("indexed %d files", len(self._index))
+
+    async def complete(self, document: TextDocument, offset: int, kind: str) -> Completion | None:
+        """Complete at a character offset of a document; None when there is nothing to say.
+
+        `kind` names the request: a newer one of the same kind stops an older one. Editors ask for
+        inline and popup completions at the same time; the second takes the first one's answer.
+        """
+        text = document.source
+        if self._engine is None or len(text) > self._options.max_file:
+            return None
+        work = self._work(self._engine, self._snapshot(document, text, offset))
+        try:
+            done = await self._worker.run(work, _key(document.uri, kind))
+        except Cancelled:
+            return None
+        _log_usage(done)
+        return done
+
+    def _work(
+        self, engine: Engine, snapshot: Snapshot
+    ) -> Callable[[Callable[[], bool]], Completion]:
+        def work(stopped: Callable[[], bool]) -> Completion:
+            if stopped():
+                raise Cancelled
+            if self._last is None or self._last[0] != snapshot:
+                done = complete(
+                    engine,
+                    snapshot,
+                    self._index,
+                    answer_tokens=self._options.answer_tokens,
+                    multiline=self._options.multiline,
+                    cancelled=stopped,
+                )
+                self._last = (snapshot, done)
+            return self._last[1]
+
+        return work
+
+    def changed(self, uri: str) -> None:
+        """The document's text is another one: what is being completed for it is out of date."""
+        for kind in KINDS:
+            self._worker.stop(_key(uri, kind))
+
+    def saved(self, document: TextDocument) -> None:
+        """Take a saved file's definitions into the index, as the corpus would read them."""
+        path = self._relative(document)
+        if self._index is not None and self._root is not None and path is not None:
+            text, reason = repository.read_source(self._root, path)
+            if not reason:
+                self._index.update(path, text)
+
+    def _snapshot(self, document: TextDocument, text: str, offset: int) -> Snapshot:
+        before = text[:offset].replace("\r\n", "\n")
+        plain = before + text[offset:].replace("\r\n", "\n")
+        path = self._relative(document) or Path(document.path).name
+        name = self._root.name if self._root else Path(document.path).parent.name
+        return Snapshot(name or "repository", path, plain, len(before))
+
+    def _relative(self, document: TextDocument) -> str | None:
+        if self._root is None:
+            return None
+        try:
+            return Path(document.path).resolve().relative_to(self._root).as_posix()
+        except (ValueError, OSError):
+            return None
+
+    def close(self) -> None:
+        self._worker.close()
+
+
+class NoModelError(ModelError):
+    """There is no model yet: a state, not a fault."""
+
+
+def _key(uri: str, kind: str) -> str:
+    return f"{kind} {uri}"
+
+
+def _log_usage(done: Completion) -> None:
+    usage = done.usage
+    log.debug(
+        "%d prompt tokens, %d evaluated in %.0f ms, %d answered in %.0f ms",
+        usage.prompt_tokens,
+        usage.evaluated_tokens,
+        usage.prompt_seconds * 1000,
+        usage.answer_tokens,
+        usage.answer_seconds * 1000,
+    )
+
+
+def _read_index(root: Path) -> Index:
+    files, _ = repository.sources(root)
+    return Index((file.path, file.text) for file in files)

@@ -1,0 +1,93 @@
+"""From raw tokens to what is shown: where an answer ends, and what of it is already there.
+
+Pure functions over text. A line or a whole block: a block only where one has just been opened.
+"""
+
+import re
+
+from budgetai_server.context.languages import Language
+from budgetai_server.context.syntax import block_end
+
+_CLOSERS = ("}", ")", "]", "end", "fi", "done", "esac")
+_LINE_END = re.compile(r"\n")
+
+
+def opened_block(before: str, after: str, language: Language | None) -> int | None:
+    """The offset of the mark that has just opened a block, or None where none has.
+
+    The mark must end the last line with text, and nothing but closers may stand right of the
+    cursor.
+    """
+    rest_of_line = after.partition("\n")[0].strip()
+    stripped = before.rstrip()
+    opener = language.opener if language else "{"
+    if rest_of_line.strip(")]};,") or not stripped.endswith(opener):
+        return None
+    return len(stripped) - len(opener)
+
+
+def first_line_end(answer: str) -> int | None:
+    """Where the first line with text ends; None while it is not complete."""
+    leading = len(answer) - len(answer.lstrip())
+    match = _LINE_END.search(answer, leading)
+    return match.start() if match and leading < len(answer) else None
+
+
+def block_end_by_indent(before: str, answer: str) -> int | None:
+    """Where the answer leaves the block opened in `before`, judged by indentation; None while it
+    has not. A closing bracket at the opener's own depth still belongs to the block."""
+    outer = _indent(before.rstrip().rpartition("\n")[2])
+    offset = 0
+    lines = answer.split("\n")
+    # The first piece goes on with a line of `before`; the last may still grow.
+    for number, line in enumerate(lines[:-1]):
+        if number and line.strip() and _indent(line) <= outer:
+            closes = line.lstrip().startswith(_CLOSERS) and _indent(line) == outer
+            return offset + len(line) if closes else max(offset - 1, 0)
+        offset += len(line) + 1
+    return None
+
+
+def _indent(line: str) -> int:
+    return len(line.expandtabs(4)) - len(line.expandtabs(4).lstrip())
+
+
+def shown(
+    before: str, after: str, answer: str, opener: int | None, language: Language | None
+) -> str:
+    """The part of a raw answer that is offered: one line, or the block that was opened."""
+    if opener is None:
+        end = first_line_end(answer)
+        kept = answer if end is None else answer[:end]
+    else:
+        kept = _block(before, answer, opener, language)
+    kept = without_overlap(kept, after)
+    return kept.rstrip() if kept.strip() else ""
+
+
+def _block(before: str, answer: str, opener: int, language: Language | None) -> str:
+    by_indent = block_end_by_indent(before, answer + "\n")
+    kept = answer if by_indent is None else answer[:by_indent]
+    text_start = len(kept) - len(kept.lstrip())
+    end = block_end(before + kept, opener, len(before) + text_start, language)
+    if end is not None and len(before) < end < len(before) + len(kept):
+        kept = kept[: end - len(before)]
+    return kept
+
+
+def without_overlap(answer: str, after: str) -> str:
+    """Drop from the answer's end what the text after the cursor says already.
+
+    On one line that is the longest end of the answer with which the rest of the line begins; over
+    lines, a last line that equals the next line with text.
+    """
+    rest_of_line, _, below = after.partition("\n")
+    rest_of_line = rest_of_line.rstrip()
+    for length in range(min(len(answer), len(rest_of_line)), 0, -1):
+        if answer.endswith(rest_of_line[:length]):
+            return answer[:-length]
+    following = next((line.strip() for line in below.split("\n") if line.strip()), "")
+    head, newline, last = answer.rpartition("\n")
+    if newline and following and last.strip() == following:
+        return head
+    return answer
