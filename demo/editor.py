@@ -1,0 +1,94 @@
+"""A very small editor: it starts a language server over stdio and asks it for completions."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types
+from pygls.lsp.client import LanguageClient
+
+
+class Editor(LanguageClient):
+    """One workspace, documents by URI. `messages` holds what the server told the user."""
+
+    def __init__(self) -> None:
+        super().__init__("budgetai-demo-editor", "1")
+        self.messages: list[str] = []
+        self.settled = asyncio.Event()
+
+        def note(params: Any) -> None:
+            self.messages.append(params.message)
+            self.settled.set()
+
+        self.feature(types.WINDOW_SHOW_MESSAGE)(note)
+        self.feature(types.WINDOW_LOG_MESSAGE)(note)
+
+    async def server_exit(self, server: "asyncio.subprocess.Process") -> None:
+        self.settled.set()
+
+    async def open_workspace(
+        self,
+        root: Path | None,
+        settings: dict[str, Any] | None = None,
+        encodings: tuple[str, ...] = ("utf-16",),
+    ) -> types.InitializeResult:
+        """The handshake; returns when the server has said whether it has a model."""
+        general = types.GeneralClientCapabilities(position_encodings=list(encodings))
+        result = await self.initialize_async(
+            types.InitializeParams(
+                capabilities=types.ClientCapabilities(general=general),
+                root_uri=root.as_uri() if root else None,
+                initialization_options=settings,
+            )
+        )
+        self.initialized(types.InitializedParams())
+        await asyncio.wait_for(self.settled.wait(), 120)
+        return result
+
+    def open(self, uri: str, text: str, language: str = "python") -> None:
+        self.text_document_did_open(
+            types.DidOpenTextDocumentParams(
+                types.TextDocumentItem(uri=uri, language_id=language, version=1, text=text)
+            )
+        )
+
+    def close(self, uri: str) -> None:
+        self.text_document_did_close(
+            types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(uri))
+        )
+
+    async def inline(self, uri: str, position: types.Position) -> list[str]:
+        """The texts the server offers at a position."""
+        answer = await self.text_document_inline_completion_async(inline_params(uri, position))
+        items = answer.items if isinstance(answer, types.InlineCompletionList) else answer or []
+        return [str(item.insert_text) for item in items]
+
+
+def inline_params(uri: str, position: types.Position) -> types.InlineCompletionParams:
+    return types.InlineCompletionParams(
+        context=types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic),
+        text_document=types.TextDocumentIdentifier(uri),
+        position=position,
+    )
+
+
+def position_after(before: str) -> types.Position:
+    """The LSP position at the end of `before`, in UTF-16 units."""
+    last_line = before.rpartition("\n")[2]
+    return types.Position(before.count("\n"), len(last_line.encode("utf-16-le")) // 2)
+
+
+@asynccontextmanager
+async def started(*arguments: str) -> AsyncIterator[Editor]:
+    """An editor with its own server process, shut down at the end."""
+    editor = Editor()
+    await editor.start_io(sys.executable, "-m", "budgetai_server", *arguments)
+    try:
+        yield editor
+        await asyncio.wait_for(editor.shutdown_async(None), 30)
+        editor.exit(None)
+    finally:
+        await editor.stop()  # type: ignore[no-untyped-call]

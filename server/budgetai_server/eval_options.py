@@ -1,0 +1,24 @@
+"""The options of `budgetai-eval`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_server.errors import OptionError
+from budgetai_server.options import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions:
+    """What to judge, and on how many places."""
+
+    repo: Path = option(Path(), "the repository whose held-out files are used", unit="folder")
+    model: tuple[Path, ...] = option(
+        (), "GGUF files to compare; without it, the newest model of the repository", unit="file"
+    )
+    holes: int = option(200, "places to complete")
+    seed: int = option(0, "seed of the choice of places")
+    json: bool = option(False, "print the result as JSON, and no progress")
+
+    def __post_init__(self) -> None:
+        if self.holes < 1:
+            raise OptionError(f"--holes {self.holes} asks for nothing", "Use 1 or more")

@@ -1,0 +1,106 @@
+"""How good a model is on a repository: holes in held-out files, completed as the server would."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_server import repository
+from budgetai_server.artefacts import home
+from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
+from budgetai_server.completion import complete
+from budgetai_server.context.holes import Hole, cut
+from budgetai_server.context.index import Index
+from budgetai_server.engine import Engine
+from budgetai_server.errors import AdapterError, ModelError, RepositoryError
+from budgetai_server.eval_options import EvalOptions
+from budgetai_server.scores import LineScores, percentile, score
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model's scores; latencies in milliseconds from request to text."""
+
+    model: Path
+    scores: LineScores
+    latency_p50: float
+    latency_p95: float
+    answers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Exam:
+    """The places a repository is judged on. `note` says where the held-out list comes from."""
+
+    name: str
+    holes: tuple[Hole, ...]
+    index: Index
+    note: str
+
+
+def models_of(options: EvalOptions) -> tuple[Path, ...]:
+    """The models named, or the newest of the repository. Raises ModelError if there is none."""
+    if options.model:
+        return options.model
+    newest = home.newest_model(options.repo)
+    if newest is None:
+        raise ModelError(
+            f"there is no model for {options.repo}",
+            "Run budgetai-train and budgetai-convert, or name a file with --model",
+        )
+    return (newest,)
+
+
+def exam(options: EvalOptions, models: Sequence[Path]) -> Exam:
+    """Cut holes in the files that no compared model has been trained on."""
+    root = repository.open_repository(options.repo)
+    files, _ = repository.sources(root)
+    if not files:
+        raise RepositoryError(f"{options.repo} has no code files", "Name another --repo")
+    held, note = held_out(root, models)
+    texts = [(file.path, file.text) for file in files]
+    chosen = [(path, text) for path, text in texts if held is None or path in held]
+    holes = cut(chosen, options.holes, options.seed)
+    if not holes:
+        raise RepositoryError(
+            f"the held-out files of {options.repo} have no line to complete",
+            "Train on a larger repository",
+        )
+    return Exam(root.name, tuple(holes), Index(texts), note)
+
+
+def held_out(root: Path, models: Sequence[Path]) -> tuple[frozenset[str] | None, str]:
+    """Paths that none of the models, nor the newest adapter if they say nothing, was trained on.
+
+    None, and a warning, where nothing is known: then every file is used.
+    """
+    lists = [set(found.held_out) for model in models if (found := ModelManifest.find(model))]
+    if lists:
+        return frozenset(set.intersection(*lists)), "files held out by the models' training"
+    adapter = home.newest_adapter(root)
+    if adapter is not None:
+        try:
+            return frozenset(AdapterManifest.read(adapter).held_out), f"held out by {adapter.name}"
+        except AdapterError:
+            pass
+    return None, "all files: no manifest says what was held out"
+
+
+def judge(
+    engine: Engine, questions: Exam, tick: Callable[[int], None] = lambda done: None
+) -> Judged:
+    """Complete every hole in turn."""
+    answers, latencies = [], []
+    for number, hole in enumerate(questions.holes, 1):
+        began = time.perf_counter()
+        done = complete(engine, hole.snapshot(questions.name), questions.index, multiline=False)
+        latencies.append((time.perf_counter() - began) * 1000)
+        answers.append(done.text)
+        tick(number)
+    return Judged(
+        engine.path,
+        score(answers, [hole.expected for hole in questions.holes]),
+        percentile(latencies, 0.5),
+        percentile(latencies, 0.95),
+        tuple(answers),
+    )
