@@ -146,11 +146,12 @@ def _update(module: str, sides: dict[str, StoredTensor], config: dict[str, Any])
 
 def _for_module(config: dict[str, Any], patterns: str, name: str, module: str) -> float:
     """A setting that a pattern may override for some modules, by the rule peft has for it."""
-    value = config.get(name)
-    for pattern, special in (config.get(patterns) or {}).items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
-            value = special
-            break
+    value, special = config.get(name), config.get(patterns) or {}
+    try:
+        keys = [key for key in special if re.match(rf"(.*\.)?({key})$", module)]
+        value = special[keys[0]] if keys else value
+    except (re.error, TypeError) as error:
+        raise AdapterError(f"the adapter's {patterns} cannot be read: {error}") from None
     if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
         raise AdapterError(f"the adapter's {name} is {value}", "It must be a positive number")
     return value

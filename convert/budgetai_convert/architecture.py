@@ -12,6 +12,8 @@ from budgetai_convert.gguf_file import Floats, GGUFFile, Metadata, pack
 ARCHITECTURES = {"llama": gguf.MODEL_ARCH.LLAMA, "qwen2": gguf.MODEL_ARCH.QWEN2}
 SUPPORTED = "llama (Llama, SmolLM, TinyLlama …) and qwen2 (Qwen2, Qwen2.5, Qwen2.5-Coder)"
 
+_MAX_BLOCKS = 1000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
@@ -104,9 +106,15 @@ def _interleaved(values: Floats, heads: int) -> Floats:
 
 def check_sizes(sizes: Sizes, name: str) -> Sizes:
     """Refuse sizes no model has. Raises BaseError."""
+    # A model of a million blocks is a broken file, and would keep us busy for a long time.
     counts = (sizes.blocks, sizes.context, sizes.width, sizes.feed_forward, sizes.vocabulary)
     heads = (sizes.heads, sizes.kv_heads, sizes.head_width)
-    if min(*counts, *heads) < 1 or sizes.heads % sizes.kv_heads or sizes.head_width % 2:
+    if (
+        min(*counts, *heads) < 1
+        or sizes.blocks > _MAX_BLOCKS
+        or sizes.heads % sizes.kv_heads
+        or sizes.head_width % 2
+    ):
         raise BaseError(f"the base {name} has sizes that make no model: {sizes}")
     return sizes
 
@@ -137,35 +145,39 @@ def sizes_of_gguf(file: GGUFFile) -> Sizes:
         raise BaseError(f"{name} is a model of type {architecture}", f"Supported: {SUPPORTED}")
     _refuse_variants(file, architecture)
 
-    def value(key: str) -> int:
-        found = file.value(f"{architecture}.{key}")
+    def count(key: str, default: int | None = None) -> int:
+        found = file.value(f"{architecture}.{key}", default)
         if not isinstance(found, int):
             raise BaseError(f"{name} states no whole number for {architecture}.{key}")
         return found
 
-    heads = value("attention.head_count")
+    def number(key: str, default: float) -> float:
+        found = file.value(f"{architecture}.{key}", default)
+        if not isinstance(found, float):
+            raise BaseError(f"{name} states no number for {architecture}.{key}")
+        return found
+
+    heads, width = count("attention.head_count"), count("embedding_length")
     embedding = file.tensors.get("token_embd.weight")
     sizes = Sizes(
         architecture=architecture,
-        blocks=value("block_count"),
-        context=value("context_length"),
-        width=value("embedding_length"),
-        feed_forward=value("feed_forward_length"),
+        blocks=count("block_count"),
+        context=count("context_length"),
+        width=width,
+        feed_forward=count("feed_forward_length"),
         heads=heads,
-        kv_heads=file.value(f"{architecture}.attention.head_count_kv", heads),
-        head_width=file.value(
-            f"{architecture}.attention.key_length", value("embedding_length") // max(heads, 1)
-        ),
+        kv_heads=count("attention.head_count_kv", heads),
+        head_width=count("attention.key_length", width // max(heads, 1)),
         vocabulary=embedding.shape[0] if embedding else 0,
-        rope_base=file.value(f"{architecture}.rope.freq_base", 10000.0),
-        epsilon=file.value(f"{architecture}.attention.layer_norm_rms_epsilon", 1e-5),
+        rope_base=number("rope.freq_base", 10000.0),
+        epsilon=number("attention.layer_norm_rms_epsilon", 1e-5),
         tied="output.weight" not in file.tensors,
     )
     return check_sizes(sizes, name)
 
 
 def _refuse_variants(file: GGUFFile, architecture: str) -> None:
-    if file.value("split.count", 1) > 1:
+    if file.value("split.count", 1) not in (0, 1):
         raise BaseError(f"{file.path.name} is one part of several", "Join the parts first")
     if file.value(f"{architecture}.expert_count", 0):
         raise BaseError(f"{file.path.name} is a mixture of experts", f"Supported: {SUPPORTED}")

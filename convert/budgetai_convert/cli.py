@@ -35,14 +35,15 @@ def _story(options: ConvertOptions) -> int:
         )
         return 0
     checks = result.manifest.checks
-    ties = f", {checks['greedy_ties']:.0f} near ties" if checks["greedy_ties"] else ""
+    ties = f" ({checks['greedy_ties']:.0f} too close to call)" if checks["greedy_ties"] else ""
     print(f"model      {result.model}")
     print(f"size       {result.manifest.size / 1e6:,.1f} MB, {result.manifest.quant}")
     print(f"merge      KL divergence {checks['kld_f16']:.2g} to torch, same answers{ties}")
-    print(
-        f"quantised  KL divergence {checks['kld']:.2g}, "
-        f"same best token at {checks['top_agreement']:.1%} of {checks['positions']:.0f} places"
-    )
+    if result.manifest.quant != "F16":
+        print(
+            f"quantised  KL divergence {checks['kld']:.2g}, "
+            f"same best token at {checks['top_agreement']:.1%} of {checks['positions']:.0f} places"
+        )
     print(f"next       {_next(options)}")
     return 0
 

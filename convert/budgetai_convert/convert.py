@@ -122,7 +122,7 @@ def _check_place(final: Path, base: Base) -> None:
 
 def _check_space(final: Path, size: int, quant: str) -> None:
     """The F16 file and the quantised one stand side by side for a while."""
-    needed = size if quant == "F16" else 2 * size if quant == "BF16" else size * 25 // 16
+    needed = size + (0 if quant == "F16" else quantize.expected_size(size, quant))
     free = shutil.disk_usage(final.parent).free
     if needed > free:
         raise StorageError(
@@ -145,7 +145,8 @@ def _make(job: _Job, target: Path, begin: Begin) -> dict[str, float]:
         merged = Path(folder) / "merged-f16.gguf"
         _merge(job, merged, begin)
         f16, answers = _checked_f16(job, merged, begin)
-        task = begin(f"Quantising to {job.quant}", merged.stat().st_size * 17 // 32)
+        size = quantize.expected_size(merged.stat().st_size, job.quant)
+        task = begin(f"Quantising to {job.quant}", size)
         quantize.quantize(merged, target, job.quant, task.reach)
     task = begin(f"Checking {job.quant}", len(answers))
     with Native(target) as native:
@@ -164,7 +165,7 @@ def _merge(job: _Job, target: Path, begin: Begin) -> None:
 
 def _metadata(job: _Job) -> Metadata:
     """The base's metadata and ours: names only, no path of this machine."""
-    repository = job.adapter.manifest.repository.replace("\\", "/").rstrip("/")
+    repository = str(job.adapter.manifest.repository).replace("\\", "/").rstrip("/")
     return job.source.metadata | {
         "budgetai.prompt_format": pack(PROMPT_FORMAT, GGUFValueType.UINT32),
         "budgetai.repository": pack(repository.rpartition("/")[2], GGUFValueType.STRING),

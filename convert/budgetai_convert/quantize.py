@@ -27,6 +27,19 @@ def known(name: str) -> str:
     return name.upper()
 
 
+def expected_size(f16_size: int, quant: str) -> int:
+    """About how many bytes the file will have; half a bit per weight goes to the scales."""
+    bits = int("".join(char for char in quant.split("_")[0] if char.isdigit()))
+    return int(f16_size * min(1.0, (bits + 0.6) / 16))
+
+
+def available_cores() -> int:
+    """The cores this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def quantize(source: Path, target: Path, quant: str, progress: Callable[[int], None]) -> None:
     """Write `source` to `target` with weights of type `quant`; `progress` is told the size of the
     target so far, in bytes. Raises StorageError with llama.cpp's own words when it fails."""
@@ -37,7 +50,7 @@ def quantize(source: Path, target: Path, quant: str, progress: Callable[[int], N
         child = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
             while _running(child):
-                progress(target.stat().st_size)
+                progress(target.stat().st_size if target.exists() else 0)
         finally:
             child.kill()
             child.wait()
@@ -69,7 +82,7 @@ def main(source: str, target: str, quant: str) -> int:
 
     llama_cpp.llama_backend_init()
     settings = llama_cpp.llama_model_quantize_default_params()
-    settings.nthread = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    settings.nthread = available_cores()
     settings.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{quant}")
     return int(
         llama_cpp.llama_model_quantize(

@@ -140,8 +140,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _sizes_of_config(config: dict[str, Any], name: str) -> Sizes:
     _refuse_variants(config, name)
-    # transformers 5 writes rope_parameters, earlier versions rope_theta beside rope_scaling.
-    rope = config.get("rope_parameters") or {}
+    rope = _rope(config)
     try:
         heads, width = int(config["num_attention_heads"]), int(config["hidden_size"])
         sizes = Sizes(
@@ -163,11 +162,22 @@ def _sizes_of_config(config: dict[str, Any], name: str) -> Sizes:
     return check_sizes(sizes, name)
 
 
+def _rope(config: dict[str, Any]) -> dict[str, Any]:
+    """transformers 5 writes rope_parameters, earlier versions rope_theta beside rope_scaling."""
+    found: dict[str, Any] = {}
+    for key in ("rope_scaling", "rope_parameters"):
+        part = config.get(key)
+        found |= part if isinstance(part, dict) else {}
+    return found
+
+
 def _refuse_variants(config: dict[str, Any], name: str) -> None:
-    scaling = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    kind = scaling.get("rope_type") or scaling.get("type") or "default"
+    rope = _rope(config)
+    kind = rope.get("rope_type") or rope.get("type") or "default"
+    partial = rope.get("partial_rotary_factor") or config.get("partial_rotary_factor") or 1
     refused = {
         f"rope scaled as {kind}": kind != "default",
+        "rope on a part of each head": partial != 1,
         "quantised weights": bool(config.get("quantization_config")),
         "sliding windows": bool(config.get("use_sliding_window")),
         "biases in its attention": config["model_type"] == "llama" and config.get("attention_bias"),

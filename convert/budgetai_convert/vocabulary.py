@@ -64,7 +64,7 @@ def mark(metadata: Metadata) -> MarkedVocabulary:
     marked, retyped = dict(metadata), []
     for role, key in MARKER_KEYS.items():
         number = getattr(markers, role)
-        if number is None or not 0 <= number < len(tokens):
+        if not isinstance(number, int) or not 0 <= number < len(tokens):
             continue
         marked[key] = pack(number, GGUFValueType.UINT32)
         if types[number] != TokenType.CONTROL:
@@ -76,8 +76,16 @@ def mark(metadata: Metadata) -> MarkedVocabulary:
 
 
 def read_folder(folder: Path, size: int) -> Metadata:
-    """Metadata of the tokenizer in `folder`; `size` is the number of rows of the embedding."""
+    """Metadata of the tokenizer in `folder`; `size` is the number of rows of the embedding.
+    Raises BaseError for a tokenizer that is broken or of another kind."""
     described = _json(folder / "tokenizer.json")
+    try:
+        return _metadata(folder, described, size)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BaseError(f"{folder.name}/tokenizer.json is broken: {error!r}") from error
+
+
+def _metadata(folder: Path, described: dict[str, Any], size: int) -> Metadata:
     model = described.get("model") or {}
     if model.get("type") != "BPE" or not _is_byte_level(described):
         raise BaseError(

@@ -1,0 +1,40 @@
+"""A home of their own for these tests, and tiny bases made once."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import tiny
+
+# Two cores are shared with whatever else runs; spinning on both makes tiny models slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+MAKERS = {"llama": tiny.make_llama, "qwen2": tiny.make_qwen2}
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("BUDGETAI_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Path]]:
+    """A tiny base by family, tied or not, as a folder or a GGUF file; made when first asked for.
+    Tests that change a base must copy it."""
+    place = tmp_path_factory.mktemp("bases")
+    made: dict[tuple[str, bool, str], Path] = {}
+
+    def get(family: str, *, tied: bool = True, kind: str = "folder", quant: str = "F16") -> Path:
+        key = (family, tied, kind + quant)
+        if key not in made:
+            name = f"{family}-{'tied' if tied else 'untied'}"
+            if kind == "folder":
+                made[key] = MAKERS[family](place / name, tied=tied)
+            else:
+                folder = get(family, tied=tied)
+                made[key] = tiny.make_gguf(folder, place / f"{name}-{quant}.gguf", quant)
+        return made[key]
+
+    yield get

@@ -1,0 +1,369 @@
+"""Mistakes of the user and of files: one line, exit code 2, and nothing at the final name."""
+
+import json
+import re
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+from budgetai_convert.cli import main
+from budgetai_convert.options import QUANTS
+from budgetai_server.artefacts.storage import read_json, write_json
+from safetensors.numpy import load_file, save_file
+
+MakeBase = Callable[..., Path]
+
+
+class Convert:
+    """Runs the command, expects it to refuse, and returns its one line."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.capsys = capsys
+
+    def refuses(self, *arguments: object, out: Path | None = None) -> str:
+        place = out or self.folder / "out" / "model.gguf"
+        code = main([*map(str, arguments), "--out", str(place)])
+        printed = self.capsys.readouterr()
+        assert code == 2, printed
+        assert printed.out == ""
+        lines = printed.err.splitlines()
+        assert len(lines) == 1, printed.err
+        assert not place.is_file()
+        assert not list(self.folder.glob("**/.*.tmp"))
+        return lines[0].removeprefix("budgetai-convert: ")
+
+
+@pytest.fixture
+def convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Convert:
+    return Convert(tmp_path, capsys)
+
+
+@pytest.fixture(scope="session")
+def made(base: MakeBase, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter of the tiny llama folder, made once; `adapter` is a copy to break."""
+    return tiny.make_adapter(tmp_path_factory.mktemp("made") / "adapter", base("llama"))
+
+
+@pytest.fixture
+def adapter(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "adapter"))
+
+
+def edit_json(path: Path, **changes: object) -> None:
+    write_json(path, read_json(path) | changes)
+
+
+def edit_weights(adapter: Path, change: Callable[[str, np.ndarray], np.ndarray]) -> None:
+    path = adapter / "adapter_model.safetensors"
+    save_file({key: change(key, value) for key, value in load_file(path).items()}, path)
+
+
+def test_unknown_quant(convert: Convert, adapter: Path) -> None:
+    line = convert.refuses(adapter, "--quant", "Q9_9")
+    assert line.startswith("unknown quantisation 'Q9_9'. Use one of F16, BF16, Q8_0")
+
+
+def test_every_quant_named_is_one_llama_cpp_has() -> None:
+    import llama_cpp
+
+    assert all(hasattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{name}") for name in QUANTS)
+
+
+def test_no_adapter(convert: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "Run budgetai-train first" in convert.refuses()
+    assert "no adapter folder" in convert.refuses(tmp_path / "absent")
+    assert "no such repository" in convert.refuses("--repo", tmp_path / "absent")
+    (tmp_path / "empty").mkdir()
+    assert "no manifest.json" in convert.refuses(tmp_path / "empty")
+
+
+def test_prompt_format_of_another_version(convert: Convert, adapter: Path) -> None:
+    edit_json(adapter / "manifest.json", prompt_format=99)
+    assert "was trained on prompt format 99" in convert.refuses(adapter)
+
+
+def test_base_that_has_changed(convert: Convert, tmp_path: Path) -> None:
+    base = tiny.make_llama(tmp_path / "base")
+    adapter = tiny.make_adapter(tmp_path / "adapter", base)
+    tiny.make_llama(tmp_path / "base", seed=5)
+    assert "is not the one the adapter was trained on" in convert.refuses(adapter)
+
+
+def test_base_that_is_gone(convert: Convert, tmp_path: Path) -> None:
+    base = tiny.make_llama(tmp_path / "base")
+    adapter = tiny.make_adapter(tmp_path / "adapter", base)
+    shutil.rmtree(base)
+    assert "unknown base" in convert.refuses(adapter)
+
+
+def test_adapter_with_nan(convert: Convert, adapter: Path) -> None:
+    edit_weights(adapter, lambda key, v: v * np.float32("nan") if "k_proj.lora_B" in key else v)
+    assert re.match(
+        r"the adapter holds NaN .* k_proj|the adapter holds NaN", convert.refuses(adapter)
+    )
+
+
+def test_adapter_with_other_shapes(convert: Convert, adapter: Path) -> None:
+    edit_weights(adapter, lambda key, v: v[:, :32].copy() if "q_proj.lora_A" in key else v)
+    assert "belongs to another base" in convert.refuses(adapter)
+
+
+def test_adapter_with_another_rank(convert: Convert, adapter: Path) -> None:
+    edit_weights(adapter, lambda key, v: v[:2].copy() if "q_proj.lora_A" in key else v)
+    assert "configuration says rank 4" in convert.refuses(adapter)
+
+
+def test_adapter_of_a_deeper_model(convert: Convert, adapter: Path) -> None:
+    path = adapter / "adapter_model.safetensors"
+    tensors = load_file(path)
+    save_file({key.replace("layers.1.", "layers.7."): v for key, v in tensors.items()}, path)
+    assert "layers.7." in convert.refuses(adapter)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"use_dora": True}, {"bias": "all"}, {"modules_to_save": ["lm_head"]}, {"peft_type": "IA3"}],
+    ids=lambda setting: next(iter(setting)),
+)
+def test_adapter_that_is_not_plain_lora(
+    setting: dict[str, object], convert: Convert, adapter: Path
+) -> None:
+    edit_json(adapter / "adapter_config.json", **setting)
+    assert "Only plain LoRA can be merged" in convert.refuses(adapter)
+
+
+def test_adapter_weights_cut_short(convert: Convert, adapter: Path) -> None:
+    path = adapter / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "cut short" in convert.refuses(adapter)
+    path.write_bytes(struct.pack("<Q", 1 << 60) + b"{}")
+    assert "cut short" in convert.refuses(adapter)
+    path.unlink()
+    assert "no adapter_model.safetensors" in convert.refuses(adapter)
+
+
+def broken_base(adapter: Path, tmp_path: Path, change: Callable[[bytearray], bytes]) -> Path:
+    """Make the adapter one of a GGUF base with `change` made to its bytes, digest and all."""
+    from budgetai_server.artefacts import bases
+
+    path = tmp_path / "broken.gguf"
+    whole = tiny.make_gguf(tmp_path / "base", path) if not path.exists() else path
+    path.write_bytes(change(bytearray(whole.read_bytes())))
+    record = bases.resolve(str(path)).record() if path.read_bytes()[:4] == b"GGUF" else None
+    changed = read_json(adapter / "manifest.json")
+    location = {"kind": "gguf", "location": str(path), "digest": record.digest if record else ""}
+    write_json(adapter / "manifest.json", changed | {"base": location})
+    return path
+
+
+def counted(data: bytearray, at: int, code: str, value: int) -> bytes:
+    struct.pack_into(code, data, at, value)
+    return bytes(data)
+
+
+def test_gguf_bases_that_are_not_whole(convert: Convert, adapter: Path, tmp_path: Path) -> None:
+    tiny.make_llama(tmp_path / "base")
+    changes: dict[str, Callable[[bytearray], bytes]] = {
+        "is not a GGUF file": lambda data: b"PK\3\4" + bytes(data[4:]),
+        "is cut short or broken": lambda data: bytes(data[:-200]),
+        "is cut short": lambda data: bytes(data[:3000]),
+        "is broken": lambda data: counted(data, 8, "<Q", 1 << 62),
+        "broken. Fetch the file again": lambda data: counted(data, 16, "<Q", 1 << 62),
+        "of GGUF version 77": lambda data: counted(data, 4, "<I", 77),
+        "cut short or": lambda data: counted(data, 24, "<Q", (1 << 63) + 5),
+    }
+    for message, change in changes.items():
+        (tmp_path / "broken.gguf").unlink(missing_ok=True)
+        broken_base(adapter, tmp_path, change)
+        assert message in convert.refuses(adapter)
+
+
+def test_gguf_base_of_another_architecture(convert: Convert, adapter: Path, tmp_path: Path) -> None:
+    tiny.make_llama(tmp_path / "base")
+    broken_base(adapter, tmp_path, lambda data: bytes(data.replace(b"llama", b"gemma")))
+    line = convert.refuses(adapter)
+    assert "is a model of type gemma. Supported: llama" in line
+
+
+def test_any_byte_of_the_header_may_be_wrong(tmp_path: Path) -> None:
+    """Whatever stands in the header, reading it ends in a BaseError or in a header that fits."""
+    from budgetai_convert import gguf_file
+    from budgetai_server.errors import BaseError
+
+    path = tiny.make_gguf(tiny.make_llama(tmp_path / "base"), tmp_path / "base.gguf")
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    tensors = gguf_file.read(path).tensors
+    end = min(info.offset for info in tensors.values())
+    for _ in range(300):
+        data = bytearray(whole)
+        for place in random.integers(4, end, 8):
+            data[place] = int(random.integers(256))
+        path.write_bytes(data)
+        try:
+            for info in gguf_file.read(path).tensors.values():
+                assert info.offset + info.size <= len(data)
+        except BaseError:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_type": "gemma"}, "is a model of type gemma. Supported: llama"),
+        ({"rope_parameters": {"rope_type": "llama3", "factor": 8}}, "rope scaled as llama3"),
+        ({"hidden_size": 128}, "is broken: "),
+        ({"num_hidden_layers": 3}, "lacks the tensor blk.2"),
+        ({"num_hidden_layers": 10**9}, "sizes that make no model"),
+        ({"num_attention_heads": None}, "states no usable"),
+        ({"mlp_bias": True}, "has biases in its layers"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_folders_that_are_not_supported(
+    changes: dict[str, object], message: str, convert: Convert, tmp_path: Path
+) -> None:
+    base = tiny.make_llama(tmp_path / "base")
+    adapter = tiny.make_adapter(tmp_path / "adapter", base)
+    edit_json(base / "config.json", **changes)
+    assert message in convert.refuses(adapter)
+
+
+def test_tokenizers_that_are_not_supported(convert: Convert, tmp_path: Path) -> None:
+    base = tiny.make_llama(tmp_path / "base")
+    adapter = tiny.make_adapter(tmp_path / "adapter", base)
+    described = read_json(base / "tokenizer.json")
+    steps = described["pre_tokenizer"]["pretokenizers"]
+    described["pre_tokenizer"]["pretokenizers"] = [{"type": "Whitespace"}, *steps]
+    write_json(base / "tokenizer.json", described)
+    line = convert.refuses(adapter)
+    assert "a rule that is not known here. Supported: qwen2, llama-bpe, smollm, gpt-2" in line
+    write_json(base / "tokenizer.json", described | {"model": {"type": "Unigram"}})
+    assert "not byte-level BPE" in convert.refuses(adapter)
+    (base / "tokenizer.json").write_text("{")
+    assert "tokenizer.json cannot be read" in convert.refuses(adapter)
+
+
+def test_base_with_infinite_weights(convert: Convert, tmp_path: Path) -> None:
+    base = tiny.make_llama(tmp_path / "base")
+    tensors = load_file(base / "model.safetensors")
+    tensors["model.norm.weight"][3] = np.inf
+    save_file(tensors, base / "model.safetensors", {"format": "pt"})
+    adapter = tiny.make_adapter(tmp_path / "adapter", base)
+    assert "NaN or infinite values in output_norm.weight" in convert.refuses(adapter)
+
+
+def test_places_where_no_model_may_go(convert: Convert, adapter: Path, tmp_path: Path) -> None:
+    assert "does not end in .gguf" in convert.refuses(adapter, out=tmp_path / "model.bin")
+    (tmp_path / "folder.gguf").mkdir()
+    assert "is a folder" in convert.refuses(adapter, out=tmp_path / "folder.gguf")
+    (tmp_path / "file").write_text("")
+    assert "cannot write to" in convert.refuses(adapter, out=tmp_path / "file" / "model.gguf")
+    (tmp_path / "package.json").write_text('{"name": "mine"}')
+    assert "is no manifest of ours" in convert.refuses(adapter, out=tmp_path / "package.gguf")
+    assert json.loads((tmp_path / "package.json").read_text()) == {"name": "mine"}
+
+
+def test_the_base_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = tiny.make_gguf(tiny.make_llama(tmp_path / "base"), tmp_path / "base.gguf")
+    adapter = tiny.make_adapter(tmp_path / "adapter", base)
+    before = base.read_bytes()
+    assert main([str(adapter), "--out", str(base)]) == 2
+    assert "is the base itself" in capsys.readouterr().err
+    assert base.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [(100_000, "the file may not become that large"), (None, "llama.cpp could not write")],
+    ids=["while merging", "while quantising"],
+)
+def test_disk_full(limit: int | None, message: str, adapter: Path, tmp_path: Path) -> None:
+    """A limit on file size stands for the full disk: writing fails at a byte we choose. For the
+    quantiser the F16 file is made first, and the limit is what it takes, plus nothing."""
+    out = tmp_path / "out" / "model.gguf"
+    if limit is None:
+        done = _quantised_on_a_full_disk(adapter, tmp_path)
+    else:
+        done = _limited(
+            [sys.executable, "-m", "budgetai_convert.cli", adapter, "--out", out], limit
+        )
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.glob("out/*")) and not list(tmp_path.glob("out/.*"))
+
+
+def _limited(command: list[object], limit: int) -> "subprocess.CompletedProcess[str]":
+    def before() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        preexec_fn=before,
+        timeout=120,
+        check=False,
+    )
+
+
+def _quantised_on_a_full_disk(adapter: Path, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
+    base = tiny.make_llama(tmp_path / "base")
+    merged = tiny.make_gguf(base, tmp_path / "merged.gguf")
+    program = f"""
+from pathlib import Path
+import sys
+from budgetai_convert.quantize import quantize
+from budgetai_server import command
+out = Path({str(tmp_path / "q.gguf")!r})
+def story():
+    out.touch()
+    quantize(Path({str(merged)!r}), out, "Q8_0", lambda size: None)
+    return 0
+sys.exit(command.run("budgetai-convert", story))
+"""
+    return _limited([sys.executable, "-c", program], 50_000)
+
+
+def test_interrupted_nothing_is_left(adapter: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "model.gguf"
+    command = [sys.executable, "-m", "budgetai_convert.cli", str(adapter), "--out", str(out)]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while child.poll() is None and not list(tmp_path.glob("out/.*")):
+        time.sleep(0.005)
+    child.send_signal(signal.SIGINT)
+    output, error = child.communicate(timeout=60)
+    assert (child.returncode, error, output) == (130, "budgetai-convert: interrupted\n", "")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_help_is_quick() -> None:
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "budgetai_convert.cli", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "--quant" in done.stdout
+    # The budget is 0.5 s; a machine that is busy with other tests gets some more.
+    assert time.monotonic() - started < 1.5
+    program = (
+        "import sys, budgetai_convert.cli; print({'torch', 'llama_cpp', 'numpy'} & {*sys.modules})"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert loaded.stdout.strip() == "set()"
