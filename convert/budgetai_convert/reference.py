@@ -70,13 +70,17 @@ def answers(
 
 def _load(base: Path, adapter: Path | None) -> Any:
     import torch
-    from transformers import AutoModelForCausalLM
+    import transformers
 
     where: dict[str, Any] = {"pretrained_model_name_or_path": base, "local_files_only": True}
     if base.is_file():
         where |= {"pretrained_model_name_or_path": base.parent, "gguf_file": base.name}
+        # Newer versions leave weights packed where they have a kernel for it, and nothing can be
+        # merged into those; older ones know no such setting, and always unpack.
+        if hasattr(transformers, "GgufConfig"):
+            where["quantization_config"] = transformers.GgufConfig(dequantize=True)
     try:
-        model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        model = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as error:
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BaseError(f"torch cannot load the base {base.name}: {first_line}") from error
