@@ -1,0 +1,1 @@
+"""From an adapter to a checked GGUF file. `convert` tells the story; `cli` is the command."""
