@@ -35,7 +35,8 @@ class Editor(LanguageClient):
         settings: dict[str, Any] | None = None,
         encodings: tuple[str, ...] = ("utf-16",),
     ) -> types.InitializeResult:
-        """The handshake; returns when the server has said whether it has a model."""
+        """The handshake; returns when the server has said something: that it has a model, or
+        that it has none."""
         general = types.GeneralClientCapabilities(position_encodings=list(encodings))
         result = await self.initialize_async(
             types.InitializeParams(
@@ -47,6 +48,12 @@ class Editor(LanguageClient):
         self.initialized(types.InitializedParams())
         await asyncio.wait_for(self.settled.wait(), 120)
         return result
+
+    async def told(self, words: str) -> None:
+        """Wait until the server has said something with these words in it."""
+        async with asyncio.timeout(120):
+            while not any(words in message for message in self.messages):
+                await asyncio.sleep(0.02)
 
     def open(self, uri: str, text: str, language: str = "python") -> None:
         self.text_document_did_open(
@@ -88,7 +95,8 @@ async def started(*arguments: str) -> AsyncIterator[Editor]:
     await editor.start_io(sys.executable, "-m", "budgetai_server", *arguments)
     try:
         yield editor
+    finally:
+        # Without these two the server would wait for more, and stop() for the server.
         await asyncio.wait_for(editor.shutdown_async(None), 30)
         editor.exit(None)
-    finally:
         await editor.stop()  # type: ignore[no-untyped-call]

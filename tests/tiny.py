@@ -132,8 +132,9 @@ def make_adapter(
     """An untrained adapter with random A and B for `base`: a folder, a GGUF file, or a name that
     `bases.resolve` knows. `scale` is the spread of the values; `lora` goes to LoraConfig."""
     import torch
-    from budgetai_server.artefacts import bases
     from peft import LoraConfig, get_peft_model
+
+    from budgetai_server.artefacts import bases
 
     found = bases.resolve(str(base))
     settings: dict[str, Any] = {"target_modules": "all-linear", "task_type": "CAUSAL_LM"} | lora

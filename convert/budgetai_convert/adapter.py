@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from budgetai_server.artefacts.manifest import AdapterManifest
-from budgetai_server.artefacts.storage import read_json
-from budgetai_server.context.prompt import PROMPT_FORMAT
-from budgetai_server.errors import AdapterError
 
 from budgetai_convert import safetensors_file
 from budgetai_convert.gguf_file import Floats
 from budgetai_convert.safetensors_file import StoredTensor
+from budgetai_server.artefacts.manifest import AdapterManifest
+from budgetai_server.artefacts.storage import read_json
+from budgetai_server.context.prompt import PROMPT_FORMAT
+from budgetai_server.errors import AdapterError
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"

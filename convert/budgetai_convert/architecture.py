@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import gguf
 import numpy as np
-from budgetai_server.errors import BaseError
 from gguf import GGUFValueType
 
 from budgetai_convert.gguf_file import Floats, GGUFFile, Metadata, pack
+from budgetai_server.errors import BaseError
 
 ARCHITECTURES = {"llama": gguf.MODEL_ARCH.LLAMA, "qwen2": gguf.MODEL_ARCH.QWEN2}
 SUPPORTED = "llama (Llama, SmolLM, TinyLlama …) and qwen2 (Qwen2, Qwen2.5, Qwen2.5-Coder)"

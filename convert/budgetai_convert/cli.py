@@ -3,9 +3,8 @@
 import dataclasses
 import sys
 
-from budgetai_server import command
-
 from budgetai_convert.options import ConvertOptions
+from budgetai_server import command
 
 PROGRAM = "budgetai-convert"
 ABOUT = (

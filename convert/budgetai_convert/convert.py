@@ -12,12 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_server.artefacts import bases, home
-from budgetai_server.artefacts.bases import Base
-from budgetai_server.artefacts.manifest import ModelManifest
-from budgetai_server.artefacts.storage import replaced
-from budgetai_server.context.prompt import PROMPT_FORMAT
-from budgetai_server.errors import AdapterError, OptionError, RepositoryError, StorageError
 from gguf import GGUFValueType
 
 from budgetai_convert import adapter as adapters
@@ -29,6 +23,12 @@ from budgetai_convert.progress import Begin, shown
 from budgetai_convert.reference import Answer
 from budgetai_convert.source import Source
 from budgetai_convert.verify import Agreement, Native
+from budgetai_server.artefacts import bases, home
+from budgetai_server.artefacts.bases import Base
+from budgetai_server.artefacts.manifest import ModelManifest
+from budgetai_server.artefacts.storage import replaced
+from budgetai_server.context.prompt import PROMPT_FORMAT
+from budgetai_server.errors import AdapterError, OptionError, RepositoryError, StorageError
 
 VERSIONED = ("budgetai", "gguf", "llama-cpp-python", "numpy", "torch", "transformers", "peft")
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import gguf
 import numpy as np
-from budgetai_server.errors import BaseError
 from gguf import GGMLQuantizationType, GGUFValueType
 from numpy.typing import NDArray
+
+from budgetai_server.errors import BaseError
 
 Floats = NDArray[np.float32]
 Metadata = dict[str, bytes]

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 
 import numpy as np
-from budgetai_server.errors import AdapterError, BaseError
 
 from budgetai_convert.adapter import Adapter, Update
 from budgetai_convert.architecture import Sizes
 from budgetai_convert.gguf_file import Floats
 from budgetai_convert.source import Source, Weight
+from budgetai_server.errors import AdapterError, BaseError
 
 _Placed = dict[str, tuple[str, Update]]
 

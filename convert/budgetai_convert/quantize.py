@@ -13,9 +13,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from budgetai_server.errors import OptionError, StorageError
-
 from budgetai_convert.options import QUANTS
+from budgetai_server.errors import OptionError, StorageError
 
 _POLL_SECONDS = 0.1
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from budgetai_server.errors import BaseError
 from numpy.typing import NDArray
+
+from budgetai_server.errors import BaseError
 
 ANSWER_TOKENS = 12
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from budgetai_server.errors import BudgetAIError
 
 from budgetai_convert.gguf_file import Floats
+from budgetai_server.errors import BudgetAIError
 
 # The format's own limit on the size of its header, in bytes.
 _MAX_HEADER = 100_000_000

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import gguf
-from budgetai_server.artefacts.bases import Base
-from budgetai_server.errors import BaseError
 from gguf import GGUFValueType
 
 from budgetai_convert import gguf_file, safetensors_file, vocabulary
@@ -27,6 +25,8 @@ from budgetai_convert.architecture import (
 )
 from budgetai_convert.gguf_file import Floats, GGUFFile, Metadata, pack
 from budgetai_convert.safetensors_file import StoredTensor
+from budgetai_server.artefacts.bases import Base
+from budgetai_server.errors import BaseError
 
 _HUB_FILES = ["*.json", "*.safetensors"]
 # Buffers that old checkpoints carry along; they are computed from the sizes.

@@ -14,12 +14,12 @@ from typing import Any
 
 import llama_cpp
 import numpy as np
-from budgetai_server.context.prompt import PROMPT_FORMAT
-from budgetai_server.errors import CheckError
 from numpy.typing import NDArray
 
 from budgetai_convert.quantize import available_cores
 from budgetai_convert.reference import Answer
+from budgetai_server.context.prompt import PROMPT_FORMAT
+from budgetai_server.errors import CheckError
 
 MAX_KLD_F16 = 0.01
 """Nats per token. Rounding to F16 costs 1e-6 to 1e-4; a wrong row order costs whole nats."""

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from budgetai_server.context.prompt import Markers, find_markers
-from budgetai_server.errors import BaseError
 from gguf import GGUFValueType, TokenType
 
 from budgetai_convert.gguf_file import Metadata, pack, unpack
+from budgetai_server.context.prompt import Markers, find_markers
+from budgetai_server.errors import BaseError
 
 # The roles in `Markers`, and what GGUF metadata calls them.
 MARKER_KEYS = {

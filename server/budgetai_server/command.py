@@ -22,6 +22,9 @@ _DISK_ERRORS = {
     errno.EFBIG: "the file may not become that large here",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "no permission",
+    errno.ENOTDIR: "a file stands where a folder is needed",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EIO: "the disk reports an error",
 }
 
 

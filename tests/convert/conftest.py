@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 import tiny
 
 # Two cores are shared with whatever else runs; spinning on both makes tiny models slower.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import tiny
 from budgetai_convert import convert as story
 from budgetai_convert import corpus, gguf_file, reference

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
+
 import tiny
 from budgetai_convert.cli import main
 from budgetai_convert.options import QUANTS
 from budgetai_server.artefacts.storage import read_json, write_json
-from safetensors.numpy import load_file, save_file
 
 MakeBase = Callable[..., Path]
 

@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+
 from budgetai_server.artefacts.manifest import AdapterManifest
 from budgetai_server.errors import StorageError
-from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
 VERSIONED = ("budgetai", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
 

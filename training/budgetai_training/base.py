@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from budgetai_server.artefacts.bases import Base
-from budgetai_server.errors import BaseError
+import transformers
+from gguf import GGUFReader
+from tokenizers import AddedToken
+from tokenizers.normalizers import NFC
+from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
+
+from budgetai_server.artefacts import home
+from budgetai_server.artefacts.bases import Base
+from budgetai_server.context.prompt import MARKER_NAMES
+from budgetai_server.errors import BaseError
 
 _LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, IndexError)
 
@@ -27,14 +35,20 @@ class LoadedBase:
     load_in: str
 
 
-def load(base: Base, load_in: str) -> LoadedBase:
-    """Load weights and tokenizer. Raises BaseError for files that are no such model."""
+def load(base: Base, digest: str, load_in: str) -> LoadedBase:
+    """Load weights and tokenizer. Raises BaseError for files that are no such model.
+
+    `digest` is that of the base; a GGUF is unpacked once, and found again by it.
+    """
     chosen = choose_precision(load_in)
     try:
         with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(**_where(base))
-            model = _load_4bit(base) if chosen == "4bit" else _load_plain(base, _dtype(chosen))
+            folder = _unpacked(base, digest) if base.kind == "gguf" else base
+            tokenizer = _load_tokenizer(folder)
+            model = _load_4bit(folder) if chosen == "4bit" else _load_plain(folder, chosen)
     except _LOAD_ERRORS as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BaseError(f"the base {base.name} cannot be loaded: {first_line}") from error
     model.config.use_cache = False
@@ -51,10 +65,6 @@ def choose_precision(load_in: str) -> str:
     return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
 
 
-def _dtype(load_in: str) -> torch.dtype:
-    return torch.float32 if load_in == "fp32" else torch.bfloat16
-
-
 def _where(base: Base) -> dict[str, Any]:
     if base.path is None:
         return {"pretrained_model_name_or_path": base.name}
@@ -68,26 +78,14 @@ def _where(base: Base) -> dict[str, Any]:
     }
 
 
-def _load_weights(base: Base, **more: Any) -> Any:
-    model: Any = AutoModelForCausalLM.from_pretrained(**_where(base), **more)
-    if base.kind == "gguf":
-        # Its weights are dequantised by now; it is neither trained nor saved as what it was.
-        model.hf_quantizer = None
-        model.is_quantized = False
-        del model.config.quantization_config
-    return model
-
-
-def _load_plain(base: Base, dtype: torch.dtype, **more: Any) -> Any:
-    model = _load_weights(base, dtype=dtype, **more)
-    if torch.cuda.is_available() and not more:
-        model = model.to("cuda")
-    return model
+def _load_plain(base: Base, load_in: str) -> Any:
+    dtype = torch.float32 if load_in == "fp32" else torch.bfloat16
+    model: Any = AutoModelForCausalLM.from_pretrained(**_where(base), dtype=dtype)
+    return model.to("cuda") if torch.cuda.is_available() else model
 
 
 def _load_4bit(base: Base) -> Any:
-    """NF4 with double quantisation (Dettmers et al. 2023). transformers does not quantise a GGUF
-    while reading it, so a GGUF goes through a temporary folder of plain bf16 weights."""
+    """NF4 with double quantisation (Dettmers et al. 2023), on a GPU or a CPU."""
     settings = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -95,22 +93,66 @@ def _load_4bit(base: Base) -> Any:
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    with _as_folder(base) as folder:
-        return _load_plain(
-            folder, torch.bfloat16, quantization_config=settings, device_map={"": device}
-        )
+    return AutoModelForCausalLM.from_pretrained(
+        **_where(base),
+        dtype=torch.bfloat16,
+        quantization_config=settings,
+        device_map={"": device},
+    )
 
 
-@contextlib.contextmanager
-def _as_folder(base: Base) -> Iterator[Base]:
-    if base.kind != "gguf":
-        yield base
-        return
-    with tempfile.TemporaryDirectory(prefix="budgetai-") as temporary:
-        model = _load_weights(base, dtype=torch.bfloat16)
-        model.save_pretrained(temporary)
-        del model
-        yield Base(base.name, "folder", Path(temporary))
+def _unpacked(base: Base, digest: str) -> Base:
+    """A GGUF as a folder of plain 16-bit weights, made when it is first used.
+
+    transformers takes long to read a GGUF, and does not quantise it to NF4 while it does. bf16
+    keeps what a file of at most 8 bits per weight says to within its own error.
+    """
+    folder = home.unpacked_base(digest)
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as temporary:
+            whole = Path(temporary) / "model"
+            _load_gguf(base).save_pretrained(whole)
+            _load_tokenizer(base).save_pretrained(whole)
+            whole.rename(folder)
+    return Base(base.name, "folder", folder)
+
+
+def _load_gguf(base: Base) -> Any:
+    settings: dict[str, Any] = {}
+    if hasattr(transformers, "GgufConfig"):
+        # Where it has a kernel for them, transformers leaves weights packed otherwise.
+        settings = {"quantization_config": transformers.GgufConfig(dequantize=True)}
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        **_where(base), **settings, dtype=torch.bfloat16
+    )
+    # The weights are plain now; the model must not be saved as what it was.
+    model.hf_quantizer = None
+    model.is_quantized = False
+    model.config.__dict__.pop("quantization_config", None)
+    return model
+
+
+def _load_tokenizer(base: Base) -> Any:
+    """The base's tokenizer, made to agree with llama.cpp's on text from files."""
+    tokenizer = AutoTokenizer.from_pretrained(**_where(base))
+    backend = tokenizer.backend_tokenizer
+    # A marker that is "added" but not "special" (Qwen2.5-Coder's are) would be found in text.
+    names = [name for names in MARKER_NAMES.values() for name in names]
+    known = [name for name in names if backend.token_to_id(name) is not None]
+    backend.add_special_tokens([AddedToken(n, special=True, normalized=False) for n in known])
+    if isinstance(backend.normalizer, NFC):
+        # llama.cpp does not compose characters, so neither may training.
+        backend.normalizer = None
+    if base.path is not None and base.kind == "gguf" and _pre_tokenizer(base.path) == "smollm":
+        # Reading a GGUF, transformers loses that each digit, ² and ½ too, is a token of its own.
+        backend.pre_tokenizer = Sequence([Digits(individual_digits=True), ByteLevel(False)])
+    return tokenizer
+
+
+def _pre_tokenizer(gguf_file: Path) -> str:
+    field = GGUFReader(gguf_file).get_field("tokenizer.ggml.pre")
+    return str(field.contents()) if field else ""
 
 
 @contextlib.contextmanager

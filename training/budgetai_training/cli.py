@@ -8,7 +8,6 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from budgetai_server.command import parse, print_json, run
-
 from budgetai_training.options import TrainOptions
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from budgetai_server.context.prompt import Markers, Prompt, encode, find_markers
 from torch.utils.data import Dataset
+
+from budgetai_server.context.prompt import Markers, Prompt, encode, find_markers
 
 UNLABELLED = -100
 
@@ -36,13 +37,9 @@ class Encoder:
 
 
 def markers_of(tokenizer: Any) -> Markers:
-    """The markers among a tokenizer's special tokens."""
-    special = {
-        str(token): token_id
-        for token_id, token in tokenizer.added_tokens_decoder.items()
-        if token.special
-    }
-    return find_markers(special.get)
+    """The markers among a tokenizer's added tokens; a text token of that name is none."""
+    added = {str(token): token_id for token_id, token in tokenizer.added_tokens_decoder.items()}
+    return find_markers(added.get)
 
 
 class Passes(Dataset[Encoded]):

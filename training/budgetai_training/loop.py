@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from budgetai_server.artefacts.storage import write_json
-from budgetai_server.errors import BudgetError
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
+from budgetai_server.artefacts.storage import write_json
+from budgetai_server.errors import BudgetError
 from budgetai_training.budget import Clock, rate_factor
 from budgetai_training.dataset import Passes, collate
 

@@ -1,12 +1,16 @@
 """The story of a run, top to bottom: corpus, base, loss before, training, loss after, adapter."""
 
 import dataclasses
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import transformers
+
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.bases import Base, resolve
 from budgetai_server.artefacts.manifest import AdapterManifest, BaseRecord
@@ -15,7 +19,6 @@ from budgetai_server.context.index import Index
 from budgetai_server.context.prompt import PROMPT_FORMAT, Prompt
 from budgetai_server.errors import AdapterError, BudgetError, OptionError
 from budgetai_server.options import Seconds
-
 from budgetai_training import adapter, corpus
 from budgetai_training.base import LoadedBase, load
 from budgetai_training.budget import Clock
@@ -55,14 +58,26 @@ def train(options: TrainOptions, report: Reporter, started: float) -> Result:
     found = corpus.read(options.repo, options.seed)
     report.say(_corpus_line(found))
     base = resolve(options.base)
+    with _kept_if_resumable(work):
+        with report.busy(f"reading the base {base.name}"):
+            record = _same_base(base, work, options)
+            loaded = load(base, record.digest, options.load_in)
+        transformers.set_seed(options.seed)
+        model = adapter.attach(loaded.model, options.rank, loaded.load_in)
+        report.say(_model_line(model, loaded, options))
+        return _tune(_Run(options, work, clock, found, record, loaded, model, report))
+
+
+@contextmanager
+def _kept_if_resumable(work: Path) -> Iterator[None]:
+    """The working folder, made now; after a failure it stays only if it holds a checkpoint."""
     work.mkdir(parents=True, exist_ok=True)
-    with report.busy(f"reading the base {base.name}"):
-        record = _same_base(base, work, options)
-        loaded = load(base, options.load_in)
-    transformers.set_seed(options.seed)
-    model = adapter.attach(loaded.model, options.rank, loaded.load_in)
-    report.say(_model_line(model, loaded, options))
-    return _tune(_Run(options, work, clock, found, record, loaded, model, report))
+    try:
+        yield
+    except BaseException:
+        if work.exists() and _checkpoint(work) is None:
+            shutil.rmtree(work, ignore_errors=True)
+        raise
 
 
 @dataclass(frozen=True)

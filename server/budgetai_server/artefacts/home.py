@@ -4,6 +4,7 @@
         adapters/<time>/        PEFT adapter and manifest.json
         adapters/<time>.partial/  a run that is not finished: checkpoints
         models/<time>-<quant>.gguf and <same name>.json
+    <home>/bases/<digest>/      a GGUF base unpacked for training; may be removed at any time
 
 The home is outside every workspace, so that a cloned repository cannot choose what is loaded.
 """
@@ -30,6 +31,11 @@ def shelf(root: Path) -> Path:
     resolved = root.resolve()
     digest = hashlib.sha256(str(resolved).encode("utf-8", "surrogateescape")).hexdigest()[:10]
     return home() / "repositories" / f"{resolved.name or 'root'}-{digest}"
+
+
+def unpacked_base(digest: str) -> Path:
+    """Where the plain weights of the GGUF base with this digest are kept."""
+    return home() / "bases" / digest[:20]
 
 
 def stamp() -> str:

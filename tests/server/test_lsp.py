@@ -1,0 +1,213 @@
+"""The real server process over stdio, with the real embedded model."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from budgetai_server.artefacts.bases import EMBEDDED, resolve
+from editor import Editor, inline_params, position_after, started
+
+BASE = resolve(EMBEDDED).path
+SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
+
+
+@pytest_asyncio.fixture
+async def editor(tmp_path: Path) -> AsyncIterator[Editor]:
+    async with started("--model", str(BASE)) as editor:
+        await editor.open_workspace(tmp_path)
+        yield editor
+
+
+def popup(uri: str, position: types.Position) -> types.CompletionParams:
+    return types.CompletionParams(types.TextDocumentIdentifier(uri), position)
+
+
+def change(editor: Editor, uri: str, version: int, at: types.Position, text: str) -> None:
+    editor.text_document_did_change(
+        types.DidChangeTextDocumentParams(
+            types.VersionedTextDocumentIdentifier(uri=uri, version=version),
+            [types.TextDocumentContentChangePartial(range=types.Range(at, at), text=text)],
+        )
+    )
+
+
+@pytest.mark.asyncio
+async def test_it_advertises_and_completes(tmp_path: Path) -> None:
+    async with started("--model", str(BASE), "--stdio") as editor:
+        result = await editor.open_workspace(tmp_path)
+        assert result.capabilities.inline_completion_provider
+        assert result.capabilities.completion_provider
+        sync = result.capabilities.text_document_sync
+        assert isinstance(sync, types.TextDocumentSyncOptions)
+        assert sync.change == types.TextDocumentSyncKind.Incremental
+        assert BASE is not None
+        assert editor.messages == [f"BudgetAI serves {BASE.name}"]
+        editor.open("file:///x.py", SOURCE)
+        assert await editor.inline("file:///x.py", position_after(SOURCE)) == ["return a - b"]
+
+
+@pytest.mark.asyncio
+async def test_popup_and_inline_agree(editor: Editor) -> None:
+    editor.open("file:///x.py", SOURCE)
+    at = position_after(SOURCE)
+    inline, menu = await asyncio.gather(
+        editor.inline("file:///x.py", at),
+        editor.text_document_completion_async(popup("file:///x.py", at)),
+    )
+    assert isinstance(menu, types.CompletionList)
+    item = menu.items[0]
+    assert isinstance(item.text_edit, types.TextEdit)
+    assert [item.text_edit.new_text] == inline == ["return a - b"]
+    assert item.text_edit.range == types.Range(at, at)
+
+
+@pytest.mark.asyncio
+async def test_typing_on_goes_on(editor: Editor) -> None:
+    uri = "file:///x.py"
+    editor.open(uri, SOURCE)
+    text = SOURCE
+    for version, key in enumerate("retu", 2):
+        change(editor, uri, version, position_after(text), key)
+        text += key
+    assert await editor.inline(uri, position_after(text)) == ["rn a - b"]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8"])
+async def test_emoji_before_the_cursor(tmp_path: Path, encoding: str) -> None:
+    before = SOURCE + 'party = "🎉🎉é"; ret'
+    async with started("--model", str(BASE)) as editor:
+        result = await editor.open_workspace(tmp_path, encodings=(encoding,))
+        assert result.capabilities.position_encoding == encoding
+        editor.open("file:///x.py", before + "\n")
+        line = before.rpartition("\n")[2]
+        units = {"utf-16": len(line.encode("utf-16-le")) // 2, "utf-8": len(line.encode())}
+        at = types.Position(before.count("\n"), units[encoding])
+        assert await editor.inline("file:///x.py", at) == ["urn a - b"]
+
+
+@pytest.mark.asyncio
+async def test_crlf_documents_get_crlf(editor: Editor) -> None:
+    text = SOURCE.rstrip().replace("\n", "\r\n")
+    editor.open("file:///x.py", text)
+    (offered,) = await editor.inline("file:///x.py", position_after(text.replace("\r\n", "\n")))
+    assert offered == "\r\n    return a - b"
+
+
+@pytest.mark.asyncio
+async def test_a_cancelled_request_ends_and_the_next_is_answered(editor: Editor) -> None:
+    uri = "file:///x.py"
+    editor.open(uri, "".join(f"value_{n} = compute({n})\n" for n in range(200)) + SOURCE)
+    at = types.Position(200 + SOURCE.count("\n"), 4)
+    request = editor.protocol.send_request_async(
+        types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_params(uri, at), msg_id="slow"
+    )
+    waiting = asyncio.ensure_future(request)
+    await asyncio.sleep(0.1)
+    editor.cancel_request(types.CancelParams(id="slow"))
+    with pytest.raises(JsonRpcException) as error:
+        await asyncio.wait_for(waiting, 20)
+    assert error.value.code == -32800
+    assert await asyncio.wait_for(editor.inline(uri, at), 60) == ["return a - b"]
+
+
+@pytest.mark.asyncio
+async def test_a_change_during_a_request_makes_it_say_nothing(editor: Editor) -> None:
+    uri = "file:///x.py"
+    editor.open(uri, "".join(f"value_{n} = compute({n})\n" for n in range(200)) + SOURCE)
+    at = types.Position(200 + SOURCE.count("\n"), 4)
+    waiting = asyncio.ensure_future(editor.inline(uri, at))
+    await asyncio.sleep(0.1)
+    change(editor, uri, 2, at, "x")
+    assert await asyncio.wait_for(waiting, 60) == []
+
+
+@pytest.mark.asyncio
+async def test_a_newer_request_wins(editor: Editor) -> None:
+    uri = "file:///x.py"
+    editor.open(uri, "".join(f"value_{n} = compute({n})\n" for n in range(200)) + SOURCE)
+    at = types.Position(200 + SOURCE.count("\n"), 4)
+    older = asyncio.ensure_future(editor.inline(uri, types.Position(100, 0)))
+    await asyncio.sleep(0.05)
+    assert await asyncio.wait_for(editor.inline(uri, at), 60) == ["return a - b"]
+    assert await older == []
+
+
+@pytest.mark.asyncio
+async def test_a_line_of_two_megabytes(editor: Editor) -> None:
+    text = "x = [" + "1, 22, 333, " * 170_000
+    editor.open("file:///x.py", text)
+    offered = await asyncio.wait_for(
+        editor.inline("file:///x.py", types.Position(0, len(text))), 120
+    )
+    assert len(offered) <= 1
+
+
+@pytest.mark.asyncio
+async def test_places_that_do_not_exist(editor: Editor) -> None:
+    editor.open("file:///x.py", "a = 1\n")
+    for at in (types.Position(99, 0), types.Position(0, 99)):
+        assert isinstance(await editor.inline("file:///x.py", at), list)
+    assert await editor.inline("file:///never-opened.py", types.Position(0, 0)) == []
+
+
+@pytest.mark.asyncio
+async def test_without_a_model_it_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BUDGETAI_HOME", str(tmp_path / "home"))
+    async with started() as editor:
+        await editor.open_workspace(tmp_path)
+        editor.open("file:///x.py", SOURCE)
+        for _ in range(3):
+            assert await editor.inline("file:///x.py", position_after(SOURCE)) == []
+        assert len(editor.messages) == 1
+        assert "no model" in editor.messages[0]
+        assert "budgetai-train" in editor.messages[0]
+
+
+@pytest.mark.asyncio
+async def test_a_model_planted_in_the_workspace_is_refused(tmp_path: Path) -> None:
+    assert BASE is not None
+    planted = tmp_path / "model.gguf"
+    planted.symlink_to(BASE)
+    inside = tmp_path / "copy.gguf"
+    inside.write_bytes(BASE.read_bytes())
+    for settings in ({"model": str(inside)}, {"model": str(inside), "trustWorkspaceModel": True}):
+        async with started() as editor:
+            await editor.open_workspace(tmp_path, settings)
+            await editor.told("not trusted")
+
+
+@pytest.mark.asyncio
+async def test_a_broken_model_is_named(tmp_path: Path) -> None:
+    assert BASE is not None
+    text = tmp_path / "text.gguf"
+    text.write_text("no model")
+    short = tmp_path / "short.gguf"
+    short.write_bytes(BASE.read_bytes()[:1_000_000])
+    for model, words in ((text, "not a GGUF"), (short, "cannot load")):
+        async with started("--model", str(model)) as editor:
+            await editor.open_workspace(None)
+            assert words in editor.messages[0]
+            editor.open("file:///x.py", SOURCE)
+            assert await editor.inline("file:///x.py", position_after(SOURCE)) == []
+
+
+@pytest.mark.asyncio
+async def test_bad_settings_are_told_and_ignored(tmp_path: Path) -> None:
+    settings = {"answerTokens": "many", "colour": "blue", "multiline": False}
+    async with started("--model", str(BASE)) as editor:
+        await editor.open_workspace(tmp_path, settings)
+        await editor.told("serves")
+        editor.open("file:///x.py", SOURCE)
+        assert await editor.inline("file:///x.py", position_after(SOURCE)) == ["return a - b"]
+        told = json.dumps(editor.messages)
+        assert "answerTokens" in told
+        assert "colour" in told

@@ -1,0 +1,80 @@
+"""The prompt: its order, its markers, and that a key typed only appends."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from budgetai_server.context.index import Index
+from budgetai_server.context.prompt import Markers, Snapshot, build, encode, find_markers
+
+FULL = Markers(repository=1, file=2, prefix=3, suffix=4, middle=5, end=6)
+SEPARATOR_ONLY = Markers(repository=1, file=2, prefix=None, suffix=None, middle=None, end=6)
+NOTHING = Markers(repository=None, file=None, prefix=None, suffix=None, middle=None, end=None)
+
+
+def spell(text: str) -> list[int]:
+    """A tokenizer of one token per character, above the markers."""
+    return [ord(char) + 100 for char in text]
+
+
+def read(ids: list[int]) -> str:
+    return "".join(f"<{i}>" if i < 100 else chr(i - 100) for i in ids)
+
+
+def shown(text: str, markers: Markers, index: Index | None = None) -> str:
+    cursor = text.index("▮")
+    place = Snapshot("shop", "src/cart.py", text.replace("▮", ""), cursor)
+    head, before = encode(build(place, index), markers, spell)
+    return read(head + before)
+
+
+def test_order_with_fill_in_the_middle() -> None:
+    assert shown("a = 1\nb▮\nc = 3\n", FULL) == (
+        "<1>shop\n<2>src/cart.py\n<3><4>\nc = 3\n<5>a = 1\nb"
+    )
+
+
+def test_order_with_a_separator_only() -> None:
+    assert shown("a▮\nc\n", SEPARATOR_ONLY) == "<1>shop\n<2>src/cart.py\n<2>\nc\n<2>a"
+
+
+def test_without_markers_the_text_before_is_all() -> None:
+    assert shown("a▮\nc\n", NOTHING) == "a"
+
+
+def test_a_chunk_of_another_file_comes_first() -> None:
+    index = Index([("src/price.py", "def total_price(items):\n    return 0\n")])
+    text = "import price\n" * 16 + "total_price\n▮"
+    assert "<2>src/price.py\ndef total_price(items):\n<2>src/cart.py" in shown(
+        text + "\n" + "total_price()", FULL, index
+    )
+
+
+def test_the_own_definitions_are_not_repeated() -> None:
+    own = "def total_price(items):\n    return 0\n"
+    index = Index([("src/cart.py", own)])
+    assert "<2>src/cart.py\n<3>" in shown(own + "▮\ntotal_price()\n", FULL, index)
+
+
+def test_a_typed_key_only_appends() -> None:
+    head, before = encode(build(Snapshot("r", "a.py", "x = 1\n\ny = 2\n", 6)), FULL, spell)
+    head2, before2 = encode(build(Snapshot("r", "a.py", "x = 1\nz\ny = 2\n", 7)), FULL, spell)
+    assert head2 == head
+    assert before2 == before + spell("z")
+
+
+def test_marker_names_in_a_file_are_text() -> None:
+    assert "<|fim_middle|>" in shown("s = '<|fim_middle|>'▮", FULL)
+
+
+def test_markers_are_found_by_name_and_metadata_comes_first() -> None:
+    names = {"<|fim_prefix|>": 11, "<|fim_suffix|>": 12, "<|fim_middle|>": 13, "<file_sep>": 14}
+    found = find_markers(names.get, {"middle": 99})
+    assert (found.prefix, found.suffix, found.middle, found.file) == (11, 12, 99, 14)
+    assert found.repository is None
+
+
+@given(st.text(max_size=300), st.integers(-5, 400), st.sampled_from(["a.py", "b.rs", "c", "d.tsx"]))
+def test_never_raises(text: str, cursor: int, path: str) -> None:
+    index = Index([("other.py", text), (path, text)])
+    for markers in (FULL, SEPARATOR_ONLY, NOTHING):
+        encode(build(Snapshot("r", path, text, cursor), index), markers, spell)
