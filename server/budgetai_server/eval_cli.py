@@ -64,3 +64,7 @@ def _table(judged: "list[Judged]", questions: "Exam") -> str:
         for one in judged
     ]
     return "\n".join([f"{len(questions.holes)} holes; {questions.note}", head, *rows])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

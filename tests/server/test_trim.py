@@ -7,13 +7,17 @@ from budgetai_server.trim import opened_block, shown
 
 CASES = {
     "one line of a longer answer": ("a.py", "x = ▮«1\ny = 2\n»\n", "1"),
-    "a new line when the line is complete": ("a.py", "import os▮«\nimport sys\nimport re\n»", "\nimport sys"),
+    "a new line when the line is complete": (
+        "a.py", "import os▮«\nimport sys\nimport re\n»", "\nimport sys",
+    ),
     "white space alone is nothing": ("a.py", "x = 1▮«\n\n  »", ""),
     "what stands right of the cursor is not repeated": ("a.py", "print(▮«'hi')\n»)\n", "'hi'"),
     "an overlap of several characters": ("a.js", "foo(▮«a, b);\n»);\n", "a, b"),
     "an answer that is all there already": ("a.py", "print(▮«)»)\n", ""),
     "a whole body": (
-        "a.py", "def f():▮«\n    a = 1\n    return a\n\ndef g():\n    pass\n»\n", "\n    a = 1\n    return a",
+        "a.py",
+        "def f():▮«\n    a = 1\n    return a\n\ndef g():\n    pass\n»\n",
+        "\n    a = 1\n    return a",
     ),
     "a body from its first line": (
         "a.py", "def f():\n    ▮«a = 1\n    return a\n\nx = 2\n»", "a = 1\n    return a",
@@ -31,7 +35,9 @@ CASES = {
     ),
     "rust": ("a.rs", "fn f() -> i32 {▮«\n    1\n}\n\nfn g() {}\n»", "\n    1\n}"),
     "go": ("a.go", "func f() int {\n\t▮«return 1\n}\n\nfunc g() {}\n»", "return 1\n}"),
-    "no block where text stands right of the cursor": ("a.py", "if x:▮«\n    y\n»  # why\n", "\n    y"),
+    "no block where text stands right of the cursor": (
+        "a.py", "if x:▮«\n    y\n»  # why\n", "\n    y",
+    ),
     "an unknown language is text": ("a.txt", "hello ▮«world\nand all\n»", "world"),
 }  # fmt: skip
 

@@ -8,7 +8,6 @@ from typing import Any
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
 from budgetai_server.artefacts.manifest import AdapterManifest
-from budgetai_server.errors import StorageError
 
 VERSIONED = ("budgetai", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
 
@@ -27,20 +26,14 @@ def attach(model: Any, rank: int, load_in: str) -> Any:
     return get_peft_model(model, config)
 
 
-def save(model: Any, manifest: AdapterManifest, work: Path, out: Path) -> None:
-    """Write the adapter below `work`, then rename it to `out`: it is there whole or not at all."""
-    final = work / "final"
-    if final.exists():
-        shutil.rmtree(final)
-    model.save_pretrained(final, save_embedding_layers=False)
-    # The base is named in the manifest; a path of this machine has no place in the model card.
-    (final / "README.md").unlink(missing_ok=True)
-    manifest.write(final)
-    if out.exists():
-        raise StorageError(f"{out} has appeared meanwhile", f"The adapter is in {final}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    final.rename(out)
-    shutil.rmtree(work, ignore_errors=True)
+def write(model: Any, manifest: AdapterManifest, folder: Path) -> None:
+    """Write the adapter and its manifest into a folder of their own."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    model.save_pretrained(folder, save_embedding_layers=False)
+    # The base is named in the manifest; peft's empty model card would only repeat its path.
+    (folder / "README.md").unlink(missing_ok=True)
+    manifest.write(folder)
 
 
 def versions() -> dict[str, str]:

@@ -28,8 +28,10 @@ def held_out_loss(
     samples: Sequence[Encoded],
     seconds: float = math.inf,
     tick: Callable[[int], None] = lambda done: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> tuple[float, int]:
-    """Mean loss per token over as many samples as fit into `seconds`, at least one.
+    """Mean loss per token over as many samples as fit into `seconds`, at least one of them, or
+    until `stop` becomes true.
 
     Returns the loss and the number of samples used, so that a later call can use the same.
     """
@@ -37,6 +39,8 @@ def held_out_loss(
     started = time.monotonic()
     total, tokens, used = 0.0, 0, 0
     for sample in samples:
+        if stop():
+            break
         loss, count = summed_loss(model, sample)
         total, tokens, used = total + loss, tokens + count, used + 1
         tick(used)

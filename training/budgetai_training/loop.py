@@ -12,12 +12,10 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_callback import PrinterCallback
 
 from budgetai_server.artefacts.storage import write_json
-from budgetai_server.errors import BudgetError
 from budgetai_training.budget import Clock, rate_factor
 from budgetai_training.dataset import Passes, collate
-
-SPENT_FILE = "spent.json"
-CHECKPOINT_SECONDS = 60.0
+from budgetai_training.options import TrainOptions
+from budgetai_training.runs import SPENT_FILE
 
 
 class Watcher(Protocol):
@@ -72,9 +70,12 @@ class Interruption:
 
 
 class BudgetCallback(TrainerCallback):
-    """Stops before the budget is overdrawn, and asks for a checkpoint every minute."""
+    """Stops before the budget is overdrawn, and asks for a checkpoint every so many seconds."""
 
-    def __init__(self, clock: Clock, interruption: Interruption, watcher: Watcher) -> None:
+    def __init__(
+        self, clock: Clock, interruption: Interruption, watcher: Watcher, checkpoint_every: float
+    ) -> None:
+        self._checkpoint_every = checkpoint_every
         self._clock = clock
         self._interruption = interruption
         self._watcher = watcher
@@ -92,7 +93,7 @@ class BudgetCallback(TrainerCallback):
         control.should_log = True
         if self._clock.left() < self._slowest or self._interruption.requested:
             control.should_training_stop = True
-        elif self._clock.spent() - self._saved_at > CHECKPOINT_SECONDS:
+        elif self._clock.spent() - self._saved_at > self._checkpoint_every:
             control.should_save = True
             self._saved_at = self._clock.spent()
         return control
@@ -122,49 +123,45 @@ def fit(
     folder: Path,
     rate: float,
     accumulate: int,
-    max_steps: int,
-    seed: int,
+    options: TrainOptions,
+    mixed: bool,
+    pad: int,
     clock: Clock,
     interruption: Interruption,
     watcher: Watcher,
-    pad: int,
-    mixed: bool,
     checkpoint: Path | None,
 ) -> TrainerState:
-    """Train until the clock, `max_steps`, the samples or Ctrl-C end it. Changes `model`."""
-    if clock.left() <= 0:
-        raise BudgetError(
-            f"the budget is used up before the first step ({clock.spent():.0f} s of "
-            f"{clock.budget:.0f} s, {clock.reserve:.0f} s kept for the end)",
-            "Give a longer --budget",
-        )
+    """Train until the clock, `max_steps`, the samples or Ctrl-C end it. Changes `model`.
+
+    `mixed` multiplies in bf16 whatever the weights are kept in; `pad` is a token id.
+    """
     trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=rate, weight_decay=0.0)
+    callback = BudgetCallback(clock, interruption, watcher, float(options.checkpoint_every))
     trainer = LabelledLossTrainer(
         model=model,
-        args=_arguments(folder, accumulate, max_steps, seed, mixed),
+        args=_arguments(folder, accumulate, options, mixed),
         train_dataset=samples,
         data_collator=lambda batch: collate(batch, pad),
         optimizers=(optimizer, LambdaLR(optimizer, lambda _: rate_factor(clock.progress()))),
-        callbacks=[BudgetCallback(clock, interruption, watcher)],
+        callbacks=[callback],
     )
     trainer.remove_callback(PrinterCallback)
-    with interruption.listening():
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return trainer.state
 
 
 def _arguments(
-    folder: Path, accumulate: int, max_steps: int, seed: int, mixed: bool
+    folder: Path, accumulate: int, options: TrainOptions, mixed: bool
 ) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=1,
         gradient_accumulation_steps=accumulate,
-        max_steps=max_steps or -1,
+        max_steps=options.max_steps or -1,
         num_train_epochs=1,
         max_grad_norm=1.0,
-        seed=seed,
+        seed=options.seed,
         # The samples are shuffled where they are made, the same way after a resume.
         train_sampling_strategy="sequential",
         save_strategy="no",

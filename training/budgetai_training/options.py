@@ -27,6 +27,9 @@ class TrainOptions:
     out: Path | None = option(
         None, "folder for the adapter; without it, the user's data folder", unit="folder"
     )
+    checkpoint_every: Seconds = option(
+        Seconds(60), "time between checkpoints, from which --resume goes on", unit="time"
+    )
     resume: bool = option(False, "go on with the newest run that was not finished")
     dry_run: bool = option(False, "show what would be learned, and stop")
     json: bool = option(False, "print the result as JSON, and no progress")

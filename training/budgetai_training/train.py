@@ -1,23 +1,17 @@
 """The story of a run, top to bottom: corpus, base, loss before, training, loss after, adapter."""
 
-import dataclasses
-import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import transformers
 
-from budgetai_server.artefacts import home
-from budgetai_server.artefacts.bases import Base, resolve
+from budgetai_server.artefacts.bases import resolve
 from budgetai_server.artefacts.manifest import AdapterManifest, BaseRecord
-from budgetai_server.artefacts.storage import read_json, write_json
 from budgetai_server.context.index import Index
 from budgetai_server.context.prompt import PROMPT_FORMAT, Prompt
-from budgetai_server.errors import AdapterError, BudgetError, OptionError
+from budgetai_server.errors import BudgetError
 from budgetai_server.options import Seconds
 from budgetai_training import adapter, corpus
 from budgetai_training.base import LoadedBase, load
@@ -25,12 +19,12 @@ from budgetai_training.budget import Clock
 from budgetai_training.corpus import Corpus
 from budgetai_training.dataset import Encoded, Encoder, Passes
 from budgetai_training.evaluate import held_out_loss
-from budgetai_training.loop import SPENT_FILE, Interruption, fit
+from budgetai_training.loop import Interruption, fit
 from budgetai_training.options import TrainOptions
 from budgetai_training.progress import Reporter
+from budgetai_training.runs import RunFolder
 from budgetai_training.samples import Recipe, one_pass
 
-RUN_FILE = "run.json"
 # More passes over the same text than this is memorising: held-out loss no longer falls.
 MAX_PASSES = 6
 # Each of the two evaluations may take this share of the budget.
@@ -51,41 +45,12 @@ class Result:
     manifest: AdapterManifest
 
 
-def train(options: TrainOptions, report: Reporter, started: float) -> Result:
-    """Tune a base on a repository inside the budget. `started` is a `time.monotonic()` second."""
-    work, options, spent = _place(options)
-    clock = Clock(budget=float(options.budget), started=started, spent_before=spent)
-    found = corpus.read(options.repo, options.seed)
-    report.say(_corpus_line(found))
-    base = resolve(options.base)
-    with _kept_if_resumable(work):
-        with report.busy(f"reading the base {base.name}"):
-            record = _same_base(base, work, options)
-            loaded = load(base, record.digest, options.load_in)
-        transformers.set_seed(options.seed)
-        model = adapter.attach(loaded.model, options.rank, loaded.load_in)
-        report.say(_model_line(model, loaded, options))
-        return _tune(_Run(options, work, clock, found, record, loaded, model, report))
-
-
-@contextmanager
-def _kept_if_resumable(work: Path) -> Iterator[None]:
-    """The working folder, made now; after a failure it stays only if it holds a checkpoint."""
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        if work.exists() and _checkpoint(work) is None:
-            shutil.rmtree(work, ignore_errors=True)
-        raise
-
-
 @dataclass(frozen=True)
 class _Run:
     """Everything that stays the same while a run goes on."""
 
     options: TrainOptions
-    work: Path
+    folder: RunFolder
     clock: Clock
     corpus: Corpus
     record: BaseRecord
@@ -94,37 +59,80 @@ class _Run:
     report: Reporter
 
 
-def _tune(run: _Run) -> Result:
+@dataclass(frozen=True)
+class _Trained:
+    """What came out of training; `after` is None where the run was interrupted."""
+
+    state: transformers.TrainerState
+    losses: list[float]
+    before: dict[str, Any]
+    after: float | None
+    samples: Passes
+
+
+def train(options: TrainOptions, report: Reporter, started: float) -> Result:
+    """Tune a base on a repository inside the budget. `started` is a `time.monotonic()` second."""
+    if options.resume:
+        folder = RunFolder.unfinished(options)
+        options = folder.options(options)
+    else:
+        folder = RunFolder.place(options)
+    clock = Clock(float(options.budget), started, spent_before=folder.spent())
+    found = corpus.read(options.repo, options.seed)
+    report.say(_corpus_line(found))
+    base = resolve(options.base)
+    with folder.kept_if_resumable():
+        with report.busy(f"reading the base {base.name}"):
+            record = base.record()
+            folder.check_base(record.digest) if options.resume else folder.begin(
+                options, record.digest
+            )
+            loaded = load(base, record.digest, options.load_in)
+        transformers.set_seed(options.seed)
+        model = adapter.attach(loaded.model, options.rank, loaded.load_in)
+        report.say(_model_line(model, loaded, options))
+        run = _Run(options, folder, clock, found, record, loaded, model, report)
+        return _saved(run, _tuned(run))
+
+
+def _tuned(run: _Run) -> _Trained:
     encoder = Encoder(run.loaded.tokenizer)
     index = Index((file.path, file.text) for file in run.corpus.train)
     held_out = _held_out_samples(run, index, encoder)
-    before, used, seconds = _evaluate(run, held_out, run.clock.budget * EVALUATION_SHARE)
-    run.clock.reserve = seconds * 1.2 + SAVING_SECONDS
-    run.clock.training_from = run.clock.spent()
-    per_step = STEP_PER_FORWARD * seconds / max(used, 1)
-    if run.clock.left() < per_step:
-        raise BudgetError(
-            f"a budget of {run.options.budget} is too short: {run.clock.spent():.0f} s went into "
-            f"loading and evaluating, and one step takes about {per_step:.0f} s",
-            f"Try --budget {Seconds(60 * -(-(run.clock.spent() + 20 * per_step + 20) // 60))}",
-        )
+    share = run.clock.budget * EVALUATION_SHARE
+    before = run.folder.once("before", lambda: _evaluated(run, held_out, share))
+    run.clock.reserve = before["seconds"] * 1.2 + SAVING_SECONDS
+    per_step = STEP_PER_FORWARD * before["seconds"] / max(before["samples"], 1)
+    _check_time(run, per_step)
     samples = Passes(lambda number: _pass(run, index, number), encoder, MAX_PASSES)
     interruption = Interruption()
-    state, losses = _fit(run, samples, per_step, interruption)
-    after = None
-    if not interruption.requested and state.global_step:
-        after, _, _ = _evaluate(run, held_out[:used], float("inf"))
-    manifest = _manifest(run, state, samples, {"before": before, "after": after}, losses, used)
-    out = run.options.out or _default_out(run.work)
-    adapter.save(run.model, manifest, run.work, out)
-    return Result(out, manifest)
+    # Ctrl-C in the last evaluation must not cost what has been learned, so both are covered.
+    with interruption.listening():
+        state, losses = _fitted(run, samples, per_step, interruption)
+        same = held_out[: before["samples"]] if state.global_step else []
+        after = _evaluated(run, same, stop=lambda: interruption.requested)["loss"]
+    return _Trained(state, losses, before, after, samples)
 
 
-def _fit(
+def _check_time(run: _Run, per_step: float) -> None:
+    """Raises BudgetError where not even one step fits, with a budget that would do."""
+    if run.clock.left() >= per_step:
+        return
+    enough = run.clock.spent() + run.clock.reserve + 20 * per_step
+    raise BudgetError(
+        f"a budget of {run.options.budget} is too short: {run.clock.spent():.0f} s went into "
+        f"loading and evaluating, one step takes about {per_step:.0f} s, and "
+        f"{run.clock.reserve:.0f} s are needed at the end",
+        f"Try --budget {Seconds(60 * -(-enough // 60))}",
+    )
+
+
+def _fitted(
     run: _Run, samples: Passes, per_step: float, interruption: Interruption
 ) -> tuple[transformers.TrainerState, list[float]]:
-    settings = _settings(run, per_step)
-    checkpoint = _checkpoint(run.work) if run.options.resume else None
+    settings = run.folder.once("settings", lambda: _settings(run, per_step))
+    run.clock.training_from = settings["training_from"]
+    checkpoint = run.folder.checkpoint() if run.options.resume else None
     run.report.say(
         f"{samples.pass_length} samples a pass, {settings['accumulate']} a step, "
         f"learning rate {settings['rate']:g}"
@@ -134,35 +142,29 @@ def _fit(
         state = fit(
             run.model,
             samples,
-            folder=run.work,
-            max_steps=run.options.max_steps,
-            seed=run.options.seed,
+            folder=run.folder.path,
+            rate=settings["rate"],
+            accumulate=settings["accumulate"],
+            options=run.options,
+            mixed=run.loaded.load_in != "fp32",
+            pad=run.loaded.tokenizer.pad_token_id or 0,
             clock=run.clock,
             interruption=interruption,
             watcher=bar,
-            pad=run.loaded.tokenizer.pad_token_id or 0,
-            mixed=run.loaded.load_in != "fp32",
             checkpoint=checkpoint,
-            **settings,
         )
     return state, bar.losses
 
 
 def _settings(run: _Run, per_step: float) -> dict[str, Any]:
-    """Learning rate and accumulation; a resumed run keeps those it began with, or the samples
-    it skips would not be those it has seen."""
-    kept = read_json(run.work / RUN_FILE)
-    if "settings" not in kept:
-        parameters = sum(p.numel() for p in run.model.parameters())
-        size_rate = 5e-4 if parameters < 300e6 else 3e-4
-        affordable = run.clock.left() / max(per_step, 1e-6)
-        kept["settings"] = {
-            "rate": run.options.learning_rate or size_rate,
-            "accumulate": int(min(8, max(1, affordable // WANTED_STEPS))),
-        }
-        write_json(run.work / RUN_FILE, kept)
-    settings: dict[str, Any] = kept["settings"]
-    return settings
+    """Learning rate and accumulation, from the size of the base and the steps that fit."""
+    parameters = run.model.get_nb_trainable_parameters()[1]
+    affordable = run.clock.left() / max(per_step, 1e-6)
+    return {
+        "rate": run.options.learning_rate or (5e-4 if parameters < 300e6 else 3e-4),
+        "accumulate": int(min(8, max(1, affordable // WANTED_STEPS))),
+        "training_from": run.clock.spent(),
+    }
 
 
 def _pass(run: _Run, index: Index, number: int) -> list[Prompt]:
@@ -177,91 +179,20 @@ def _held_out_samples(run: _Run, index: Index, encoder: Encoder) -> list[Encoded
     return [encoder.encode(prompt) for prompt in prompts[:MAX_HELD_OUT_SAMPLES]]
 
 
-def _evaluate(run: _Run, samples: list[Encoded], seconds: float) -> tuple[float | None, int, float]:
+def _evaluated(run: _Run, samples: list[Encoded], seconds: float = float("inf")) -> dict[str, Any]:
     """Held-out loss, the number of samples used, and how long it took."""
     if not samples:
         run.report.say("too few files to hold any out: there will be no scores")
-        return None, 0, 0.0
+        return {"loss": None, "samples": 0, "seconds": 0.0}
     began = time.monotonic()
     with run.report.counting("held-out loss", len(samples)) as tick:
         loss, used = held_out_loss(run.model, samples, seconds, tick)
     run.report.say(f"held-out loss {loss:.3f} nats/token ({used} samples)")
-    return loss, used, time.monotonic() - began
+    return {"loss": loss, "samples": used, "seconds": time.monotonic() - began}
 
 
-def _place(options: TrainOptions) -> tuple[Path, TrainOptions, float]:
-    """The working folder, the options in force, and the seconds already spent on the run."""
-    if options.resume:
-        return _unfinished(options)
-    out = options.out or home.new_adapter(options.repo)
-    if out.exists():
-        raise OptionError(f"--out {out} exists already", "Name a folder that does not exist")
-    work = out.with_name(out.name + home.PARTIAL)
-    if work.exists():
-        raise OptionError(
-            f"an unfinished run stands at {work}", "Add --resume to go on with it, or remove it"
-        )
-    return work, options, 0.0
-
-
-def _unfinished(options: TrainOptions) -> tuple[Path, TrainOptions, float]:
-    work = (
-        options.out.with_name(options.out.name + home.PARTIAL)
-        if options.out
-        else home.newest_partial(options.repo)
-    )
-    if work is None or not (work / RUN_FILE).exists():
-        raise AdapterError(
-            f"no unfinished run of {options.repo} to resume", "Start one without --resume"
-        )
-    kept = read_json(work / RUN_FILE)["options"]
-    fixed = {name: kept[name] for name in ("base", "load_in", "rank", "seed", "learning_rate")}
-    checkpoint = _checkpoint(work)
-    spent = float(read_json(checkpoint / SPENT_FILE)["seconds"]) if checkpoint else 0.0
-    budget = Seconds(max(float(options.budget), float(kept["budget"])))
-    return work, dataclasses.replace(options, **fixed, budget=budget), spent
-
-
-def _checkpoint(work: Path) -> Path | None:
-    """The newest complete checkpoint; the file with the time spent is written last."""
-    found = [path.parent for path in work.glob(f"checkpoint-*/{SPENT_FILE}")]
-    return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
-
-
-def _default_out(work: Path) -> Path:
-    return work.with_name(work.name.removesuffix(home.PARTIAL))
-
-
-def _same_base(base: Base, work: Path, options: TrainOptions) -> BaseRecord:
-    """The base's record; a resumed run must find the base it began with."""
-    record = base.record()
-    if options.resume and (kept := read_json(work / RUN_FILE)).get("base") != record.digest:
-        raise AdapterError(
-            f"the base {options.base} has changed since the run began ({kept.get('base', '?')[:8]}"
-            f" then, {record.digest[:8]} now)",
-            "Start a new run without --resume",
-        )
-    if not options.resume:
-        kept = {"options": _plain(options), "base": record.digest}
-        write_json(work / RUN_FILE, kept)
-    return record
-
-
-def _plain(options: TrainOptions) -> dict[str, Any]:
-    values = dataclasses.asdict(options)
-    return {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
-
-
-def _manifest(
-    run: _Run,
-    state: transformers.TrainerState,
-    samples: Passes,
-    scores: dict[str, float | None],
-    losses: list[float],
-    used: int,
-) -> AdapterManifest:
-    last = losses[-10:]
-    return AdapterManifest(
+def _saved(run: _Run, trained: _Trained) -> Result:
+    manifest = AdapterManifest(
         prompt_format=PROMPT_FORMAT,
         base=run.record,
         repository=run.corpus.name,
@@ -270,34 +201,41 @@ def _manifest(
         load_in=run.loaded.load_in,
         seed=run.options.seed,
         held_out=tuple(file.path for file in run.corpus.held_out),
-        counts={
-            "files": len(run.corpus.train),
-            "held_out_files": len(run.corpus.held_out),
-            "held_out_samples": used,
-            "samples_a_pass": samples.pass_length,
-            "steps": state.global_step,
-            "tokens": int(state.num_input_tokens_seen),
-        },
+        counts=_counts(run, trained),
         scores={
-            "held_out_loss_before": scores["before"],
-            "held_out_loss_after": scores["after"],
-            "training_loss": sum(last) / len(last) if last else None,
+            "held_out_loss_before": trained.before["loss"],
+            "held_out_loss_after": trained.after,
+            "training_loss": _mean(trained.losses[-10:]),
         },
-        seconds={
-            "budget": run.clock.budget,
-            "spent": round(run.clock.spent(), 1),
-            "training_from": round(run.clock.training_from, 1),
-        },
+        seconds={"budget": run.clock.budget, "spent": round(run.clock.spent(), 1)},
         versions=adapter.versions(),
         finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
+    made = run.folder.path / "final"
+    adapter.write(run.model, manifest, made)
+    run.folder.finish(made)
+    return Result(run.folder.out, manifest)
+
+
+def _counts(run: _Run, trained: _Trained) -> dict[str, int]:
+    return {
+        "files": len(run.corpus.train),
+        "held_out_files": len(run.corpus.held_out),
+        "held_out_samples": trained.before["samples"],
+        "samples_a_pass": trained.samples.pass_length,
+        "steps": trained.state.global_step,
+        "tokens": int(trained.state.num_input_tokens_seen),
+    }
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _corpus_line(found: Corpus) -> str:
     left_out = ", ".join(f"{n} {reason}" for reason, n in sorted(found.reasons.items()))
-    return f"{found.name}: {len(found.train)} files to learn, {len(found.held_out)} held out" + (
-        f"; left out: {left_out}" if left_out else ""
-    )
+    line = f"{found.name}: {len(found.train)} files to learn, {len(found.held_out)} held out"
+    return f"{line}; left out: {left_out}" if left_out else line
 
 
 def _model_line(model: Any, loaded: LoadedBase, options: TrainOptions) -> str:

@@ -1,0 +1,97 @@
+"""The whole path, command by command, each in a process of its own, as a user runs it."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny
+from budgetai_server.artefacts import home
+from budgetai_server.context.prompt import PROMPT_FORMAT
+from budgetai_server.engine import FORMAT_KEY, Engine
+from editor import position_after, started
+
+SOURCES = Path(__file__).parents[2] / "server" / "budgetai_server"
+
+
+def command(module: str, *arguments: Any) -> dict[str, Any]:
+    """Run a command with --json and return what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "2"},
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    """A copy of the server's own sources as a repository without git."""
+    root = tmp_path / "project"
+    for file in SOURCES.rglob("*.py"):
+        target = root / file.relative_to(SOURCES)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    return root
+
+
+async def ask(root: Path, before: str) -> tuple[list[str], list[str]]:
+    """What a server says that is told nothing but the workspace."""
+    async with started() as editor:
+        await editor.open_workspace(root)
+        uri = (root / "new.py").as_uri()
+        editor.open(uri, before)
+        return await editor.inline(uri, position_after(before)), editor.messages
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2"])
+def test_tiny_models_from_training_to_completion(family: str, repo: Path, tmp_path: Path) -> None:
+    make = {"llama": tiny.make_llama, "qwen2": tiny.make_qwen2}[family]
+    base = make(tmp_path / "base", tied=False)
+    trained = command("budgetai_training", "--repo", repo, "--base", base, "--max-steps", 20,
+                      "--learning-rate", 0.01, "--budget", "5m")  # fmt: skip
+    scores = trained["scores"]
+    assert scores["held_out_loss_after"] < scores["held_out_loss_before"]
+    for quant in ("Q4_0", "Q8_0"):
+        made = command("budgetai_convert", trained["adapter"], "--quant", quant)
+        assert made["checks"]["greedy_equal"] == 1
+        assert made["checks"]["kld_f16"] < 0.01
+    model = home.newest_model(repo)
+    assert model is not None
+    engine = Engine(model)
+    assert engine.metadata(FORMAT_KEY) == str(PROMPT_FORMAT)
+    assert engine.markers.file is not None
+    assert engine.markers.fills_middle == (family == "qwen2")
+    engine.close()
+    answers, messages = asyncio.run(ask(repo, "def f("))
+    assert messages == [f"BudgetAI serves {model.name}"]
+    assert isinstance(answers, list)
+
+
+def test_smollm2_end_to_end(repo: Path) -> None:
+    trained = command("budgetai_training", "--repo", repo, "--max-steps", 3, "--budget", "2m")
+    assert trained["counts"]["steps"] == 3
+    assert trained["base"]["location"] == "smollm2-135m"
+    made = command("budgetai_convert", "--repo", repo)
+    assert made["checks"]["kld"] < 0.1
+    model = home.newest_model(repo)
+    assert model is not None
+    answers, messages = asyncio.run(
+        ask(repo, "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    ")
+    )
+    assert messages == [f"BudgetAI serves {model.name}"]
+    assert answers == ["return a - b"]
+    judged = command("budgetai_server.eval_cli", "--repo", repo, "--holes", 4)
+    assert judged["holes"] == 4
+    assert judged["held_out"] == "files held out by the models' training"
+    assert judged["models"][0]["model"] == str(model)
+    assert 0 <= judged["models"][0]["scores"]["exact_match"]["mean"] <= 1

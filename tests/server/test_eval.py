@@ -1,0 +1,75 @@
+"""Holes, scores and budgetai-eval."""
+
+import math
+
+import pytest
+
+from budgetai_server import eval_cli
+from budgetai_server.context.holes import cut
+from budgetai_server.scores import first_line, mean, percentile, score, wilson
+
+FILES = [
+    (
+        "a.py",
+        "import os\n\n# a comment that is long\ndef area(radius):\n    return 3.14 * radius\n)\n",
+    ),
+    ("b.go", "package main\n\nfunc area(r float64) float64 {\n\treturn 3.14 * r\n}\n"),
+]
+
+
+def test_holes_put_together_are_the_file() -> None:
+    texts = dict(FILES)
+    holes = cut(FILES, 100, seed=0)
+    assert {hole.path for hole in holes} == {"a.py", "b.go"}
+    for hole in holes:
+        assert hole.before + hole.expected + hole.after == texts[hole.path]
+        assert "\n" not in hole.expected
+        assert len(hole.expected.strip()) >= 3
+        assert "comment" not in hole.expected
+        snapshot = hole.snapshot("r")
+        assert snapshot.text[snapshot.cursor :] == hole.after
+
+
+def test_half_of_the_holes_are_inside_lines() -> None:
+    kinds = [hole.kind for hole in cut(FILES, 100, seed=0)]
+    assert abs(kinds.count("line") - kinds.count("end")) <= 1
+
+
+def test_the_seed_draws_the_holes() -> None:
+    many = [("a.py", "".join(f"value_{n} = {n} + 1\n" for n in range(100)))]
+    assert cut(many, 10, 1) == cut(many, 10, 1) != cut(many, 10, 2)
+
+
+def test_only_the_first_line_counts() -> None:
+    assert first_line("return x  \n    y") == "return x"
+    scores = score(["a = 1\nb", "a = 2", ""], ["a = 1", "a = 3", "zz"])
+    assert scores.exact_match.mean == pytest.approx(1 / 3)
+    assert scores.edit_similarity.mean == pytest.approx((1 + 0.8 + 0) / 3)
+
+
+def test_intervals_against_known_ones() -> None:
+    """Wilson's interval for 10 of 50, as R's prop.test(correct=FALSE) gives it."""
+    ten = wilson(10, 50)
+    assert (ten.low, ten.high) == (
+        pytest.approx(0.11244, abs=1e-4),
+        pytest.approx(0.33037, abs=1e-4),
+    )
+    assert wilson(0, 20).low == 0
+    assert wilson(20, 20).high == 1
+    assert math.isnan(mean([]).mean)
+    assert mean([0.5] * 9) == mean([0.5])
+    assert percentile([3, 1, 2, 4], 0.5) == 2
+    assert percentile([3, 1, 2, 4], 0.95) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--repo", "/nowhere"], "there is no model"),
+        (["--repo", "/nowhere", "--model", "x.gguf"], "no such repository"),
+        (["--repo", ".", "--holes", "0"], "--holes 0"),
+    ],
+)
+def test_bad_input(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert eval_cli.main(arguments) == 2
+    assert words in capsys.readouterr().err

@@ -1,0 +1,42 @@
+"""Time as the budget."""
+
+import pytest
+
+from budgetai_server.errors import OptionError
+from budgetai_server.options import Seconds
+from budgetai_training.budget import FINAL_RATE, Clock, rate_factor
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("15m", 900), ("1h30m", 5400), ("1.5h", 5400), ("2m5s", 125)],
+)
+def test_lengths_of_time(text: str, seconds: int) -> None:
+    assert Seconds.parse(text) == seconds
+    assert Seconds.parse(str(Seconds(seconds))) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "m", "5 minutes", "-5m"])
+def test_what_is_no_length_of_time(text: str) -> None:
+    with pytest.raises(OptionError, match="15m"):
+        Seconds.parse(text)
+
+
+def test_the_clock_keeps_a_reserve_and_counts_what_was_spent_before() -> None:
+    now = [100.0]
+    clock = Clock(60, 100, spent_before=10, reserve=5, training_from=20, now=lambda: now[0])
+    assert (clock.spent(), clock.left(), clock.progress()) == (10, 45, 0)
+    now[0] = 127.5
+    assert (clock.spent(), clock.left()) == (37.5, 17.5)
+    assert clock.progress() == 0.5
+    now[0] = 1000
+    assert clock.progress() == 1
+
+
+def test_the_rate_warms_up_and_falls_to_the_end() -> None:
+    factors = [rate_factor(n / 1000) for n in range(1001)]
+    peak = factors.index(max(factors))
+    assert factors[: peak + 1] == sorted(factors[: peak + 1])
+    assert factors[peak:] == sorted(factors[peak:], reverse=True)
+    assert max(factors) == pytest.approx(1)
+    assert factors[-1] == pytest.approx(FINAL_RATE)

@@ -1,0 +1,234 @@
+"""budgetai-train as a process, on tiny real models: the adapter it leaves, whatever happens."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny
+from budgetai_server.artefacts import home
+from budgetai_server.artefacts.manifest import AdapterManifest
+
+COMMAND = [sys.executable, "-m", "budgetai_training"]
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    """Twenty files with a habit that even a tiny model can learn."""
+    root = tmp_path / "shop"
+    root.mkdir()
+    for n in range(20):
+        body = "".join(
+            f"def total_{n}_{i}(price, count):\n    return price * count + {i}\n\n\n"
+            for i in range(25)
+        )
+        (root / f"module_{n}.py").write_text(f'"""Module {n}."""\n\n\n{body}')
+    return root
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make_llama(tmp_path_factory.mktemp("llama"))
+
+
+def run(*arguments: Any, timeout: float = 120) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def until(done: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 90
+    while not done():
+        assert process.poll() is None, "the run ended by itself"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def start(*arguments: Any) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def steps_of(folder: Path) -> int:
+    return AdapterManifest.read(folder).counts["steps"]
+
+
+def test_it_learns_and_leaves_a_plain_peft_adapter(repo: Path, llama: Path) -> None:
+    done = run("--repo", repo, "--base", llama, "--max-steps", 60, "--budget", "5m", "--json",
+               "--learning-rate", 0.01, "--load-in", "fp32")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    result = json.loads(done.stdout)
+    scores = result["scores"]
+    assert scores["held_out_loss_after"] < scores["held_out_loss_before"] - 0.5
+    assert result["counts"]["steps"] == 60
+    folder = Path(result["adapter"])
+    assert folder == home.newest_adapter(repo)
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "adapter_config.json", "adapter_model.safetensors", "manifest.json",
+    ]  # fmt: skip
+    assert not list(folder.parent.glob("*.partial"))
+    _is_plain_peft(folder, llama)
+
+
+def _is_plain_peft(folder: Path, base: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    plain = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    ids = torch.arange(40)[None]
+    before = plain(ids).logits
+    tuned = PeftModel.from_pretrained(plain, folder)
+    targets = {n.split(".")[-2] for n, _ in tuned.named_parameters() if "lora_A" in n}
+    assert (tuned(ids).logits - before).abs().max() > 0.1
+    assert targets
+
+
+def test_held_out_files_are_never_trained_on(repo: Path, llama: Path) -> None:
+    """A word that stands in held-out files alone is in no training sample."""
+    plan = json.loads(run("--repo", repo, "--dry-run", "--json").stdout)
+    assert plan["held_out"]
+    from budgetai_server.context.index import Index
+    from budgetai_training import corpus
+    from budgetai_training.samples import one_pass
+
+    found = corpus.read(repo, 0)
+    assert [f.path for f in found.held_out] == plan["held_out"]
+    index = Index((f.path, f.text) for f in found.train)
+    held = {f"total_{Path(path).stem.removeprefix('module_')}_" for path in plan["held_out"]}
+    for number in range(3):
+        for prompt in one_pass("shop", found.train, index, f"0/{number}"):
+            text = prompt.before + prompt.after + str(prompt.chunks)
+            assert not [word for word in held if f"def {word}" in text]
+
+
+def test_ctrl_c_leaves_a_usable_adapter(repo: Path, llama: Path, tmp_path: Path) -> None:
+    out = tmp_path / "adapter"
+    process = start("--repo", repo, "--base", llama, "--budget", "10m", "--out", out,
+                    "--checkpoint-every", "0.2s", "--max-steps", 100000)  # fmt: skip
+    until(lambda: any(out.with_name("adapter.partial").glob("checkpoint-*/spent.json")), process)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    manifest = AdapterManifest.read(out)
+    assert manifest.counts["steps"] > 0
+    assert manifest.scores["held_out_loss_after"] is None
+    assert (out / "adapter_model.safetensors").stat().st_size > 1000
+    assert not out.with_name("adapter.partial").exists()
+
+
+def test_resume_goes_on_after_a_kill(repo: Path, llama: Path, tmp_path: Path) -> None:
+    out = tmp_path / "adapter"
+    work = out.with_name("adapter.partial")
+    arguments = ("--repo", repo, "--base", llama, "--budget", "10m", "--out", out,
+                 "--checkpoint-every", "0.2s")  # fmt: skip
+    process = start(*arguments, "--max-steps", 100000)
+    until(lambda: any(work.glob("checkpoint-*/spent.json")), process)
+    process.kill()
+    process.wait()
+    assert not out.exists()
+    refused = run(*arguments)
+    assert refused.returncode == 2
+    assert "--resume" in refused.stderr
+    reached = max(int(p.name.split("-")[1]) for p in work.glob("checkpoint-*"))
+    done = run(*arguments, "--resume", "--max-steps", reached + 5)
+    assert done.returncode == 0, done.stderr
+    assert "going on from checkpoint-" in done.stderr
+    assert steps_of(out) == reached + 5
+    assert not work.exists()
+
+
+def test_it_stops_inside_the_budget(repo: Path, llama: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    done = run("--repo", repo, "--base", llama, "--budget", "25s", "--out", tmp_path / "a")
+    assert done.returncode == 0, done.stderr
+    manifest = AdapterManifest.read(tmp_path / "a")
+    assert manifest.seconds["spent"] <= 25
+    # The budget, or the largest number of passes, whichever comes first; never more.
+    assert time.monotonic() - began < 25 + 15
+    assert manifest.scores["held_out_loss_after"] is not None
+
+
+@pytest.mark.parametrize("load_in", ["4bit", "bf16"])
+def test_other_precisions(repo: Path, tmp_path: Path, load_in: str) -> None:
+    """QLoRA on a CPU, over a GGUF base: NF4 with double quantisation."""
+    gguf = tiny.make_gguf(tiny.make_qwen2(tmp_path / "q", hidden=128), tmp_path / "q.gguf")
+    done = run("--repo", repo, "--base", gguf, "--max-steps", 40, "--load-in", load_in,
+               "--learning-rate", 0.01, "--out", tmp_path / "a", "--json")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)["scores"]
+    assert scores["held_out_loss_after"] < scores["held_out_loss_before"] - 0.3
+    assert json.loads(done.stdout)["load_in"] == load_in
+
+
+def test_4bit_is_nf4_with_double_quantisation(tmp_path: Path) -> None:
+    import bitsandbytes as bnb
+
+    from budgetai_server.artefacts.bases import resolve
+    from budgetai_training import adapter
+    from budgetai_training.base import load
+
+    folder = tiny.make_llama(tmp_path / "m")
+    model = adapter.attach(load(resolve(str(folder)), "", "4bit").model, 4, "4bit")
+    layers = [m for m in model.modules() if isinstance(m, bnb.nn.Linear4bit)]
+    assert len(layers) == 2 * 7
+    for layer in layers:
+        assert layer.weight.quant_state.quant_type == "nf4"
+        assert layer.weight.quant_state.nested
+    trained = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert trained
+    assert all("lora_" in name for name in trained)
+
+
+BAD = {
+    "no repository": (["--repo", "/nowhere/at/all"], "no such repository"),
+    "a file": (["--repo", __file__], "is a file"),
+    "no base": (["--base", "gpt-17"], "unknown base 'gpt-17'"),
+    "no gguf": (["--base", __file__], "is not a GGUF file"),
+    "no model": (["--base", "."], "holds no model"),
+    "no rank": (["--rank", "0"], "--rank 0"),
+    "no time": (["--budget", "0"], "leaves no time"),
+    "odd time": (["--budget", "soon"], "no length of time"),
+    "nothing to resume": (["--resume"], "no unfinished run"),
+    "too short": (["--budget", "1s"], "too short"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(
+    name: str, repo: Path, llama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments, words = BAD[name]
+    done = run("--repo", repo, "--base", llama, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "budgetai-home").rglob("adapters/*"))
+
+
+def test_a_truncated_gguf_base(repo: Path, tmp_path: Path) -> None:
+    whole = tiny.make_gguf(tiny.make_llama(tmp_path / "m"), tmp_path / "m.gguf")
+    short = tmp_path / "short.gguf"
+    short.write_bytes(whole.read_bytes()[:-2000])
+    done = run("--repo", repo, "--base", short)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be loaded" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,122 @@
+"""A run that is not finished, as a folder: what was decided at its start, and its checkpoints.
+
+<adapter>.partial/
+    run.json            options, digest of the base, score before, learning rate, accumulation
+    checkpoint-<step>/  the HF Trainer's own, and spent.json with the seconds used so far
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from budgetai_server.artefacts import home
+from budgetai_server.artefacts.storage import read_json, write_json
+from budgetai_server.errors import AdapterError, OptionError, StorageError
+from budgetai_server.options import Seconds
+from budgetai_training.options import TrainOptions
+
+RUN_FILE = "run.json"
+SPENT_FILE = "spent.json"
+# A resumed run must take these from its beginning, or it would be another run.
+FIXED = ("base", "load_in", "rank", "seed", "learning_rate")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`path` is the working folder, `out` where the finished adapter goes."""
+
+    path: Path
+    out: Path
+
+    @classmethod
+    def place(cls, options: TrainOptions) -> "RunFolder":
+        """A folder for a new run. Raises OptionError where something stands in the way."""
+        out = options.out or home.new_adapter(options.repo)
+        folder = cls(_working(out), out)
+        if out.exists():
+            raise OptionError(f"--out {out} exists already", "Name a folder that does not exist")
+        if folder.path.exists():
+            raise OptionError(
+                f"an unfinished run stands at {folder.path}",
+                "Add --resume to go on with it, or remove it",
+            )
+        return folder
+
+    @classmethod
+    def unfinished(cls, options: TrainOptions) -> "RunFolder":
+        """The run to resume. Raises AdapterError where there is none."""
+        path = _working(options.out) if options.out else home.newest_partial(options.repo)
+        if path is None or not (path / RUN_FILE).exists():
+            raise AdapterError(
+                f"no unfinished run of {options.repo} to resume", "Start one without --resume"
+            )
+        return cls(path, path.with_name(path.name.removesuffix(home.PARTIAL)))
+
+    def begin(self, options: TrainOptions, digest: str) -> None:
+        """Note what a new run is made of."""
+        values = dataclasses.asdict(options)
+        plain = {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
+        write_json(self.path / RUN_FILE, {"options": plain, "base": digest})
+
+    def options(self, asked: TrainOptions) -> TrainOptions:
+        """The options to resume with: those of the beginning, and the larger budget."""
+        kept = self._read()["options"]
+        budget = Seconds(max(float(asked.budget), float(kept["budget"])))
+        fixed = {name: kept[name] for name in FIXED}
+        return dataclasses.replace(asked, **fixed, budget=budget)
+
+    def check_base(self, digest: str) -> None:
+        if self._read()["base"] != digest:
+            raise AdapterError(
+                "the base has changed since the run began", "Start a new run without --resume"
+            )
+
+    def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What was decided at the run's start under `name`; decided by `make` the first time."""
+        kept = self._read()
+        if name not in kept:
+            kept[name] = make()
+            write_json(self.path / RUN_FILE, kept)
+        decided: dict[str, Any] = kept[name]
+        return decided
+
+    def checkpoint(self) -> Path | None:
+        """The newest complete checkpoint; the file with the time spent is written last."""
+        found = [path.parent for path in self.path.glob(f"checkpoint-*/{SPENT_FILE}")]
+        return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+    def spent(self) -> float:
+        """Seconds that earlier processes used up to the newest checkpoint."""
+        checkpoint = self.checkpoint()
+        return float(read_json(checkpoint / SPENT_FILE)["seconds"]) if checkpoint else 0.0
+
+    @contextmanager
+    def kept_if_resumable(self) -> Iterator[None]:
+        """Make the folder; after a failure it stays only if it holds a checkpoint."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            yield
+        except BaseException:
+            if self.path.exists() and self.checkpoint() is None:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def finish(self, made: Path) -> None:
+        """Move the finished adapter to its place, and remove the rest."""
+        if self.out.exists():
+            raise StorageError(f"{self.out} has appeared meanwhile", f"The adapter is in {made}")
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        made.rename(self.out)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _read(self) -> dict[str, Any]:
+        values: dict[str, Any] = read_json(self.path / RUN_FILE)
+        return values
+
+
+def _working(out: Path) -> Path:
+    return out.with_name(out.name + home.PARTIAL)
