@@ -1,4 +1,4 @@
-"""For all tests: a home of their own, so that nothing is found that the user has, and no network."""
+"""For all tests: a home of their own, so that nothing the user has is found, and no network."""
 
 from collections.abc import Iterator
 from pathlib import Path

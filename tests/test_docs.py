@@ -58,7 +58,11 @@ def test_the_tree_names_every_module() -> None:
     tree = text.partition("## What is where")[2].partition("## Invariants")[0]
     named = set(re.findall(r"\w+", tree))
     small = {"__init__", "__main__", "cli", "eval_cli", "eval_options", "options", "progress"}
-    for folder in ("server/budgetai_server", "training/budgetai_training"):
+    for folder in (
+        "server/budgetai_server",
+        "training/budgetai_training",
+        "convert/budgetai_convert",
+    ):
         for file in (ROOT / folder).rglob("*.py"):
             assert file.stem in named | small, file
 

@@ -1,6 +1,7 @@
 """The story of a run, top to bottom: corpus, base, loss before, training, loss after, adapter."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,14 +180,20 @@ def _held_out_samples(run: _Run, index: Index, encoder: Encoder) -> list[Encoded
     return [encoder.encode(prompt) for prompt in prompts[:MAX_HELD_OUT_SAMPLES]]
 
 
-def _evaluated(run: _Run, samples: list[Encoded], seconds: float = float("inf")) -> dict[str, Any]:
-    """Held-out loss, the number of samples used, and how long it took."""
-    if not samples:
-        run.report.say("too few files to hold any out: there will be no scores")
-        return {"loss": None, "samples": 0, "seconds": 0.0}
+def _evaluated(
+    run: _Run,
+    samples: list[Encoded],
+    seconds: float = float("inf"),
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Held-out loss, the number of samples used, and how long it took; no loss where there are no
+    samples, or `stop` became true."""
     began = time.monotonic()
     with run.report.counting("held-out loss", len(samples)) as tick:
-        loss, used = held_out_loss(run.model, samples, seconds, tick)
+        loss, used = held_out_loss(run.model, samples, seconds, tick, stop)
+    if not used or stop():
+        run.report.say("held-out loss not measured")
+        return {"loss": None, "samples": 0, "seconds": 0.0}
     run.report.say(f"held-out loss {loss:.3f} nats/token ({used} samples)")
     return {"loss": loss, "samples": used, "seconds": time.monotonic() - began}
 
