@@ -32,7 +32,7 @@ class DemoOptions:
 
     repo: Path = option(Path(), "the repository to learn", unit="folder")
     budget: Seconds = option(Seconds(300), "wall-clock time for training", unit="time")
-    holes: int = option(60, "held-out places the server is asked about")
+    holes: int = option(40, "held-out places the server is asked about")
 
 
 def main() -> int:

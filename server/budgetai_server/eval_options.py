@@ -15,7 +15,7 @@ class EvalOptions:
     model: tuple[Path, ...] = option(
         (), "GGUF files to compare; without it, the newest model of the repository", unit="file"
     )
-    holes: int = option(200, "places to complete")
+    holes: int = option(100, "places to complete")
     seed: int = option(0, "seed of the choice of places")
     json: bool = option(False, "print the result as JSON, and no progress")
 

@@ -83,16 +83,21 @@ async def _initialized(server: BudgetAIServer, _: types.InitializedParams) -> No
 
 
 async def _start(server: BudgetAIServer) -> None:
-    assert server.session is not None
-    state = await server.session.start()
+    """Look for a model; tell the user what came of it, unless it is what they know already."""
+    session = server.session
+    assert session is not None
+    before = session.state
+    state = await session.start()
     kinds = {"error": types.MessageType.Error, "no-model": types.MessageType.Warning}
+    if state == before:
+        return
     if state.name in kinds:
         server.tell(state.message, kinds[state.name])
     else:
         server.window_log_message(
             types.LogMessageParams(type=types.MessageType.Info, message=state.message)
         )
-    await server.session.build_index()
+    await session.build_index()
 
 
 def _shutdown(server: BudgetAIServer, _: Any) -> None:
@@ -100,8 +105,10 @@ def _shutdown(server: BudgetAIServer, _: Any) -> None:
         server.session.close()
 
 
-def _did_open(server: BudgetAIServer, params: types.DidOpenTextDocumentParams) -> None:
-    """pygls keeps the text; declared so that clients send it."""
+async def _did_open(server: BudgetAIServer, params: types.DidOpenTextDocumentParams) -> None:
+    """pygls keeps the text. A model may have been made since the server found none."""
+    if server.session and server.session.state.name == "no-model":
+        server.spawn(_start(server))
 
 
 def _did_change(server: BudgetAIServer, params: types.DidChangeTextDocumentParams) -> None:

@@ -73,12 +73,18 @@ class Session:
                     "Run budgetai-train and budgetai-convert in it, or set the option model",
                 )
             return found
-        if self._root and not self._trusted and path.resolve().is_relative_to(self._root):
+        if not self._trusted and self._inside(path):
             raise ModelError(
                 f"the model {path} lies inside the workspace and is not trusted",
                 "Start the server with --trust-workspace-model, or move the file",
             )
         return path
+
+    def _inside(self, path: Path) -> bool:
+        """In the workspace by its name, or by what a link leads to."""
+        root = self._root
+        places = (path.absolute(), path.resolve())
+        return root is not None and any(place.is_relative_to(root) for place in places)
 
     def _load(self, path: Path) -> Engine:
         options = self._options

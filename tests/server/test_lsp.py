@@ -10,6 +10,7 @@ import pytest_asyncio
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from budgetai_server.artefacts import home
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
 from editor import Editor, inline_params, position_after, started
 
@@ -158,10 +159,7 @@ async def test_places_that_do_not_exist(editor: Editor) -> None:
 
 
 @pytest.mark.asyncio
-async def test_without_a_model_it_says_so_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BUDGETAI_HOME", str(tmp_path / "home"))
+async def test_without_a_model_it_says_so_once(tmp_path: Path) -> None:
     async with started() as editor:
         await editor.open_workspace(tmp_path)
         editor.open("file:///x.py", SOURCE)
@@ -173,13 +171,31 @@ async def test_without_a_model_it_says_so_once(
 
 
 @pytest.mark.asyncio
+async def test_a_model_made_later_is_found_when_a_file_is_opened(tmp_path: Path) -> None:
+    assert BASE is not None
+    async with started() as editor:
+        await editor.open_workspace(tmp_path)
+        assert "no model" in editor.messages[0]
+        model = home.new_model(tmp_path, "Q4_1")
+        model.parent.mkdir(parents=True)
+        model.symlink_to(BASE)
+        editor.open("file:///x.py", SOURCE)
+        await editor.told(f"serves {model.name}")
+        assert await editor.inline("file:///x.py", position_after(SOURCE)) == ["return a - b"]
+
+
+@pytest.mark.asyncio
 async def test_a_model_planted_in_the_workspace_is_refused(tmp_path: Path) -> None:
     assert BASE is not None
     planted = tmp_path / "model.gguf"
     planted.symlink_to(BASE)
     inside = tmp_path / "copy.gguf"
     inside.write_bytes(BASE.read_bytes())
-    for settings in ({"model": str(inside)}, {"model": str(inside), "trustWorkspaceModel": True}):
+    for settings in (
+        {"model": str(inside)},
+        {"model": str(planted)},
+        {"model": str(inside), "trustWorkspaceModel": True},
+    ):
         async with started() as editor:
             await editor.open_workspace(tmp_path, settings)
             await editor.told("not trusted")

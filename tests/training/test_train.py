@@ -197,6 +197,49 @@ def test_4bit_is_nf4_with_double_quantisation(tmp_path: Path) -> None:
     assert all("lora_" in name for name in trained)
 
 
+def test_an_evaluation_leaves_the_gradients_of_4bit_as_they_were(tmp_path: Path) -> None:
+    """bitsandbytes can repack weights in an evaluation so that no gradient passes any more."""
+    import torch
+
+    from budgetai_server.artefacts.bases import resolve
+    from budgetai_training import adapter
+    from budgetai_training.base import load
+
+    folder = tiny.make_llama(tmp_path / "m", hidden=256)
+    model = adapter.attach(load(resolve(str(folder)), "", "4bit").model, 4, "4bit")
+    torch.manual_seed(0)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.02)
+
+    def gradients() -> list[torch.Tensor]:
+        model.train()
+        model.zero_grad()
+        ids = torch.arange(60)[None]
+        model(ids, labels=ids).loss.backward()
+        return [p.grad.clone() for p in model.parameters() if p.requires_grad]
+
+    before = gradients()
+    model.eval()
+    with torch.no_grad():
+        model(torch.arange(60)[None])
+    for old, new in zip(before, gradients(), strict=True):
+        torch.testing.assert_close(new, old)
+
+
+def test_a_full_disk_is_one_line(repo: Path, llama: Path, tmp_path: Path) -> None:
+    """Files may not become larger than 20 kB here, as if the disk were full."""
+    arguments = ["--repo", repo, "--base", llama, "--max-steps", 3, "--out", tmp_path / "a"]
+    limited = f"ulimit -f 20; exec {' '.join(map(str, [*COMMAND, *arguments]))}"
+    done = subprocess.run(
+        ["bash", "-c", limited], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "cannot" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "a").exists()
+
+
 BAD = {
     "no repository": (["--repo", "/nowhere/at/all"], "no such repository"),
     "a file": (["--repo", __file__], "is a file"),

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from safetensors import SafetensorError
 
 from budgetai_server.artefacts.manifest import AdapterManifest
+from budgetai_server.errors import StorageError
 
 VERSIONED = ("budgetai", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
 
@@ -30,7 +32,10 @@ def write(model: Any, manifest: AdapterManifest, folder: Path) -> None:
     """Write the adapter and its manifest into a folder of their own."""
     if folder.exists():
         shutil.rmtree(folder)
-    model.save_pretrained(folder, save_embedding_layers=False)
+    try:
+        model.save_pretrained(folder, save_embedding_layers=False)
+    except SafetensorError as error:
+        raise StorageError(f"the adapter cannot be written to {folder}: {error}") from None
     # The base is named in the manifest; peft's empty model card would only repeat its path.
     (folder / "README.md").unlink(missing_ok=True)
     manifest.write(folder)

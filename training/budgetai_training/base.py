@@ -93,12 +93,19 @@ def _load_4bit(base: Base) -> Any:
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    return AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         **_where(base),
         dtype=torch.bfloat16,
         quantization_config=settings,
         device_map={"": device},
     )
+    for module in model.modules():
+        # bitsandbytes 0.50 repacks weights for AVX-512 when a layer is first evaluated, and keeps
+        # using that form in training, where no gradient passes through it: after one evaluation
+        # all but the last layers would learn from noise, without a word.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
 
 
 def _unpacked(base: Base, digest: str) -> Base:

@@ -1,14 +1,16 @@
 """The HF Trainer, told to stop by the clock, with the loss taken at labelled places only."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback
 
 from budgetai_server.artefacts.storage import write_json
@@ -19,9 +21,11 @@ from budgetai_training.runs import SPENT_FILE
 
 
 class Watcher(Protocol):
-    """Is told of each finished step; draws the progress bar."""
+    """Is told of each finished step and of what goes wrong; draws the progress bar."""
 
     def step(self, number: int, loss: float, tokens: int) -> None: ...
+
+    def say(self, line: str) -> None: ...
 
 
 class LabelledLossTrainer(Trainer):
@@ -29,6 +33,7 @@ class LabelledLossTrainer(Trainer):
 
     # Says to the Trainer that it has to divide by the number of accumulated micro-batches.
     loss_is_scaled_for_ga = False
+    complain: Callable[[str], None]
 
     def compute_loss(
         self,
@@ -47,6 +52,14 @@ class LabelledLossTrainer(Trainer):
         logits = outputs.logits.float().flatten(0, 1)  # (batch * labelled, vocabulary)
         loss = torch.nn.functional.cross_entropy(logits, labels[:, places].flatten())
         return (loss, outputs) if return_outputs else loss
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """A checkpoint that cannot be written is no reason to end the training."""
+        try:
+            super()._save_checkpoint(model, trial)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            first_line = (str(error).splitlines() or [type(error).__name__])[0]
+            self.complain(f"no checkpoint was written: {first_line}")
 
 
 class Interruption:
@@ -113,7 +126,9 @@ class BudgetCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
-        write_json(folder / SPENT_FILE, {"seconds": self._clock.spent()})
+        # Written last, and only where the rest was: --resume looks for it.
+        if (folder / TRAINER_STATE_NAME).exists():
+            write_json(folder / SPENT_FILE, {"seconds": self._clock.spent()})
 
 
 def fit(
@@ -146,6 +161,7 @@ def fit(
         optimizers=(optimizer, LambdaLR(optimizer, lambda _: rate_factor(clock.progress()))),
         callbacks=[callback],
     )
+    trainer.complain = watcher.say
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return trainer.state

@@ -81,6 +81,9 @@ class TrainingBar:
         self.losses: list[float] = []
         self._task = bar.add_task("", total=1.0, note="first step …", left=clock.left())
 
+    def say(self, line: str) -> None:
+        self._bar.console.print(line, markup=False, soft_wrap=True)
+
     def step(self, number: int, loss: float, tokens: int) -> None:
         self.losses.append(loss)
         if self._tokens_before is None:

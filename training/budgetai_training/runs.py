@@ -105,6 +105,20 @@ class RunFolder:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise
 
+    def check_space(self, parameters: int) -> None:
+        """Raises StorageError where the adapter and its checkpoints will not fit.
+
+        Each of two checkpoints holds the parameters and Adam's two moments, in 4 bytes each.
+        """
+        needed = parameters * 4 * (1 + 2 * 3)
+        free = shutil.disk_usage(self.path).free
+        if needed > free:
+            raise StorageError(
+                f"the disk is full: the run needs {needed / 1e6:.0f} MB at {self.path.parent}, "
+                f"{free / 1e6:.0f} MB are free",
+                "Make room, or name another place with --out",
+            )
+
     def finish(self, made: Path) -> None:
         """Move the finished adapter to its place, and remove the rest."""
         if self.out.exists():

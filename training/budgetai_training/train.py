@@ -91,6 +91,7 @@ def train(options: TrainOptions, report: Reporter, started: float) -> Result:
             loaded = load(base, record.digest, options.load_in)
         transformers.set_seed(options.seed)
         model = adapter.attach(loaded.model, options.rank, loaded.load_in)
+        folder.check_space(model.get_nb_trainable_parameters()[0])
         report.say(_model_line(model, loaded, options))
         run = _Run(options, folder, clock, found, record, loaded, model, report)
         return _saved(run, _tuned(run))
