@@ -6,6 +6,7 @@ Every step is the command a user would run, in a process of its own.
 """
 
 import asyncio
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -67,7 +68,10 @@ def _step(title: str) -> None:
 
 
 def _command(module: str, *arguments: str) -> None:
+    # Ctrl-C reaches the command too, which ends in good order; only then may we end.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
+    signal.signal(signal.SIGINT, before)
     if done.returncode:
         raise SystemExit(done.returncode)
 
@@ -83,6 +87,8 @@ async def _ask(model: Path, root: Path, holes: tuple[Hole, ...]) -> list[str]:
     answers = []
     async with started("--model", str(model)) as editor:
         await editor.open_workspace(root, {"multiline": False})
+        if not any("serves" in message for message in editor.messages):
+            raise BudgetAIError("; ".join(editor.messages))
         for number, hole in enumerate(holes):
             uri = (root / hole.path).as_uri() + f"?hole={number}"
             editor.open(uri, hole.before + hole.after)

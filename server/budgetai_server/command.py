@@ -46,7 +46,7 @@ def run(program: str, story: Callable[[], int]) -> int:
         if error.errno not in _DISK_ERRORS:
             raise
         where = f" ({error.filename})" if error.filename else ""
-        return _complain(program, f"cannot write: {_DISK_ERRORS[error.errno]}{where}")
+        return _complain(program, f"cannot go on: {_DISK_ERRORS[error.errno]}{where}")
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return INTERRUPTED

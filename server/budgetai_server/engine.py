@@ -6,6 +6,7 @@ and bytes; it does not know documents, languages or the protocol.
 """
 
 import ctypes
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -208,7 +209,7 @@ class Engine:
         given = {
             role: int(value)
             for role, key in _MARKER_KEYS.items()
-            if (value := self.metadata(f"tokenizer.ggml.{key}_token_id")) is not None
+            if (value := self.metadata(f"tokenizer.ggml.{key}_token_id") or "").isdecimal()
         }
         return find_markers(self._special_id, given)
 
@@ -240,9 +241,7 @@ def _check_file(path: Path) -> None:
 def _load_model(path: Path, gpu_layers: int) -> llama_cpp.llama_model_p:
     params = llama_cpp.llama_model_default_params()
     params.n_gpu_layers = gpu_layers
-    model: llama_cpp.llama_model_p = llama_cpp.llama_model_load_from_file(
-        str(path).encode(), params
-    )
+    model: llama_cpp.llama_model_p = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
     if not model:
         raise ModelError(
             f"llama.cpp cannot load {path}", "The file may be cut short, or of a newer kind"

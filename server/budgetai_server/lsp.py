@@ -5,17 +5,20 @@ stdout belongs to the protocol; logs go to stderr and hold no code.
 
 import asyncio
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
+from pygls.workspace import TextDocument
 
 from budgetai_server import __version__
 from budgetai_server.errors import BudgetAIError
 from budgetai_server.options import ServerOptions, overridden
-from budgetai_server.session import Session
+from budgetai_server.session import Document, Session
 
 log = logging.getLogger(__name__)
 
@@ -66,14 +69,22 @@ def _initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
     settings = sent if isinstance(sent, dict) else {}
     options, server.complaints = overridden(server.options, settings)
     trusted = options.model == server.options.model
-    server.session = Session(options, _root(params), trusted=trusted)
+    server.session = Session(options, _roots(params), trusted=trusted)
+    # pygls makes documents in this one place, and offers no other way to give it our own.
+    server.workspace._create_text_document = partial(  # type: ignore[method-assign]
+        Document,
+        sync_kind=types.TextDocumentSyncKind.Incremental,
+        position_codec=server.workspace.position_codec,
+    )
 
 
-def _root(params: types.InitializeParams) -> Path | None:
+def _roots(params: types.InitializeParams) -> tuple[Path, ...]:
+    """The folders of the workspace, the main one first."""
     uris = [folder.uri for folder in params.workspace_folders or []]
     uris += [params.root_uri] if params.root_uri else []
     paths = [path for uri in uris if (path := to_fs_path(uri))]
-    return Path(paths[0]) if paths else None
+    paths += [params.root_path] if params.root_path else []
+    return tuple(dict.fromkeys(Path(path) for path in paths))
 
 
 async def _initialized(server: BudgetAIServer, _: types.InitializedParams) -> None:
@@ -116,9 +127,10 @@ def _did_change(server: BudgetAIServer, params: types.DidChangeTextDocumentParam
         server.session.changed(params.text_document.uri)
 
 
-def _did_save(server: BudgetAIServer, params: types.DidSaveTextDocumentParams) -> None:
+async def _did_save(server: BudgetAIServer, params: types.DidSaveTextDocumentParams) -> None:
     if server.session:
-        server.session.saved(server.workspace.get_text_document(params.text_document.uri))
+        document = server.workspace.get_text_document(params.text_document.uri)
+        await server.session.saved(document)
 
 
 def _did_close(server: BudgetAIServer, params: types.DidCloseTextDocumentParams) -> None:
@@ -166,21 +178,27 @@ def _label(text: str) -> str:
 
 def _word_before(server: BudgetAIServer, params: types.CompletionParams) -> str:
     document = server.workspace.get_text_document(params.text_document.uri)
-    end = document.offset_at_position(params.position)
+    end = _offset(document, params.position)
     start = end
     while start and (document.source[start - 1].isalnum() or document.source[start - 1] == "_"):
         start -= 1
     return document.source[start:end]
 
 
+def _offset(document: TextDocument, position: types.Position) -> int:
+    """The character offset of a position; the nearest one for a place that does not exist."""
+    return min(document.offset_at_position(position), len(document.source))
+
+
 async def _complete(server: BudgetAIServer, uri: str, position: types.Position, kind: str) -> str:
     """The text to insert at a position, in the document's own line ends; empty for none."""
-    if server.session is None or uri not in server.workspace.text_documents:
+    # pygls keeps documents by the URI without its percent escapes.
+    if server.session is None or unquote(uri) not in server.workspace.text_documents:
         return ""
     document = server.workspace.get_text_document(uri)
     line_end = "\r\n" if "\r\n" in document.source else "\n"
     try:
-        offset = document.offset_at_position(position)
+        offset = _offset(document, position)
         found = await server.session.complete(document, offset, kind)
     except BudgetAIError as error:
         log.error("no completion: %s", error)

@@ -19,7 +19,9 @@ from budgetai_server.errors import OptionError
 
 T = TypeVar("T")
 
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_NUMBER = r"(\d+(?:\.\d+)?)"
+# A bare number is seconds, but not behind hours or minutes: 1h30 could be either.
+_DURATION = re.compile(rf"{_NUMBER}|(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
 
 
 class Seconds(float):
@@ -30,8 +32,8 @@ class Seconds(float):
         match = _DURATION.fullmatch(text.strip().lower())
         if not match or not any(match.groups()):
             raise OptionError(f"'{text}' is no length of time", "Write it as 90s, 15m or 1h30m")
-        hours, minutes, seconds = (float(part or 0) for part in match.groups())
-        return cls(hours * 3600 + minutes * 60 + seconds)
+        bare, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        return cls(bare + hours * 3600 + minutes * 60 + seconds)
 
     def __str__(self) -> str:
         minutes, seconds = divmod(round(float(self)), 60)
@@ -78,8 +80,21 @@ class ServerOptions:
         False, "load a model file that lies inside the workspace", trusted_only=True
     )
     log_level: str = option(
-        "info", "what goes to stderr", choices=("debug", "info", "warning", "error")
+        "info",
+        "what goes to stderr",
+        choices=("debug", "info", "warning", "error"),
+        trusted_only=True,
     )
+
+    def __post_init__(self) -> None:
+        if not 256 <= self.context_tokens <= 131072:
+            raise OptionError(f"a context of {self.context_tokens} tokens", "Use 256 to 131072")
+        if not 1 <= self.answer_tokens <= self.context_tokens // 2:
+            raise OptionError(
+                f"answers of {self.answer_tokens} tokens", "Use 1 to half of the context"
+            )
+        if not (0 <= self.threads <= 1024 and 0 <= self.gpu_layers <= 10_000):
+            raise OptionError(f"{self.threads} threads, {self.gpu_layers} GPU layers")
 
 
 def flag_name(name: str) -> str:
@@ -159,18 +174,18 @@ def overridden(base: T, settings: Mapping[str, object]) -> tuple[T, list[str]]:
     a bad one leaves the value as it was."""
     hints = typing.get_type_hints(type(base))
     declared = {f.name: f for f in fields(typing.cast(Any, base))}
-    values: dict[str, Any] = {}
     complaints = []
     for key, value in settings.items():
         name = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", key).replace("-", "_").lower()
         if name not in declared or declared[name].metadata["trusted_only"]:
             complaints.append(f"setting '{key}' is not one an editor can send")
-        elif value is not None:
+        elif value is not None and value != "":
             try:
-                values[name] = _checked(declared[name], hints[name], value)
-            except (TypeError, ValueError, OptionError):
+                checked = _checked(declared[name], hints[name], value)
+                base = dataclasses.replace(typing.cast(Any, base), **{name: checked})
+            except (TypeError, ValueError, OverflowError, OptionError):
                 complaints.append(f"setting '{key}' cannot be {value!r}")
-    return dataclasses.replace(typing.cast(Any, base), **values), complaints
+    return base, complaints
 
 
 def _checked(declared: "dataclasses.Field[Any]", hint: Any, value: object) -> Any:
@@ -179,7 +194,7 @@ def _checked(declared: "dataclasses.Field[Any]", hint: Any, value: object) -> An
         if not isinstance(value, bool):
             raise TypeError
         return value
-    parsed = _parser_of(hint)(value)
+    parsed = Path(str(value)).expanduser() if kind is Path else _parser_of(hint)(value)
     if declared.metadata["choices"] and parsed not in declared.metadata["choices"]:
         raise ValueError
     return parsed

@@ -5,6 +5,7 @@ asked with its configurable helpers switched off.
 """
 
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -67,12 +68,20 @@ def _git_files(root: Path) -> list[str] | None:
     # core.fsmonitor may name a program; a cloned repository must not make us run one.
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "-z", "--cached"]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=120, check=False)
+        done = subprocess.run(
+            command, capture_output=True, timeout=120, check=False, env=_without_git_variables()
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if done.returncode:
+    # A folder that an outer repository ignores, or has not added, is a repository of its own to us.
+    if done.returncode or (not done.stdout and not (root / ".git").exists()):
         return None
     return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+
+
+def _without_git_variables() -> dict[str, str]:
+    """Run from a git hook, GIT_DIR and its like would make git list another repository."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 
 
 _Ignore = tuple[str, pathspec.GitIgnoreSpec]
@@ -101,7 +110,16 @@ def _ignore_file(root: Path, folder: str) -> list[_Ignore]:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    return [(folder, pathspec.GitIgnoreSpec.from_lines(lines))]
+    return [(folder, pathspec.GitIgnoreSpec.from_lines(filter(_is_pattern, lines)))]
+
+
+def _is_pattern(line: str) -> bool:
+    """Git passes over patterns that make no sense; so do we."""
+    try:
+        pathspec.GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 def _ignored(path: str, ignores: list[_Ignore]) -> bool:
@@ -113,6 +131,8 @@ def read_source(root: Path, path: str) -> tuple[str, str]:
     full = root / path
     if language_of(path) is None:
         return "", "not code"
+    if not path.isprintable():
+        return "", "unprintable name"
     try:
         info = full.lstat()
         if stat.S_ISLNK(info.st_mode) or not full.resolve().is_relative_to(root):

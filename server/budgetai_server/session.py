@@ -6,6 +6,7 @@ wire: `lsp` does.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 
 KINDS = ("inline", "popup")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 
 
 @dataclass(frozen=True)
@@ -36,22 +38,37 @@ class State:
     message: str
 
 
+class Document(TextDocument):
+    """A document whose lines are those of the protocol. pygls ends lines as Python does, at form
+    feeds and U+2028 too, and would then edit and complete at other places than the editor."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(_LINE.findall(self.source))
+
+
 class Session:
     """One workspace with at most one model. Documents outside of it are completed too."""
 
-    def __init__(self, options: ServerOptions, root: Path | None, *, trusted: bool) -> None:
-        """`trusted` says that `options.model` comes from the user's own command line."""
+    def __init__(self, options: ServerOptions, roots: tuple[Path, ...], *, trusted: bool) -> None:
+        """`roots` are the workspace's folders, the main one first. `trusted` says that
+        `options.model` comes from the user's own command line."""
         self._options = options
-        self._root = root.resolve() if root else None
+        self._roots = roots
+        self._root = roots[0].resolve() if roots else None
         self._trusted = trusted or options.trust_workspace_model
         self._worker = Worker()
         self._engine: Engine | None = None
         self._index: Index | None = None
         self._last: tuple[Snapshot, Completion] | None = None
+        self._starting = False
         self.state = State("starting", "BudgetAI is starting")
 
     async def start(self) -> State:
-        """Load the model, if there is one. Never raises for what a user can mend."""
+        """Load the model, if there is one. Never raises: the state says what went wrong."""
+        if self._starting:
+            return self.state
+        self._starting = True
         try:
             path = self._find_model()
             self._engine = await self._worker.run(lambda _: self._load(path))
@@ -60,6 +77,11 @@ class Session:
             self.state = State("no-model", str(error))
         except BudgetAIError as error:
             self.state = State("error", f"BudgetAI gives no completions: {error}")
+        except Exception as error:
+            log.exception("loading failed")
+            self.state = State("error", f"BudgetAI cannot start: {type(error).__name__}")
+        finally:
+            self._starting = False
         log.info("%s", self.state.message)
         return self.state
 
@@ -82,9 +104,9 @@ class Session:
 
     def _inside(self, path: Path) -> bool:
         """In the workspace by its name, or by what a link leads to."""
-        root = self._root
+        roots = {form for root in self._roots for form in (root.absolute(), root.resolve())}
         places = (path.absolute(), path.resolve())
-        return root is not None and any(place.is_relative_to(root) for place in places)
+        return any(place.is_relative_to(root) for place in places for root in roots)
 
     def _load(self, path: Path) -> Engine:
         options = self._options
@@ -143,13 +165,14 @@ class Session:
         for kind in KINDS:
             self._worker.stop(_key(uri, kind))
 
-    def saved(self, document: TextDocument) -> None:
-        """Take a saved file's definitions into the index, as the corpus would read them."""
-        path = self._relative(document)
-        if self._index is not None and self._root is not None and path is not None:
-            text, reason = repository.read_source(self._root, path)
-            if not reason:
-                self._index.update(path, text)
+    async def saved(self, document: TextDocument) -> None:
+        """Take a saved file's definitions into the index. Only files that are in it already: the
+        next start decides about new ones, which may be ignored by git, or secret."""
+        path, index, root = self._relative(document), self._index, self._root
+        if index is None or root is None or path is None or path not in index:
+            return
+        text, reason = await asyncio.to_thread(repository.read_source, root, path)
+        index.remove(path) if reason else index.update(path, text)
 
     def _snapshot(self, document: TextDocument, text: str, offset: int) -> Snapshot:
         before = text[:offset].replace("\r\n", "\n")

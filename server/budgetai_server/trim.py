@@ -8,8 +8,10 @@ import re
 from budgetai_server.context.languages import Language
 from budgetai_server.context.syntax import block_end
 
-_CLOSERS = ("}", ")", "]", "end", "fi", "done", "esac")
 _LINE_END = re.compile(r"\n")
+# What closes a block at the depth of its opener; `} else {` closes with its first mark.
+_CLOSER = re.compile(r"[)\]}]+[;,]*|(?:end|fi|done|esac)\b[;,]?$")
+_OPEN, _CLOSED = "([{", ")]}"
 
 
 def opened_block(before: str, after: str, language: Language | None) -> int | None:
@@ -23,7 +25,9 @@ def opened_block(before: str, after: str, language: Language | None) -> int | No
     opener = language.opener if language else "{"
     if rest_of_line.strip(")]};,") or not stripped.endswith(opener):
         return None
-    return len(stripped) - len(opener)
+    start = len(stripped) - len(opener)
+    inside_a_word = opener.isalpha() and stripped[:start][-1:].isidentifier()
+    return None if inside_a_word else start
 
 
 def first_line_end(answer: str) -> int | None:
@@ -42,8 +46,10 @@ def block_end_by_indent(before: str, answer: str) -> int | None:
     # The first piece goes on with a line of `before`; the last may still grow.
     for number, line in enumerate(lines[:-1]):
         if number and line.strip() and _indent(line) <= outer:
-            closes = line.lstrip().startswith(_CLOSERS) and _indent(line) == outer
-            return offset + len(line) if closes else max(offset - 1, 0)
+            text_start = len(line) - len(line.lstrip())
+            closer = _CLOSER.match(line.rstrip(), text_start)
+            closes = closer is not None and _indent(line) == outer
+            return offset + closer.end() if closes and closer else max(offset - 1, 0)
         offset += len(line) + 1
     return None
 
@@ -61,7 +67,7 @@ def shown(
         kept = answer if end is None else answer[:end]
     else:
         kept = _block(before, answer, opener, language)
-    kept = without_overlap(kept, after)
+    kept = without_overlap(before, kept, after)
     return kept.rstrip() if kept.strip() else ""
 
 
@@ -75,19 +81,28 @@ def _block(before: str, answer: str, opener: int, language: Language | None) -> 
     return kept
 
 
-def without_overlap(answer: str, after: str) -> str:
+def without_overlap(before: str, answer: str, after: str) -> str:
     """Drop from the answer's end what the text after the cursor says already.
 
-    On one line that is the longest end of the answer with which the rest of the line begins; over
-    lines, a last line that equals the next line with text.
+    On one line that is the longest end of the answer with which the rest of the line begins, but
+    for closing brackets that the line still needs; over lines, a last line that equals the next
+    line with text, indentation included.
     """
     rest_of_line, _, below = after.partition("\n")
     rest_of_line = rest_of_line.rstrip()
     for length in range(min(len(answer), len(rest_of_line)), 0, -1):
         if answer.endswith(rest_of_line[:length]):
-            return answer[:-length]
-    following = next((line.strip() for line in below.split("\n") if line.strip()), "")
+            return answer[: len(answer) - length + _needed(before, answer, length, rest_of_line)]
+    following = next((line.rstrip() for line in below.split("\n") if line.strip()), "")
     head, newline, last = answer.rpartition("\n")
-    if newline and following and last.strip() == following:
-        return head
-    return answer
+    return head if newline and following and last.rstrip() == following else answer
+
+
+def _needed(before: str, answer: str, length: int, rest_of_line: str) -> int:
+    """How many of the last `length` characters must stay: closers of brackets that were opened on
+    this line and that the rest of the line does not close."""
+    if answer[-length:].strip(_CLOSED):
+        return 0
+    line = before.rpartition("\n")[2] + answer[:-length]
+    opened = sum(map(line.count, _OPEN)) - sum(map(line.count, _CLOSED))
+    return min(length, max(0, opened - sum(map(rest_of_line.count, _CLOSED))))

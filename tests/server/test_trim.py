@@ -33,6 +33,22 @@ CASES = {
         "if a:\n    for b in c:\n        ▮«print(b)\n        d += 1\n    return d\n»",
         "print(b)\n        d += 1",
     ),
+    "a brace of an inner block stays": (
+        "a.c",
+        "void f() {\n  if (x) {\n▮«    g();\n  }\n}\n»\n}\n",
+        "    g();\n  }",
+    ),
+    "an inner block that goes on with else": (
+        "a.go",
+        "func f() {\n\tif x {\n▮«\t\tg()\n\t} else {\n\t\th()\n\t}\n»\n}\n",
+        "\t\tg()\n\t}",
+    ),
+    "a word that begins like a closer": (
+        "a.sh", "if x; then\n▮«  echo a\nfind . -name y\nfi\n»", "  echo a",
+    ),
+    "a word that ends like an opener": ("a.rb", "x = undo▮«_all\ny = 2\nz\n»", "_all"),
+    "brackets the line needs stay": ("a.py", "foo(bar(▮«x)\n»)\n", "x)"),
+    "brackets it has are not doubled": ("a.py", "foo(bar(▮«x))\n»))\n", "x"),
     "rust": ("a.rs", "fn f() -> i32 {▮«\n    1\n}\n\nfn g() {}\n»", "\n    1\n}"),
     "go": ("a.go", "func f() int {\n\t▮«return 1\n}\n\nfunc g() {}\n»", "return 1\n}"),
     "no block where text stands right of the cursor": (

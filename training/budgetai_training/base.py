@@ -121,7 +121,9 @@ def _unpacked(base: Base, digest: str) -> Base:
             whole = Path(temporary) / "model"
             _load_gguf(base).save_pretrained(whole)
             _load_tokenizer(base).save_pretrained(whole)
-            whole.rename(folder)
+            # Another run may have been first with the same; then its copy is as good.
+            with contextlib.suppress(OSError):
+                whole.rename(folder)
     return Base(base.name, "folder", folder)
 
 

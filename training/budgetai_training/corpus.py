@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from budgetai_server.errors import RepositoryError
@@ -19,6 +20,11 @@ class Corpus:
     train: tuple[SourceFile, ...]
     held_out: tuple[SourceFile, ...]
     decisions: tuple[Decision, ...]
+
+    def holding_out(self, paths: Collection[str]) -> "Corpus":
+        """The same files with another split."""
+        train, held_out = parted((*self.train, *self.held_out), paths)
+        return replace(self, train=train, held_out=held_out)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -54,13 +60,20 @@ def split(
     wanted = HELD_OUT_SHARE * sum(len(file.text) for file in files)
     held: set[str] = set()
     size = 0
-    for digest in order[: len(order) // 2]:
-        group_size = sum(len(file.text) for file in groups[digest])
-        if size and size + group_size > 1.5 * wanted:
-            continue
-        held.update(file.path for file in groups[digest])
-        size += group_size
-        if size >= wanted:
-            break
-    train = tuple(file for file in files if file.path not in held)
-    return train, tuple(file for file in files if file.path in held)
+    sizes = {digest: sum(len(file.text) for file in groups[digest]) for digest in groups}
+    fitting = [digest for digest in order if sizes[digest] <= 1.5 * wanted]
+    # Among a few large files none is a tenth; then the smallest has to do.
+    for digest in fitting or sorted(order, key=lambda d: sizes[d])[: len(order) // 2][:1]:
+        if (size < wanted and size + sizes[digest] <= 1.5 * wanted) or not size:
+            held.update(file.path for file in groups[digest])
+            size += sizes[digest]
+    return parted(files, held)
+
+
+def parted(
+    files: Iterable[SourceFile], held: Collection[str]
+) -> tuple[tuple[SourceFile, ...], tuple[SourceFile, ...]]:
+    """Files to train on, and those at the `held` paths."""
+    every = tuple(files)
+    train = tuple(file for file in every if file.path not in held)
+    return train, tuple(file for file in every if file.path in held)

@@ -1,5 +1,6 @@
 """The HF Trainer, told to stop by the clock, with the loss taken at labelled places only."""
 
+import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -65,8 +66,9 @@ class LabelledLossTrainer(Trainer):
 class Interruption:
     """Ctrl-C while training: the first one ends the run in good order, the second at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, notice: Callable[[], None] = lambda: None) -> None:
         self.requested = False
+        self.notice = notice
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -74,6 +76,7 @@ class Interruption:
             if self.requested:
                 signal.default_int_handler(signum, frame)
             self.requested = True
+            self.notice()
 
         before = signal.signal(signal.SIGINT, note)
         try:
@@ -111,6 +114,12 @@ class BudgetCallback(TrainerCallback):
             self._saved_at = self._clock.spent()
         return control
 
+    def on_substep_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        control.should_training_stop |= self._interruption.requested
+        return control
+
     def on_log(
         self,
         args: TrainingArguments,
@@ -128,7 +137,8 @@ class BudgetCallback(TrainerCallback):
         folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
         # Written last, and only where the rest was: --resume looks for it.
         if (folder / TRAINER_STATE_NAME).exists():
-            write_json(folder / SPENT_FILE, {"seconds": self._clock.spent()})
+            with contextlib.suppress(OSError):
+                write_json(folder / SPENT_FILE, {"seconds": self._clock.spent()})
 
 
 def fit(

@@ -39,5 +39,10 @@ class TrainOptions:
             raise OptionError(f"--rank {self.rank} is no rank", "Use 1 or more; 16 is usual")
         if self.budget <= 0:
             raise OptionError(f"--budget {self.budget} leaves no time", "Try --budget 15m")
-        if self.max_steps < 0 or self.learning_rate < 0:
-            raise OptionError("--max-steps and --learning-rate cannot be negative")
+        if self.max_steps < 0 or not 0 <= self.learning_rate < 1:
+            raise OptionError(
+                f"--max-steps {self.max_steps}, --learning-rate {self.learning_rate}",
+                "Neither is negative, and a rate is below 1",
+            )
+        if not 0 <= self.seed < 2**32:
+            raise OptionError(f"--seed {self.seed} is out of range", "Use 0 to 4294967295")

@@ -14,15 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from budgetai_server.artefacts import home
+from budgetai_server.artefacts.manifest import MANIFEST
 from budgetai_server.artefacts.storage import read_json, write_json
 from budgetai_server.errors import AdapterError, OptionError, StorageError
-from budgetai_server.options import Seconds
+from budgetai_server.options import Seconds, flag_name
 from budgetai_training.options import TrainOptions
 
-RUN_FILE = "run.json"
+FINAL = "final"
 SPENT_FILE = "spent.json"
 # A resumed run must take these from its beginning, or it would be another run.
 FIXED = ("base", "load_in", "rank", "seed", "learning_rate")
+# These may be given anew.
+LIMITS = ("budget", "max_steps", "checkpoint_every")
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,11 @@ class RunFolder:
     @classmethod
     def place(cls, options: TrainOptions) -> "RunFolder":
         """A folder for a new run. Raises OptionError where something stands in the way."""
-        out = options.out or home.new_adapter(options.repo)
-        folder = cls(_working(out), out)
+        out = options.out.absolute() if options.out else home.new_adapter(options.repo)
         if out.exists():
             raise OptionError(f"--out {out} exists already", "Name a folder that does not exist")
-        if folder.path.exists():
+        folder = cls(_working(out), out)
+        if (folder.path / home.RUN_FILE).exists():
             raise OptionError(
                 f"an unfinished run stands at {folder.path}",
                 "Add --resume to go on with it, or remove it",
@@ -49,8 +52,9 @@ class RunFolder:
     @classmethod
     def unfinished(cls, options: TrainOptions) -> "RunFolder":
         """The run to resume. Raises AdapterError where there is none."""
-        path = _working(options.out) if options.out else home.newest_partial(options.repo)
-        if path is None or not (path / RUN_FILE).exists():
+        out = options.out.absolute() if options.out else None
+        path = _working(out) if out and out.name else home.newest_partial(options.repo)
+        if path is None or not (path / home.RUN_FILE).exists():
             raise AdapterError(
                 f"no unfinished run of {options.repo} to resume", "Start one without --resume"
             )
@@ -59,15 +63,34 @@ class RunFolder:
     def begin(self, options: TrainOptions, digest: str) -> None:
         """Note what a new run is made of."""
         values = dataclasses.asdict(options)
+        values["repo"] = options.repo.resolve()
+        if (path := Path(options.base).expanduser()).exists():
+            values["base"] = path.resolve()
         plain = {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
-        write_json(self.path / RUN_FILE, {"options": plain, "base": digest})
+        write_json(self.path / home.RUN_FILE, {"options": plain, "base": digest})
 
     def options(self, asked: TrainOptions) -> TrainOptions:
-        """The options to resume with: those of the beginning, and the larger budget."""
+        """The options to resume with: those of the beginning, but for a limit given anew.
+
+        Raises OptionError for what would make it another run.
+        """
         kept = self._read()["options"]
-        budget = Seconds(max(float(asked.budget), float(kept["budget"])))
+        if str(asked.repo.resolve()) != kept["repo"]:
+            raise OptionError(
+                f"the unfinished run is of {kept['repo']}", f"Add --repo {kept['repo']}"
+            )
+        usual = TrainOptions()
+        for name in FIXED:
+            given = getattr(asked, name)
+            if given not in (getattr(usual, name), kept[name]):
+                raise OptionError(
+                    f"the unfinished run has {flag_name(name)} {kept[name]}, not {given}",
+                    "Leave it out, or start a new run without --resume",
+                )
+        limits = {n: kept[n] for n in LIMITS if getattr(asked, n) == getattr(usual, n)}
+        times = {n: Seconds(v) for n, v in limits.items() if isinstance(getattr(usual, n), Seconds)}
         fixed = {name: kept[name] for name in FIXED}
-        return dataclasses.replace(asked, **fixed, budget=budget)
+        return dataclasses.replace(asked, **(fixed | limits | times))
 
     def check_base(self, digest: str) -> None:
         if self._read()["base"] != digest:
@@ -80,7 +103,7 @@ class RunFolder:
         kept = self._read()
         if name not in kept:
             kept[name] = make()
-            write_json(self.path / RUN_FILE, kept)
+            write_json(self.path / home.RUN_FILE, kept)
         decided: dict[str, Any] = kept[name]
         return decided
 
@@ -96,12 +119,13 @@ class RunFolder:
 
     @contextmanager
     def kept_if_resumable(self) -> Iterator[None]:
-        """Make the folder; after a failure it stays only if it holds a checkpoint."""
+        """Make the folder; after a failure it stays only if there is something to go on with."""
         self.path.mkdir(parents=True, exist_ok=True)
         try:
             yield
         except BaseException:
-            if self.path.exists() and self.checkpoint() is None:
+            written = (self.path / FINAL / MANIFEST).exists()
+            if self.path.exists() and self.checkpoint() is None and not written:
                 shutil.rmtree(self.path, ignore_errors=True)
             raise
 
@@ -128,7 +152,14 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _read(self) -> dict[str, Any]:
-        values: dict[str, Any] = read_json(self.path / RUN_FILE)
+        try:
+            values: dict[str, Any] = read_json(self.path / home.RUN_FILE)
+            values["options"], values["base"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise AdapterError(
+                f"the unfinished run at {self.path} cannot be read: {type(error).__name__}",
+                "Remove the folder and start a new run",
+            ) from None
         return values
 
 

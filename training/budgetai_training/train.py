@@ -23,7 +23,7 @@ from budgetai_training.evaluate import held_out_loss
 from budgetai_training.loop import Interruption, fit
 from budgetai_training.options import TrainOptions
 from budgetai_training.progress import Reporter
-from budgetai_training.runs import RunFolder
+from budgetai_training.runs import FINAL, RunFolder
 from budgetai_training.samples import Recipe, one_pass
 
 # More passes over the same text than this is memorising: held-out loss no longer falls.
@@ -88,32 +88,47 @@ def train(options: TrainOptions, report: Reporter, started: float) -> Result:
             folder.check_base(record.digest) if options.resume else folder.begin(
                 options, record.digest
             )
+            kept = folder.once("held_out", lambda: {"paths": [f.path for f in found.held_out]})
+            found = found.holding_out(kept["paths"])
             loaded = load(base, record.digest, options.load_in)
         transformers.set_seed(options.seed)
         model = adapter.attach(loaded.model, options.rank, loaded.load_in)
         folder.check_space(model.get_nb_trainable_parameters()[0])
         report.say(_model_line(model, loaded, options))
         run = _Run(options, folder, clock, found, record, loaded, model, report)
-        return _saved(run, _tuned(run))
+        interruption = Interruption(lambda: report.say("stopping after this step …"))
+        # From here on Ctrl-C must not cost what has been learned: also not in the last evaluation
+        # or while saving.
+        with interruption.listening():
+            return _saved(run, _tuned(run, interruption))
 
 
-def _tuned(run: _Run) -> _Trained:
+def _tuned(run: _Run, interruption: Interruption) -> _Trained:
     encoder = Encoder(run.loaded.tokenizer)
     index = Index((file.path, file.text) for file in run.corpus.train)
     held_out = _held_out_samples(run, index, encoder)
     share = run.clock.budget * EVALUATION_SHARE
-    before = run.folder.once("before", lambda: _evaluated(run, held_out, share))
-    run.clock.reserve = before["seconds"] * 1.2 + SAVING_SECONDS
-    per_step = STEP_PER_FORWARD * before["seconds"] / max(before["samples"], 1)
-    _check_time(run, per_step)
     samples = Passes(lambda number: _pass(run, index, number), encoder, MAX_PASSES)
-    interruption = Interruption()
-    # Ctrl-C in the last evaluation must not cost what has been learned, so both are covered.
-    with interruption.listening():
-        state, losses = _fitted(run, samples, per_step, interruption)
-        same = held_out[: before["samples"]] if state.global_step else []
-        after = _evaluated(run, same, stop=lambda: interruption.requested)["loss"]
+    stop = lambda: interruption.requested  # noqa: E731
+    before = run.folder.once("before", lambda: _evaluated(run, held_out, share, stop))
+    if interruption.requested:
+        raise KeyboardInterrupt
+    run.clock.reserve = before["seconds"] * 1.2 + SAVING_SECONDS
+    per_step = STEP_PER_FORWARD * _forward_seconds(run, before, samples)
+    _check_time(run, per_step)
+    state, losses = _fitted(run, samples, per_step, interruption)
+    same = held_out[: before["samples"]] if state.global_step else []
+    after = _evaluated(run, same, stop=stop)["loss"]
     return _Trained(state, losses, before, after, samples)
+
+
+def _forward_seconds(run: _Run, before: dict[str, Any], samples: Passes) -> float:
+    """Seconds of one sample's forward pass; of a training sample where none are held out."""
+    if before["samples"]:
+        return float(before["seconds"]) / float(before["samples"])
+    began = time.monotonic()
+    held_out_loss(run.model, [samples[0]])
+    return time.monotonic() - began
 
 
 def _check_time(run: _Run, per_step: float) -> None:
@@ -219,7 +234,7 @@ def _saved(run: _Run, trained: _Trained) -> Result:
         versions=adapter.versions(),
         finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
-    made = run.folder.path / "final"
+    made = run.folder.path / FINAL
     adapter.write(run.model, manifest, made)
     run.folder.finish(made)
     return Result(run.folder.out, manifest)

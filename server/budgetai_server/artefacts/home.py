@@ -18,6 +18,7 @@ from pathlib import Path
 import platformdirs
 
 PARTIAL = ".partial"
+RUN_FILE = "run.json"
 
 
 def home() -> Path:
@@ -65,8 +66,8 @@ def newest_adapter(root: Path) -> Path | None:
 
 def newest_partial(root: Path) -> Path | None:
     """The newest training run that was not finished."""
-    found = sorted((shelf(root) / "adapters").glob(f"*{PARTIAL}"))
-    return found[-1] if found else None
+    found = sorted((shelf(root) / "adapters").glob(f"*{PARTIAL}/{RUN_FILE}"))
+    return found[-1].parent if found else None
 
 
 def newest_model(root: Path) -> Path | None:

@@ -28,6 +28,9 @@ class Index:
         for definition in self._by_path.pop(path, []):
             self._paths_of[definition.name].discard(path)
 
+    def __contains__(self, path: str) -> bool:
+        return path in self._by_path
+
     def __len__(self) -> int:
         return len(self._by_path)
 

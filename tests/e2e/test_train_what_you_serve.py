@@ -1,0 +1,48 @@
+"""The one idea: for the same place, the trainer's tokens are the server's tokens."""
+
+from pathlib import Path
+
+import pytest
+
+import tiny
+from budgetai_convert.corpus import TEXTS
+from budgetai_server.artefacts.bases import EMBEDDED, resolve
+from budgetai_server.context.index import Index
+from budgetai_server.context.prompt import Prompt, Snapshot, build, encode
+from budgetai_server.engine import Engine
+from budgetai_training.base import load
+from budgetai_training.dataset import Encoder
+
+OWN = Path(__file__).parents[2] / "server" / "budgetai_server"
+
+
+def places() -> list[Prompt]:
+    """Prompts in this project's own files, and around hard text."""
+    files = [(f.name, f.read_text(encoding="utf-8")) for f in sorted(OWN.glob("*.py"))]
+    index = Index(files)
+    found = []
+    for path, text in files:
+        for cursor in range(0, len(text), 701):
+            found.append(build(Snapshot("server", path, text, cursor), index))
+    hard = "\n".join(TEXTS)
+    found += [build(Snapshot("hard", "a.py", hard, c)) for c in range(0, len(hard), 53)]
+    return found
+
+
+@pytest.mark.parametrize("base", [EMBEDDED, "llama", "qwen2", "llama.gguf", "qwen2.gguf"])
+def test_trainer_and_server_tokenise_alike(base: str, tmp_path: Path) -> None:
+    if base == EMBEDDED:
+        trained = served = resolve(EMBEDDED)
+    else:
+        folder = getattr(tiny, f"make_{base.removesuffix('.gguf')}")(tmp_path / "m")
+        served = resolve(str(tiny.make_gguf(folder, tmp_path / "m.gguf")))
+        trained = served if base.endswith(".gguf") else resolve(str(folder))
+    encoder = Encoder(load(trained, trained.record().digest, "bf16").tokenizer)
+    assert served.path is not None
+    engine = Engine(served.path)
+    assert engine.markers == encoder.markers
+    for prompt in places():
+        head, before = encode(prompt, engine.markers, engine.tokenize, beginning=engine.beginning)
+        encoded = encoder.encode(prompt)["input_ids"]
+        assert encoded == [*head, *before, encoder.markers.end]
+    engine.close()

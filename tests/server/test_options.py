@@ -1,0 +1,66 @@
+"""Options are declared once: flags, settings of editors, and what is not taken from them."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from budgetai_server.options import (
+    ServerOptions,
+    add_arguments,
+    from_namespace,
+    markdown_table,
+    overridden,
+)
+
+
+def parsed(*arguments: str) -> ServerOptions:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser, ServerOptions)
+    return from_namespace(ServerOptions, parser.parse_args(arguments))
+
+
+def test_the_defaults_are_those_of_the_fields() -> None:
+    assert parsed() == ServerOptions()
+
+
+def test_flags() -> None:
+    options = parsed("--model", "a.gguf", "--answer-tokens", "12", "--no-multiline")
+    assert (options.model, options.answer_tokens, options.multiline) == (Path("a.gguf"), 12, False)
+
+
+@pytest.mark.parametrize("arguments", [["--answer-tokens", "x"], ["--log-level", "loud"], ["--x"]])
+def test_bad_flags_exit_with_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        parsed(*arguments)
+    assert stop.value.code == 2
+
+
+def test_settings_of_an_editor() -> None:
+    options, complaints = overridden(
+        ServerOptions(), {"answerTokens": 7, "log_level": "debug", "model": None}
+    )
+    assert (options.answer_tokens, options.log_level, complaints) == (7, "debug", [])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"answerTokens": "x"}, {"multiline": "yes"}, {"logLevel": "loud"}, {"nothing": 1}],
+)
+def test_bad_settings_change_nothing(settings: dict[str, object]) -> None:
+    options, complaints = overridden(ServerOptions(), settings)
+    assert options == ServerOptions()
+    assert len(complaints) == 1
+    assert next(iter(settings)) in complaints[0]
+
+
+def test_trust_cannot_be_set_by_an_editor() -> None:
+    options, complaints = overridden(ServerOptions(), {"trustWorkspaceModel": True})
+    assert not options.trust_workspace_model
+    assert complaints
+
+
+def test_the_table_names_every_option() -> None:
+    table = markdown_table(ServerOptions)
+    for name in ServerOptions.__dataclass_fields__:
+        assert "--" + name.replace("_", "-") in table

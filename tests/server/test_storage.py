@@ -1,0 +1,62 @@
+"""Nothing half-written ever stands at a final name."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from budgetai_server.artefacts import home
+from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
+from budgetai_server.artefacts.storage import replaced, write_json
+from budgetai_server.errors import AdapterError
+
+
+def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    final = tmp_path / "a.json"
+    write_json(final, {"old": True})
+    with pytest.raises(ValueError, match="stop"), replaced(final) as temporary:
+        temporary.write_text("half")
+        raise ValueError("stop")
+    assert json.loads(final.read_text()) == {"old": True}
+    assert list(tmp_path.iterdir()) == [final]
+
+
+def test_shelves_are_outside_the_workspace_and_one_per_path(tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "project", tmp_path / "b" / "project"
+    first.mkdir(parents=True)
+    second.mkdir(parents=True)
+    assert home.shelf(first) != home.shelf(second)
+    assert home.shelf(first) == home.shelf(first / ".." / "project")
+    assert not home.shelf(first).is_relative_to(first)
+
+
+def test_the_newest_finished_adapter_is_found_from_below(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    inner = root / "src" / "pkg"
+    inner.mkdir(parents=True)
+    assert home.newest_adapter(inner) is None
+    for name in ("20260101-000000", "20260102-000000", "20260103-000000.partial"):
+        folder = home.shelf(root) / "adapters" / name
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text("{}")
+    newest = home.newest_adapter(inner)
+    assert newest is not None
+    assert newest.name == "20260102-000000"
+
+
+def test_new_adapters_never_share_a_name(tmp_path: Path) -> None:
+    names = set()
+    for _ in range(5):
+        folder = home.new_adapter(tmp_path)
+        folder.mkdir(parents=True)
+        names.add(folder.name)
+    assert len(names) == 5
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"base": {}}', "\udcff"])
+def test_broken_manifests(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(AdapterError):
+        AdapterManifest.read(tmp_path)
+    (tmp_path / "m.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert ModelManifest.find(tmp_path / "m.gguf") is None
