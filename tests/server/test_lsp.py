@@ -159,6 +159,31 @@ async def test_places_that_do_not_exist(editor: Editor) -> None:
 
 
 @pytest.mark.asyncio
+async def test_file_names_with_escapes(editor: Editor) -> None:
+    for uri in ("file:///my%20dir/x.py", "file:///c%3A/x.py", "file:///%5Bid%5D.py"):
+        editor.open(uri, SOURCE)
+        assert await editor.inline(uri, position_after(SOURCE)) == ["return a - b"]
+
+
+@pytest.mark.asyncio
+async def test_form_feeds_and_line_separators_end_no_line(editor: Editor) -> None:
+    uri = "file:///x.py"
+    text = 'a = "\u2028\x85"\n\x0c\n' + SOURCE
+    editor.open(uri, text)
+    at = position_after(text)
+    change(editor, uri, 2, at, "ret")
+    assert await editor.inline(uri, position_after(text + "ret")) == ["urn a - b"]
+
+
+@pytest.mark.asyncio
+async def test_an_empty_last_line_after_emoji(editor: Editor) -> None:
+    editor.open("file:///x.py", 'x = "🎉🎉"\n')
+    at = types.Position(1, 0)
+    assert isinstance(await editor.inline("file:///x.py", at), list)
+    await editor.text_document_completion_async(popup("file:///x.py", at))
+
+
+@pytest.mark.asyncio
 async def test_without_a_model_it_says_so_once(tmp_path: Path) -> None:
     async with started() as editor:
         await editor.open_workspace(tmp_path)

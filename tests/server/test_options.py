@@ -38,14 +38,22 @@ def test_bad_flags_exit_with_2(arguments: list[str]) -> None:
 
 def test_settings_of_an_editor() -> None:
     options, complaints = overridden(
-        ServerOptions(), {"answerTokens": 7, "log_level": "debug", "model": None}
+        ServerOptions(), {"answerTokens": 7, "multiline": False, "model": ""}
     )
-    assert (options.answer_tokens, options.log_level, complaints) == (7, "debug", [])
+    assert (options.answer_tokens, options.multiline, options.model) == (7, False, None)
+    assert complaints == []
 
 
 @pytest.mark.parametrize(
     "settings",
-    [{"answerTokens": "x"}, {"multiline": "yes"}, {"logLevel": "loud"}, {"nothing": 1}],
+    [
+        {"answerTokens": "x"},
+        {"multiline": "yes"},
+        {"logLevel": "debug"},
+        {"nothing": 1},
+        {"contextTokens": 0},
+        {"threads": float("inf")},
+    ],
 )
 def test_bad_settings_change_nothing(settings: dict[str, object]) -> None:
     options, complaints = overridden(ServerOptions(), settings)

@@ -123,6 +123,27 @@ def test_one_file_cannot_be_split(tmp_path: Path) -> None:
     assert (len(found.train), len(found.held_out)) == (2, 0)
 
 
+def test_a_large_file_is_not_held_out(tmp_path: Path) -> None:
+    write(tmp_path, {"big.py": "x = 1\n" * 9000, "a.py": "y = 1\n" * 500, "b.py": "z\n" * 900})
+    for seed in range(6):
+        held = corpus.read(tmp_path, seed).held_out
+        assert held
+        assert "big.py" not in {f.path for f in held}
+
+
+def test_a_folder_that_an_outer_repository_ignores(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q")
+    write(tmp_path, {".gitignore": "inner/\n", "inner/a.py": "x = 1\n"})
+    assert decisions(tmp_path / "inner") == {"a.py": ""}
+
+
+def test_odd_ignore_patterns_and_names(tmp_path: Path) -> None:
+    write(tmp_path, {".gitignore": "!\na\\\n[z-a]\nb.py\n", "a.py": "x = 1\n", "b.py": "y\n"})
+    name = os.fsdecode(b"caf\xe9.py")
+    (tmp_path / name).write_text("x = 2\n")
+    assert decisions(tmp_path) == {".gitignore": "not code", "a.py": "", name: "unprintable name"}
+
+
 @pytest.mark.parametrize(
     ("files", "words"),
     [({}, "is empty"), ({"a.md": "hi\n"}, "has no code files among 1")],

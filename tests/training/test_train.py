@@ -144,14 +144,24 @@ def test_resume_goes_on_after_a_kill(repo: Path, llama: Path, tmp_path: Path) ->
     process.kill()
     process.wait()
     assert not out.exists()
-    refused = run(*arguments)
-    assert refused.returncode == 2
-    assert "--resume" in refused.stderr
+    for more, words in (
+        ((), "Add --resume"),
+        (("--resume", "--rank", 32), "--rank 16, not 32"),
+        (("--resume", "--repo", tmp_path), f"the unfinished run is of {repo}"),
+    ):
+        refused = run(*arguments, *more)
+        assert refused.returncode == 2
+        assert words in refused.stderr
+    held_out = json.loads((work / "run.json").read_text())["held_out"]["paths"]
+    for file in repo.iterdir():
+        # Another text would be split otherwise; what was held out must stay so.
+        file.write_text(file.read_text() + "# changed\n")
     reached = max(int(p.name.split("-")[1]) for p in work.glob("checkpoint-*"))
     done = run(*arguments, "--resume", "--max-steps", reached + 5)
     assert done.returncode == 0, done.stderr
     assert "going on from checkpoint-" in done.stderr
     assert steps_of(out) == reached + 5
+    assert list(AdapterManifest.read(out).held_out) == held_out
     assert not work.exists()
 
 
@@ -249,6 +259,10 @@ BAD = {
     "no rank": (["--rank", "0"], "--rank 0"),
     "no time": (["--budget", "0"], "leaves no time"),
     "odd time": (["--budget", "soon"], "no length of time"),
+    "odd seed": (["--seed", "-1"], "--seed -1"),
+    "a rate that is none": (["--learning-rate", "nan"], "a rate is below 1"),
+    "out is here": (["--out", "."], "exists already"),
+    "out is the root": (["--out", "/"], "exists already"),
     "nothing to resume": (["--resume"], "no unfinished run"),
     "too short": (["--budget", "1s"], "too short"),
 }
