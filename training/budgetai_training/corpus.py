@@ -56,18 +56,24 @@ def split(
     groups: dict[str, list[SourceFile]] = {}
     for file in files:
         groups.setdefault(hashlib.sha256(file.text.encode()).hexdigest(), []).append(file)
-    order = sorted(groups, key=lambda digest: hashlib.sha256(f"{seed}{digest}".encode()).digest())
-    wanted = HELD_OUT_SHARE * sum(len(file.text) for file in files)
-    held: set[str] = set()
+    sizes = {digest: sum(len(file.text) for file in group) for digest, group in groups.items()}
+    chosen = _tenth(sizes, seed)
+    return parted(files, {file.path for digest in chosen for file in groups[digest]})
+
+
+def _tenth(sizes: dict[str, int], seed: int) -> list[str]:
+    """Groups of about a tenth of the size of all, of at most a seventh."""
+    if len(sizes) < 2:
+        return []
+    wanted = HELD_OUT_SHARE * sum(sizes.values())
+    chosen: list[str] = []
     size = 0
-    sizes = {digest: sum(len(file.text) for file in groups[digest]) for digest in groups}
-    fitting = [digest for digest in order if sizes[digest] <= 1.5 * wanted]
-    # Among a few large files none is a tenth; then the smallest has to do.
-    for digest in fitting or sorted(order, key=lambda d: sizes[d])[: len(order) // 2][:1]:
-        if (size < wanted and size + sizes[digest] <= 1.5 * wanted) or not size:
-            held.update(file.path for file in groups[digest])
+    for digest in sorted(sizes, key=lambda d: hashlib.sha256(f"{seed}{d}".encode()).digest()):
+        if size < wanted and size + sizes[digest] <= 1.5 * wanted:
+            chosen.append(digest)
             size += sizes[digest]
-    return parted(files, held)
+    # Among a few large files none is a tenth; then the smallest has to do.
+    return chosen or [min(sizes, key=lambda digest: sizes[digest])]
 
 
 def parted(

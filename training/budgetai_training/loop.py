@@ -67,16 +67,20 @@ class Interruption:
     """Ctrl-C while training: the first one ends the run in good order, the second at once."""
 
     def __init__(self, notice: Callable[[], None] = lambda: None) -> None:
-        self.requested = False
-        self.notice = notice
+        self._requested = False
+        self._notice = notice
+
+    def asked(self) -> bool:
+        """Whether the user wants the run to end."""
+        return self._requested
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         def note(signum: int, frame: Any) -> None:
-            if self.requested:
+            if self._requested:
                 signal.default_int_handler(signum, frame)
-            self.requested = True
-            self.notice()
+            self._requested = True
+            self._notice()
 
         before = signal.signal(signal.SIGINT, note)
         try:
@@ -107,7 +111,7 @@ class BudgetCallback(TrainerCallback):
     ) -> TrainerControl:
         self._slowest = max(self._slowest, self._clock.spent() - self._step_began)
         control.should_log = True
-        if self._clock.left() < self._slowest or self._interruption.requested:
+        if self._clock.left() < self._slowest or self._interruption.asked():
             control.should_training_stop = True
         elif self._clock.spent() - self._saved_at > self._checkpoint_every:
             control.should_save = True
@@ -117,7 +121,7 @@ class BudgetCallback(TrainerCallback):
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
-        control.should_training_stop |= self._interruption.requested
+        control.should_training_stop |= self._interruption.asked()
         return control
 
     def on_log(

@@ -79,28 +79,35 @@ def train(options: TrainOptions, report: Reporter, started: float) -> Result:
     else:
         folder = RunFolder.place(options)
     clock = Clock(float(options.budget), started, spent_before=folder.spent())
-    found = corpus.read(options.repo, options.seed)
-    report.say(_corpus_line(found))
-    base = resolve(options.base)
     with folder.kept_if_resumable():
-        with report.busy(f"reading the base {base.name}"):
-            record = base.record()
-            folder.check_base(record.digest) if options.resume else folder.begin(
-                options, record.digest
-            )
-            kept = folder.once("held_out", lambda: {"paths": [f.path for f in found.held_out]})
-            found = found.holding_out(kept["paths"])
-            loaded = load(base, record.digest, options.load_in)
-        transformers.set_seed(options.seed)
-        model = adapter.attach(loaded.model, options.rank, loaded.load_in)
-        folder.check_space(model.get_nb_trainable_parameters()[0])
-        report.say(_model_line(model, loaded, options))
-        run = _Run(options, folder, clock, found, record, loaded, model, report)
+        run = _prepared(options, folder, clock, report)
         interruption = Interruption(lambda: report.say("stopping after this step …"))
         # From here on Ctrl-C must not cost what has been learned: also not in the last evaluation
         # or while saving.
         with interruption.listening():
             return _saved(run, _tuned(run, interruption))
+
+
+def _prepared(options: TrainOptions, folder: RunFolder, clock: Clock, report: Reporter) -> _Run:
+    """Read the repository and the base, and put an adapter on it."""
+    base = resolve(options.base)
+    found = corpus.read(options.repo, options.seed)
+    with report.busy(f"reading the base {base.name}"):
+        record = base.record()
+        if options.resume:
+            folder.check_base(record.digest)
+        else:
+            folder.begin(options, record.digest)
+        loaded = load(base, record.digest, options.load_in)
+    # After a change of the files, a resumed run still holds out those it began with.
+    kept = folder.once("held_out", lambda: {"paths": [file.path for file in found.held_out]})
+    found = found.holding_out(kept["paths"])
+    report.say(_corpus_line(found))
+    transformers.set_seed(options.seed)
+    model = adapter.attach(loaded.model, options.rank, loaded.load_in)
+    folder.check_space(model.get_nb_trainable_parameters()[0])
+    report.say(_model_line(model, loaded, options))
+    return _Run(options, folder, clock, found, record, loaded, model, report)
 
 
 def _tuned(run: _Run, interruption: Interruption) -> _Trained:
@@ -109,16 +116,15 @@ def _tuned(run: _Run, interruption: Interruption) -> _Trained:
     held_out = _held_out_samples(run, index, encoder)
     share = run.clock.budget * EVALUATION_SHARE
     samples = Passes(lambda number: _pass(run, index, number), encoder, MAX_PASSES)
-    stop = lambda: interruption.requested  # noqa: E731
-    before = run.folder.once("before", lambda: _evaluated(run, held_out, share, stop))
-    if interruption.requested:
+    before = run.folder.once("before", lambda: _evaluated(run, held_out, share, interruption.asked))
+    if interruption.asked():
         raise KeyboardInterrupt
     run.clock.reserve = before["seconds"] * 1.2 + SAVING_SECONDS
     per_step = STEP_PER_FORWARD * _forward_seconds(run, before, samples)
     _check_time(run, per_step)
     state, losses = _fitted(run, samples, per_step, interruption)
     same = held_out[: before["samples"]] if state.global_step else []
-    after = _evaluated(run, same, stop=stop)["loss"]
+    after = _evaluated(run, same, stop=interruption.asked)["loss"]
     return _Trained(state, losses, before, after, samples)
 
 
