@@ -28,11 +28,14 @@ def _main(argv: list[str] | None, started: float) -> int:
         return _dry_run(options)
     _quiet_libraries()
     # Heavy imports stand here, so that --help and a wrong flag are answered at once.
+    from budgetai_server.artefacts.bases import resolve
     from budgetai_training import corpus
     from budgetai_training.progress import Reporter
 
     report = Reporter(quiet=options.json)
+    # Both are cheap, and a mistake in them should not wait for torch.
     corpus.read(options.repo, options.seed)
+    resolve(options.base)
     with report.busy("starting"):
         from budgetai_training.train import train
     result = train(options, report, started)

@@ -21,8 +21,12 @@ from budgetai_training.budget import Clock
 class _TimeLeft(ProgressColumn):
     """Training ends by the clock, so the time left is known and not estimated."""
 
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
     def render(self, task: Task) -> Text:
-        seconds = max(0, int(task.fields.get("left", 0)))
+        seconds = max(0, int(self._clock.left()))
         return Text(f"{seconds // 60}:{seconds % 60:02d} left")
 
 
@@ -53,7 +57,7 @@ class Reporter:
             TextColumn("training"),
             BarColumn(),
             TextColumn("{task.fields[note]}"),
-            _TimeLeft(),
+            _TimeLeft(clock),
         )
         with Progress(*columns, console=self._console, transient=True) as bar:
             yield TrainingBar(bar, clock)
@@ -79,7 +83,7 @@ class TrainingBar:
         self._began = clock.spent()
         self._tokens_before: int | None = None
         self.losses: list[float] = []
-        self._task = bar.add_task("", total=1.0, note="first step …", left=clock.left())
+        self._task = bar.add_task("", total=1.0, note="first step …")
 
     def say(self, line: str) -> None:
         self._bar.console.print(line, markup=False, soft_wrap=True)
@@ -93,6 +97,4 @@ class TrainingBar:
         recent = self.losses[-10:]
         pace = f"  {speed:.0f} tokens/s" if speed else ""
         note = f"step {number}  loss {sum(recent) / len(recent):.3f}{pace}"
-        self._bar.update(
-            self._task, completed=self._clock.progress(), note=note, left=self._clock.left()
-        )
+        self._bar.update(self._task, completed=self._clock.progress(), note=note)
