@@ -22,9 +22,14 @@ pip=(.venv/bin/python -m pip --disable-pip-version-check install -c constraints.
 echo "1/3  llama-cpp-python: compiled for this processor, once; 5 to 10 minutes on two cores"
 log=.venv/llama-cpp-python.log
 # The compiler's own counter is the progress; the rest of its output goes to the log.
-show='{ if (match($0, /\[ *[0-9]+(%|\/[0-9]+)\]/)) { printf "\r     %s ", substr($0, RSTART, RLENGTH); fflush() } }
-      END { printf "\r                         \r" }'
-if ! "${pip[@]}" -v llama-cpp-python 2>&1 | tee "$log" | awk "$show"; then
+progress() {
+  local counter='\[ *[0-9]+(%|/[0-9]+)\]' line
+  while IFS= read -r line; do
+    if [[ $line =~ $counter ]]; then printf '\r     %s ' "${BASH_REMATCH[0]}"; fi
+  done
+  printf '\r%25s\r' ''
+}
+if ! "${pip[@]}" -v llama-cpp-python 2>&1 | tee "$log" | progress; then
   tail -n 30 "$log" >&2
   echo "llama-cpp-python could not be built; the whole output is in $log" >&2
   exit 1
