@@ -146,6 +146,9 @@ Neovim 0.12 (init.lua); the server finds the model of the folder you open:
   vim.lsp.config('budgetai', {{ cmd = {{ '{server}' }}, root_markers = {{ '.git' }} }})
   vim.lsp.enable('budgetai')
   vim.lsp.inline_completion.enable()
+  vim.keymap.set('i', '<Tab>', function()
+    if not vim.lsp.inline_completion.get() then return '<Tab>' end
+  end, {{ expr = true }})
 
 Helix (languages.toml):
   [language-server.budgetai]

@@ -3,7 +3,6 @@
 import ast
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -138,8 +137,6 @@ def test_help_loads_nothing_heavy(module: str) -> None:
         "heavy = {'torch', 'transformers', 'numpy', 'llama_cpp', 'pygls', 'rich', 'gguf'}\n"
         "sys.exit(code or (str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0))"
     )
-    began = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
     assert "--" in done.stdout
-    assert time.monotonic() - began < 30

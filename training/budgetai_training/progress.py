@@ -41,7 +41,7 @@ class Reporter:
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
-        """A spinner for work whose length is not known, with the time it took at the end."""
+        """A spinner for work whose length is not known."""
         with self._console.status(what):
             yield
 

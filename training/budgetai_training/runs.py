@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from budgetai_server.artefacts import home
+from budgetai_server.artefacts.bases import EMBEDDED
 from budgetai_server.artefacts.manifest import MANIFEST
 from budgetai_server.artefacts.storage import read_json, write_json
 from budgetai_server.errors import AdapterError, OptionError, StorageError
@@ -64,8 +65,7 @@ class RunFolder:
         """Note what a new run is made of."""
         values = dataclasses.asdict(options)
         values["repo"] = options.repo.resolve()
-        if (path := Path(options.base).expanduser()).exists():
-            values["base"] = path.resolve()
+        values["base"] = _fixed_base(options.base)
         plain = {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
         write_json(self.path / home.RUN_FILE, {"options": plain, "base": digest})
 
@@ -80,6 +80,7 @@ class RunFolder:
                 f"the unfinished run is of {kept['repo']}", f"Add --repo {kept['repo']}"
             )
         usual = TrainOptions()
+        asked = dataclasses.replace(asked, base=_fixed_base(asked.base))
         for name in FIXED:
             given = getattr(asked, name)
             if given not in (getattr(usual, name), kept[name]):
@@ -161,6 +162,12 @@ class RunFolder:
                 "Remove the folder and start a new run",
             ) from None
         return values
+
+
+def _fixed_base(base: str) -> str:
+    """A base that is a path, as one that holds in every folder; a name stays as it is."""
+    path = Path(base).expanduser()
+    return str(path.resolve()) if base != EMBEDDED and path.exists() else base
 
 
 def _working(out: Path) -> Path:

@@ -137,15 +137,20 @@ def _shown_files(
     if markers.repository is not None:
         ids += [markers.repository, *tokenize(prompt.repository + "\n")]
     for chunk in prompt.chunks:
-        ids += [markers.file or 0, *tokenize(f"{chunk.path}\n{chunk.text}")]
-    return [*ids, markers.file or 0, *tokenize(prompt.path + "\n")]
+        ids += [*_present(markers.file), *tokenize(f"{chunk.path}\n{chunk.text}")]
+    return [*ids, *_present(markers.file), *tokenize(prompt.path + "\n")]
 
 
 def _around(prompt: Prompt, markers: Markers, tokenize: Callable[[str], list[int]]) -> list[int]:
-    def role(marker: int | None) -> int:
-        return marker if markers.fills_middle and marker is not None else markers.file or 0
-
     after = tokenize(prompt.after) if prompt.after else []
     if markers.fills_middle:
-        return [role(markers.prefix), role(markers.suffix), *after, role(markers.middle)]
-    return [role(markers.suffix), *after, role(markers.middle)]
+        return [
+            *_present(markers.prefix, markers.suffix),
+            *after,
+            *_present(markers.middle),
+        ]
+    return [*_present(markers.file), *after, *_present(markers.file)]
+
+
+def _present(*ids: int | None) -> list[int]:
+    return [marker for marker in ids if marker is not None]
