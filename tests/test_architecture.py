@@ -50,7 +50,7 @@ def test_only_the_rim_knows_the_protocol() -> None:
 
 def test_only_the_engine_and_the_converter_know_llama_cpp() -> None:
     allowed = {
-        "server/budgetai_server/engine.py",
+        "server/budgetai_server/inference/llama.py",
         "convert/budgetai_convert/quantize.py",
         "convert/budgetai_convert/verify.py",
     }

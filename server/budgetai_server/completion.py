@@ -1,19 +1,48 @@
-"""The story of a completion: snapshot → prompt → tokens → the text that is shown."""
+"""The story of a completion: snapshot → prompt → pieces of text → what is shown."""
 
-import codecs
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from budgetai_server.answers import Answer
 from budgetai_server.context import prompt as prompts
 from budgetai_server.context.index import Index
 from budgetai_server.context.languages import language_of
-from budgetai_server.context.prompt import Prompt, Snapshot
-from budgetai_server.engine import Engine, Usage
-from budgetai_server.trim import block_end_by_indent, first_line_end, opened_block, shown
+from budgetai_server.context.prompt import Snapshot
+from budgetai_server.inference.engine import Engine, Usage
+from budgetai_server.trim import (
+    block_end_by_indent,
+    first_line_end,
+    opened_block,
+    shown,
+    to_last_word,
+    wanders,
+)
 
-# Tokens kept free behind a prompt, so that the answer and one more keystroke fit into the cache.
-_SPARE = 64
-_MIN_BEFORE = 64
+# The lines after the one that is shown are decoded ahead: typing on finds them in the cache.
+_AHEAD_TOKENS = 48
+_AHEAD_LINES = 3
+# Characters around the cursor that decide what is shown: as many as a prompt shows, not a whole
+# file, which may be long.
+_PARSED = 4000
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How long answers are, in tokens, and when one is kept back.
+
+    A `block` of 0 gives lines alone. `min_confidence` is a probability from 0 to 1, `max_entropy`
+    in nats; both are means over the first tokens.
+    """
+
+    line: int = 96
+    block: int = 96
+    min_confidence: float = 0.0
+    max_entropy: float = math.inf
+
+    @property
+    def limit(self) -> int:
+        return max(self.line, self.block) + _AHEAD_TOKENS
 
 
 @dataclass(frozen=True)
@@ -22,58 +51,83 @@ class Completion:
 
     text: str
     usage: Usage = field(default_factory=Usage)
+    confidence: float | None = None
 
 
 def complete(
     engine: Engine,
     snapshot: Snapshot,
     index: Index | None,
-    *,
-    answer_tokens: int = 96,
-    multiline: bool = True,
+    rules: Rules | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Completion:
-    """Complete at the cursor. Raises engine.Cancelled when `cancelled` becomes true."""
+    """Complete at the cursor, and decode nothing ahead. Raises Cancelled when `cancelled` becomes
+    true."""
+    rules = rules or Rules()
+    answer = Answer(snapshot)
+    found: list[Completion] = []
+
+    def enough() -> bool:
+        decided = offer(answer, snapshot, rules)
+        found.extend([decided] if decided else [])
+        return decided is not None
+
+    say(engine, answer, index, rules, cancelled, enough)
+    return found[0] if found else offer(answer, snapshot, rules) or Completion("", answer.usage)
+
+
+def say(
+    engine: Engine,
+    answer: Answer,
+    index: Index | None,
+    rules: Rules,
+    cancelled: Callable[[], bool],
+    enough: Callable[[], bool],
+) -> None:
+    """Let the model say an answer, until it ends, a stop rule holds, or `enough`, which is asked
+    after each token. Raises Cancelled, and leaves what has been said."""
+    snapshot = answer.snapshot
+    parts = prompts.build(snapshot, index, engine.limits)
+    pieces = engine.generate(parts, rules.limit, cancelled, answer.usage)
+    for piece in pieces:
+        answer.add(piece)
+        answer.ended = wanders(answer.after, answer.text)
+        if answer.ended or enough():
+            return
+    answer.ended = True
+
+
+def far_enough(answer: Answer) -> bool:
+    """Whether as many lines are decoded as are worth it before anyone asks for them."""
+    return answer.text.count("\n") > _AHEAD_LINES and answer.text.strip() != ""
+
+
+def offer(answer: Answer, snapshot: Snapshot, rules: Rules) -> Completion | None:
+    """What is shown at a place inside an answer; None while that is not decided."""
+    rest = answer.rest(snapshot)
+    if rest is None:
+        return None
+    before = snapshot.text[max(0, snapshot.cursor - _PARSED) : snapshot.cursor]
+    after = answer.after[:_PARSED]
     language = language_of(snapshot.path)
-    parts = prompts.build(snapshot, index)
-    opener = opened_block(parts.before, parts.after, language) if multiline else None
-    ids, begin_with = _tokens(engine, parts, answer_tokens)
-    if not ids:
-        return Completion("")
-    usage = Usage()
-    answer = ""
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    for piece in engine.generate(ids, begin_with, answer_tokens, cancelled, usage):
-        answer += decoder.decode(piece)
-        if _decided(parts.before, answer, opener):
-            break
-    return Completion(shown(parts.before, parts.after, answer, opener, language), usage)
+    opener = opened_block(before, after, language) if rules.block else None
+    typed = len(answer.text) - len(rest)
+    if not (answer.ended or _decided(before, rest, opener)):
+        if answer.tokens_after(typed) < (rules.line if opener is None else rules.block):
+            return None
+        rest = to_last_word(rest)
+    return _gated(answer, typed, shown(before, after, rest, opener, language), rules)
 
 
-def _decided(before: str, answer: str, opener: int | None) -> bool:
+def _decided(before: str, rest: str, opener: int | None) -> bool:
     if opener is None:
-        return first_line_end(answer) is not None
-    return block_end_by_indent(before, answer) is not None
+        return first_line_end(rest) is not None
+    return block_end_by_indent(before, rest) is not None
 
 
-def _tokens(engine: Engine, parts: Prompt, answer_tokens: int) -> tuple[list[int], bytes]:
-    """The prompt's tokens, cut to the context, and the bytes the answer has to begin with.
-
-    Characters are a good measure of tokens but for rare scripts; there the shown parts go first,
-    then the oldest of the text before the cursor.
-    """
-    head, before = prompts.encode(
-        parts, engine.markers, engine.tokenize, beginning=engine.beginning
-    )
-    room = engine.context_tokens - answer_tokens - _SPARE
-    if len(head) > room - _MIN_BEFORE:
-        bare = Prompt(parts.repository, parts.path, (), "", parts.before)
-        head, before = prompts.encode(
-            bare, engine.markers, engine.tokenize, beginning=engine.beginning
-        )
-    excess = len(head) + len(before) - room
-    if excess > 0:
-        # In steps, so that typing on does not move the start with every key.
-        before = before[-(-excess // 128) * 128 :]
-    kept, begin_with = engine.vocabulary.take_back(before)
-    return head + kept, begin_with
+def _gated(answer: Answer, typed: int, text: str, rules: Rules) -> Completion:
+    confidence = answer.confidence(typed)
+    entropy = answer.entropy(typed)
+    doubtful = confidence is not None and confidence < rules.min_confidence
+    doubtful = doubtful or (entropy is not None and entropy > rules.max_entropy)
+    return Completion("" if doubtful else text, answer.usage, confidence)

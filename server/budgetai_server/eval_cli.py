@@ -38,10 +38,10 @@ def _judge(model: Any, questions: "Exam", options: "EvalOptions") -> "Judged":
     from rich.console import Console
     from rich.progress import Progress
 
-    from budgetai_server.engine import Engine
     from budgetai_server.evaluate import judge
+    from budgetai_server.inference.local import LocalEngine
 
-    engine = Engine(model)
+    engine = LocalEngine(model)
     console = Console(file=sys.stderr, quiet=options.json)
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task(model.name, total=len(questions.holes))

@@ -8,12 +8,12 @@ from pathlib import Path
 from budgetai_server import repository
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
-from budgetai_server.completion import complete
+from budgetai_server.completion import Rules, complete
 from budgetai_server.context.holes import Hole, cut
 from budgetai_server.context.index import Index
-from budgetai_server.engine import Engine
 from budgetai_server.errors import AdapterError, ModelError, RepositoryError
 from budgetai_server.eval_options import EvalOptions
+from budgetai_server.inference.local import LocalEngine
 from budgetai_server.scores import LineScores, percentile, score
 
 
@@ -87,13 +87,13 @@ def held_out(root: Path, models: Sequence[Path]) -> tuple[frozenset[str] | None,
 
 
 def judge(
-    engine: Engine, questions: Exam, tick: Callable[[int], None] = lambda done: None
+    engine: LocalEngine, questions: Exam, tick: Callable[[int], None] = lambda done: None
 ) -> Judged:
     """Complete every hole in turn."""
     answers, latencies = [], []
     for number, hole in enumerate(questions.holes, 1):
         began = time.perf_counter()
-        done = complete(engine, hole.snapshot(questions.name), questions.index, multiline=False)
+        done = complete(engine, hole.snapshot(questions.name), questions.index, Rules(block=0))
         latencies.append((time.perf_counter() - began) * 1000)
         answers.append(done.text)
         tick(number)

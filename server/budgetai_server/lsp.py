@@ -5,6 +5,7 @@ stdout belongs to the protocol; logs go to stderr and hold no code.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,8 @@ def make_server(options: ServerOptions) -> BudgetAIServer:
     # Without the options object pygls does not advertise the capability.
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(_inline)
     server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(_completion)
+    server.feature("budgetai/cursor")(_cursor_moved)
+    server.feature("budgetai/status")(_status)
     return server
 
 
@@ -120,11 +123,42 @@ async def _did_open(server: BudgetAIServer, params: types.DidOpenTextDocumentPar
     """pygls keeps the text. A model may have been made since the server found none."""
     if server.session and server.session.state.name == "no-model":
         server.spawn(_start(server))
+    if server.session:
+        server.session.looked_at(server.workspace.get_text_document(params.text_document.uri))
 
 
 def _did_change(server: BudgetAIServer, params: types.DidChangeTextDocumentParams) -> None:
     if server.session:
-        server.session.changed(params.text_document.uri)
+        document = server.workspace.get_text_document(params.text_document.uri)
+        server.session.changed(document, _cursor_after(document, params.content_changes))
+
+
+def _cursor_after(
+    document: TextDocument, changes: Sequence[types.TextDocumentContentChangeEvent]
+) -> int | None:
+    """Where the cursor stands after a change: behind what was put in. None where all of the text
+    was replaced, which tells nothing."""
+    last = changes[-1] if changes else None
+    if not isinstance(last, types.TextDocumentContentChangePartial):
+        return None
+    return min(_offset(document, last.range.start) + len(last.text), len(document.source))
+
+
+def _cursor_moved(server: BudgetAIServer, params: Any) -> None:
+    """`budgetai/cursor`, with `textDocument` and `position`: for clients that know the protocol
+    has no word for it."""
+    try:
+        uri = params.textDocument.uri
+        position = types.Position(int(params.position.line), int(params.position.character))
+    except (AttributeError, TypeError, ValueError):
+        return
+    if server.session and unquote(uri) in server.workspace.text_documents:
+        document = server.workspace.get_text_document(uri)
+        server.session.looked_at(document, _offset(document, position))
+
+
+def _status(server: BudgetAIServer, _: Any) -> dict[str, Any]:
+    return server.session.status() if server.session else {"state": "starting"}
 
 
 async def _did_save(server: BudgetAIServer, params: types.DidSaveTextDocumentParams) -> None:
@@ -135,13 +169,13 @@ async def _did_save(server: BudgetAIServer, params: types.DidSaveTextDocumentPar
 
 def _did_close(server: BudgetAIServer, params: types.DidCloseTextDocumentParams) -> None:
     if server.session:
-        server.session.changed(params.text_document.uri)
+        server.session.closed(params.text_document.uri)
 
 
 async def _inline(
     server: BudgetAIServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList:
-    found = await _complete(server, params.text_document.uri, params.position, "inline")
+    found = await _complete(server, params.text_document.uri, params.position)
     if not found:
         return types.InlineCompletionList(items=[])
     here = types.Range(start=params.position, end=params.position)
@@ -153,7 +187,7 @@ async def _inline(
 async def _completion(
     server: BudgetAIServer, params: types.CompletionParams
 ) -> types.CompletionList:
-    found = await _complete(server, params.text_document.uri, params.position, "popup")
+    found = await _complete(server, params.text_document.uri, params.position)
     if not found:
         return types.CompletionList(is_incomplete=True, items=[])
     here = types.Range(start=params.position, end=params.position)
@@ -190,7 +224,7 @@ def _offset(document: TextDocument, position: types.Position) -> int:
     return min(document.offset_at_position(position), len(document.source))
 
 
-async def _complete(server: BudgetAIServer, uri: str, position: types.Position, kind: str) -> str:
+async def _complete(server: BudgetAIServer, uri: str, position: types.Position) -> str:
     """The text to insert at a position, in the document's own line ends; empty for none."""
     # pygls keeps documents by the URI without its percent escapes.
     if server.session is None or unquote(uri) not in server.workspace.text_documents:
@@ -198,8 +232,7 @@ async def _complete(server: BudgetAIServer, uri: str, position: types.Position, 
     document = server.workspace.get_text_document(uri)
     line_end = "\r\n" if "\r\n" in document.source else "\n"
     try:
-        offset = _offset(document, position)
-        found = await server.session.complete(document, offset, kind)
+        found = await server.session.complete(document, _offset(document, position))
     except BudgetAIError as error:
         log.error("no completion: %s", error)
         return ""

@@ -70,11 +70,39 @@ class ServerOptions:
     model: Path | None = option(
         None, "GGUF file to serve; without it, the newest model made for the workspace"
     )
-    context_tokens: int = option(2048, "size of the KV cache", unit="tokens")
-    answer_tokens: int = option(96, "longest completion", unit="tokens")
-    threads: int = option(0, "threads for the model; 0 takes the physical cores", unit="threads")
-    gpu_layers: int = option(0, "layers put on a GPU, if the build has one", unit="layers")
-    multiline: bool = option(True, "complete a whole block where a block has just been opened")
+    latency_ms: int = option(
+        300,
+        "what a completion may take at a place just typed at; with the measured speed it decides"
+        " how much context is shown and how long answers are",
+        unit="ms",
+    )
+    prompt_tokens: int = option(0, "longest prompt; 0 takes what the latency allows", unit="tokens")
+    answer_tokens: int = option(
+        0, "longest completion; 0 takes what the latency allows", unit="tokens"
+    )
+    context_tokens: int = option(2048, "size of the KV cache of one place", unit="tokens")
+    sequences: int = option(4, "places kept warm in KV caches of their own", unit="places")
+    threads: int = option(
+        0,
+        "threads for the model; 0 takes the physical cores, less one in four from four on",
+        unit="threads",
+    )
+    gpu_layers: int = option(
+        -1, "layers put on a GPU; -1 puts all there if the installed build has one", unit="layers"
+    )
+    multiline: str = option(
+        "auto",
+        "complete a whole block where one has just been opened; auto if it can be done in four"
+        " times the latency",
+        choices=("auto", "on", "off"),
+    )
+    speculate: bool = option(True, "check drafts from the repository; the answers are the same")
+    min_confidence: float = option(
+        0.0, "say nothing where the mean probability of the first tokens is less", unit="0 to 1"
+    )
+    max_entropy: float = option(
+        100.0, "say nothing where the mean entropy of the first tokens is more", unit="nats"
+    )
     max_file: int = option(4_000_000, "larger documents get no completion", unit="characters")
     trust_workspace_model: bool = option(
         False, "load a model file that lies inside the workspace", trusted_only=True
@@ -89,12 +117,29 @@ class ServerOptions:
     def __post_init__(self) -> None:
         if not 256 <= self.context_tokens <= 131072:
             raise OptionError(f"a context of {self.context_tokens} tokens", "Use 256 to 131072")
-        if not 1 <= self.answer_tokens <= self.context_tokens // 2:
+        if not 0 <= self.answer_tokens <= self.context_tokens // 2:
             raise OptionError(
-                f"answers of {self.answer_tokens} tokens", "Use 1 to half of the context"
+                f"answers of {self.answer_tokens} tokens", "Use at most half of the context"
             )
-        if not (0 <= self.threads <= 1024 and 0 <= self.gpu_layers <= 10_000):
-            raise OptionError(f"{self.threads} threads, {self.gpu_layers} GPU layers")
+        if not (self.prompt_tokens == 0 or 128 <= self.prompt_tokens <= self.context_tokens):
+            raise OptionError(
+                f"prompts of {self.prompt_tokens} tokens", "Use 128 to the size of the context"
+            )
+        self._check_ranges()
+
+    def _check_ranges(self) -> None:
+        """Each number has a range of its own; what lies outside is a slip."""
+        for name, low, high in (
+            ("latency_ms", 20, 60_000),
+            ("sequences", 1, 64),
+            ("threads", 0, 1024),
+            ("gpu_layers", -1, 10_000),
+            ("min_confidence", 0, 1),
+            ("max_entropy", 0, 100),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise OptionError(f"{flag_name(name)} {value}", f"Use {low} to {high}")
 
 
 def flag_name(name: str) -> str:

@@ -7,26 +7,25 @@ wire: `lsp` does.
 import asyncio
 import logging
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from pygls.workspace import TextDocument
 
 from budgetai_server import repository
 from budgetai_server.artefacts import home
-from budgetai_server.completion import Completion, complete
+from budgetai_server.completer import Completer
+from budgetai_server.completion import Completion
 from budgetai_server.context.index import Index
 from budgetai_server.context.prompt import Snapshot
-from budgetai_server.engine import Cancelled, Engine
 from budgetai_server.errors import BudgetAIError, ModelError
+from budgetai_server.opening import open_engine
 from budgetai_server.options import ServerOptions
 from budgetai_server.worker import Worker
 
 log = logging.getLogger(__name__)
 
-
-KINDS = ("inline", "popup")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 
 
@@ -58,9 +57,9 @@ class Session:
         self._root = roots[0].resolve() if roots else None
         self._trusted = trusted or options.trust_workspace_model
         self._worker = Worker()
-        self._engine: Engine | None = None
+        self._completer: Completer | None = None
         self._index: Index | None = None
-        self._last: tuple[Snapshot, Completion] | None = None
+        self._cursors: dict[str, int] = {}
         self._starting = False
         self.state = State("starting", "BudgetAI is starting")
 
@@ -71,8 +70,10 @@ class Session:
         self._starting = True
         try:
             path = self._find_model()
-            self._engine = await self._worker.run(lambda _: self._load(path))
-            self.state = State("ready", f"BudgetAI serves {path.name}")
+            loading = self._worker.submit(lambda _: open_engine(path, self._options))
+            engine, rules, chosen = await loading.future
+            self._completer = Completer(engine, self._worker, rules)
+            self.state = State("ready", f"BudgetAI serves {engine.name}: {chosen}")
         except NoModelError as error:
             self.state = State("no-model", str(error))
         except BudgetAIError as error:
@@ -108,62 +109,62 @@ class Session:
         places = (path.absolute(), path.resolve())
         return any(place.is_relative_to(root) for place in places for root in roots)
 
-    def _load(self, path: Path) -> Engine:
-        options = self._options
-        return Engine(
-            path,
-            context_tokens=options.context_tokens,
-            threads=options.threads,
-            gpu_layers=options.gpu_layers,
+    async def build_index(self) -> None:
+        """Read the workspace's definitions in a thread of its own; until then none are shown.
+        What the code says often becomes a source of drafts."""
+        if self._root and self._completer:
+            index, texts = await asyncio.to_thread(_read_index, self._root)
+            self._index = self._completer.index = index
+            await asyncio.to_thread(self._completer.engine.learn, texts)
+            log.info("indexed %d files", len(index))
+
+    async def complete(self, document: TextDocument, offset: int) -> Completion | None:
+        """Complete at a character offset of a document; None when there is nothing to say. Raises
+        ModelError if the model fails."""
+        if self._completer is None or len(document.source) > self._options.max_file:
+            return None
+        self._cursors[document.uri] = offset
+        snapshot = self._snapshot(document, document.source, offset)
+        return await self._completer.complete(document.uri, snapshot)
+
+    def changed(self, document: TextDocument, offset: int | None) -> None:
+        """The document's text is another one, with the cursor at `offset` if that is known. What
+        is being said for it stops, unless the new text agrees; its place is evaluated ahead."""
+        if self._completer is None:
+            return
+        known = offset is not None and len(document.source) <= self._options.max_file
+        if offset is not None:
+            self._cursors[document.uri] = offset
+        self._completer.changed(
+            document.uri,
+            self._snapshot(document, document.source, offset)
+            if known and offset is not None
+            else None,
         )
 
-    async def build_index(self) -> None:
-        """Read the workspace's definitions in a thread of its own; until then none are shown."""
-        if self._root:
-            self._index = await asyncio.to_thread(_read_index, self._root)
-            log.info("indexed %d files", len(self._index))
+    def looked_at(self, document: TextDocument, offset: int | None = None) -> None:
+        """The document was opened, or its cursor moved: its context is evaluated ahead."""
+        place = self._cursors.get(document.uri, 0) if offset is None else offset
+        place = min(place, len(document.source))
+        if self._completer and len(document.source) <= self._options.max_file:
+            self._cursors[document.uri] = place
+            snapshot = self._snapshot(document, document.source, place)
+            self._completer.warm(document.uri, snapshot)
 
-    async def complete(self, document: TextDocument, offset: int, kind: str) -> Completion | None:
-        """Complete at a character offset of a document; None when there is nothing to say.
+    def closed(self, uri: str) -> None:
+        if self._completer:
+            self._completer.stop(uri)
 
-        `kind` names the request: a newer one of the same kind stops an older one. Editors ask for
-        inline and popup completions at the same time; the second takes the first one's answer.
-        """
-        text = document.source
-        if self._engine is None or len(text) > self._options.max_file:
-            return None
-        work = self._work(self._engine, self._snapshot(document, text, offset))
-        try:
-            done = await self._worker.run(work, _key(document.uri, kind))
-        except Cancelled:
-            return None
-        _log_usage(done)
-        return done
-
-    def _work(
-        self, engine: Engine, snapshot: Snapshot
-    ) -> Callable[[Callable[[], bool]], Completion]:
-        def work(stopped: Callable[[], bool]) -> Completion:
-            if stopped():
-                raise Cancelled
-            if self._last is None or self._last[0] != snapshot:
-                done = complete(
-                    engine,
-                    snapshot,
-                    self._index,
-                    answer_tokens=self._options.answer_tokens,
-                    multiline=self._options.multiline,
-                    cancelled=stopped,
-                )
-                self._last = (snapshot, done)
-            return self._last[1]
-
-        return work
-
-    def changed(self, uri: str) -> None:
-        """The document's text is another one: what is being completed for it is out of date."""
-        for kind in KINDS:
-            self._worker.stop(_key(uri, kind))
+    def status(self) -> dict[str, Any]:
+        """What the server does, for people and editors. It holds no code."""
+        completer = self._completer
+        return {
+            "state": self.state.name,
+            "message": self.state.message,
+            "model": completer.engine.name if completer else None,
+            "busy": completer.busy if completer else False,
+            "usage": asdict(completer.totals) if completer else None,
+        }
 
     async def saved(self, document: TextDocument) -> None:
         """Take a saved file's definitions into the index. Only files that are in it already: the
@@ -197,22 +198,6 @@ class NoModelError(ModelError):
     """There is no model yet: a state, not a fault."""
 
 
-def _key(uri: str, kind: str) -> str:
-    return f"{kind} {uri}"
-
-
-def _log_usage(done: Completion) -> None:
-    usage = done.usage
-    log.debug(
-        "%d prompt tokens, %d evaluated in %.0f ms, %d answered in %.0f ms",
-        usage.prompt_tokens,
-        usage.evaluated_tokens,
-        usage.prompt_seconds * 1000,
-        usage.answer_tokens,
-        usage.answer_seconds * 1000,
-    )
-
-
-def _read_index(root: Path) -> Index:
+def _read_index(root: Path) -> tuple[Index, list[str]]:
     files, _ = repository.sources(root)
-    return Index((file.path, file.text) for file in files)
+    return Index((file.path, file.text) for file in files), [file.text for file in files]

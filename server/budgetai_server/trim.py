@@ -12,6 +12,8 @@ _LINE_END = re.compile(r"\n")
 # What closes a block at the depth of its opener; `} else {` closes with its first mark.
 _CLOSER = re.compile(r"[)\]}]+[;,]*|(?:end|fi|done|esac)\b[;,]?$")
 _OPEN, _CLOSED = "([{", ")]}"
+_REPETITION = re.compile(r"(.{8,60}?)\1\1\Z", re.DOTALL)
+_LAST_WORD = re.compile(r"\w+\Z")
 
 
 def opened_block(before: str, after: str, language: Language | None) -> int | None:
@@ -81,6 +83,29 @@ def _block(before: str, answer: str, opener: int, language: Language | None) -> 
     return kept
 
 
+def wanders(after: str, answer: str) -> bool:
+    """Whether nothing useful will follow: the answer goes round in circles, or its last whole line
+    is the next line after the cursor, so that it has come to what is there already."""
+    if _REPETITION.search(answer[-180:]):
+        return True
+    lines = answer.split("\n")
+    last = lines[-2] if len(lines) > 2 else ""
+    return bool(last.strip()) and last.rstrip() == _line_below(after)
+
+
+def _line_below(after: str) -> str:
+    """The next line with text below the cursor's own line."""
+    lines = after[:2000].split("\n")[1:]
+    return next((line.rstrip() for line in lines if line.strip()), "")
+
+
+def to_last_word(answer: str) -> str:
+    """An answer that was not decoded to its end, cut where it reads well: at its last whole line,
+    or in front of a name that may go on."""
+    head, newline, _ = answer.rpartition("\n")
+    return head if newline and head.strip() else _LAST_WORD.sub("", answer) or answer
+
+
 def without_overlap(before: str, answer: str, after: str) -> str:
     """Drop from the answer's end what the text after the cursor says already.
 
@@ -88,12 +113,11 @@ def without_overlap(before: str, answer: str, after: str) -> str:
     for closing brackets that the line still needs; over lines, a last line that equals the next
     line with text, indentation included.
     """
-    rest_of_line, _, below = after.partition("\n")
-    rest_of_line = rest_of_line.rstrip()
+    rest_of_line = after.partition("\n")[0].rstrip()
     for length in range(min(len(answer), len(rest_of_line)), 0, -1):
         if answer.endswith(rest_of_line[:length]):
             return answer[: len(answer) - length + _needed(before, answer, length, rest_of_line)]
-    following = next((line.rstrip() for line in below.split("\n") if line.strip()), "")
+    following = _line_below(after)
     head, newline, last = answer.rpartition("\n")
     return head if newline and following and last.rstrip() == following else answer
 

@@ -1,11 +1,10 @@
-"""One thread owns the model. The newest request of a document wins; older ones are stopped.
+"""One thread owns the model. What someone waits for goes first; the newest of it before older.
 
-llama.cpp evaluates one thing at a time, and a handler that waits in the event loop would block
-the protocol. So jobs go to one thread, and each carries a flag that stops it while it runs.
+A model evaluates one thing at a time, and a handler that waits in the event loop would block the
+protocol. So jobs go to one thread, and each can be stopped while it runs.
 """
 
 import asyncio
-import queue
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -14,73 +13,102 @@ T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """Work for the model's thread. `stopped` is read by the work while it runs."""
+    """Work for the model's thread. The work asks `stopped` while it runs.
 
-    def __init__(self, work: Callable[[Callable[[], bool]], T], loop: asyncio.AbstractEventLoop):
+    An urgent job has someone waiting for it; another one is stopped as soon as an urgent one
+    comes. Urgency may change while it waits or runs.
+    """
+
+    def __init__(self, worker: "Worker", work: Callable[["Job[T]"], T], *, urgent: bool) -> None:
+        self.urgent = urgent
+        self._worker = worker
         self._work = work
-        self._loop = loop
         self._stop = threading.Event()
-        self.future: asyncio.Future[T] = loop.create_future()
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self._loop.create_future()
 
     def stop(self) -> None:
         self._stop.set()
 
     def stopped(self) -> bool:
-        return self._stop.is_set()
+        return self._stop.is_set() or (not self.urgent and self._worker.urgent_waits())
+
+    @property
+    def done(self) -> bool:
+        return self.future.done()
 
     def run(self) -> None:
         """Do the work and hand its result, or its error, to the event loop."""
         try:
-            result = self._work(self.stopped)
+            result = self._work(self)
         except BaseException as error:
             self._deliver(self.future.set_exception, error)
         else:
             self._deliver(self.future.set_result, result)
 
+    def tell(self, note: Callable[[], None]) -> None:
+        """Call `note` in the event loop, from the model's thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(note)
+
     def _deliver(self, setter: Callable[[Any], None], value: Any) -> None:
         def settle() -> None:
             if not self.future.done():
                 setter(value)
+                # An error nobody waits for any more is no news.
+                self.future.exception()
 
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(settle)
+        self.tell(settle)
 
 
 class Worker:
-    """A thread and its queue."""
+    """A thread and what it has to do."""
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
-        self._current: dict[str, Job[Any]] = {}
+        self._jobs: list[Job[Any]] = []
+        self._changed = threading.Condition()
+        self._running: Job[Any] | None = None
+        self._closed = False
         self._thread = threading.Thread(target=self._serve, name="model", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[Callable[[], bool]], T], key: str = "") -> T:
-        """Run `work(stopped)` on the model's thread. With a `key`, it stops the job that the key
-        had before; cancelling the caller stops it too."""
-        job = Job(work, asyncio.get_running_loop())
-        if key:
-            self.stop(key)
-            self._current[key] = job
-        self._jobs.put(job)
-        try:
-            return await job.future
-        finally:
-            job.stop()
-            if self._current.get(key) is job:
-                del self._current[key]
+    def submit(self, work: Callable[[Job[T]], T], *, urgent: bool = True) -> Job[T]:
+        """Give work to the model's thread; the job's future has its result."""
+        job = Job(self, work, urgent=urgent)
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+        return job
 
-    def stop(self, key: str) -> None:
-        """Stop what runs or waits under a key."""
-        if job := self._current.get(key):
-            job.stop()
+    def urgent_waits(self) -> bool:
+        """Whether a job someone waits for has not begun. Asked often, so it takes no lock."""
+        return any(job.urgent for job in tuple(self._jobs))
+
+    @property
+    def busy(self) -> bool:
+        return self._running is not None or bool(self._jobs)
 
     def close(self) -> None:
-        for job in list(self._current.values()):
-            job.stop()
-        self._jobs.put(None)
+        with self._changed:
+            self._closed = True
+            for job in (*self._jobs, *filter(None, [self._running])):
+                job.stop()
+            self._changed.notify()
         self._thread.join(timeout=2)
 
     def _serve(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        while job := self._next():
             job.run()
+            self._running = None
+
+    def _next(self) -> Job[Any] | None:
+        with self._changed:
+            while not self._jobs and not self._closed:
+                self._changed.wait()
+            if not self._jobs:
+                return None
+            urgent = [job for job in self._jobs if job.urgent]
+            job = (urgent or self._jobs)[-1]
+            self._jobs.remove(job)
+            self._running = job
+            return job

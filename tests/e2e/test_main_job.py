@@ -13,7 +13,8 @@ import pytest
 import tiny
 from budgetai_server.artefacts import home
 from budgetai_server.context.prompt import PROMPT_FORMAT
-from budgetai_server.engine import FORMAT_KEY, Engine
+from budgetai_server.inference.local import FORMAT_KEY
+from budgetai_server.inference.local import LocalEngine as Engine
 from editor import position_after, started
 
 SOURCES = Path(__file__).parents[2] / "server" / "budgetai_server"

@@ -9,7 +9,7 @@ from budgetai_convert.corpus import TEXTS
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
 from budgetai_server.context.index import Index
 from budgetai_server.context.prompt import Prompt, Snapshot, build, encode
-from budgetai_server.engine import Engine
+from budgetai_server.inference.local import LocalEngine as Engine
 from budgetai_training.base import load
 from budgetai_training.dataset import Encoder
 

@@ -10,8 +10,9 @@ import tiny
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
 from budgetai_server.completion import complete
 from budgetai_server.context.prompt import Snapshot
-from budgetai_server.engine import Cancelled, Engine, Usage
 from budgetai_server.errors import ModelError
+from budgetai_server.inference.engine import Cancelled, Usage
+from budgetai_server.inference.local import LocalEngine as Engine
 
 TEXT = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
 
@@ -74,9 +75,9 @@ def test_a_running_prefill_stops_and_the_engine_goes_on(engine: Engine) -> None:
     stop = threading.Event()
     threading.Timer(0.15, stop.set).start()
     with pytest.raises(Cancelled):
-        list(engine.generate(prompt, b"", 4, stop.is_set))
+        list(engine.generate_after(prompt, b"", 4, stop.is_set))
     with pytest.raises(Cancelled):
-        list(engine.generate(prompt, b"", 4, lambda: True))
+        list(engine.generate_after(prompt, b"", 4, lambda: True))
     assert line(engine, TEXT)[0] == "return a - b"
 
 

@@ -48,7 +48,7 @@ async def test_it_advertises_and_completes(tmp_path: Path) -> None:
         assert isinstance(sync, types.TextDocumentSyncOptions)
         assert sync.change == types.TextDocumentSyncKind.Incremental
         assert BASE is not None
-        assert editor.messages == [f"BudgetAI serves {BASE.name}"]
+        assert editor.messages[0].startswith(f"BudgetAI serves {BASE.name}: reads ")
         editor.open("file:///x.py", SOURCE)
         assert await editor.inline("file:///x.py", position_after(SOURCE)) == ["return a - b"]
 
@@ -243,7 +243,7 @@ async def test_a_broken_model_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_bad_settings_are_told_and_ignored(tmp_path: Path) -> None:
-    settings = {"answerTokens": "many", "colour": "blue", "multiline": False}
+    settings = {"answerTokens": "many", "colour": "blue", "multiline": "off"}
     async with started("--model", str(BASE)) as editor:
         await editor.open_workspace(tmp_path, settings)
         await editor.told("serves")

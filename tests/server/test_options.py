@@ -25,8 +25,8 @@ def test_the_defaults_are_those_of_the_fields() -> None:
 
 
 def test_flags() -> None:
-    options = parsed("--model", "a.gguf", "--answer-tokens", "12", "--no-multiline")
-    assert (options.model, options.answer_tokens, options.multiline) == (Path("a.gguf"), 12, False)
+    options = parsed("--model", "a.gguf", "--answer-tokens", "12", "--no-speculate")
+    assert (options.model, options.answer_tokens, options.speculate) == (Path("a.gguf"), 12, False)
 
 
 @pytest.mark.parametrize("arguments", [["--answer-tokens", "x"], ["--log-level", "loud"], ["--x"]])
@@ -38,9 +38,9 @@ def test_bad_flags_exit_with_2(arguments: list[str]) -> None:
 
 def test_settings_of_an_editor() -> None:
     options, complaints = overridden(
-        ServerOptions(), {"answerTokens": 7, "multiline": False, "model": ""}
+        ServerOptions(), {"answerTokens": 7, "multiline": "off", "model": ""}
     )
-    assert (options.answer_tokens, options.multiline, options.model) == (7, False, None)
+    assert (options.answer_tokens, options.multiline, options.model) == (7, "off", None)
     assert complaints == []
 
 
@@ -52,6 +52,10 @@ def test_settings_of_an_editor() -> None:
         {"logLevel": "debug"},
         {"nothing": 1},
         {"contextTokens": 0},
+        {"latencyMs": 0},
+        {"minConfidence": "nan"},
+        {"sequences": 0},
+        {"promptTokens": 5000},
         {"threads": float("inf")},
     ],
 )

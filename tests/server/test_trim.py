@@ -3,7 +3,7 @@
 import pytest
 
 from budgetai_server.context.languages import language_of
-from budgetai_server.trim import opened_block, shown
+from budgetai_server.trim import opened_block, shown, to_last_word, wanders
 
 CASES = {
     "one line of a longer answer": ("a.py", "x = ▮«1\ny = 2\n»\n", "1"),
@@ -66,3 +66,23 @@ def test_shown(name: str) -> None:
     language = language_of(path)
     opener = opened_block(before, after, language)
     assert shown(before, after, answer, opener, language) == expected
+
+
+def test_an_answer_that_goes_round_in_circles_wanders() -> None:
+    assert wanders("", "x = compute(1)\nx = compute(1)\nx = compute(1)\n")
+    assert not wanders("", "a = compute(1)\nb = compute(2)\nc = compute(3)\n")
+    assert not wanders("", "# " + "-" * 23)
+
+
+def test_an_answer_that_has_come_to_the_text_below_wanders() -> None:
+    after = "\n\n    total = 0\n"
+    assert wanders(after, "x = 1\n    total = 0\n")
+    assert not wanders(after, "x = 1\n    total = 0")
+    assert not wanders(after, "total = 0\n")
+    assert not wanders("\n", "x = 1\n\n")
+
+
+def test_an_undecided_answer_is_cut_where_it_reads_well() -> None:
+    assert to_last_word("call(value, oth") == "call(value, "
+    assert to_last_word("first = 1\n    secon") == "first = 1"
+    assert to_last_word("name") == "name"

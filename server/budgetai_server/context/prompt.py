@@ -93,7 +93,7 @@ def build(snapshot: Snapshot, index: Index | None = None, limits: Limits | None 
     """The prompt for a place. Depends on the arguments alone, and never raises on any text."""
     limits = limits or Limits()
     cursor = max(0, min(snapshot.cursor, len(snapshot.text)))
-    before = window.before(snapshot.text, cursor, limits.before)
+    before = window.before(snapshot.text, cursor, limits.before, limits.step)
     after = window.after(snapshot.text, cursor, limits.after)
     found: tuple[Chunk, ...] = ()
     if index is not None and language_of(snapshot.path) is not None:

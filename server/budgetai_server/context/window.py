@@ -5,25 +5,30 @@ moves in steps of lines, not with every key, and the text after the cursor start
 cursor, where typing leaves it as it was.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
-STEP_LINES = 32
 STEP_CHARS = 1024
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Sizes in characters of the three parts of a prompt that come from files."""
+    """Sizes in characters of the three parts of a prompt that come from files; `step` is the
+    number of lines by which the start of the text before the cursor moves at once."""
 
     before: int = 2400
     after: int = 800
     chunks: int = 600
+    step: int = 32
+
+    def scaled(self, share: float) -> "Limits":
+        """All sizes times `share`, for a machine that can evaluate less in time."""
+        return Limits(*(max(1, round(size * share)) for size in astuple(self)))
 
 
-def before(text: str, cursor: int, limit: int) -> str:
+def before(text: str, cursor: int, limit: int, step: int) -> str:
     """The text up to `cursor`, at most `limit` characters, starting at a sticky line.
 
-    Lines are counted in steps of 32; where such steps are longer than the limit (minified code),
+    Lines are counted in steps; where such steps are longer than the limit (minified code),
     the start moves in steps of 1,024 characters.
     """
     if cursor <= limit:
@@ -32,7 +37,7 @@ def before(text: str, cursor: int, limit: int) -> str:
     line_number = text.count("\n", 0, lowest)
     start = lowest if text[lowest - 1] == "\n" else text.find("\n", lowest, cursor) + 1
     line_number += start != lowest and start > 0
-    for _ in range(-line_number % STEP_LINES):
+    for _ in range(-line_number % step):
         following = text.find("\n", start, cursor) + 1
         if following == 0:
             start = 0

@@ -8,6 +8,9 @@ So its last tokens are taken back, and the first generated ones are held to the 
 from bisect import bisect_left
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 _MAX_TAKEN_BACK = 4
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_") | frozenset(
     range(0x80, 0x100)
@@ -21,7 +24,7 @@ class Vocabulary:
         self.pieces = pieces
         order = sorted(i for i, piece in enumerate(pieces) if piece)
         order.sort(key=pieces.__getitem__)
-        self._ids = order
+        self._ids: npt.NDArray[np.int64] = np.asarray(order, np.int64)
         self._sorted = [pieces[i] for i in order]
 
     def __len__(self) -> int:
@@ -47,20 +50,17 @@ class Vocabulary:
                 break
         return kept, taken
 
-    def continuing(self, rest: bytes) -> list[int]:
+    def continuing(self, rest: bytes) -> npt.NDArray[np.int64]:
         """Ids of the tokens that begin with `rest`, or that `rest` begins with."""
-        start = bisect_left(self._sorted, rest)
-        end = bisect_left(self._sorted, _after(rest), start)
-        shorter = [rest[:length] for length in range(1, len(rest))]
-        return self._ids[start:end] + [i for prefix in shorter for i in self._equal(prefix)]
+        ranges = [self._range(rest, _after(rest))]
+        for length in range(1, len(rest)):
+            ranges.append(self._range(rest[:length], rest[:length] + b"\0"))
+        return np.concatenate(ranges)
 
-    def _equal(self, piece: bytes) -> list[int]:
-        place = bisect_left(self._sorted, piece)
-        found = []
-        while place < len(self._sorted) and self._sorted[place] == piece:
-            found.append(self._ids[place])
-            place += 1
-        return found
+    def _range(self, low: bytes, high: bytes) -> npt.NDArray[np.int64]:
+        """Ids of the tokens from `low` to before `high`, in the order of bytes."""
+        start = bisect_left(self._sorted, low)
+        return self._ids[start : bisect_left(self._sorted, high, start)]
 
 
 def _after(prefix: bytes) -> bytes:

@@ -1,0 +1,211 @@
+"""Requests meet answers: who waits for which, which goes on, which is stopped.
+
+Everything here runs in the event loop but the work that is given to the model's thread. One
+answer is being said per document. A request at its place, or further along what it says, waits
+for it; one that contradicts it stops it.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass, field, fields
+
+from budgetai_server.answers import Answer, Answers
+from budgetai_server.completion import Completion, Rules, far_enough, offer, say
+from budgetai_server.context.index import Index
+from budgetai_server.context.prompt import Snapshot
+from budgetai_server.inference.engine import Cancelled, Engine, Usage
+from budgetai_server.worker import Job, Worker
+
+# Editors cancel at each key and ask again at once: what agrees with the new text is kept.
+_GRACE = 0.02
+
+
+@dataclass
+class Totals(Usage):
+    """What all work since the start has cost. `own_seconds` is our time outside the model."""
+
+    requests: int = 0
+    cached: int = 0
+    own_seconds: float = 0.0
+
+    def add(self, usage: Usage) -> None:
+        for one in fields(Usage):
+            setattr(self, one.name, getattr(self, one.name) + getattr(usage, one.name))
+
+
+@dataclass(eq=False)
+class Ongoing:
+    """An answer that is being said. `wanted` once a request has waited for it; until then only
+    its prompt is evaluated. `newest` is the text as it has become since, which may turn out to say
+    something else."""
+
+    answer: Answer
+    wanted: bool
+    waiters: int = 0
+    newest: Snapshot | None = None
+    superseded: bool = False
+    grown: asyncio.Event = field(default_factory=asyncio.Event)
+    job: Job[None] = field(init=False)
+
+    def stop(self) -> None:
+        self.superseded = True
+        self.job.stop()
+
+    def goes_on(self, snapshot: Snapshot) -> bool:
+        return not (self.job.done or self.superseded) and self.answer.may_agree(snapshot)
+
+    @property
+    def contradicted(self) -> bool:
+        return self.newest is not None and not self.answer.may_agree(self.newest)
+
+    def overtaken(self, snapshot: Snapshot) -> bool:
+        """Whether the text has left a place for another one, of which the answer is wrong."""
+        return self.contradicted and snapshot != self.newest
+
+    def enough(self) -> bool:
+        """Asked after each token, on the model's thread."""
+        self.job.tell(self.grown.set)
+        if self.waiters == 0 and (not self.wanted or far_enough(self.answer)):
+            return True
+        return self.contradicted
+
+
+class Completer:
+    """One engine, and what it has said and is saying."""
+
+    def __init__(self, engine: Engine, worker: Worker, rules: Rules) -> None:
+        self.engine = engine
+        self.rules = rules
+        self.index: Index | None = None
+        self.totals = Totals()
+        self._worker = worker
+        self._answers = Answers()
+        self._ongoing: dict[str, Ongoing] = {}
+
+    async def complete(self, document: str, snapshot: Snapshot) -> Completion | None:
+        """Complete at a place of a document; None where a newer request has taken its place.
+
+        Raises ModelError if the model cannot be reached or cannot go on.
+        """
+        self.totals.requests += 1
+        began = time.perf_counter()
+        found = self._kept(snapshot)
+        self.totals.own_seconds += time.perf_counter() - began
+        if found:
+            self.totals.cached += 1
+            return found
+        while True:
+            ongoing = self._ongoing.get(document)
+            if ongoing is None or not ongoing.goes_on(snapshot):
+                ongoing = self._start(document, snapshot, wanted=True)
+            found = await self._wait(ongoing, snapshot)
+            if found or ongoing.superseded or ongoing.overtaken(snapshot):
+                return found
+
+    def changed(self, document: str, snapshot: Snapshot | None) -> None:
+        """The text is another one now, with the cursor there; None where no one can tell.
+
+        What is being said stops if the text contradicts it. The new place is evaluated ahead.
+        """
+        ongoing = self._ongoing.get(document)
+        if ongoing and snapshot and ongoing.goes_on(snapshot):
+            ongoing.newest = snapshot
+            return
+        self.stop(document)
+        if snapshot:
+            self.warm(document, snapshot)
+
+    def warm(self, document: str, snapshot: Snapshot) -> None:
+        """Evaluate the prompt of a place, while nobody waits for anything else."""
+        ongoing = self._ongoing.get(document)
+        if not self._kept(snapshot) and not (ongoing and ongoing.goes_on(snapshot)):
+            self._start(document, snapshot, wanted=False)
+
+    def stop(self, document: str) -> None:
+        if ongoing := self._ongoing.pop(document, None):
+            ongoing.stop()
+
+    @property
+    def busy(self) -> bool:
+        return self._worker.busy
+
+    def _kept(self, snapshot: Snapshot) -> Completion | None:
+        """What the answers said before offer at a place; they need not be asked twice."""
+        found: list[Completion] = []
+
+        def good(answer: Answer) -> bool:
+            offered = offer(answer, snapshot, self.rules)
+            found.extend([offered] if offered else [])
+            return offered is not None
+
+        return found[0] if self._answers.find(good) else None
+
+    def _start(self, document: str, snapshot: Snapshot, *, wanted: bool) -> Ongoing:
+        self.stop(document)
+        ongoing = Ongoing(Answer(snapshot), wanted)
+        ongoing.job = self._worker.submit(lambda job: self._say(ongoing, job), urgent=wanted)
+        ongoing.job.future.add_done_callback(lambda _: self._over(document, ongoing))
+        self._ongoing[document] = ongoing
+        return ongoing
+
+    def _over(self, document: str, ongoing: Ongoing) -> None:
+        """Nothing more is said. If that is because the text says otherwise, go there."""
+        ongoing.grown.set()
+        if ongoing.contradicted and self._ongoing.get(document) is ongoing and ongoing.newest:
+            self.warm(document, ongoing.newest)
+
+    def _say(self, ongoing: Ongoing, job: Job[None]) -> None:
+        """On the model's thread: say the answer, and count what it cost."""
+        answer = ongoing.answer
+        began = time.perf_counter()
+        try:
+            say(self.engine, answer, self.index, self.rules, job.stopped, ongoing.enough)
+        finally:
+            self.totals.add(answer.usage)
+            spent = time.perf_counter() - began
+            self.totals.own_seconds += spent - answer.usage.model_seconds
+
+    async def _wait(self, ongoing: Ongoing, snapshot: Snapshot) -> Completion | None:
+        """Wait until an answer is decided at a place; None if it is stopped or says otherwise."""
+        self._join(ongoing)
+        try:
+            while True:
+                ongoing.grown.clear()
+                if ongoing.overtaken(snapshot):
+                    return None
+                if found := offer(ongoing.answer, snapshot, self.rules):
+                    return found
+                if ongoing.job.done:
+                    _raise_fault(ongoing.job)
+                    return None
+                if not ongoing.answer.may_agree(snapshot):
+                    return None
+                await ongoing.grown.wait()
+        except asyncio.CancelledError:
+            asyncio.get_running_loop().call_later(_GRACE, self._unwanted, ongoing)
+            raise
+        finally:
+            self._leave(ongoing)
+
+    def _join(self, ongoing: Ongoing) -> None:
+        ongoing.waiters += 1
+        ongoing.wanted = ongoing.job.urgent = True
+        self._answers.add(ongoing.answer)
+
+    def _leave(self, ongoing: Ongoing) -> None:
+        ongoing.waiters -= 1
+        ongoing.job.urgent = ongoing.waiters > 0
+
+    def _unwanted(self, ongoing: Ongoing) -> None:
+        """Some time after a cancelled request: is what it asked for of use to anyone?"""
+        if ongoing.waiters == 0 and ongoing.newest:
+            ongoing.wanted = False
+        elif ongoing.waiters == 0:
+            ongoing.stop()
+
+
+def _raise_fault(job: Job[None]) -> None:
+    """A job that ended without an answer was stopped, which is no fault, or failed."""
+    error = job.future.exception()
+    if error and not isinstance(error, Cancelled):
+        raise error

@@ -1,0 +1,91 @@
+"""How fast this machine runs a model, and what follows from it for prompts and answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from budgetai_server.context.window import Limits
+
+_SIZES = (1, 2, 4, 8, 16)
+_REPEATS = 3
+# A prompt never seen may take so many times the warm target: most of it is evaluated ahead.
+_COLD = 8.0
+# A line may take twice the target, a block four times, or it is not worth its wait.
+_LINE, _BLOCK = 2.0, 4.0
+_SHORTEST_LINE, _SHORTEST_BLOCK, _LONGEST = 16, 40, 96
+_CHARACTERS = 3.2
+_LEAST_PROMPT = 256
+
+MOST_PROMPT = round((Limits().before + Limits().after + Limits().chunks) / _CHARACTERS)
+"""Tokens of the prompt that the trainer shows; longer ones are outside the tuned experience."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """`prefill` in tokens per second; `batches` holds seconds for 1, 2, 4, 8 and 16 tokens.
+
+    The defaults are two cores and 0.5B parameters: they count until something is measured.
+    """
+
+    prefill: float = 220.0
+    batches: tuple[float, ...] = field(default=(0.023, 0.040, 0.057, 0.098, 0.154))
+
+    @classmethod
+    def of(cls, run: Callable[[int, int], float], batch: int) -> "Speed":
+        """Measure with `run(position, count)`, which evaluates tokens and returns seconds.
+
+        The least of several times counts: what else runs can only make them longer.
+        """
+        run(0, batch)
+        full = min(run(batch * step, batch) for step in (1, 2))
+        sizes = [min(run(batch * 3, size) for _ in range(_REPEATS)) for size in _SIZES]
+        return cls(batch / full, tuple(sizes))
+
+    @property
+    def decode(self) -> float:
+        """Tokens per second, one after another."""
+        return 1.0 / self.batches[0]
+
+    def cost(self, count: int) -> float:
+        """Seconds for a batch of `count` tokens, between the measured sizes on a line."""
+        for (low, start), (high, end) in zip(
+            zip(_SIZES, self.batches, strict=True),
+            zip(_SIZES[1:], self.batches[1:], strict=True),
+            strict=False,
+        ):
+            if count <= high:
+                return start + (end - start) * (count - low) / (high - low)
+        return self.batches[-1] * count / _SIZES[-1]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a machine can do in time: how much context, how long an answer, whether blocks.
+
+    `prompt` is the length of a prompt in tokens, `line` and `block` the longest answers; a `block`
+    of 0 means lines alone.
+    """
+
+    prompt: int
+    line: int
+    block: int
+
+    @property
+    def limits(self) -> Limits:
+        """The prompt's length in characters: code has 3.2 of them for a token, or more."""
+        return Limits().scaled(self.prompt / MOST_PROMPT)
+
+    def __str__(self) -> str:
+        block = f"blocks of up to {self.block}" if self.block else "no blocks"
+        return f"prompts of {self.prompt} tokens, lines of up to {self.line}, {block}"
+
+
+def plan(speed: Speed, latency: float) -> Plan:
+    """From measured speed and the target for a warm request, in seconds."""
+    decode_time = max(0.0, latency - speed.cost(4))
+    line = round(_LINE * decode_time * speed.decode)
+    block = round(_BLOCK * decode_time * speed.decode)
+    return Plan(
+        max(_LEAST_PROMPT, min(MOST_PROMPT, round(_COLD * latency * speed.prefill))),
+        max(_SHORTEST_LINE, min(_LONGEST, line)),
+        min(_LONGEST, block) if block >= _SHORTEST_BLOCK else 0,
+    )

@@ -1,0 +1,82 @@
+"""One answer serves every place inside of it, and no other."""
+
+from budgetai_server.answers import Answer, Answers
+from budgetai_server.completion import Rules, offer
+from budgetai_server.context.prompt import Snapshot
+from budgetai_server.inference.engine import Piece
+
+BEFORE, AFTER = "def f(a):\n    ", "\n\nx = 1\n"
+
+
+def place(typed: str = "", *, path: str = "a.py", after: str = AFTER) -> Snapshot:
+    text = BEFORE + typed + after
+    return Snapshot("r", path, text, len(BEFORE + typed))
+
+
+def said(*pieces: str, ended: bool = False) -> Answer:
+    answer = Answer(place())
+    for piece in pieces:
+        answer.add(Piece(piece, -0.1, 0.5))
+    answer.ended = ended
+    return answer
+
+
+def text_at(answer: Answer, snapshot: Snapshot, rules: Rules | None = None) -> str | None:
+    found = offer(answer, snapshot, rules or Rules(block=0))
+    return found.text if found else None
+
+
+def test_typing_along() -> None:
+    answer = said("return", " a", "\n", "    ")
+    assert text_at(answer, place()) == "return a"
+    assert text_at(answer, place("ret")) == "urn a"
+    assert text_at(answer, place("return a")) is None
+    assert answer.may_agree(place("return a\n    x = 2"))
+
+
+def test_after_an_accept_the_next_line_is_there() -> None:
+    answer = said("return", " a", "\n", "    ", "b", " = 2", "\n")
+    assert text_at(answer, place("return a")) == "\n    b = 2"
+    assert text_at(answer, place("return a\n    ")) == "b = 2"
+
+
+def test_another_text_is_another_question() -> None:
+    answer = said("return a\n")
+    assert text_at(answer, place("rex")) is None
+    assert not answer.may_agree(place("rex"))
+    assert text_at(answer, place(path="b.py")) is None
+    assert text_at(answer, place(after=AFTER + "y")) is None
+    assert text_at(answer, place(after="\n\ny = 1\n")) is None
+    assert answer.typed(Snapshot("r", "a.py", BEFORE[:-1] + AFTER, len(BEFORE) - 1)) is None
+
+
+def test_nothing_is_decided_until_the_line_ends_or_the_limit_comes() -> None:
+    answer = said("return", " some", "_value")
+    assert text_at(answer, place()) is None
+    assert text_at(answer, place(), Rules(line=3, block=0)) == "return"
+    answer.ended = True
+    assert text_at(answer, place()) == "return some_value"
+
+
+def test_a_doubtful_answer_is_kept_back() -> None:
+    answer = Answer(place())
+    for text, logprob in (("return", -3.0), (" a", -2.0), ("\n", None)):
+        answer.add(Piece(text, logprob, 2.0))
+    assert text_at(answer, place(), Rules(block=0, min_confidence=0.05)) == "return a"
+    assert text_at(answer, place(), Rules(block=0, min_confidence=0.2)) == ""
+    assert text_at(answer, place("return"), Rules(block=0, min_confidence=0.1)) == " a"
+    assert text_at(answer, place(), Rules(block=0, max_entropy=1.0)) == ""
+
+
+def test_few_answers_and_few_characters_are_kept() -> None:
+    answers = Answers()
+    first = said("return a\n")
+    answers.add(first)
+    for number in range(100):
+        answers.add(Answer(Snapshot("r", f"{number}.py", "x", 1)))
+    assert answers.find(lambda answer: answer is first) is None
+    for number in range(5):
+        answers.add(Answer(Snapshot("r", f"{number}.py", "x" * 3_000_000, 1)))
+    kept: list[str] = []
+    answers.find(lambda answer: bool(kept.append(answer.snapshot.path)))  # type: ignore[func-returns-value]
+    assert kept == ["4.py", "3.py"]

@@ -1,0 +1,38 @@
+"""From measured speed to what is shown and said."""
+
+from budgetai_server.context.window import Limits
+from budgetai_server.inference.speed import MOST_PROMPT, Speed, plan
+
+SLOW = Speed(30.0, (0.2, 0.35, 0.5, 0.8, 1.3))
+LAPTOP = Speed()
+FAST = Speed(20_000.0, (0.003, 0.003, 0.003, 0.004, 0.005))
+
+
+def test_a_faster_machine_sees_and_says_more() -> None:
+    slow, laptop, fast = (plan(speed, 0.3) for speed in (SLOW, LAPTOP, FAST))
+    assert slow.prompt <= laptop.prompt < fast.prompt == MOST_PROMPT
+    assert slow.line < laptop.line < fast.line
+    assert slow.block == 0 < fast.block
+    assert fast.limits == Limits()
+    assert laptop.limits.before < Limits().before
+
+
+def test_a_longer_wait_buys_more_context() -> None:
+    assert plan(LAPTOP, 0.6).prompt > plan(LAPTOP, 0.2).prompt
+
+
+def test_costs_between_measured_sizes() -> None:
+    speed = Speed(100.0, (1.0, 2.0, 4.0, 8.0, 16.0))
+    assert [speed.cost(n) for n in (1, 2, 3, 4, 6, 16, 32)] == [1, 2, 3, 4, 6, 16, 32]
+
+
+def test_the_least_of_several_times_counts() -> None:
+    calls: list[tuple[int, int]] = []
+
+    def run(position: int, count: int) -> float:
+        calls.append((position, count))
+        return 9.0 if len(calls) % 3 else count / 100
+
+    speed = Speed.of(run, 64)
+    assert calls[0] == (0, 64)
+    assert speed.batches == (0.01, 0.02, 0.04, 0.08, 0.16)
