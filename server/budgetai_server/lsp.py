@@ -19,7 +19,7 @@ from pygls.workspace import TextDocument
 from budgetai_server import __version__
 from budgetai_server.errors import BudgetAIError
 from budgetai_server.options import ServerOptions, overridden
-from budgetai_server.session import Document, Session
+from budgetai_server.session import Document, Session, State
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class BudgetAIServer(LanguageServer):
         self.options = options
         self.session: Session | None = None
         self.complaints: list[str] = []
+        self.told: State | None = None
         self.tasks: set[asyncio.Task[None]] = set()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
@@ -100,18 +101,25 @@ async def _start(server: BudgetAIServer) -> None:
     """Look for a model; tell the user what came of it, unless it is what they know already."""
     session = server.session
     assert session is not None
-    before = session.state
-    state = await session.start()
-    kinds = {"error": types.MessageType.Error, "no-model": types.MessageType.Warning}
-    if state == before:
+    await session.start()
+    _report(server, session.state)
+    await session.build_index()
+
+
+_KINDS = {"error": types.MessageType.Error, "no-model": types.MessageType.Warning}
+
+
+def _report(server: BudgetAIServer, state: State) -> None:
+    """Tell the user what the server can do, once for each time that it changes."""
+    if state == server.told:
         return
-    if state.name in kinds:
-        server.tell(state.message, kinds[state.name])
+    server.told = state
+    if state.name in _KINDS:
+        server.tell(state.message, _KINDS[state.name])
     else:
         server.window_log_message(
             types.LogMessageParams(type=types.MessageType.Info, message=state.message)
         )
-    await session.build_index()
 
 
 def _shutdown(server: BudgetAIServer, _: Any) -> None:
@@ -236,4 +244,6 @@ async def _complete(server: BudgetAIServer, uri: str, position: types.Position) 
     except BudgetAIError as error:
         log.error("no completion: %s", error)
         return ""
+    finally:
+        _report(server, server.session.state)
     return found.text.replace("\n", line_end) if found else ""

@@ -1,24 +1,30 @@
-"""From options to an engine that is ready: loaded, measured, and with a plan for its answers."""
+"""From options to an engine that is ready: loaded or connected, and with a plan for its answers."""
 
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from budgetai_server.artefacts import speeds
 from budgetai_server.completion import Rules
+from budgetai_server.errors import ModelError
 from budgetai_server.inference.engine import Engine
 from budgetai_server.inference.local import LocalEngine
 from budgetai_server.inference.speed import Plan, Speed, plan
 from budgetai_server.options import ServerOptions
 
-Measure = Callable[[], Speed]
+
+@dataclass(frozen=True)
+class Opened:
+    """An engine, the rules for its answers, and in words what was found and chosen."""
+
+    engine: Engine
+    rules: Rules
+    words: str
 
 
-def open_engine(path: Path, options: ServerOptions) -> tuple[Engine, Rules, str]:
-    """Load a model. Returns it with the rules for its answers, and what was chosen in words.
-
-    Raises ModelError if the file is no model, or a broken one.
-    """
+def open_file(path: Path, options: ServerOptions) -> Opened:
+    """Load a model, and plan by its measured speed. Raises ModelError if the file is no model, or
+    a broken one."""
     engine = LocalEngine(
         path,
         context_tokens=options.context_tokens,
@@ -31,7 +37,31 @@ def open_engine(path: Path, options: ServerOptions) -> tuple[Engine, Rules, str]
     chosen = _chosen(plan(speed, options.latency_ms / 1000), options)
     engine.limits = chosen.limits
     words = f"reads {speed.prefill:.0f} and writes {speed.decode:.0f} tokens a second; {chosen}"
-    return engine, rules(chosen, options), words
+    return Opened(engine, _rules(chosen, options), words)
+
+
+def open_endpoint(options: ServerOptions) -> Opened:
+    """Connect to the server the user names. One that is down may come back, so that is no error:
+    the engine's state says so. Raises OptionError where the settings are unsafe."""
+    from budgetai_server.inference.remote.endpoint import Endpoint, read_token
+    from budgetai_server.inference.remote.engine import RemoteEngine
+
+    chosen = _chosen(Plan.full(), options)
+    endpoint = Endpoint(
+        url=options.endpoint,
+        model=options.endpoint_model,
+        token=read_token(options.token_file),
+        timeout=options.endpoint_timeout,
+        retries=options.endpoint_retries,
+        ca_file=options.ca_file,
+        dialect=options.endpoint_dialect,
+        limits=chosen.limits,
+    )
+    engine = RemoteEngine(endpoint)
+    with suppress(ModelError):
+        engine.connect()
+    words = str(chosen) if endpoint.private else f"{chosen}; prompts travel unencrypted"
+    return Opened(engine, _rules(chosen, options), words)
 
 
 def _speed(engine: LocalEngine) -> Speed:
@@ -55,10 +85,9 @@ def _chosen(measured: Plan, options: ServerOptions) -> Plan:
         measured,
         prompt=options.prompt_tokens or measured.prompt,
         line=options.answer_tokens or measured.line,
-        block=(options.answer_tokens if block[options.multiline] else 0)
-        or block[options.multiline],
+        block=block[options.multiline] and (options.answer_tokens or block[options.multiline]),
     )
 
 
-def rules(chosen: Plan, options: ServerOptions) -> Rules:
+def _rules(chosen: Plan, options: ServerOptions) -> Rules:
     return Rules(chosen.line, chosen.block, options.min_confidence, options.max_entropy)

@@ -103,6 +103,45 @@ class ServerOptions:
     max_entropy: float = option(
         100.0, "say nothing where the mean entropy of the first tokens is more", unit="nats"
     )
+    endpoint: str = option(
+        "",
+        "address of a llama-server or vLLM that runs the model instead of this machine",
+        unit="URL",
+        trusted_only=True,
+    )
+    endpoint_model: str = option(
+        "",
+        "model or adapter on that server; without it, the server's first",
+        unit="name",
+        trusted_only=True,
+    )
+    endpoint_dialect: str = option(
+        "auto",
+        "what the server speaks",
+        choices=("auto", "llama-server", "openai"),
+        trusted_only=True,
+    )
+    endpoint_timeout: Seconds = option(
+        Seconds(10),
+        "longest wait for an answer to begin or to go on",
+        unit="time",
+        trusted_only=True,
+    )
+    endpoint_retries: int = option(
+        2, "tries after the first, while nothing has been answered", unit="tries", trusted_only=True
+    )
+    token_file: Path | None = option(
+        None,
+        "file with the server's token, readable by you alone; without it, BUDGETAI_TOKEN",
+        unit="file",
+        trusted_only=True,
+    )
+    ca_file: Path | None = option(
+        None,
+        "PEM file of the authority that signed the server's certificate",
+        unit="file",
+        trusted_only=True,
+    )
     max_file: int = option(4_000_000, "larger documents get no completion", unit="characters")
     trust_workspace_model: bool = option(
         False, "load a model file that lies inside the workspace", trusted_only=True
@@ -203,7 +242,7 @@ def _add_argument(
 
 def default_text(declared: "dataclasses.Field[Any]") -> str:
     value = declared.default
-    if value is None or value is False or value == ():
+    if value in (None, "", ()) or value is False:
         return ""
     return f" (default: {'on' if value is True else value})"
 

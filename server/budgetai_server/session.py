@@ -20,7 +20,8 @@ from budgetai_server.completion import Completion
 from budgetai_server.context.index import Index
 from budgetai_server.context.prompt import Snapshot
 from budgetai_server.errors import BudgetAIError, ModelError
-from budgetai_server.opening import open_engine
+from budgetai_server.inference.engine import Engine
+from budgetai_server.opening import Opened, open_endpoint, open_file
 from budgetai_server.options import ServerOptions
 from budgetai_server.worker import Worker
 
@@ -61,7 +62,7 @@ class Session:
         self._index: Index | None = None
         self._cursors: dict[str, int] = {}
         self._starting = False
-        self.state = State("starting", "BudgetAI is starting")
+        self.state = self._ready = State("starting", "BudgetAI is starting")
 
     async def start(self) -> State:
         """Load the model, if there is one. Never raises: the state says what went wrong."""
@@ -69,11 +70,10 @@ class Session:
             return self.state
         self._starting = True
         try:
-            path = self._find_model()
-            loading = self._worker.submit(lambda _: open_engine(path, self._options))
-            engine, rules, chosen = await loading.future
-            self._completer = Completer(engine, self._worker, rules)
-            self.state = State("ready", f"BudgetAI serves {engine.name}: {chosen}")
+            opened = await self._worker.submit(lambda _: self._open()).future
+            self._completer = Completer(opened.engine, self._worker, opened.rules)
+            self._ready = State("ready", f"BudgetAI serves {opened.engine.name}: {opened.words}")
+            self.state = self._state_of(opened.engine)
         except NoModelError as error:
             self.state = State("no-model", str(error))
         except BudgetAIError as error:
@@ -85,6 +85,17 @@ class Session:
             self._starting = False
         log.info("%s", self.state.message)
         return self.state
+
+    def _open(self) -> Opened:
+        if self._options.endpoint:
+            return open_endpoint(self._options)
+        return open_file(self._find_model(), self._options)
+
+    def _state_of(self, engine: Engine) -> State:
+        """A server may go down and come back; a model in memory does neither."""
+        if engine.state == "ready":
+            return self._ready
+        return State("error", f"BudgetAI gives no completions: {engine.name} is {engine.state}")
 
     def _find_model(self) -> Path:
         path = self._options.model
@@ -125,7 +136,10 @@ class Session:
             return None
         self._cursors[document.uri] = offset
         snapshot = self._snapshot(document, document.source, offset)
-        return await self._completer.complete(document.uri, snapshot)
+        try:
+            return await self._completer.complete(document.uri, snapshot)
+        finally:
+            self.state = self._state_of(self._completer.engine)
 
     def changed(self, document: TextDocument, offset: int | None) -> None:
         """The document's text is another one, with the cursor at `offset` if that is known. What

@@ -13,15 +13,17 @@ from budgetai_server.context.prompt import Snapshot
 from budgetai_server.errors import ModelError
 from budgetai_server.inference.engine import Cancelled, Usage
 from budgetai_server.inference.local import LocalEngine as Engine
+from budgetai_server.inference.speed import Speed
 
 TEXT = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
 
 
+BASE = resolve(EMBEDDED).path or Path()
+
+
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    path = resolve(EMBEDDED).path
-    assert path is not None
-    engine = Engine(path)
+    engine = Engine(BASE)
     yield engine
     engine.close()
 
@@ -57,6 +59,88 @@ def test_what_is_in_the_cache_changes_no_answer(engine: Engine) -> None:
     assert warm == cold
 
 
+def test_inside_a_word_no_token_is_evaluated(engine: Engine) -> None:
+    line(engine, TEXT + "r")
+    for typed in ("re", "ret", "retu"):
+        assert line(engine, TEXT + typed)[1].evaluated_tokens == 0
+
+
+def test_going_back_and_forth_between_files_stays_warm() -> None:
+    engine = Engine(BASE, sequences=2)
+    files = ["".join(f"{name}_{n} = call({n})\n" for n in range(60)) for name in ("left", "right")]
+    places = [Snapshot("r", f"{n}.py", text, len(text)) for n, text in enumerate(files)]
+    first = [complete(engine, place, None) for place in places]
+    assert min(done.usage.evaluated_tokens for done in first) > 100
+    again = [complete(engine, place, None) for place in places * 2]
+    assert max(done.usage.evaluated_tokens for done in again) <= 1
+    assert [done.text for done in again] == [done.text for done in first] * 2
+    engine.close()
+
+
+def test_a_copied_beginning_changes_no_answer() -> None:
+    shared = "".join(f"value_{n} = compute({n})\n" for n in range(40))
+    ends = ["x = [", "def total(values):\n    ", "import ", "y = (1, "]
+    engine, alone = Engine(BASE, sequences=3), Engine(BASE)
+    for end in ends * 2:
+        text = shared + "".join(f"{end[0]}_{n} = {n * 3}\n" for n in range(60)) + end
+        place = Snapshot("r", "a.py", text, len(text))
+        done = complete(engine, place, None)
+        assert done.text == complete(alone, place, None).text
+    assert done.usage.evaluated_tokens < done.usage.prompt_tokens - 300
+    engine.close()
+    alone.close()
+
+
+def test_drafts_change_no_token() -> None:
+    lines = [f"    result_{n} = compute(first={n}, second=other_{n})\n" for n in range(12)]
+    source = "def run():\n" + "".join(lines)
+    plain, drafting = Engine(BASE, speculate=False), Engine(BASE)
+    drafting.learn([source, TEXT])
+    # Batches cost next to nothing here, so that drafts are long and often wrong.
+    drafting.speed = Speed(1000.0, (1.0, 1.0, 1.0, 1.0, 1.0))
+    drafted = accepted = 0
+    for cut in range(40, len(source), 37):
+        ids = plain.tokenize(source[:cut])
+        usage = Usage()
+        pieces = [
+            [piece.text for piece in one.generate_after(ids, b"", 32, usage=spent)]
+            for one, spent in ((plain, Usage()), (drafting, usage))
+        ]
+        assert pieces[0] == pieces[1]
+        drafted, accepted = drafted + usage.drafted, accepted + usage.accepted
+    assert drafted > accepted > 50
+    plain.close()
+    drafting.close()
+
+
+def test_a_generation_given_up_midway_leaves_a_true_cache(engine: Engine) -> None:
+    engine.learn([TEXT + "return a - b\n\n\ndef mul(a, b):\n    return a * b\n"])
+    for taken in range(1, 9):
+        pieces = engine.generate_after(engine.tokenize(TEXT), b"", 32)
+        for _ in range(taken):
+            next(pieces)
+        pieces.close()  # type: ignore[attr-defined]
+        assert line(engine, TEXT)[0] == "return a - b"
+    engine.learn([])
+
+
+def test_sure_and_unsure_tokens(engine: Engine) -> None:
+    sure = complete(engine, Snapshot("r", "a.py", TEXT, len(TEXT)), None)
+    guess = complete(engine, Snapshot("r", "a.py", "name = ", 7), None)
+    assert sure.confidence is not None and guess.confidence is not None
+    assert 1 >= sure.confidence > guess.confidence > 0
+
+
+def test_speed_is_measured_and_the_cache_is_clean_afterwards() -> None:
+    engine = Engine(BASE, sequences=2)
+    before = line(engine, TEXT)[0]
+    speed = engine.measure()
+    assert 0 < speed.batches[0] <= speed.batches[-1]
+    assert speed.prefill > 0
+    assert line(engine, TEXT)[0] == before == "return a - b"
+    engine.close()
+
+
 @pytest.mark.parametrize("cut", range(1, 13))
 def test_the_answer_goes_on_inside_every_token(engine: Engine, cut: int) -> None:
     whole = TEXT + "return a - b"
@@ -89,9 +173,7 @@ def test_control_tokens_have_no_bytes_and_names_are_text(engine: Engine) -> None
 
 
 def test_a_prompt_longer_than_the_context_is_cut() -> None:
-    path = resolve(EMBEDDED).path
-    assert path is not None
-    small = Engine(path, context_tokens=256)
+    small = Engine(BASE, context_tokens=256)
     before = "x = '" + "語" * 3000
     done = complete(small, Snapshot("r", "a.py", before + "語" * 800, len(before)), None)
     assert done.usage.prompt_tokens < small.context_tokens

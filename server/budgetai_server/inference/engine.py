@@ -56,6 +56,11 @@ class Engine(Protocol):
         """What is served, for messages; unique enough to key a cache."""
 
     @property
+    def state(self) -> str:
+        """ready, or what keeps it from answering: connecting, or "down: " and the reason. May be
+        read from any thread."""
+
+    @property
     def limits(self) -> Limits:
         """How much text a prompt may show."""
 

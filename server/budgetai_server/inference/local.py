@@ -61,6 +61,7 @@ class LocalEngine:
         self.path = path
         self.threads = threads or default_threads()
         self.limits = Limits()
+        self.state = "ready"
         self.llama = Llama(
             path,
             context_tokens=context_tokens,

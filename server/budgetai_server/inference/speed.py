@@ -69,6 +69,11 @@ class Plan:
     line: int
     block: int
 
+    @classmethod
+    def full(cls) -> "Plan":
+        """All that is trained for, where the speed is not ours to measure."""
+        return cls(MOST_PROMPT, _LONGEST, _LONGEST)
+
     @property
     def limits(self) -> Limits:
         """The prompt's length in characters: code has 3.2 of them for a token, or more."""

@@ -1,0 +1,205 @@
+"""llama-server, spoken to in its own words: token ids in, healing by a grammar.
+
+The markers are token ids and the text of files is tokenised as text, so no file can pass for a
+marker. A grammar that begins with the bytes taken back holds the answer to them, as the loop of
+a model in this process does: the same prompt gets the same answer.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from functools import lru_cache
+from typing import Any
+
+from budgetai_server.context import prompt as prompts
+from budgetai_server.context.prompt import Prompt
+from budgetai_server.inference.engine import Piece, Usage
+from budgetai_server.inference.remote.dialect import CONTEXT, Pieces, fit, ids_of, number, room_for
+from budgetai_server.inference.remote.endpoint import Endpoint
+from budgetai_server.inference.remote.refusals import no_grammar, no_json, no_model
+from budgetai_server.inference.remote.transport import Check, Transport
+from budgetai_server.inference.vocabulary import Vocabulary
+
+# Vocabulary.take_back looks at no more than the last few tokens of a prompt.
+_LOOKED_AT = 16
+_WARM_ROOM = 96
+
+
+class LlamaServer:
+    """One llama-server. `model` is the name it gives its model."""
+
+    def __init__(self, transport: Transport, endpoint: Endpoint, props: dict[str, Any]) -> None:
+        """`props` is its answer to /props."""
+        self._transport = transport
+        self._endpoint = endpoint
+        self._pieces: dict[int, bytes] = {}
+        self._cancelled: Check = lambda: False
+        # Chunks and the text behind the cursor are the same from key to key.
+        self._tokenize = lru_cache(maxsize=64)(self._fresh_tokenize)
+        settings = props.get("default_generation_settings")
+        told = number(settings.get("n_ctx")) if isinstance(settings, dict) else None
+        self._context = told or CONTEXT
+
+    def greet(self, cancelled: Check) -> None:
+        """Ask what is needed once. Raises ModelError if the wanted model is not there."""
+        self._cancelled = cancelled
+        self.model = self._choose_model()
+        self._markers = prompts.find_markers(self._marker)
+        self._beginning = self._find_beginning()
+        self._ends = {i for i in vars(self._markers).values() if i is not None}
+
+    def _choose_model(self) -> str:
+        listed = self._transport.get("/v1/models", self._cancelled)
+        entries = listed.get("data") if isinstance(listed, dict) else None
+        found = [entry for entry in entries or [] if isinstance(entry, dict)]
+        full = [str(name) for e in found for name in (e.get("id"), *(e.get("aliases") or ()))]
+        # A model without a name goes by its path on the server, of which the end says enough.
+        names = list(dict.fromkeys(name.replace("\\", "/").rpartition("/")[2] for name in full))
+        wanted = self._endpoint.model
+        if wanted and wanted not in (*names, *full):
+            raise no_model(self._endpoint, names)
+        return wanted or next(iter(names), "model")
+
+    def ask(self, prompt: Prompt, limit: int, cancelled: Check, usage: Usage) -> Pieces:
+        """As Engine.generate."""
+        began = time.perf_counter()
+        self._cancelled = cancelled
+        ids, taken = self._tokens(prompt, limit)
+        if not ids:
+            return
+        usage.prompt_tokens = len(ids)
+        body = {
+            **_GREEDY,
+            "prompt": ids,
+            "n_predict": max(limit, len(taken)),
+            "grammar": _beginning_with(taken) if taken else "",
+        }
+        with closing(self._transport.events("/completion", body, cancelled)) as events:
+            yield from self._answer(events, taken, usage, began)
+
+    def _answer(
+        self, events: Iterator[dict[str, Any]], taken: str, usage: Usage, began: float
+    ) -> Iterator[Piece]:
+        rest = taken
+        for event in events:
+            text = event.get("content")
+            if not isinstance(text, str):
+                raise no_json(self._endpoint)
+            _count(event, usage, began)
+            # Only some control tokens end a text for llama.cpp; for us all markers do.
+            if self._ends.intersection(event.get("tokens") or ()):
+                return
+            if not (text.startswith(rest) or rest.startswith(text)):
+                raise no_grammar(self._endpoint)
+            # While it is held to a text the server tells a probability without the hold.
+            logprob = None if rest else _logprob(event)
+            shown, rest = text[len(rest) :], rest[len(text) :]
+            if shown:
+                yield Piece(shown, logprob)
+                usage.answer_seconds = time.perf_counter() - began - usage.prompt_seconds
+
+    def warm(self, prompt: Prompt, cancelled: Check) -> None:
+        """As Engine.warm: evaluates the prompt and no token more."""
+        self._cancelled = cancelled
+        ids, _ = self._tokens(prompt, _WARM_ROOM)
+        if ids:
+            body = {**_GREEDY, "prompt": ids, "n_predict": 0}
+            for _ in self._transport.events("/completion", body, cancelled):
+                pass
+
+    def _tokens(self, prompt: Prompt, limit: int) -> tuple[list[int], str]:
+        """The prompt's tokens, and the text the answer has to begin with."""
+        head, before = fit(prompt, room_for(self._context, limit), self._encode)
+        kept, taken = self._take_back(before)
+        return head + kept, taken
+
+    def _encode(self, prompt: Prompt) -> tuple[list[int], list[int]]:
+        return prompts.encode(prompt, self._markers, self._tokenize, beginning=self._beginning)
+
+    def _take_back(self, before: list[int]) -> tuple[list[int], str]:
+        """By the rules of Vocabulary, and further back where a character would be cut in two."""
+        near = before[-_LOOKED_AT:]
+        pieces = [self._pieces[token] for token in near]
+        kept, taken = Vocabulary(pieces).take_back(range(len(near)))
+        while kept and not _whole(taken):
+            taken = pieces[kept.pop()] + taken
+        if not _whole(taken):
+            return before, ""
+        return before[: len(before) - len(near) + len(kept)], taken.decode()
+
+    def _fresh_tokenize(self, text: str) -> list[int]:
+        body = {"content": text, "add_special": False, "parse_special": False, "with_pieces": True}
+        answer = self._transport.post("/tokenize", body, self._cancelled)
+        try:
+            known = {entry["id"]: _bytes(entry["piece"]) for entry in answer["tokens"]}
+            self._pieces.update(known)
+            return [entry["id"] for entry in answer["tokens"]]
+        except (KeyError, TypeError, ValueError):
+            raise no_json(self._endpoint) from None
+
+    def _plain_ids(self, text: str, *, special: bool = False, parsed: bool = False) -> list[int]:
+        body = {"content": text, "add_special": special, "parse_special": parsed}
+        ids = ids_of(self._transport.post("/tokenize", body, self._cancelled))
+        if ids is None:
+            raise no_json(self._endpoint)
+        return ids
+
+    def _marker(self, name: str) -> int | None:
+        """The id of a special token. A name that is one token as plain text too is none."""
+        ids = self._plain_ids(name, parsed=True)
+        return ids[0] if len(ids) == 1 and ids != self._plain_ids(name) else None
+
+    def _find_beginning(self) -> tuple[int, ...]:
+        plain, full = self._plain_ids("a"), self._plain_ids("a", special=True)
+        return tuple(full[:1]) if full[1 : 1 + len(plain)] == plain else ()
+
+
+# The single most probable token, whatever the server's own defaults for penalties are.
+_GREEDY = {
+    "stream": True,
+    "cache_prompt": True,
+    "temperature": 0.0,
+    "top_k": 1,
+    "samplers": ["top_k"],
+    "n_probs": 1,
+    "timings_per_token": True,
+}
+
+
+def _beginning_with(taken: str) -> str:
+    """A GBNF grammar of all texts that begin with `taken`."""
+    literal = json.dumps(taken, ensure_ascii=False)
+    # JSON writes other control characters as \u00XX; a grammar knows \xXX.
+    return "root ::= " + literal.replace(r"\u00", r"\x") + " .*"
+
+
+def _whole(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _bytes(piece: Any) -> bytes:
+    return piece.encode() if isinstance(piece, str) else bytes(piece)
+
+
+def _logprob(event: dict[str, Any]) -> float | None:
+    try:
+        return float(event["completion_probabilities"][0]["logprob"])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None
+
+
+def _count(event: dict[str, Any], usage: Usage, began: float) -> None:
+    """Take over what the server counted. Seconds are ours: the way there and back is felt too."""
+    timings = event.get("timings")
+    if not isinstance(timings, dict):
+        timings = {}
+    evaluated, said = number(timings.get("prompt_n")), number(timings.get("predicted_n"))
+    usage.evaluated_tokens = usage.evaluated_tokens if evaluated is None else evaluated
+    usage.answer_tokens = usage.answer_tokens + (not event.get("stop")) if said is None else said
+    if not usage.prompt_seconds:
+        usage.prompt_seconds = time.perf_counter() - began
