@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from budgetai_server.context.prompt import Snapshot
+from budgetai_server.context.prompt import Prompt, Snapshot
 from budgetai_server.inference.engine import Piece, Usage
 
 _MOST_ANSWERS = 64
@@ -21,11 +21,13 @@ class Answer:
     """The model's text after a place. Grows on the model's thread, is read on any.
 
     `ended` means that no more text will come, whoever asks: the model ended, or a stop rule.
+    `prompt` is what the model was shown, once it was.
     """
 
     snapshot: Snapshot
     text: str = ""
     ended: bool = False
+    prompt: Prompt | None = None
     usage: Usage = field(default_factory=Usage)
     _ends: list[int] = field(default_factory=list)
     _logprobs: list[float | None] = field(default_factory=list)

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, fields
 
 from budgetai_server.answers import Answer, Answers
 from budgetai_server.completion import Completion, Rules, far_enough, offer, say
+from budgetai_server.context import prompt as prompts
+from budgetai_server.context import window
 from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import Snapshot
+from budgetai_server.context.prompt import Prompt, Snapshot
 from budgetai_server.inference.engine import Cancelled, Engine, Usage
 from budgetai_server.worker import Job, Worker
 
@@ -37,13 +39,15 @@ class Totals(Usage):
 class Ongoing:
     """An answer that is being said. `wanted` once a request has waited for it; until then only
     its prompt is evaluated. `newest` is the text as it has become since, which may turn out to say
-    something else."""
+    something else. `anchoring` evaluates the prompt anew as it should be at the place, where an
+    older one was good enough for a quick answer: anything else goes first."""
 
     answer: Answer
     wanted: bool
     waiters: int = 0
     newest: Snapshot | None = None
     superseded: bool = False
+    anchoring: bool = False
     grown: asyncio.Event = field(default_factory=asyncio.Event)
     job: Job[None] = field(init=False)
 
@@ -52,7 +56,8 @@ class Ongoing:
         self.job.stop()
 
     def goes_on(self, snapshot: Snapshot) -> bool:
-        return not (self.job.done or self.superseded) and self.answer.may_agree(snapshot)
+        over = self.job.done or self.superseded or self.anchoring
+        return not over and self.answer.may_agree(snapshot)
 
     @property
     def contradicted(self) -> bool:
@@ -81,6 +86,8 @@ class Completer:
         self._worker = worker
         self._answers = Answers()
         self._ongoing: dict[str, Ongoing] = {}
+        # The last prompt of each document: a cursor that moves by a few lines keeps most of it.
+        self._anchors: dict[str, Prompt] = {}
 
     async def complete(self, document: str, snapshot: Snapshot) -> Completion | None:
         """Complete at a place of a document; None where a newer request has taken its place.
@@ -121,6 +128,11 @@ class Completer:
         if not self._kept(snapshot) and not (ongoing and ongoing.goes_on(snapshot)):
             self._start(document, snapshot, wanted=False)
 
+    def forget(self, document: str) -> None:
+        """The document is closed."""
+        self.stop(document)
+        self._anchors.pop(document, None)
+
     def stop(self, document: str) -> None:
         if ongoing := self._ongoing.pop(document, None):
             ongoing.stop()
@@ -140,10 +152,13 @@ class Completer:
 
         return found[0] if self._answers.find(good) else None
 
-    def _start(self, document: str, snapshot: Snapshot, *, wanted: bool) -> Ongoing:
+    def _start(
+        self, document: str, snapshot: Snapshot, *, wanted: bool, anchoring: bool = False
+    ) -> Ongoing:
         self.stop(document)
-        ongoing = Ongoing(Answer(snapshot), wanted)
-        ongoing.job = self._worker.submit(lambda job: self._say(ongoing, job), urgent=wanted)
+        ongoing = Ongoing(Answer(snapshot), wanted, anchoring=anchoring)
+        last = None if anchoring else self._anchors.get(document)
+        ongoing.job = self._worker.submit(lambda job: self._say(ongoing, job, last), urgent=wanted)
         ongoing.job.future.add_done_callback(lambda _: self._over(document, ongoing))
         self._ongoing[document] = ongoing
         return ongoing
@@ -151,15 +166,32 @@ class Completer:
     def _over(self, document: str, ongoing: Ongoing) -> None:
         """Nothing more is said. If that is because the text says otherwise, go there."""
         ongoing.grown.set()
-        if ongoing.contradicted and self._ongoing.get(document) is ongoing and ongoing.newest:
+        if self._ongoing.get(document) is not ongoing or ongoing.job.future.exception():
+            return
+        if ongoing.answer.prompt:
+            self._anchors[document] = ongoing.answer.prompt
+        if ongoing.contradicted and ongoing.newest:
             self.warm(document, ongoing.newest)
+        elif self._makeshift(ongoing.answer):
+            self._start(document, ongoing.answer.snapshot, wanted=False, anchoring=True)
 
-    def _say(self, ongoing: Ongoing, job: Job[None]) -> None:
+    def _makeshift(self, answer: Answer) -> bool:
+        """Whether an answer was said with what an earlier place showed."""
+        here = answer.snapshot
+        exact = window.after(here.text, here.cursor, self.engine.limits.after)
+        shown = answer.prompt.after if answer.prompt else exact
+        return answer.usage.spliced or shown != exact
+
+    def _say(self, ongoing: Ongoing, job: Job[None], last: Prompt | None) -> None:
         """On the model's thread: say the answer, and count what it cost."""
         answer = ongoing.answer
         began = time.perf_counter()
         try:
-            say(self.engine, answer, self.index, self.rules, job.stopped, ongoing.enough)
+            if ongoing.anchoring:
+                answer.prompt = prompts.build(answer.snapshot, self.index, self.engine.limits)
+                self.engine.warm(answer.prompt, job.stopped, answer.usage)
+            else:
+                say(self.engine, answer, self.index, self.rules, job.stopped, ongoing.enough, last)
         finally:
             self.totals.add(answer.usage)
             spent = time.perf_counter() - began

@@ -8,7 +8,7 @@ from budgetai_server.answers import Answer
 from budgetai_server.context import prompt as prompts
 from budgetai_server.context.index import Index
 from budgetai_server.context.languages import language_of
-from budgetai_server.context.prompt import Snapshot
+from budgetai_server.context.prompt import Prompt, Snapshot
 from budgetai_server.inference.engine import Engine, Usage
 from budgetai_server.trim import (
     block_end_by_indent,
@@ -83,13 +83,13 @@ def say(
     rules: Rules,
     cancelled: Callable[[], bool],
     enough: Callable[[], bool],
+    last: Prompt | None = None,
 ) -> None:
     """Let the model say an answer, until it ends, a stop rule holds, or `enough`, which is asked
-    after each token. Raises Cancelled, and leaves what has been said."""
-    snapshot = answer.snapshot
-    parts = prompts.build(snapshot, index, engine.limits)
-    pieces = engine.generate(parts, rules.limit, cancelled, answer.usage)
-    for piece in pieces:
+    after each token. `last` is an earlier prompt, as for prompt.build. Raises Cancelled, and
+    leaves what has been said."""
+    answer.prompt = prompts.build(answer.snapshot, index, engine.limits, last)
+    for piece in engine.generate(answer.prompt, rules.limit, cancelled, answer.usage):
         answer.add(piece)
         answer.ended = wanders(answer.after, answer.text)
         if answer.ended or enough():

@@ -167,7 +167,7 @@ class Session:
 
     def closed(self, uri: str) -> None:
         if self._completer:
-            self._completer.stop(uri)
+            self._completer.forget(uri)
 
     def status(self) -> dict[str, Any]:
         """What the server does, for people and editors. It holds no code."""

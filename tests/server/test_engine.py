@@ -9,6 +9,7 @@ import pytest
 import tiny
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
 from budgetai_server.completion import complete
+from budgetai_server.context import prompt as prompts
 from budgetai_server.context.prompt import Snapshot
 from budgetai_server.errors import ModelError
 from budgetai_server.inference.engine import Cancelled, Usage
@@ -217,3 +218,23 @@ def test_broken_files(tmp_path: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(ModelError):
         Engine(file)
+
+
+def test_moving_down_a_few_lines_is_quick_first_and_exact_after_warming() -> None:
+    engine, alone = Engine(BASE, sequences=3), Engine(BASE)
+    text = "".join(f"value_{n} = compute({n}, other_{n})\n" for n in range(60))
+    upper, lower = (
+        Snapshot("r", "a.py", text, text.index(f"value_{n} ") + len("value_")) for n in (40, 42)
+    )
+    complete(engine, upper, None)
+    quick = complete(engine, lower, None).usage
+    cold = complete(alone, lower, None)
+    assert quick.spliced
+    assert quick.evaluated_tokens < cold.usage.evaluated_tokens / 3
+    engine.warm(prompts.build(lower), lambda: False)
+    exact = complete(engine, lower, None)
+    assert not exact.usage.spliced
+    assert exact.usage.evaluated_tokens == 0
+    assert exact.text == cold.text
+    engine.close()
+    alone.close()

@@ -108,6 +108,19 @@ async def test_a_typed_key_is_evaluated_before_it_is_asked_about(editor: Editor)
 
 
 @pytest.mark.asyncio
+async def test_moving_a_few_lines_costs_a_few_lines(editor: Editor) -> None:
+    below = "\n\n" + "".join(f"after_{n} = result({n})\n" for n in range(12))
+    editor.open(URI, LONG + below)
+    await editor.inline(URI, types.Position(60, 0))
+    before = await idle(editor)
+    await editor.inline(URI, types.Position(63, 5))
+    quick = (await status(editor)).usage.evaluated_tokens - before.evaluated_tokens
+    after = await idle(editor)
+    # What was shown for the first place does for an answer; then the second is made ready.
+    assert quick < 60 < after.evaluated_tokens - before.evaluated_tokens
+
+
+@pytest.mark.asyncio
 async def test_malformed_notes_of_the_cursor_are_ignored(editor: Editor) -> None:
     for params in ({}, {"textDocument": {"uri": URI}, "position": {"line": "x"}}, None):
         editor.protocol.notify("budgetai/cursor", params)
@@ -181,5 +194,6 @@ async def test_a_workspace_cannot_name_a_server(tmp_path: Path) -> None:
     async with started("--model", str(BASE)) as editor:
         await editor.open_workspace(tmp_path, {"endpoint": "http://127.0.0.1:1"})
         await editor.told("'endpoint' is not one an editor can send")
+        await editor.told("BudgetAI serves")
         editor.open(URI, SOURCE)
         assert await editor.inline(URI, position_after(SOURCE)) == ["return a - b"]

@@ -78,3 +78,15 @@ def test_never_raises(text: str, cursor: int, path: str) -> None:
     index = Index([("other.py", text), (path, text)])
     for markers in (FULL, SEPARATOR_ONLY, NOTHING):
         encode(build(Snapshot("r", path, text, cursor), index), markers, spell)
+
+
+def test_a_cursor_that_moves_up_by_a_few_lines_keeps_what_stands_in_front() -> None:
+    text = "".join(f"line_{n} = value({n})\n" for n in range(100))
+    at = [text.index(f"line_{n} ") for n in (52, 50, 30)]
+    first, second, far = (Snapshot("r", "a.py", text, cursor) for cursor in at)
+    shown = build(first)
+    moved = build(second, last=shown)
+    assert moved.after == shown.after
+    assert moved.before == build(second).before
+    assert build(far, last=shown) == build(far)
+    assert build(Snapshot("r", "b.py", text, at[1]), last=shown).path == "b.py"

@@ -178,7 +178,7 @@ def test_a_marker_ends_the_answer(serve, engine) -> None:
 def test_llama_server_warms_up_and_others_are_left_alone(serve, engine) -> None:
     servers = [serve(kind) for kind in KINDS]
     for server in servers:
-        engine(server).warm(prompt("def add("), never)
+        engine(server).warm(prompt("def add("), never, Usage())
     assert servers[0].asked("/completion")[0]["n_predict"] == 0
     assert not servers[1].prompts() and not servers[2].prompts()
 

@@ -146,7 +146,7 @@ def test_a_warmed_prompt_is_in_the_cache(url: str) -> None:
     engine = remote(url)
     first, second = places()[5], places()[6]
     said(engine, first)
-    engine.warm(second, lambda: False)
+    engine.warm(second, lambda: False, Usage())
     usage = Usage()
     list(engine.generate(second, LIMIT, lambda: False, usage))
     assert usage.evaluated_tokens <= 2

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetai_server.inference.sequences import Sequences, common_length
+from budgetai_server.inference.sequences import Sequences, common_length, splice
 
 
 def held(*prompts: list[int], count: int = 2) -> Sequences:
@@ -66,3 +66,22 @@ def test_common_length_agrees_with_looking_at_each(a: list[int], b: list[int]) -
     common = common_length(a, b)
     assert a[:common] == b[:common]
     assert common == min(len(a), len(b)) or a[common] != b[common]
+
+
+def test_lines_taken_out_of_the_middle() -> None:
+    held_tokens = [*A, *B]
+    assert splice(held_tokens, [*A[:40], *A[60:], *B]) == (40, 20, 0)
+    assert splice(held_tokens, [*A[:40], 7, 8, *A[60:], *B]) == (40, 20, 2)
+    assert splice(held_tokens, [*A[:40], *B[::-1]]) is None
+    assert splice([], A) is None
+
+
+def test_an_exact_prompt_does_not_use_what_has_been_spliced() -> None:
+    sequences = held(A)
+    sequences.all[0].exact = 40
+    assert sequences.take(A)[0].number == 0
+    taken, source = sequences.take(A, exact=True)
+    assert taken.number == 1
+    assert source is sequences.all[0]
+    sequences.all[0].cut(40)
+    assert not sequences.all[0].spliced

@@ -48,3 +48,11 @@ def test_any_text_any_cursor(text: str, cursor: int, limit: int) -> None:
     assert text[cursor:].startswith(after)
     assert len(before) <= limit
     assert len(after) <= limit
+
+
+def test_near_is_a_few_lines_away() -> None:
+    shown = window.after(LINES, LINES.index("line number 200"), 300)
+    for line, expected in ((196, False), (197, True), (200, True), (201, False)):
+        assert window.near(LINES, LINES.index(f"line number {line}"), shown) is expected, line
+    assert not window.near(LINES, 0, "")
+    assert not window.near(LINES, 10, "something else")

@@ -12,7 +12,7 @@ place; one without a separator takes BEFORE alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from budgetai_server.context import window
 from budgetai_server.context.index import Index
@@ -21,7 +21,8 @@ from budgetai_server.context.retrieve import Chunk, chunks
 from budgetai_server.context.window import Limits
 
 PROMPT_FORMAT = 1
-"""Raised whenever the same place gives another prompt; kept in adapters and GGUF files."""
+"""Raised whenever the order of a prompt or its markers change; kept in adapters and GGUF files. How
+much text is shown may differ from machine to machine."""
 
 # Chunks are chosen from the text up to a line that moves in steps, or each key would move them.
 _RETRIEVAL_STEP = 16
@@ -89,11 +90,22 @@ def find_markers(
     return Markers(**{role: find(role) for role in MARKER_NAMES})
 
 
-def build(snapshot: Snapshot, index: Index | None = None, limits: Limits | None = None) -> Prompt:
-    """The prompt for a place. Depends on the arguments alone, and never raises on any text."""
+def build(
+    snapshot: Snapshot,
+    index: Index | None = None,
+    limits: Limits | None = None,
+    last: Prompt | None = None,
+) -> Prompt:
+    """The prompt for a place. Depends on the arguments alone, and never raises on any text.
+
+    `last` is an earlier prompt of the same session. Where the cursor has moved up by a few lines
+    only, what it shows in front of BEFORE is shown again, so that it need not be evaluated again.
+    """
     limits = limits or Limits()
     cursor = max(0, min(snapshot.cursor, len(snapshot.text)))
     before = window.before(snapshot.text, cursor, limits.before, limits.step)
+    if last and last.path == snapshot.path and window.near(snapshot.text, cursor, last.after):
+        return replace(last, before=before)
     after = window.after(snapshot.text, cursor, limits.after)
     found: tuple[Chunk, ...] = ()
     if index is not None and language_of(snapshot.path) is not None:

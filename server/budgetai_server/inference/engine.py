@@ -35,7 +35,8 @@ class Usage:
 
     `drafted` tokens were proposed without the model, `accepted` ones were what it would have said.
     `prompt_seconds` end when the first token can be chosen, `answer_seconds` start there;
-    `model_seconds` were spent inside llama.cpp, or waiting for a server.
+    `model_seconds` were spent inside llama.cpp, or waiting for a server. `spliced` says that parts
+    of the prompt were evaluated when others stood before them.
     """
 
     prompt_tokens: int = 0
@@ -46,6 +47,7 @@ class Usage:
     prompt_seconds: float = 0.0
     answer_seconds: float = 0.0
     model_seconds: float = 0.0
+    spliced: bool = False
 
 
 class Engine(Protocol):
@@ -73,8 +75,8 @@ class Engine(Protocol):
         and ModelError when the model cannot be reached or cannot go on. May be closed at any time.
         """
 
-    def warm(self, prompt: Prompt, cancelled: Callable[[], bool]) -> None:
-        """Evaluate a prompt ahead of its request. Raises as `generate` does."""
+    def warm(self, prompt: Prompt, cancelled: Callable[[], bool], usage: Usage) -> None:
+        """Evaluate a prompt ahead of its request, and exactly. Raises as `generate` does."""
 
     def learn(self, texts: Iterable[str]) -> None:
         """Take in the repository's code as a source of drafts. May be called from any thread."""

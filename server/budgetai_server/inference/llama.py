@@ -151,6 +151,17 @@ class Llama:
         done: bool = llama_cpp.llama_memory_seq_rm(self._memory, sequence, position, -1)
         return done
 
+    def take_out(self, sequence: int, position: int, gone: int, new: int) -> bool:
+        """Drop `gone` tokens of a sequence from `position` on and move the later ones up to where
+        they stand behind `new` others, which are missing. False if this model cannot do it."""
+        if not llama_cpp.llama_memory_can_shift(self._memory):
+            return False
+        end = position + gone
+        if not llama_cpp.llama_memory_seq_rm(self._memory, sequence, position, end):
+            return False
+        llama_cpp.llama_memory_seq_add(self._memory, sequence, end, -1, new - gone)
+        return True
+
     def copy(self, source: int, target: int) -> None:
         """Let a sequence hold what another one holds."""
         llama_cpp.llama_memory_seq_rm(self._memory, target, -1, -1)

@@ -119,11 +119,14 @@ class LocalEngine:
         self.llama.forget(held.number, -1)
         return self.speed
 
-    def warm(self, prompt: Prompt, cancelled: Callable[[], bool]) -> None:
+    def warm(
+        self, prompt: Prompt, cancelled: Callable[[], bool], usage: Usage | None = None
+    ) -> None:
+        """As Engine.warm. What was spliced for a quick answer is evaluated here as it should be."""
         self._cancelled = cancelled
         ids, _ = self._tokens(prompt, _SPARE)
         if ids:
-            self._prepare(ids, Usage())
+            self._prepare(ids, usage or Usage(), exact=True)
 
     def generate(
         self,
@@ -178,14 +181,20 @@ class LocalEngine:
         allowed = logits[self.vocabulary.continuing(rest)] if rest else logits
         return likelihood(allowed, float(logits[token]))
 
-    def _prepare(self, prompt: list[int], usage: Usage) -> tuple[Held, Logits]:
+    def _prepare(
+        self, prompt: list[int], usage: Usage, *, exact: bool = False
+    ) -> tuple[Held, Logits]:
         """A sequence that holds exactly `prompt`, and the logits of what follows it."""
         usage.prompt_tokens = len(prompt)
-        held, source = self._sequences.take(prompt)
+        if not exact:
+            self._splice(prompt)
+        held, source = self._sequences.take(prompt, exact=exact)
         if source:
             self.llama.copy(source.number, held.number)
             held.tokens, held.marks = list(source.tokens), dict(source.marks)
-        common = held.common(prompt)
+            held.exact = source.exact
+        common = held.common(prompt, exact=exact)
+        usage.spliced = common > held.exact
         if common == len(prompt) and common in held.marks:
             self._cut(held, common)
             return held, held.marks[common]
@@ -198,6 +207,17 @@ class LocalEngine:
         usage.evaluated_tokens = len(fresh)
         held.mark(self.llama.logits())
         return held, held.marks[len(prompt)]
+
+    def _splice(self, prompt: list[int]) -> None:
+        """Where the cursor has moved down by some lines, the prompt lacks these lines in AFTER.
+        They are taken out of the sequence, and the rest is used as it is: an approximation (known
+        as cache reuse in llama.cpp's server), good for an answer until `warm` is asked."""
+        if found := self._sequences.similar(prompt):
+            held, (place, gone, new) = found
+            if self.llama.take_out(held.number, place, gone, new):
+                held.tokens[place : place + gone] = prompt[place : place + new]
+                held.marks.clear()
+                held.exact = min(held.exact, place)
 
     def _cut(self, held: Held, length: int) -> None:
         """Keep the first `length` tokens of a sequence; some models can only keep none."""

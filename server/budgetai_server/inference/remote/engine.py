@@ -73,7 +73,7 @@ class RemoteEngine:
                     yield piece
             self._answered()
 
-    def warm(self, prompt: Prompt, cancelled: Check) -> None:
+    def warm(self, prompt: Prompt, cancelled: Check, usage: Usage) -> None:
         """As Engine.warm."""
         with self._watched():
             self._connected(cancelled).warm(prompt, cancelled)
