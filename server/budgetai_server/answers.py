@@ -59,19 +59,10 @@ class Answer:
         same = there.text.startswith(self.before) and there.text.endswith(self.after)
         return there.text[here.cursor : there.cursor] if same else None
 
-    def rest(self, snapshot: Snapshot) -> str | None:
-        """What the answer says after a place inside of it; None where it says something else, or
-        has not come so far."""
-        typed = self.typed(snapshot)
-        return self.text[len(typed) :] if typed is not None and self._begins(typed) else None
-
-    def _begins(self, typed: str) -> bool:
-        return self.text.startswith(typed)
-
     def may_agree(self, snapshot: Snapshot) -> bool:
         """Whether nothing said so far contradicts what has been typed."""
         typed = self.typed(snapshot)
-        return typed is not None and (typed.startswith(self.text) or self._begins(typed))
+        return typed is not None and (typed.startswith(self.text) or self.text.startswith(typed))
 
     def tokens_after(self, offset: int) -> int:
         """How many tokens of the text end behind a character offset."""

@@ -24,7 +24,8 @@ _GRACE = 0.02
 
 @dataclass
 class Totals(Usage):
-    """What all work since the start has cost. `own_seconds` is our time outside the model."""
+    """What all work since the start has cost. `own_seconds` is what requests waited for, outside
+    the model: for us, and for the thread."""
 
     requests: int = 0
     cached: int = 0
@@ -32,7 +33,8 @@ class Totals(Usage):
 
     def add(self, usage: Usage) -> None:
         for one in fields(Usage):
-            setattr(self, one.name, getattr(self, one.name) + getattr(usage, one.name))
+            if one.name != "spliced":
+                setattr(self, one.name, getattr(self, one.name) + getattr(usage, one.name))
 
 
 @dataclass(eq=False)
@@ -46,17 +48,14 @@ class Ongoing:
     wanted: bool
     waiters: int = 0
     newest: Snapshot | None = None
-    superseded: bool = False
+    joins: int = 0
     anchoring: bool = False
+    counted: bool = False
     grown: asyncio.Event = field(default_factory=asyncio.Event)
     job: Job[None] = field(init=False)
 
-    def stop(self) -> None:
-        self.superseded = True
-        self.job.stop()
-
     def goes_on(self, snapshot: Snapshot) -> bool:
-        over = self.job.done or self.superseded or self.anchoring
+        over = self.job.done or self.job.halted or self.anchoring
         return not over and self.answer.may_agree(snapshot)
 
     @property
@@ -95,10 +94,20 @@ class Completer:
         Raises ModelError if the model cannot be reached or cannot go on.
         """
         self.totals.requests += 1
-        began = time.perf_counter()
-        found = self._kept(snapshot)
-        self.totals.own_seconds += time.perf_counter() - began
-        if found:
+        began, model = time.perf_counter(), self._model_seconds()
+        try:
+            return await self._answer(document, snapshot)
+        finally:
+            waited = time.perf_counter() - began
+            self.totals.own_seconds += max(0.0, waited - (self._model_seconds() - model))
+
+    def _model_seconds(self) -> float:
+        """The time spent in the model until now; the evaluation that runs is not in it yet."""
+        running = (ongoing for ongoing in self._ongoing.values() if not ongoing.counted)
+        return self.totals.model_seconds + sum(o.answer.usage.model_seconds for o in running)
+
+    async def _answer(self, document: str, snapshot: Snapshot) -> Completion | None:
+        if found := self._kept(snapshot):
             self.totals.cached += 1
             return found
         while True:
@@ -106,7 +115,7 @@ class Completer:
             if ongoing is None or not ongoing.goes_on(snapshot):
                 ongoing = self._start(document, snapshot, wanted=True)
             found = await self._wait(ongoing, snapshot)
-            if found or ongoing.superseded or ongoing.overtaken(snapshot):
+            if found or ongoing.job.halted or ongoing.overtaken(snapshot):
                 return found
 
     def changed(self, document: str, snapshot: Snapshot | None) -> None:
@@ -125,6 +134,8 @@ class Completer:
     def warm(self, document: str, snapshot: Snapshot) -> None:
         """Evaluate the prompt of a place, while nobody waits for anything else."""
         ongoing = self._ongoing.get(document)
+        if not self.engine.ahead:
+            return
         if not self._kept(snapshot) and not (ongoing and ongoing.goes_on(snapshot)):
             self._start(document, snapshot, wanted=False)
 
@@ -135,7 +146,7 @@ class Completer:
 
     def stop(self, document: str) -> None:
         if ongoing := self._ongoing.pop(document, None):
-            ongoing.stop()
+            ongoing.job.stop()
 
     @property
     def busy(self) -> bool:
@@ -157,7 +168,8 @@ class Completer:
     ) -> Ongoing:
         self.stop(document)
         ongoing = Ongoing(Answer(snapshot), wanted, anchoring=anchoring)
-        last = None if anchoring else self._anchors.get(document)
+        keep = self.engine.ahead and not anchoring
+        last = self._anchors.get(document) if keep else None
         ongoing.job = self._worker.submit(lambda job: self._say(ongoing, job, last), urgent=wanted)
         ongoing.job.future.add_done_callback(lambda _: self._over(document, ongoing))
         self._ongoing[document] = ongoing
@@ -166,14 +178,24 @@ class Completer:
     def _over(self, document: str, ongoing: Ongoing) -> None:
         """Nothing more is said. If that is because the text says otherwise, go there."""
         ongoing.grown.set()
-        if self._ongoing.get(document) is not ongoing or ongoing.job.future.exception():
+        if self._ongoing.get(document) is not ongoing:
+            return
+        if ongoing.job.future.exception():
+            self._resume(document, ongoing)
             return
         if ongoing.answer.prompt:
             self._anchors[document] = ongoing.answer.prompt
         if ongoing.contradicted and ongoing.newest:
             self.warm(document, ongoing.newest)
-        elif self._makeshift(ongoing.answer):
+        elif self.engine.ahead and self._makeshift(ongoing.answer):
             self._start(document, ongoing.answer.snapshot, wanted=False, anchoring=True)
+
+    def _resume(self, document: str, ongoing: Ongoing) -> None:
+        """Work ahead that has made way for a request goes on after it."""
+        made_way = isinstance(ongoing.job.future.exception(), Cancelled) and not ongoing.job.halted
+        if made_way and not ongoing.wanted:
+            here, anchoring = ongoing.answer.snapshot, ongoing.anchoring
+            self._start(document, here, wanted=False, anchoring=anchoring)
 
     def _makeshift(self, answer: Answer) -> bool:
         """Whether an answer was said with what an earlier place showed."""
@@ -185,7 +207,6 @@ class Completer:
     def _say(self, ongoing: Ongoing, job: Job[None], last: Prompt | None) -> None:
         """On the model's thread: say the answer, and count what it cost."""
         answer = ongoing.answer
-        began = time.perf_counter()
         try:
             if ongoing.anchoring:
                 answer.prompt = prompts.build(answer.snapshot, self.index, self.engine.limits)
@@ -193,9 +214,8 @@ class Completer:
             else:
                 say(self.engine, answer, self.index, self.rules, job.stopped, ongoing.enough, last)
         finally:
+            ongoing.counted = True
             self.totals.add(answer.usage)
-            spent = time.perf_counter() - began
-            self.totals.own_seconds += spent - answer.usage.model_seconds
 
     async def _wait(self, ongoing: Ongoing, snapshot: Snapshot) -> Completion | None:
         """Wait until an answer is decided at a place; None if it is stopped or says otherwise."""
@@ -214,13 +234,15 @@ class Completer:
                     return None
                 await ongoing.grown.wait()
         except asyncio.CancelledError:
-            asyncio.get_running_loop().call_later(_GRACE, self._unwanted, ongoing)
+            loop = asyncio.get_running_loop()
+            loop.call_later(_GRACE, self._unwanted, ongoing, ongoing.joins)
             raise
         finally:
             self._leave(ongoing)
 
     def _join(self, ongoing: Ongoing) -> None:
         ongoing.waiters += 1
+        ongoing.joins += 1
         ongoing.wanted = ongoing.job.urgent = True
         self._answers.add(ongoing.answer)
 
@@ -228,12 +250,14 @@ class Completer:
         ongoing.waiters -= 1
         ongoing.job.urgent = ongoing.waiters > 0
 
-    def _unwanted(self, ongoing: Ongoing) -> None:
-        """Some time after a cancelled request: is what it asked for of use to anyone?"""
-        if ongoing.waiters == 0 and ongoing.newest:
+    def _unwanted(self, ongoing: Ongoing, joins: int) -> None:
+        """Some time after a cancelled request: has anyone else come for what it asked?"""
+        if ongoing.waiters or ongoing.joins != joins:
+            return
+        if ongoing.newest:
             ongoing.wanted = False
-        elif ongoing.waiters == 0:
-            ongoing.stop()
+        else:
+            ongoing.job.stop()
 
 
 def _raise_fault(job: Job[None]) -> None:

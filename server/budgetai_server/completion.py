@@ -94,7 +94,8 @@ def say(
         answer.ended = wanders(answer.after, answer.text)
         if answer.ended or enough():
             return
-    answer.ended = True
+    # The limit is ours, not the text's: a place near the end will be asked anew.
+    answer.ended = answer.usage.answer_tokens < rules.limit
 
 
 def far_enough(answer: Answer) -> bool:
@@ -104,19 +105,20 @@ def far_enough(answer: Answer) -> bool:
 
 def offer(answer: Answer, snapshot: Snapshot, rules: Rules) -> Completion | None:
     """What is shown at a place inside an answer; None while that is not decided."""
-    rest = answer.rest(snapshot)
-    if rest is None:
+    # The model's thread may add to the answer meanwhile: what is final is read before the text.
+    ended, text, typed = answer.ended, answer.text, answer.typed(snapshot)
+    if typed is None or not text.startswith(typed):
         return None
+    rest = text[len(typed) :]
     before = snapshot.text[max(0, snapshot.cursor - _PARSED) : snapshot.cursor]
     after = answer.after[:_PARSED]
     language = language_of(snapshot.path)
     opener = opened_block(before, after, language) if rules.block else None
-    typed = len(answer.text) - len(rest)
-    if not (answer.ended or _decided(before, rest, opener)):
-        if answer.tokens_after(typed) < (rules.line if opener is None else rules.block):
+    if not (ended or _decided(before, rest, opener)):
+        if answer.tokens_after(len(typed)) < (rules.line if opener is None else rules.block):
             return None
         rest = to_last_word(rest)
-    return _gated(answer, typed, shown(before, after, rest, opener, language), rules)
+    return _gated(answer, len(typed), shown(before, after, rest, opener, language), rules)
 
 
 def _decided(before: str, rest: str, opener: int | None) -> bool:

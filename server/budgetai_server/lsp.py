@@ -104,6 +104,8 @@ async def _start(server: BudgetAIServer) -> None:
     await session.start()
     _report(server, session.state)
     await session.build_index()
+    for document in list(server.workspace.text_documents.values()):
+        session.looked_at(document)
 
 
 _KINDS = {"error": types.MessageType.Error, "no-model": types.MessageType.Warning}

@@ -8,9 +8,13 @@ from budgetai_server.artefacts import speeds
 from budgetai_server.completion import Rules
 from budgetai_server.errors import ModelError
 from budgetai_server.inference.engine import Engine
+from budgetai_server.inference.llama import build
 from budgetai_server.inference.local import LocalEngine
 from budgetai_server.inference.speed import Plan, Speed, plan
 from budgetai_server.options import ServerOptions
+
+# Tokens that typing may add before the prompt is cut anew.
+_KEYSTROKE = 64
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,13 @@ def open_file(path: Path, options: ServerOptions) -> Opened:
         gpu_layers=options.gpu_layers,
         speculate=options.speculate,
     )
-    engine.speed = speed = _speed(engine)
+    engine.speed = speed = _speed(engine, options)
     chosen = _chosen(plan(speed, options.latency_ms / 1000), options)
     engine.limits = chosen.limits
+    rules = _rules(chosen, options)
+    engine.reserve = rules.limit + _KEYSTROKE
     words = f"reads {speed.prefill:.0f} and writes {speed.decode:.0f} tokens a second; {chosen}"
-    return Opened(engine, _rules(chosen, options), words)
+    return Opened(engine, rules, words)
 
 
 def open_endpoint(options: ServerOptions) -> Opened:
@@ -64,9 +70,9 @@ def open_endpoint(options: ServerOptions) -> Opened:
     return Opened(engine, _rules(chosen, options), words)
 
 
-def _speed(engine: LocalEngine) -> Speed:
+def _speed(engine: LocalEngine, options: ServerOptions) -> Speed:
     """What was measured at an earlier start on this machine, or is measured now."""
-    key = speeds.key(engine.path, engine.threads)
+    key = speeds.key(engine.path, engine.threads, options.gpu_layers, build())
     kept = speeds.find(key)
     try:
         if kept:

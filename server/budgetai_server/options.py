@@ -63,6 +63,10 @@ def option(
     return field(default=default, metadata=meta)
 
 
+# A token takes 12 to 30 kB of KV cache with the models we know.
+_MOST_CELLS = 262_144
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
     """How the language server behaves."""
@@ -98,10 +102,12 @@ class ServerOptions:
     )
     speculate: bool = option(True, "check drafts from the repository; the answers are the same")
     min_confidence: float = option(
-        0.0, "say nothing where the mean probability of the first tokens is less", unit="0 to 1"
+        0.5, "say nothing where the mean probability of the first tokens is less", unit="0 to 1"
     )
     max_entropy: float = option(
-        100.0, "say nothing where the mean entropy of the first tokens is more", unit="nats"
+        100.0,
+        "say nothing where the mean entropy of the first tokens is more; not with an endpoint",
+        unit="nats",
     )
     endpoint: str = option(
         "",
@@ -111,7 +117,7 @@ class ServerOptions:
     )
     endpoint_model: str = option(
         "",
-        "model or adapter on that server; without it, the server's first",
+        "model on that server, or on vLLM an adapter; without it, the server's first",
         unit="name",
         trusted_only=True,
     )
@@ -163,6 +169,11 @@ class ServerOptions:
         if not (self.prompt_tokens == 0 or 128 <= self.prompt_tokens <= self.context_tokens):
             raise OptionError(
                 f"prompts of {self.prompt_tokens} tokens", "Use 128 to the size of the context"
+            )
+        if self.sequences * self.context_tokens > _MOST_CELLS:
+            raise OptionError(
+                f"{self.sequences} sequences of {self.context_tokens} tokens",
+                f"Use {_MOST_CELLS} tokens in all at most",
             )
         self._check_ranges()
 
@@ -258,17 +269,32 @@ def overridden(base: T, settings: Mapping[str, object]) -> tuple[T, list[str]]:
     a bad one leaves the value as it was."""
     hints = typing.get_type_hints(type(base))
     declared = {f.name: f for f in fields(typing.cast(Any, base))}
-    complaints = []
+    complaints, good = [], {}
     for key, value in settings.items():
         name = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", key).replace("-", "_").lower()
         if name not in declared or declared[name].metadata["trusted_only"]:
             complaints.append(f"setting '{key}' is not one an editor can send")
         elif value is not None and value != "":
             try:
-                checked = _checked(declared[name], hints[name], value)
-                base = dataclasses.replace(typing.cast(Any, base), **{name: checked})
+                good[key] = (name, _checked(declared[name], hints[name], value))
             except (TypeError, ValueError, OverflowError, OptionError):
                 complaints.append(f"setting '{key}' cannot be {value!r}")
+    return _replaced(base, good, complaints)
+
+
+def _replaced(
+    base: T, good: dict[str, tuple[str, Any]], complaints: list[str]
+) -> tuple[T, list[str]]:
+    """All values at once, since some make sense only together; else one by one."""
+    try:
+        return dataclasses.replace(typing.cast(Any, base), **dict(good.values())), complaints
+    except OptionError:
+        pass
+    for key, (name, value) in good.items():
+        try:
+            base = dataclasses.replace(typing.cast(Any, base), **{name: value})
+        except OptionError:
+            complaints.append(f"setting '{key}' cannot be {value!r}")
     return base, complaints
 
 

@@ -9,11 +9,14 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from budgetai_server.inference.engine import Cancelled
+
 T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """Work for the model's thread. The work asks `stopped` while it runs.
+    """Work for the model's thread, which asks `stopped` while it runs. If it is stopped before it
+    begins it ends with Cancelled.
 
     An urgent job has someone waiting for it; another one is stopped as soon as an urgent one
     comes. Urgency may change while it waits or runs.
@@ -30,6 +33,11 @@ class Job(Generic[T]):
     def stop(self) -> None:
         self._stop.set()
 
+    @property
+    def halted(self) -> bool:
+        """Whether it was stopped itself, and did not only make way."""
+        return self._stop.is_set()
+
     def stopped(self) -> bool:
         return self._stop.is_set() or (not self.urgent and self._worker.urgent_waits())
 
@@ -40,6 +48,8 @@ class Job(Generic[T]):
     def run(self) -> None:
         """Do the work and hand its result, or its error, to the event loop."""
         try:
+            if self.stopped():
+                raise Cancelled
             result = self._work(self)
         except BaseException as error:
             self._deliver(self.future.set_exception, error)
@@ -76,8 +86,12 @@ class Worker:
         """Give work to the model's thread; the job's future has its result."""
         job = Job(self, work, urgent=urgent)
         with self._changed:
-            self._jobs.append(job)
-            self._changed.notify()
+            if self._closed:
+                job.stop()
+                job.run()
+            else:
+                self._jobs.append(job)
+                self._changed.notify()
         return job
 
     def urgent_waits(self) -> bool:

@@ -1,9 +1,12 @@
 """One answer serves every place inside of it, and no other."""
 
+from collections.abc import Callable, Iterable, Iterator
+
 from budgetai_server.answers import Answer, Answers
-from budgetai_server.completion import Rules, offer
-from budgetai_server.context.prompt import Snapshot
-from budgetai_server.inference.engine import Piece
+from budgetai_server.completion import Rules, offer, say
+from budgetai_server.context.prompt import Prompt, Snapshot
+from budgetai_server.context.window import Limits
+from budgetai_server.inference.engine import Piece, Usage
 
 BEFORE, AFTER = "def f(a):\n    ", "\n\nx = 1\n"
 
@@ -80,3 +83,27 @@ def test_few_answers_and_few_characters_are_kept() -> None:
     kept: list[str] = []
     answers.find(lambda answer: bool(kept.append(answer.snapshot.path)))  # type: ignore[func-returns-value]
     assert kept == ["4.py", "3.py"]
+
+
+def test_an_answer_cut_at_the_limit_is_not_the_end_of_the_text() -> None:
+    class Endless:
+        name, state, limits, ahead = "endless", "ready", Limits(), True
+
+        def generate(
+            self, prompt: Prompt, limit: int, cancelled: Callable[[], bool], usage: Usage
+        ) -> Iterator[Piece]:
+            for number in range(limit):
+                usage.answer_tokens += 1
+                yield Piece(f" word{number * 7919}")
+
+        def warm(self, prompt: Prompt, cancelled: Callable[[], bool], usage: Usage) -> None: ...
+        def learn(self, texts: Iterable[str]) -> None: ...
+        def close(self) -> None: ...
+
+    answer = Answer(place())
+    rules = Rules(line=4, block=0)
+    say(Endless(), answer, None, rules, lambda: False, lambda: False)
+    assert not answer.ended
+    almost_all = answer.text[:-8]
+    assert text_at(answer, place(almost_all), rules) is None
+    assert text_at(answer, place(), rules) is not None

@@ -1,7 +1,17 @@
 """From measured speed to what is shown and said."""
 
+import json
+from pathlib import Path
+
+import pytest
+
+import tiny
+from budgetai_server.artefacts import speeds
 from budgetai_server.context.window import Limits
+from budgetai_server.inference.llama import build
 from budgetai_server.inference.speed import MOST_PROMPT, Speed, plan
+from budgetai_server.opening import open_file
+from budgetai_server.options import ServerOptions
 
 SLOW = Speed(30.0, (0.2, 0.35, 0.5, 0.8, 1.3))
 LAPTOP = Speed()
@@ -15,6 +25,7 @@ def test_a_faster_machine_sees_and_says_more() -> None:
     assert slow.block == 0 < fast.block
     assert fast.limits == Limits()
     assert laptop.limits.before < Limits().before
+    assert laptop.limits.chunks == 0
 
 
 def test_a_longer_wait_buys_more_context() -> None:
@@ -36,3 +47,34 @@ def test_the_least_of_several_times_counts() -> None:
     speed = Speed.of(run, 64)
     assert calls[0] == (0, 64)
     assert speed.batches == (0.01, 0.02, 0.04, 0.08, 0.16)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "{",
+        "[]",
+        '{"KEY": 7}',
+        '{"KEY": {"prefill": 0, "batches": [1, 1, 1, 1, 1]}}',
+        '{"KEY": {"prefill": 9, "batches": [1, 1]}}',
+        '{"KEY": {"prefill": NaN, "batches": [1, 1, 1, 1, 1]}}',
+        '{"KEY": {"prefill": 9, "batches": [1, 1, "x", 1, 1]}}',
+    ],
+)
+def test_broken_kept_speeds_are_measured_again(own_home: Path, tmp_path: Path, kept: str) -> None:
+    gguf = tiny.make_gguf(tiny.make_llama(tmp_path / "m"), tmp_path / "m.gguf")
+    options = ServerOptions(threads=1)
+    key = speeds.key(gguf, 1, options.gpu_layers, build())
+    own_home.mkdir(parents=True)
+    (own_home / "speeds.json").write_text(kept.replace("KEY", key))
+    opened = open_file(gguf, options)
+    opened.engine.close()
+    written = json.loads((own_home / "speeds.json").read_text())[key]
+    assert Speed(written["prefill"], tuple(written["batches"])).decode > 0
+    # The second start measures nothing.
+    (own_home / "speeds.json").write_text(
+        json.dumps({key: {"prefill": 123.0, "batches": [0.01, 0.01, 0.02, 0.03, 0.05]}})
+    )
+    again = open_file(gguf, options)
+    assert "reads 123 and writes 100 tokens a second" in again.words
+    again.engine.close()

@@ -104,14 +104,24 @@ def build(
     limits = limits or Limits()
     cursor = max(0, min(snapshot.cursor, len(snapshot.text)))
     before = window.before(snapshot.text, cursor, limits.before, limits.step)
-    if last and last.path == snapshot.path and window.near(snapshot.text, cursor, last.after):
-        return replace(last, before=before)
     after = window.after(snapshot.text, cursor, limits.after)
+    if last and _serves(last, snapshot, cursor, after):
+        return replace(last, before=before)
     found: tuple[Chunk, ...] = ()
-    if index is not None and language_of(snapshot.path) is not None:
+    if index is not None and limits.chunks and language_of(snapshot.path) is not None:
         named = _settled(before) + after
         found = chunks(index, snapshot.path, named, limits.chunks)
     return Prompt(snapshot.repository, snapshot.path, found, after, before)
+
+
+def _serves(last: Prompt, snapshot: Snapshot, cursor: int, after: str) -> bool:
+    """Whether what an earlier prompt shows in front of BEFORE does for a place above it."""
+    return (
+        last.path == snapshot.path
+        and last.after != after
+        and 2 * len(last.after) >= len(after)
+        and window.near(snapshot.text, cursor, last.after)
+    )
 
 
 def _settled(before: str) -> str:

@@ -65,14 +65,15 @@ def near(text: str, cursor: int, shown: str, lines: int = 3) -> bool:
 def after(text: str, cursor: int, limit: int) -> str:
     """The text from `cursor` on, at most `limit` characters, cut at a line's end if it can be.
 
-    The end is sticky as well: the number of lines below it is a multiple of 8, so that moving the
-    cursor by a line leaves it where it was.
+    The end is sticky as well: the number of lines below it is a multiple of 8, or of fewer where
+    few lines are shown, so that moving the cursor by a line leaves it where it was.
     """
     cut = text[cursor : cursor + limit]
     if len(text) - cursor <= limit:
         return cut
     end = cut.rfind("\n") + 1
-    for _ in range(-text.count("\n", cursor + end) % STEP_BELOW):
+    step = max(1, min(STEP_BELOW, cut.count("\n") // 4))
+    for _ in range(-text.count("\n", cursor + end) % step):
         shorter = cut.rfind("\n", 0, max(end - 1, 0)) + 1
         if shorter == 0:
             break

@@ -63,6 +63,10 @@ class Engine(Protocol):
         read from any thread."""
 
     @property
+    def ahead(self) -> bool:
+        """Whether prompts are evaluated before anyone asks: not where others share the model."""
+
+    @property
     def limits(self) -> Limits:
         """How much text a prompt may show."""
 

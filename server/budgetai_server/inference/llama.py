@@ -62,6 +62,11 @@ class Llama:
         self._context = self._new_context(context_tokens, threads)
         self.context_tokens: int = llama_cpp.llama_n_ctx(self._context) // sequences
         self._memory = llama_cpp.llama_get_memory(self._context)
+        # Recurrent memory is one state for all tokens: nothing can be taken back from it.
+        self.cuttable = not (
+            llama_cpp.llama_model_is_recurrent(self._model)
+            or llama_cpp.llama_model_is_hybrid(self._model)
+        )
         self._batch = _Batch()
 
     def _new_context(self, context_tokens: int, threads: int) -> llama_cpp.llama_context_p:
@@ -162,6 +167,11 @@ class Llama:
         llama_cpp.llama_memory_seq_add(self._memory, sequence, end, -1, new - gone)
         return True
 
+    def end(self, sequence: int) -> int:
+        """The position after the last token of a sequence."""
+        last: int = llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)
+        return last + 1
+
     def copy(self, source: int, target: int) -> None:
         """Let a sequence hold what another one holds."""
         llama_cpp.llama_memory_seq_rm(self._memory, target, -1, -1)
@@ -198,6 +208,11 @@ class _Batch:
             self._wanted[place] = int(place >= count - outputs)
         self._sequence[0] = sequence
         self.struct.n_tokens = count
+
+
+def build() -> str:
+    """What the speed of this build depends on."""
+    return f"{llama_cpp.__version__} {gpu_offload()}"
 
 
 def gpu_offload() -> bool:

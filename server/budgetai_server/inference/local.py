@@ -25,10 +25,8 @@ from budgetai_server.inference.speed import Speed
 from budgetai_server.inference.vocabulary import Vocabulary
 
 FORMAT_KEY = "budgetai.prompt_format"
-# Tokens kept free behind a prompt, so that the answer and one more keystroke fit into the cache.
-_SPARE = 64
 _MIN_BEFORE = 64
-# So many tokens tell how sure the model is; measuring costs half a millisecond each.
+# So many tokens of a line tell how sure the model is of it; each costs half a millisecond.
 _MEASURED = 8
 _ALL_LAYERS = 999
 _MARKER_KEYS = {
@@ -58,17 +56,22 @@ class LocalEngine:
         `threads` 0 takes `default_threads`, `gpu_layers` -1 all layers where the build has a GPU.
         """
         self._cancelled: Callable[[], bool] = lambda: False
+        self._shifting = False
         self.path = path
         self.threads = threads or default_threads()
         self.limits = Limits()
+        # Tokens kept free behind a prompt, so that an answer and one more keystroke fit.
+        self.reserve = 256
         self.state = "ready"
+        self.ahead = True
         self.llama = Llama(
             path,
             context_tokens=context_tokens,
             sequences=sequences,
             threads=self.threads,
             gpu_layers=gpu_layers if gpu_layers >= 0 else _ALL_LAYERS * gpu_offload(),
-            stopped=lambda: self._cancelled(),
+            # Moving positions is part of the evaluation after a splice, and must not stop midway.
+            stopped=lambda: self._cancelled() and not self._shifting,
         )
         _check_format(self.metadata(FORMAT_KEY), path)
         self.context_tokens = self.llama.context_tokens
@@ -76,7 +79,7 @@ class LocalEngine:
         self.markers = self._find_markers()
         self.beginning = self.llama.beginning()
         self._sequences = Sequences(sequences)
-        self._speculate = speculate
+        self._speculate = speculate and self.llama.cuttable
         self._usage = Usage()
         self.speed = Speed()
         self._drafter = Drafter(lambda count: self.speed.cost(count))
@@ -124,7 +127,7 @@ class LocalEngine:
     ) -> None:
         """As Engine.warm. What was spliced for a quick answer is evaluated here as it should be."""
         self._cancelled = cancelled
-        ids, _ = self._tokens(prompt, _SPARE)
+        ids, _ = self._tokens(prompt)
         if ids:
             self._prepare(ids, usage or Usage(), exact=True)
 
@@ -136,7 +139,7 @@ class LocalEngine:
         usage: Usage | None = None,
     ) -> Iterator[Piece]:
         """As Engine.generate. The tokens are the same with and without drafts."""
-        ids, begin_with = self._tokens(prompt, limit)
+        ids, begin_with = self._tokens(prompt)
         yield from self.generate_after(ids, begin_with, limit, cancelled, usage)
 
     def generate_after(
@@ -157,7 +160,7 @@ class LocalEngine:
         held, logits = self._prepare(ids, usage)
         usage.prompt_seconds = time.perf_counter() - began
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-        rest = begin_with
+        rest, measured = begin_with, 0
         for token, seen in self._follow(held, logits, begin_with):
             piece = self.vocabulary.pieces[token]
             usage.answer_seconds = time.perf_counter() - began - usage.prompt_seconds
@@ -166,9 +169,8 @@ class LocalEngine:
             usage.answer_tokens += 1
             text = decode(piece[len(rest) :])
             if len(piece) > len(rest) or not rest:
-                sure = (
-                    self._likelihood(token, seen, rest) if usage.answer_tokens <= _MEASURED else ()
-                )
+                measured = 0 if b"\n" in piece else measured + 1
+                sure = self._likelihood(token, seen, rest) if measured <= _MEASURED else ()
                 yield Piece(text, *sure)
             rest = rest[len(piece) :]
             if (usage.answer_tokens >= limit and not rest) or self._full(held):
@@ -195,16 +197,18 @@ class LocalEngine:
             held.exact = source.exact
         common = held.common(prompt, exact=exact)
         usage.spliced = common > held.exact
-        if common == len(prompt) and common in held.marks:
+        mark = held.marks.get(common) if common == len(prompt) else None
+        if mark is not None:
             self._cut(held, common)
-            return held, held.marks[common]
+            if len(held.tokens) == common:
+                return held, mark
         # The last token is evaluated in any case: its logits are those of the next one.
         self._cut(held, min(common, len(prompt) - 1))
         fresh = prompt[len(held.tokens) :]
         for start in range(0, len(fresh), BATCH):
             last = start + BATCH >= len(fresh)
             self._evaluate(held, fresh[start : start + BATCH], usage, outputs=int(last))
-        usage.evaluated_tokens = len(fresh)
+            usage.evaluated_tokens += len(fresh[start : start + BATCH])
         held.mark(self.llama.logits())
         return held, held.marks[len(prompt)]
 
@@ -212,18 +216,22 @@ class LocalEngine:
         """Where the cursor has moved down by some lines, the prompt lacks these lines in AFTER.
         They are taken out of the sequence, and the rest is used as it is: an approximation (known
         as cache reuse in llama.cpp's server), good for an answer until `warm` is asked."""
-        if found := self._sequences.similar(prompt):
+        if self.llama.cuttable and (found := self._sequences.similar(prompt)):
             held, (place, gone, new) = found
             if self.llama.take_out(held.number, place, gone, new):
                 held.tokens[place : place + gone] = prompt[place : place + new]
                 held.marks.clear()
                 held.exact = min(held.exact, place)
+                self._shifting = True
 
     def _cut(self, held: Held, length: int) -> None:
         """Keep the first `length` tokens of a sequence; some models can only keep none."""
-        if length < len(held.tokens) and not self.llama.forget(held.number, length):
-            self.llama.forget(held.number, -1)
-            length = 0
+        if length < len(held.tokens):
+            if not self.llama.forget(held.number, length):
+                self.llama.forget(held.number, -1)
+                length = 0
+            # A splice may have left a hole in front of `length`.
+            length = min(length, self.llama.end(held.number))
         held.cut(length)
 
     def _evaluate(self, held: Held, tokens: list[int], usage: Usage, outputs: int) -> None:
@@ -233,6 +241,7 @@ class LocalEngine:
             done = self.llama.evaluate(held.number, len(held.tokens), tokens, outputs=outputs)
         if not done:
             raise Cancelled
+        self._shifting = False
         held.tokens += tokens
 
     def _follow(self, held: Held, logits: Logits, rest: bytes) -> Iterator[tuple[int, Logits]]:
@@ -279,14 +288,14 @@ class LocalEngine:
         allowed = self.vocabulary.continuing(rest)
         return int(allowed[logits[allowed].argmax()] if len(allowed) else logits.argmax())
 
-    def _tokens(self, parts: Prompt, answer_tokens: int) -> tuple[list[int], bytes]:
+    def _tokens(self, parts: Prompt) -> tuple[list[int], bytes]:
         """The prompt's tokens, cut to the context, and the bytes the answer has to begin with.
 
         Characters are a good measure of tokens but for rare scripts; there the shown parts go
         first, then the oldest of the text before the cursor.
         """
         head, before = self._encode(parts)
-        room = self.context_tokens - min(answer_tokens, self.context_tokens // 2) - _SPARE
+        room = self.context_tokens - min(self.reserve, self.context_tokens // 2)
         if len(head) > room - _MIN_BEFORE:
             head, before = self._encode(Prompt(parts.repository, parts.path, (), "", parts.before))
         excess = len(head) + len(before) - room

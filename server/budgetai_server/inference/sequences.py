@@ -96,12 +96,13 @@ class Sequences:
     def similar(self, prompt: Sequence[int]) -> tuple[Held, tuple[int, int, int]] | None:
         """A sequence that a splice brings further than any does now, and the splice."""
         best = max(held.common(prompt) for held in self.all)
+        if best >= len(prompt) / 2:
+            return None
         for held in sorted(self.all, key=lambda held: -held.used):
-            found = splice(held.tokens, prompt)
-            if found and best < len(prompt) / 2:
+            if found := splice(held.tokens, prompt):
                 place, gone, new = found
                 joined = [*prompt[: place + new], *held.tokens[place + gone :]]
-                if common_length(joined, prompt) > max(best, len(prompt) / 2):
+                if common_length(joined, prompt) > len(prompt) / 2:
                     return held, found
         return None
 

@@ -40,6 +40,7 @@ class RemoteEngine:
         self._again = 0.0
         self._unanswered = 0.0
         self._since = 0.0
+        self.ahead = False
         self.state = "connecting"
         """ready, connecting, or "down: " and the reason; may be read from any thread."""
 
