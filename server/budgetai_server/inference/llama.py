@@ -28,6 +28,9 @@ BATCH = 64
 """Tokens evaluated at once. A cancelled batch is lost, so it is short: on two cores 64 cost 3 %
 of the prefill speed of 128, and 512 are slower than both."""
 
+OUTPUTS = 16
+"""Tokens of a batch that may get logits."""
+
 _ABORTED = 2
 
 
@@ -77,6 +80,8 @@ class Llama:
         params.n_seq_max = self.sequences
         params.kv_unified = False
         params.n_batch = params.n_ubatch = BATCH
+        # Logits of 150,000 tokens take 0.6 MB an output: no room is kept for more than are read.
+        params.n_outputs_max = OUTPUTS
         params.n_threads = params.n_threads_batch = threads
         params.abort_callback = self._abort
         params.no_perf = True

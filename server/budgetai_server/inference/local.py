@@ -7,7 +7,6 @@ drafts are checked in one evaluation. It knows prompts, tokens and bytes; not do
 import codecs
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -16,11 +15,12 @@ from budgetai_server.context import prompt as prompts
 from budgetai_server.context.prompt import PROMPT_FORMAT, Markers, Prompt, find_markers
 from budgetai_server.context.window import Limits
 from budgetai_server.errors import ModelError
+from budgetai_server.inference.cache import Cache
 from budgetai_server.inference.draft import Draft, Drafter, Lookup, Table
-from budgetai_server.inference.engine import Cancelled, Piece, Usage
+from budgetai_server.inference.engine import Piece, Usage
 from budgetai_server.inference.likelihood import likelihood
-from budgetai_server.inference.llama import BATCH, Llama, gpu_offload
-from budgetai_server.inference.sequences import Held, Logits, Sequences
+from budgetai_server.inference.llama import BATCH, OUTPUTS, gpu_offload
+from budgetai_server.inference.sequences import Held, Logits
 from budgetai_server.inference.speed import Speed
 from budgetai_server.inference.vocabulary import Vocabulary
 
@@ -55,8 +55,6 @@ class LocalEngine:
 
         `threads` 0 takes `default_threads`, `gpu_layers` -1 all layers where the build has a GPU.
         """
-        self._cancelled: Callable[[], bool] = lambda: False
-        self._shifting = False
         self.path = path
         self.threads = threads or default_threads()
         self.limits = Limits()
@@ -64,21 +62,19 @@ class LocalEngine:
         self.reserve = 256
         self.state = "ready"
         self.ahead = True
-        self.llama = Llama(
+        self.cache = Cache(
             path,
             context_tokens=context_tokens,
             sequences=sequences,
             threads=self.threads,
             gpu_layers=gpu_layers if gpu_layers >= 0 else _ALL_LAYERS * gpu_offload(),
-            # Moving positions is part of the evaluation after a splice, and must not stop midway.
-            stopped=lambda: self._cancelled() and not self._shifting,
         )
+        self.llama = self.cache.llama
         _check_format(self.metadata(FORMAT_KEY), path)
-        self.context_tokens = self.llama.context_tokens
+        self.context_tokens = self.cache.length
         self.vocabulary = Vocabulary(self.llama.pieces())
         self.markers = self._find_markers()
         self.beginning = self.llama.beginning()
-        self._sequences = Sequences(sequences)
         self._speculate = speculate and self.llama.cuttable
         self._usage = Usage()
         self.speed = Speed()
@@ -107,15 +103,15 @@ class LocalEngine:
     def measure(self) -> Speed:
         """Measure prefill and decode speed on this machine, and use it from now on. Takes one to
         two seconds for 0.5B parameters on two cores."""
-        self._cancelled = lambda: False
-        held = self._sequences.all[0]
+        self.cache.cancelled = lambda: False
+        held = self.cache.sequences.all[0]
         held.cut(0)
         tokens = [index % self.llama.size for index in range(1000, 1000 + BATCH)]
 
         def run(position: int, count: int) -> float:
             self.llama.forget(held.number, position)
             began = time.perf_counter()
-            self.llama.evaluate(held.number, position, tokens[:count], outputs=min(count, 16))
+            self.llama.evaluate(held.number, position, tokens[:count], outputs=min(count, OUTPUTS))
             return time.perf_counter() - began
 
         self.speed = Speed.of(run, BATCH)
@@ -126,10 +122,10 @@ class LocalEngine:
         self, prompt: Prompt, cancelled: Callable[[], bool], usage: Usage | None = None
     ) -> None:
         """As Engine.warm. What was spliced for a quick answer is evaluated here as it should be."""
-        self._cancelled = cancelled
+        self.cache.cancelled = cancelled
         ids, _ = self._tokens(prompt)
         if ids:
-            self._prepare(ids, usage or Usage(), exact=True)
+            self.cache.prepare(ids, usage or Usage(), exact=True)
 
     def generate(
         self,
@@ -152,97 +148,38 @@ class LocalEngine:
     ) -> Iterator[Piece]:
         """Yield greedy tokens after token ids; the bytes `begin_with` come first in any case and
         are not yielded."""
-        if not ids:
-            return
-        self._cancelled = cancelled
-        self._usage = usage = usage if usage is not None else Usage()
-        began = time.perf_counter()
-        held, logits = self._prepare(ids, usage)
-        usage.prompt_seconds = time.perf_counter() - began
+        self.cache.cancelled = cancelled
+        self._usage = usage if usage is not None else Usage()
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         rest, measured = begin_with, 0
-        for token, seen in self._follow(held, logits, begin_with):
+        for token, logits in self._say(ids, begin_with, limit) if ids else ():
             piece = self.vocabulary.pieces[token]
+            if len(piece) > len(rest) or not rest:
+                measured = 0 if b"\n" in piece else measured + 1
+                sure = self._likelihood(token, logits, rest) if measured <= _MEASURED else ()
+                yield Piece(decode(piece[len(rest) :]), *sure)
+            rest = rest[len(piece) :]
+
+    def _say(self, ids: list[int], begin_with: bytes, limit: int) -> Iterator[tuple[int, Logits]]:
+        """The tokens of an answer, counted and timed, up to its end or its limit."""
+        usage, began = self._usage, time.perf_counter()
+        held, logits = self.cache.prepare(ids, usage)
+        usage.prompt_seconds = time.perf_counter() - began
+        needed = len(begin_with)
+        for token, seen in self._follow(held, logits, begin_with):
             usage.answer_seconds = time.perf_counter() - began - usage.prompt_seconds
+            piece = self.vocabulary.pieces[token]
             if not piece:
                 return
             usage.answer_tokens += 1
-            text = decode(piece[len(rest) :])
-            if len(piece) > len(rest) or not rest:
-                measured = 0 if b"\n" in piece else measured + 1
-                sure = self._likelihood(token, seen, rest) if measured <= _MEASURED else ()
-                yield Piece(text, *sure)
-            rest = rest[len(piece) :]
-            if (usage.answer_tokens >= limit and not rest) or self._full(held):
+            needed -= len(piece)
+            yield token, seen
+            if (usage.answer_tokens >= limit and needed <= 0) or self.cache.room(held) <= BATCH:
                 return
-
-    def _full(self, held: Held) -> bool:
-        return len(held.tokens) + BATCH >= self.context_tokens
 
     def _likelihood(self, token: int, logits: Logits, rest: bytes) -> tuple[float, float]:
         allowed = logits[self.vocabulary.continuing(rest)] if rest else logits
         return likelihood(allowed, float(logits[token]))
-
-    def _prepare(
-        self, prompt: list[int], usage: Usage, *, exact: bool = False
-    ) -> tuple[Held, Logits]:
-        """A sequence that holds exactly `prompt`, and the logits of what follows it."""
-        usage.prompt_tokens = len(prompt)
-        if not exact:
-            self._splice(prompt)
-        held, source = self._sequences.take(prompt, exact=exact)
-        if source:
-            self.llama.copy(source.number, held.number)
-            held.tokens, held.marks = list(source.tokens), dict(source.marks)
-            held.exact = source.exact
-        common = held.common(prompt, exact=exact)
-        usage.spliced = common > held.exact
-        mark = held.marks.get(common) if common == len(prompt) else None
-        if mark is not None:
-            self._cut(held, common)
-            if len(held.tokens) == common:
-                return held, mark
-        # The last token is evaluated in any case: its logits are those of the next one.
-        self._cut(held, min(common, len(prompt) - 1))
-        fresh = prompt[len(held.tokens) :]
-        for start in range(0, len(fresh), BATCH):
-            last = start + BATCH >= len(fresh)
-            self._evaluate(held, fresh[start : start + BATCH], usage, outputs=int(last))
-            usage.evaluated_tokens += len(fresh[start : start + BATCH])
-        held.mark(self.llama.logits())
-        return held, held.marks[len(prompt)]
-
-    def _splice(self, prompt: list[int]) -> None:
-        """Where the cursor has moved down by some lines, the prompt lacks these lines in AFTER.
-        They are taken out of the sequence, and the rest is used as it is: an approximation (known
-        as cache reuse in llama.cpp's server), good for an answer until `warm` is asked."""
-        if self.llama.cuttable and (found := self._sequences.similar(prompt)):
-            held, (place, gone, new) = found
-            if self.llama.take_out(held.number, place, gone, new):
-                held.tokens[place : place + gone] = prompt[place : place + new]
-                held.marks.clear()
-                held.exact = min(held.exact, place)
-                self._shifting = True
-
-    def _cut(self, held: Held, length: int) -> None:
-        """Keep the first `length` tokens of a sequence; some models can only keep none."""
-        if length < len(held.tokens):
-            if not self.llama.forget(held.number, length):
-                self.llama.forget(held.number, -1)
-                length = 0
-            # A splice may have left a hole in front of `length`.
-            length = min(length, self.llama.end(held.number))
-        held.cut(length)
-
-    def _evaluate(self, held: Held, tokens: list[int], usage: Usage, outputs: int) -> None:
-        if self._cancelled():
-            raise Cancelled
-        with _timed(usage):
-            done = self.llama.evaluate(held.number, len(held.tokens), tokens, outputs=outputs)
-        if not done:
-            raise Cancelled
-        self._shifting = False
-        held.tokens += tokens
 
     def _follow(self, held: Held, logits: Logits, rest: bytes) -> Iterator[tuple[int, Logits]]:
         """Greedy tokens without end, each with the logits it was chosen from.
@@ -266,18 +203,18 @@ class LocalEngine:
     def _draft(self, lookup: Lookup, held: Held) -> Draft:
         if not self._speculate:
             return Draft()
-        return self._drafter.propose(lookup, self.context_tokens - len(held.tokens) - 2)
+        return self._drafter.propose(lookup, self.cache.room(held) - 2)
 
     def _check(self, held: Held, token: int, draft: list[int]) -> tuple[list[int], list[Logits]]:
         """Evaluate a token and a draft after it. Returns what the model says itself, as far as it
         agrees with the draft and one token further, and the logits after each evaluated token."""
-        self._evaluate(held, [token, *draft], self._usage, outputs=len(draft) + 1)
+        self.cache.extend(held, [token, *draft], self._usage, outputs=len(draft) + 1)
         rows = [self.llama.logits(place) for place in range(len(draft) + 1)]
         said = [int(rows[0].argmax())]
         while len(said) <= len(draft) and said[-1] == draft[len(said) - 1]:
             said.append(int(rows[len(said)].argmax()))
         right = len(said) - 1
-        self._cut(held, len(held.tokens) - len(draft) + right)
+        self.cache.cut(held, len(held.tokens) - len(draft) + right)
         self._usage.drafted += len(draft)
         self._usage.accepted += right
         return said, rows
@@ -321,15 +258,6 @@ class LocalEngine:
         ids = self.llama.tokenize(name, special=True)
         known = len(ids) == 1 and not self.vocabulary.pieces[ids[0]]
         return ids[0] if known else None
-
-
-@contextmanager
-def _timed(usage: Usage) -> Iterator[None]:
-    began = time.perf_counter()
-    try:
-        yield
-    finally:
-        usage.model_seconds += time.perf_counter() - began
 
 
 def default_threads() -> int:

@@ -1,0 +1,121 @@
+"""The KV cache over its sequences: a prompt comes in, and only what is new of it is evaluated.
+
+It keeps `Sequences` true to what llama.cpp holds. A running evaluation can be stopped; what was
+evaluated before stays usable.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from budgetai_server.inference.engine import Cancelled, Usage
+from budgetai_server.inference.llama import BATCH, Llama
+from budgetai_server.inference.sequences import Held, Logits, Sequences
+
+
+class Cache:
+    """One model's sequences. Not thread-safe: one thread owns it."""
+
+    def __init__(
+        self, path: Path, *, context_tokens: int, sequences: int, threads: int, gpu_layers: int
+    ) -> None:
+        """As Llama. Work is stopped by `cancelled`, which the owner sets."""
+        self.cancelled: Callable[[], bool] = lambda: False
+        self._shifting = False
+        self.llama = Llama(
+            path,
+            context_tokens=context_tokens,
+            sequences=sequences,
+            threads=threads,
+            gpu_layers=gpu_layers,
+            # Moving positions is part of the evaluation after a splice, and must not stop midway.
+            stopped=lambda: self.cancelled() and not self._shifting,
+        )
+        self.length = self.llama.context_tokens
+        self.sequences = Sequences(sequences)
+
+    def prepare(
+        self, prompt: list[int], usage: Usage, *, exact: bool = False
+    ) -> tuple[Held, Logits]:
+        """A sequence that holds exactly `prompt`, and the logits of what follows it. If `exact`,
+        nothing spliced is used. Raises Cancelled."""
+        usage.prompt_tokens = len(prompt)
+        if not exact:
+            self._splice(prompt)
+        held = self._take(prompt, exact=exact)
+        common = held.common(prompt, exact=exact)
+        usage.spliced = common > held.exact
+        mark = held.marks.get(common) if common == len(prompt) else None
+        if mark is not None:
+            self.cut(held, common)
+            if len(held.tokens) == common:
+                return held, mark
+        # The last token is evaluated in any case: its logits are those of the next one.
+        self.cut(held, min(common, len(prompt) - 1))
+        self._read(held, prompt[len(held.tokens) :], usage)
+        return held, held.marks[len(prompt)]
+
+    def _take(self, prompt: list[int], *, exact: bool) -> Held:
+        held, source = self.sequences.take(prompt, exact=exact)
+        if source:
+            self.llama.copy(source.number, held.number)
+            held.tokens, held.marks = list(source.tokens), dict(source.marks)
+            held.exact = source.exact
+        return held
+
+    def _read(self, held: Held, fresh: list[int], usage: Usage) -> None:
+        """Evaluate the rest of a prompt, and keep the logits behind it."""
+        for start in range(0, len(fresh), BATCH):
+            last = start + BATCH >= len(fresh)
+            tokens = fresh[start : start + BATCH]
+            self.extend(held, tokens, usage, outputs=int(last))
+            usage.evaluated_tokens += len(tokens)
+        held.mark(self.llama.logits())
+
+    def _splice(self, prompt: list[int]) -> None:
+        """Where the cursor has moved down by some lines, the prompt lacks these lines in AFTER.
+        They are taken out of the sequence, and the rest is used as it is: an approximation (known
+        as cache reuse in llama.cpp's server), good for an answer until `warm` is asked."""
+        if self.llama.cuttable and (found := self.sequences.similar(prompt)):
+            held, (place, gone, new) = found
+            if self.llama.take_out(held.number, place, gone, new):
+                held.tokens[place : place + gone] = prompt[place : place + new]
+                held.marks.clear()
+                held.exact = min(held.exact, place)
+                self._shifting = True
+
+    def cut(self, held: Held, length: int) -> None:
+        """Keep the first `length` tokens of a sequence; some models can only keep none."""
+        if length < len(held.tokens):
+            if not self.llama.forget(held.number, length):
+                self.llama.forget(held.number, -1)
+                length = 0
+            # A splice may have left a hole in front of `length`.
+            length = min(length, self.llama.end(held.number))
+        held.cut(length)
+
+    def extend(self, held: Held, tokens: list[int], usage: Usage, *, outputs: int) -> None:
+        """Evaluate at most BATCH tokens behind a sequence; the last `outputs` of them get logits.
+        Raises Cancelled, and then nothing has changed."""
+        if self.cancelled():
+            raise Cancelled
+        with _timed(usage):
+            done = self.llama.evaluate(held.number, len(held.tokens), tokens, outputs=outputs)
+        if not done:
+            raise Cancelled
+        self._shifting = False
+        held.tokens += tokens
+
+    def room(self, held: Held) -> int:
+        """How many more tokens the sequence can hold."""
+        return self.length - len(held.tokens)
+
+
+@contextmanager
+def _timed(usage: Usage) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        usage.model_seconds += time.perf_counter() - began
