@@ -132,11 +132,15 @@ class Completer:
             self.warm(document, snapshot)
 
     def warm(self, document: str, snapshot: Snapshot) -> None:
-        """Evaluate the prompt of a place, while nobody waits for anything else."""
+        """Evaluate the prompt of a place, while nobody waits for anything else. An editor may open
+        dozens of files at once: only the newest place is worth it."""
         ongoing = self._ongoing.get(document)
         if not self.engine.ahead:
             return
         if not self._kept(snapshot) and not (ongoing and ongoing.goes_on(snapshot)):
+            for other in self._ongoing.values():
+                if not other.wanted:
+                    other.job.stop()
             self._start(document, snapshot, wanted=False)
 
     def forget(self, document: str) -> None:

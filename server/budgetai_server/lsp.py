@@ -104,7 +104,7 @@ async def _start(server: BudgetAIServer) -> None:
     await session.start()
     _report(server, session.state)
     await session.build_index()
-    for document in list(server.workspace.text_documents.values()):
+    for document in list(server.workspace.text_documents.values())[-1:]:
         session.looked_at(document)
 
 

@@ -22,7 +22,7 @@ N_PREDICT = 128
 FIM_DEBOUNCE = 0.1
 T_MAX_PROMPT_MS = 500
 T_MAX_PREDICT_MS = 1000
-# "the first request is quick - we will launch a speculative request after this one is displayed"
+# The first answer is kept short: what follows it is asked for once it is shown.
 T_MAX_FIRST_MS = 250
 MAX_CACHE_KEYS = 250
 _SCROLLED_LINES = 3

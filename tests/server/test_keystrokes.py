@@ -98,6 +98,17 @@ async def test_an_opened_file_and_a_moved_cursor_are_evaluated_ahead(editor: Edi
 
 
 @pytest.mark.asyncio
+async def test_of_many_opened_files_the_last_one_is_evaluated(editor: Editor) -> None:
+    for number in range(6):
+        editor.open(f"file:///{number}.py", f"# {number}\n" + LONG)
+    several = (await idle(editor)).evaluated_tokens
+    editor.open("file:///alone.py", "# alone\n" + LONG)
+    one = (await idle(editor)).evaluated_tokens - several
+    assert one > 100
+    assert several < 4 * one
+
+
+@pytest.mark.asyncio
 async def test_a_typed_key_is_evaluated_before_it_is_asked_about(editor: Editor) -> None:
     editor.open(URI, LONG + SOURCE)
     await editor.inline(URI, position_after(LONG + SOURCE))

@@ -16,7 +16,7 @@ Logits = npt.NDArray[np.float32]
 _SAME_PLACE = 0.5
 # Copying a sequence costs some milliseconds: evaluating so many tokens costs more.
 _WORTH_COPYING = 16
-_MARKS = 4
+_MARKS = 2
 # A cursor that moves down by a few lines takes so many tokens at most from the text after it, and
 # so many new ones at most stand where the rest is joined.
 _LONGEST_GAP, _LONGEST_JOINT = 120, 3
