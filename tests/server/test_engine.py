@@ -12,6 +12,7 @@ from budgetai_server.completion import complete
 from budgetai_server.context import prompt as prompts
 from budgetai_server.context.prompt import Snapshot
 from budgetai_server.errors import ModelError
+from budgetai_server.inference.draft import Table
 from budgetai_server.inference.engine import Cancelled, Usage
 from budgetai_server.inference.local import LocalEngine as Engine
 from budgetai_server.inference.speed import Speed
@@ -92,14 +93,15 @@ def test_a_copied_beginning_changes_no_answer() -> None:
     alone.close()
 
 
-def test_drafts_change_no_token() -> None:
+def answers_with_and_without_drafts(path: Path) -> tuple[list[bool], int, int]:
+    """For many places whether both answers are the same; drafted and accepted tokens."""
     lines = [f"    result_{n} = compute(first={n}, second=other_{n})\n" for n in range(12)]
     source = "def run():\n" + "".join(lines)
-    plain, drafting = Engine(BASE, speculate=False), Engine(BASE)
+    plain, drafting = Engine(path, speculate=False), Engine(path)
     drafting.learn([source, TEXT])
     # Batches cost next to nothing here, so that drafts are long and often wrong.
     drafting.speed = Speed(1000.0, (1.0, 1.0, 1.0, 1.0, 1.0))
-    drafted = accepted = 0
+    same, drafted, accepted = [], 0, 0
     for cut in range(40, len(source), 37):
         ids = plain.tokenize(source[:cut])
         usage = Usage()
@@ -107,11 +109,38 @@ def test_drafts_change_no_token() -> None:
             [piece.text for piece in one.generate_after(ids, b"", 32, usage=spent)]
             for one, spent in ((plain, Usage()), (drafting, usage))
         ]
-        assert pieces[0] == pieces[1]
+        same.append(pieces[0] == pieces[1])
         drafted, accepted = drafted + usage.drafted, accepted + usage.accepted
-    assert drafted > accepted > 50
     plain.close()
     drafting.close()
+    return same, drafted, accepted
+
+
+def test_drafts_change_no_token_in_16_bit(tmp_path: Path) -> None:
+    gguf = tiny.make_gguf(tiny.make_llama(tmp_path / "m"), tmp_path / "m.gguf")
+    plain, drafting = Engine(gguf, speculate=False), Engine(gguf)
+    drafting.speed = Speed(1000.0, (1.0, 1.0, 1.0, 1.0, 1.0))
+    drafted = accepted = 0
+    for cut in range(10, len(TEXT)):
+        ids = plain.tokenize(TEXT[:cut])
+        expected = [piece.text for piece in plain.generate_after(ids, b"", 48)]
+        # The table knows what the model will say, but for one token in eleven.
+        said = list(plain.cache.sequences.all[0].tokens)
+        drafting.drafter.table = Table([[t + (n % 11 == 10) for n, t in enumerate(said)]])
+        usage = Usage()
+        assert [p.text for p in drafting.generate_after(ids, b"", 48, usage=usage)] == expected
+        assert drafting.cache.sequences.all[0].tokens[: len(said) - 1] == said[:-1]
+        drafted, accepted = drafted + usage.drafted, accepted + usage.accepted
+    assert drafted > accepted > 20
+    plain.close()
+    drafting.close()
+
+
+def test_drafts_of_a_quantised_model_change_next_to_nothing() -> None:
+    # Its kernels round one token alone and several at once differently: near ties may tip over.
+    same, drafted, accepted = answers_with_and_without_drafts(BASE)
+    assert sum(same) >= 0.8 * len(same)
+    assert drafted > accepted > 50
 
 
 def test_a_generation_given_up_midway_leaves_a_true_cache(engine: Engine) -> None:

@@ -78,7 +78,7 @@ class LocalEngine:
         self._speculate = speculate and self.llama.cuttable
         self._usage = Usage()
         self.speed = Speed()
-        self._drafter = Drafter(lambda count: self.speed.cost(count))
+        self.drafter = Drafter(lambda count: self.speed.cost(count))
 
     @property
     def name(self) -> str:
@@ -98,7 +98,7 @@ class LocalEngine:
     def learn(self, texts: Iterable[str]) -> None:
         """Build the table of drafts. Thread-safe: tokenising only reads the vocabulary."""
         if self._speculate:
-            self._drafter.table = Table(self.tokenize(text) for text in texts)
+            self.drafter.table = Table(self.tokenize(text) for text in texts)
 
     def measure(self) -> Speed:
         """Measure prefill and decode speed on this machine, and use it from now on. Takes one to
@@ -194,7 +194,7 @@ class LocalEngine:
             lookup.append(token)
             draft = self._draft(lookup, held) if not rest else Draft()
             said, rows = self._check(held, token, list(draft.tokens[: draft.length]))
-            self._drafter.note(draft, said)
+            self.drafter.note(draft, said)
             for accepted, row in zip(said[:-1], rows, strict=False):
                 lookup.append(accepted)
                 yield accepted, row
@@ -203,7 +203,7 @@ class LocalEngine:
     def _draft(self, lookup: Lookup, held: Held) -> Draft:
         if not self._speculate:
             return Draft()
-        return self._drafter.propose(lookup, self.cache.room(held) - 2)
+        return self.drafter.propose(lookup, self.cache.room(held) - 2)
 
     def _check(self, held: Held, token: int, draft: list[int]) -> tuple[list[int], list[Logits]]:
         """Evaluate a token and a draft after it. Returns what the model says itself, as far as it
