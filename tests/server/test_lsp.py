@@ -12,6 +12,8 @@ from pygls.exceptions import JsonRpcException
 
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
+from budgetai_server.lsp import make_server
+from budgetai_server.options import ServerOptions
 from editor import Editor, inline_params, position_after, started
 
 BASE = resolve(EMBEDDED).path
@@ -252,3 +254,14 @@ async def test_bad_settings_are_told_and_ignored(tmp_path: Path) -> None:
         told = json.dumps(editor.messages)
         assert "answerTokens" in told
         assert "colour" in told
+
+
+@pytest.mark.asyncio
+async def test_finished_notifications_are_forgotten() -> None:
+    server = make_server(ServerOptions())
+    loop = asyncio.get_running_loop()
+    done, waiting = loop.create_future(), loop.create_future()
+    done.set_result(None)
+    server.protocol._request_futures |= {"done": done, "waiting": waiting}
+    server.forget_finished()
+    assert server.protocol._request_futures == {"waiting": waiting}
