@@ -100,7 +100,9 @@ class ServerOptions:
         " times the latency",
         choices=("auto", "on", "off"),
     )
-    speculate: bool = option(True, "check drafts from the repository; the answers are the same")
+    speculate: bool = option(
+        True, "check drafts from the repository: faster, and the same but for near ties"
+    )
     min_confidence: float = option(
         0.5, "say nothing where the mean probability of the first tokens is less", unit="0 to 1"
     )

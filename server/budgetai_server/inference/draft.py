@@ -3,7 +3,7 @@ repository, is proposed, and the model checks all of it in one evaluation.
 
 Prompt lookup (Saxena 2023; as `lookup` decoding in llama.cpp) over the prompt and the answer, and
 an n-gram table of the repository. Pure: token ids in, token ids out; the greedy answer does not
-depend on any of it, only its speed does.
+depend on any of it but for near ties, only its speed does.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -134,7 +134,8 @@ class LocalEngine:
         cancelled: Callable[[], bool] = lambda: False,
         usage: Usage | None = None,
     ) -> Iterator[Piece]:
-        """As Engine.generate. The tokens are the same with and without drafts."""
+        """As Engine.generate. The tokens are the same with and without drafts, but for near ties
+        of a quantised model, which rounds one token alone and several at once differently."""
         ids, begin_with = self._tokens(prompt)
         yield from self.generate_after(ids, begin_with, limit, cancelled, usage)
 
