@@ -7,7 +7,7 @@ retry each 100 ms, and the ring buffer (ring.py).
 
 Left out, or kinder than the plugin: it asks at every key, here it is asked at pauses alone, so that
 its server is not busy with keys that are past; no suffix on the cursor's line (max_line_suffix)
-and no popup menu, since the session has none; curl's own start, some 10 ms a request. Its offers
+and no popup menu, since the replay has none; curl's own start, some 10 ms a request. Its offers
 that repeat the following lines are discarded by the plugin's simplest rule alone.
 """
 
