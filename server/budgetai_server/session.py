@@ -146,15 +146,12 @@ class Session:
         is being said for it stops, unless the new text agrees; its place is evaluated ahead."""
         if self._completer is None:
             return
-        known = offset is not None and len(document.source) <= self._options.max_file
+        snapshot = None
         if offset is not None:
             self._cursors[document.uri] = offset
-        self._completer.changed(
-            document.uri,
-            self._snapshot(document, document.source, offset)
-            if known and offset is not None
-            else None,
-        )
+            if len(document.source) <= self._options.max_file:
+                snapshot = self._snapshot(document, document.source, offset)
+        self._completer.changed(document.uri, snapshot)
 
     def looked_at(self, document: TextDocument, offset: int | None = None) -> None:
         """The document was opened, or its cursor moved: its context is evaluated ahead."""
