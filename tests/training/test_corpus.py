@@ -8,7 +8,7 @@ import pytest
 
 from budgetai_server.errors import RepositoryError
 from budgetai_server.repository import sources
-from budgetai_training import corpus
+from budgetai_training.corpus import read as corpus
 
 
 def write(root: Path, files: dict[str, str | bytes]) -> Path:

@@ -107,7 +107,7 @@ def test_held_out_files_are_never_trained_on(repo: Path, llama: Path) -> None:
     plan = json.loads(run("--repo", repo, "--dry-run", "--json").stdout)
     assert plan["held_out"]
     from budgetai_server.context.index import Index
-    from budgetai_training import corpus
+    from budgetai_training.corpus import read as corpus
     from budgetai_training.samples import one_pass
 
     found = corpus.read(repo, 0)

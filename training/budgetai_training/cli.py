@@ -29,7 +29,7 @@ def _main(argv: list[str] | None, started: float) -> int:
     _quiet_libraries()
     # Heavy imports stand here, so that --help and a wrong flag are answered at once.
     from budgetai_server.artefacts.bases import resolve
-    from budgetai_training import corpus
+    from budgetai_training.corpus import read as corpus
     from budgetai_training.progress import Reporter
 
     report = Reporter(quiet=options.json)
@@ -72,7 +72,7 @@ def _summary(result: "Result") -> str:
 
 
 def _dry_run(options: TrainOptions) -> int:
-    from budgetai_training import corpus
+    from budgetai_training.corpus import read as corpus
 
     found = corpus.read(options.repo, options.seed)
     summary: dict[str, Any] = {

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from budgetai_server.context.prompt import Markers, Prompt, encode, find_markers
+from budgetai_server.context.prompt import Markers, encode, find_markers
+from budgetai_training.samples import Sample
 
 UNLABELLED = -100
 
@@ -14,7 +15,7 @@ Encoded = dict[str, list[int]]
 
 
 class Encoder:
-    """Turns prompts into `input_ids` and `labels` with the base's own tokenizer."""
+    """Turns samples into `input_ids` and `labels` with the base's own tokenizer."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -28,9 +29,10 @@ class Encoder:
         ).input_ids
         return ids
 
-    def encode(self, prompt: Prompt) -> Encoded:
+    def encode(self, sample: Sample) -> Encoded:
         """`labels` equal `input_ids` over BEFORE and the end marker, and are -100 elsewhere."""
-        head, learned = encode(prompt, self.markers, self.tokenize, beginning=self._beginning)
+        beginning = self._beginning
+        head, learned = encode(sample.prompt, self.markers, self.tokenize, beginning=beginning)
         if self.markers.end is not None:
             learned = [*learned, self.markers.end]
         return {"input_ids": head + learned, "labels": [UNLABELLED] * len(head) + learned}
@@ -50,12 +52,12 @@ class Passes(Dataset[Encoded]):
     """
 
     def __init__(
-        self, make_pass: Callable[[int], Sequence[Prompt]], encoder: Encoder, passes: int
+        self, make_pass: Callable[[int], Sequence[Sample]], encoder: Encoder, passes: int
     ) -> None:
         self._make_pass = make_pass
         self._encoder = encoder
         self._passes = passes
-        self._current: tuple[int, Sequence[Prompt]] = (0, make_pass(0))
+        self._current: tuple[int, Sequence[Sample]] = (0, make_pass(0))
         self.pass_length = len(self._current[1])
 
     def __len__(self) -> int:
@@ -65,8 +67,8 @@ class Passes(Dataset[Encoded]):
         number, place = divmod(position, self.pass_length)
         if number != self._current[0]:
             self._current = (number, self._make_pass(number))
-        prompts = self._current[1]
-        return self._encoder.encode(prompts[place % len(prompts)])
+        samples = self._current[1]
+        return self._encoder.encode(samples[place % len(samples)])
 
 
 def collate(batch: list[Encoded], pad: int = 0) -> dict[str, torch.Tensor]:

@@ -10,13 +10,13 @@ windows are laid side by side over the file, and each line is learned once in a 
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from budgetai_server.context.index import Index
 from budgetai_server.context.prompt import Prompt, Snapshot, build
 from budgetai_server.context.window import Limits
-from budgetai_server.repository import SourceFile
+from budgetai_training.corpus.files import CorpusFile
 
 
 @dataclass(frozen=True)
@@ -37,30 +37,40 @@ class Recipe:
 CUTS = ("before the next line", "at the end of a line", "inside a line")
 
 
+@dataclass(frozen=True)
+class Sample:
+    """A prompt whose text before the cursor is learned. Its last `answer` characters are what the
+    cut took out: a whole thing of this `kind`, which the text after it goes on from."""
+
+    file: CorpusFile
+    prompt: Prompt
+    kind: str
+    answer: int
+
+
 def one_pass(
-    repository: str,
-    files: Sequence[SourceFile],
-    index: Index,
+    files: Sequence[CorpusFile],
+    indexes: Mapping[str, Index],
     seed: str,
     recipe: Recipe | None = None,
-) -> list[Prompt]:
+) -> list[Sample]:
     """Every line of every file once, in an order drawn from the seed. Another seed lays the
     windows elsewhere."""
     rng = random.Random(seed)
     recipe = recipe or Recipe()
-    prompts = [
+    samples = [
         sample
         for file in files
-        for sample in file_samples(repository, file, index, rng, recipe)
-        if sample.before.strip()
+        for sample in file_samples(file, indexes[file.repository], rng, recipe)
+        if sample.prompt.before.strip()
     ]
-    rng.shuffle(prompts)
-    return prompts
+    rng.shuffle(samples)
+    return samples
 
 
 def file_samples(
-    repository: str, file: SourceFile, index: Index, rng: random.Random, recipe: Recipe
-) -> Iterator[Prompt]:
+    file: CorpusFile, index: Index, rng: random.Random, recipe: Recipe
+) -> Iterator[Sample]:
     """The samples of one file, from its first line to its last."""
     start = 0
     room = rng.randint(recipe.before // 3, recipe.before)
@@ -72,8 +82,8 @@ def file_samples(
             after=rng.randint(0, recipe.after),
             chunks=recipe.chunks if rng.random() < recipe.chunk_share else 0,
         )
-        place = Snapshot(repository, file.path, file.text[start:], end - start)
-        yield build(place, index, limits)
+        place = Snapshot(file.repository, file.path, file.text[start:], end - start)
+        yield Sample(file, build(place, index, limits), "line", 0)
         start, room = max(end, start + 1), recipe.before
 
 

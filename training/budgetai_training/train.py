@@ -1,7 +1,7 @@
 """The story of a run, top to bottom: corpus, base, loss before, training, loss after, adapter."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,21 @@ import transformers
 from budgetai_server.artefacts.bases import resolve
 from budgetai_server.artefacts.manifest import AdapterManifest, BaseRecord
 from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import PROMPT_FORMAT, Prompt
+from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.errors import BudgetError
 from budgetai_server.options import Seconds
-from budgetai_training import adapter, corpus
+from budgetai_training import adapter
 from budgetai_training.base import LoadedBase, load
 from budgetai_training.budget import Clock
-from budgetai_training.corpus import Corpus
+from budgetai_training.corpus import read as corpus
+from budgetai_training.corpus.files import Corpus
 from budgetai_training.dataset import Encoded, Encoder, Passes
 from budgetai_training.evaluate import held_out_loss
 from budgetai_training.loop import Interruption, fit
 from budgetai_training.options import TrainOptions
 from budgetai_training.progress import Reporter
 from budgetai_training.runs import FINAL, RunFolder
-from budgetai_training.samples import Recipe, one_pass
+from budgetai_training.samples import Recipe, Sample, one_pass
 
 # More passes over the same text than this is memorising: held-out loss no longer falls.
 MAX_PASSES = 6
@@ -112,10 +113,10 @@ def _prepared(options: TrainOptions, folder: RunFolder, clock: Clock, report: Re
 
 def _tuned(run: _Run, interruption: Interruption) -> _Trained:
     encoder = Encoder(run.loaded.tokenizer)
-    index = Index((file.path, file.text) for file in run.corpus.train)
-    held_out = _held_out_samples(run, index, encoder)
+    indexes = run.corpus.indexes()
+    held_out = _held_out_samples(run, indexes, encoder)
     share = run.clock.budget * EVALUATION_SHARE
-    samples = Passes(lambda number: _pass(run, index, number), encoder, MAX_PASSES)
+    samples = Passes(lambda number: _pass(run, indexes, number), encoder, MAX_PASSES)
     before = run.folder.once("before", lambda: _evaluated(run, held_out, share, interruption.asked))
     if interruption.asked():
         raise KeyboardInterrupt
@@ -190,16 +191,15 @@ def _settings(run: _Run, per_step: float) -> dict[str, Any]:
     }
 
 
-def _pass(run: _Run, index: Index, number: int) -> list[Prompt]:
-    seed = f"{run.options.seed}/{number}"
-    return one_pass(run.corpus.name, run.corpus.train, index, seed)
+def _pass(run: _Run, indexes: Mapping[str, Index], number: int) -> list[Sample]:
+    return one_pass(run.corpus.train, indexes, f"{run.options.seed}/{number}")
 
 
-def _held_out_samples(run: _Run, index: Index, encoder: Encoder) -> list[Encoded]:
+def _held_out_samples(run: _Run, indexes: Mapping[str, Index], encoder: Encoder) -> list[Encoded]:
     """Held-out code as the server would show it, cross-file chunks from the training files."""
     recipe = Recipe(chunk_share=1.0)
-    prompts = one_pass(run.corpus.name, run.corpus.held_out, index, "held-out", recipe)
-    return [encoder.encode(prompt) for prompt in prompts[:MAX_HELD_OUT_SAMPLES]]
+    samples = one_pass(run.corpus.held_out, indexes, "held-out", recipe)
+    return [encoder.encode(sample) for sample in samples[:MAX_HELD_OUT_SAMPLES]]
 
 
 def _evaluated(
