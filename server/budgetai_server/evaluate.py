@@ -14,6 +14,9 @@ from budgetai_server.context.index import Index
 from budgetai_server.errors import AdapterError, ModelError, RepositoryError
 from budgetai_server.eval_options import EvalOptions
 from budgetai_server.inference.local import LocalEngine
+from budgetai_server.repository import SourceFile
+from budgetai_server.repository.fresh import Range, intersection
+from budgetai_server.repository.history import SINCE, fresh_since
 from budgetai_server.scores import LineScores, percentile, score
 
 
@@ -57,10 +60,10 @@ def exam(options: EvalOptions, models: Sequence[Path]) -> Exam:
     files, _ = repository.sources(root)
     if not files:
         raise RepositoryError(f"{options.repo} has no code files", "Name another --repo")
-    held, note = held_out(root, models)
+    ranges, note = held_out(root, models, files)
     texts = [(file.path, file.text) for file in files]
-    chosen = [(path, text) for path, text in texts if held is None or path in held]
-    holes = cut(chosen, options.holes, options.seed)
+    chosen = [(path, text) for path, text in texts if path in ranges]
+    holes = cut(chosen, options.holes, options.seed, ranges)
     if not holes:
         raise RepositoryError(
             f"the held-out files of {options.repo} have no line to complete",
@@ -69,21 +72,47 @@ def exam(options: EvalOptions, models: Sequence[Path]) -> Exam:
     return Exam(root.name, tuple(holes), Index(texts), note)
 
 
-def held_out(root: Path, models: Sequence[Path]) -> tuple[frozenset[str] | None, str]:
-    """Paths that none of the models, nor the newest adapter if they say nothing, was trained on.
+def held_out(
+    root: Path, models: Sequence[Path], files: Sequence[SourceFile]
+) -> tuple[dict[str, tuple[Range, ...]], str]:
+    """By path, the character ranges that none of the models was trained on, nor the newest
+    adapter if they say nothing; and where that is known from.
 
-    None, and a warning, where nothing is known: then every file is used.
+    With a warning, all of every file where nothing is known. Raises RepositoryError where the
+    commit that a model was trained at is missing.
     """
-    lists = [set(found.held_out) for model in models if (found := ModelManifest.find(model))]
-    if lists:
-        return frozenset(set.intersection(*lists)), "files held out by the models' training"
+    found = [manifest for model in models if (manifest := ModelManifest.find(model))]
+    if found:
+        unseen = [_unseen(root, one, files) for one in found]
+        return _by_all(unseen), "files held out by the models' training"
     adapter = home.newest_adapter(root)
     if adapter is not None:
         try:
-            return frozenset(AdapterManifest.read(adapter).held_out), f"held out by {adapter.name}"
+            unseen = [_unseen(root, AdapterManifest.read(adapter), files)]
+            return _by_all(unseen), f"held out by {adapter.name}"
         except AdapterError:
             pass
-    return None, "all files: no manifest says what was held out"
+    return _whole(files), "all files: no manifest says what was held out"
+
+
+def _unseen(
+    root: Path, manifest: AdapterManifest | ModelManifest, files: Sequence[SourceFile]
+) -> dict[str, tuple[Range, ...]]:
+    if manifest.holdout:
+        return fresh_since(root, manifest.holdout.removeprefix(SINCE), files)
+    return _whole([file for file in files if file.path in set(manifest.held_out)])
+
+
+def _whole(files: Sequence[SourceFile]) -> dict[str, tuple[Range, ...]]:
+    return {file.path: ((0, len(file.text)),) for file in files}
+
+
+def _by_all(unseen: Sequence[dict[str, tuple[Range, ...]]]) -> dict[str, tuple[Range, ...]]:
+    """What is unseen in every one of them."""
+    both = unseen[0]
+    for other in unseen[1:]:
+        both = {p: intersection(both[p], other[p]) for p in both.keys() & other.keys()}
+    return both
 
 
 def judge(

@@ -246,7 +246,8 @@ def _add_argument(
         if not meta["choices"]:
             more["metavar"] = (meta["unit"] or declared.name).upper().replace(" ", "_")
     if _repeated(_value_type(hint)):
-        more["nargs"] = "+"
+        # Named twice, an option means both.
+        more |= {"nargs": "+", "action": "extend", "default": list(more["default"])}
     if meta["positional"]:
         parser.add_argument(declared.name, nargs="?", **more)
     else:

@@ -1,6 +1,8 @@
-"""Samples are what the server sends, and each line is learned once in a pass."""
+"""A pass is made of what the server sends, and each line is learned once in it."""
 
 import random
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,54 +10,120 @@ import pytest
 import tiny
 from budgetai_server.artefacts.bases import resolve
 from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import Prompt, Snapshot, build, encode
+from budgetai_server.context.languages import language_of
+from budgetai_server.context.prompt import Snapshot, build, encode
 from budgetai_server.context.window import Limits
-from budgetai_server.repository import SourceFile
 from budgetai_training.base import load
+from budgetai_training.corpus.files import CorpusFile
 from budgetai_training.dataset import UNLABELLED, Encoder, Passes, collate
-from budgetai_training.samples import Recipe, file_samples, one_pass
+from budgetai_training.samples.chunks import copying
+from budgetai_training.samples.outline import Outline
+from budgetai_training.samples.passes import file_samples, one_pass
+from budgetai_training.samples.recipe import Recipe
+from budgetai_training.samples.sample import Sample
 
 TEXT = "".join(f"def function_{n}(a, b):\n    return a + b * {n}\n\n\n" for n in range(300))
-FILES = [SourceFile("a.py", TEXT), SourceFile("pkg/b.py", TEXT.replace("function", "other"))]
-INDEX = Index((f.path, f.text) for f in FILES)
+FILES = [
+    CorpusFile("repo", "a.py", TEXT),
+    CorpusFile("repo", "pkg/b.py", TEXT.replace("function", "other")),
+]
+INDEXES = {"repo": Index((f.path, f.text) for f in FILES)}
+USER = "from a import function_7\n\n\n" + "".join(
+    f"def use_{n}(c):\n    total = c + {n}\n    return total + function_{n}(c, total)\n\n\n"
+    for n in range(200)
+)
+USED = [*FILES, CorpusFile("repo", "user.py", USER)]
+USED_INDEXES = {"repo": Index((f.path, f.text) for f in USED)}
 
 
-def samples(seed: int = 0) -> list[Prompt]:
-    return list(file_samples("repo", FILES[0], INDEX, random.Random(seed), Recipe()))
+def samples(seed: int = 0, file: CorpusFile = FILES[0]) -> list[Sample]:
+    outline = Outline(file.text, language_of(file.path))
+    return list(file_samples(file, INDEXES["repo"], outline, random.Random(seed), Recipe()))
 
 
 def test_the_windows_of_a_pass_tile_the_file() -> None:
     for seed in range(5):
-        assert "".join(prompt.before for prompt in samples(seed)) == TEXT
+        assert "".join(sample.prompt.before for sample in samples(seed)) == TEXT
 
 
 def test_what_follows_a_window_is_what_the_file_goes_on_with() -> None:
     offset = 0
-    for prompt in samples():
-        offset += len(prompt.before)
-        assert TEXT.startswith(prompt.after, offset)
+    for sample in samples():
+        offset += len(sample.prompt.before)
+        assert TEXT.startswith(sample.prompt.after, offset)
 
 
 def test_a_sample_is_the_prompt_of_the_server() -> None:
     offset = 0
-    for prompt in samples():
-        place = Snapshot("repo", "a.py", TEXT[offset:], len(prompt.before))
-        offset += len(prompt.before)
-        chunks = 600 if prompt.chunks else 0
+    for sample in samples(file=USED[2]):
+        place = Snapshot("repo", "user.py", USER[offset:], len(sample.prompt.before))
+        offset += len(sample.prompt.before)
         # The end of AFTER is sticky, so its length tells the limit only roughly.
-        sizes = range(len(prompt.after), len(prompt.after) + 500)
-        assert any(build(place, INDEX, Limits(2400, size, chunks)) == prompt for size in sizes)
+        shown = len(sample.prompt.after)
+        limits = [Limits(2400, size, 600) for size in range(shown, shown + 500)]
+        assert any(build(place, INDEXES["repo"], limit) == sample.prompt for limit in limits)
+
+
+def test_the_end_is_learned_where_it_is_known() -> None:
+    """Without a text after the cut, only the end of the file is an end."""
+    found = one_pass(FILES, INDEXES, "0", Recipe(no_after_share=0.5))
+    hidden = [s for s in found if not s.prompt.after]
+    assert {s.ends for s in hidden} == {True, False}
+    assert all(s.ends == s.file.text.endswith(s.prompt.before) for s in hidden)
+    assert all(s.ends for s in found if s.prompt.after)
 
 
 def test_a_pass_is_drawn_from_the_seed_alone() -> None:
-    assert one_pass("repo", FILES, INDEX, "0/1") == one_pass("repo", FILES, INDEX, "0/1")
-    assert one_pass("repo", FILES, INDEX, "0/1") != one_pass("repo", FILES, INDEX, "0/2")
+    assert one_pass(FILES, INDEXES, "0/1") == one_pass(FILES, INDEXES, "0/1")
+    assert one_pass(FILES, INDEXES, "0/1") != one_pass(FILES, INDEXES, "0/2")
+
+
+def test_a_file_is_shown_as_often_as_it_weighs() -> None:
+    heavy = [replace(FILES[0], weight=2.0), replace(FILES[1], weight=0.0)]
+    learned = Counter(s.key for s in one_pass(heavy, INDEXES, "0") for _ in s.prompt.before)
+    assert learned == {("repo", "a.py"): 2 * len(TEXT)}
+    extra = {("repo", "a.py"): 0.25}
+    drawn = [one_pass(heavy, INDEXES, str(n), weights=extra) for n in range(40)]
+    assert 8 < sum(bool(found) for found in drawn) < 32
+
+
+def test_the_windows_of_a_file_do_not_depend_on_other_files() -> None:
+    recipe = Recipe(chunk_share=0)
+    alone = one_pass(FILES[:1], INDEXES, "0", recipe)
+    among = [s for s in one_pass(FILES, INDEXES, "0", recipe) if s.file == FILES[0]]
+    assert {s.prompt for s in alone} == {s.prompt for s in among}
+
+
+def test_chunks_are_shown_in_a_share_of_samples_that_can_copy_from_them() -> None:
+    recipe = Recipe(chunk_share=0.3, copy_share=1, before=800)
+    found = one_pass(USED, USED_INDEXES, "0", recipe)
+    shown = [s for s in found if s.prompt.chunks]
+    assert len(shown) == round(0.3 * len(found))
+    assert all(copying(s.prompt, USED_INDEXES) > 0 for s in shown)
+    assert all(chunk.path != s.file.path for s in shown for chunk in s.prompt.chunks)
+    assert not any(
+        s.prompt.chunks for s in one_pass(USED, USED_INDEXES, "0", Recipe(chunk_share=0))
+    )
+
+
+def test_copying_counts_the_name_that_is_used_latest_for_the_first_time() -> None:
+    index = {"repo": Index([("a.py", "def alpha(): pass\ndef omega(): pass\n")])}
+    text = "alpha\n" * 16 + "omega\n" * 16
+    prompt = build(Snapshot("repo", "b.py", text, len(text)), index["repo"])
+    assert copying(prompt, index) == text.index("omega") / len(text)
+    assert copying(replace(prompt, after="omega"), index) == 0
+    assert copying(replace(prompt, chunks=()), index) == 0
+
+
+def test_a_sample_knows_its_language_and_its_file() -> None:
+    sample = samples()[0]
+    assert (sample.language, sample.key) == ("python", ("repo", "a.py"))
+    assert replace(sample, file=CorpusFile("repo", "x.unknown", "")).language == "text"
 
 
 def test_very_long_lines_end_too() -> None:
-    file = SourceFile("a.py", "x" * 10_000)
-    found = list(file_samples("repo", file, INDEX, random.Random(0), Recipe()))
-    assert "".join(prompt.before for prompt in found) == file.text
+    found = samples(file=CorpusFile("repo", "a.py", "x" * 10_000))
+    assert "".join(sample.prompt.before for sample in found) == "x" * 10_000
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +133,9 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
 
 
 def test_labels_are_on_what_is_learned(encoder: Encoder) -> None:
-    prompt = samples()[1]
-    encoded = encoder.encode(prompt)
-    head, learned = encode(prompt, encoder.markers, encoder.tokenize)
+    sample = samples()[1]
+    encoded = encoder.encode(sample)
+    head, learned = encode(sample.prompt, encoder.markers, encoder.tokenize)
     assert encoded["input_ids"] == [*head, *learned, encoder.markers.end]
     assert encoded["labels"][: len(head)] == [UNLABELLED] * len(head)
     assert encoded["labels"][len(head) :] == encoded["input_ids"][len(head) :]
@@ -82,8 +150,8 @@ def test_marker_names_in_a_file_are_text(encoder: Encoder) -> None:
 
 
 def test_passes_follow_each_other(encoder: Encoder) -> None:
-    def make(number: int) -> list[Prompt]:
-        return one_pass("repo", FILES, INDEX, f"0/{number}")
+    def make(number: int) -> list[Sample]:
+        return one_pass(FILES, INDEXES, f"0/{number}")
 
     passes = Passes(make, encoder, 3)
     assert len(passes) == 3 * passes.pass_length == 3 * len(make(0))

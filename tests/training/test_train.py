@@ -106,16 +106,17 @@ def test_held_out_files_are_never_trained_on(repo: Path, llama: Path) -> None:
     """A word that stands in held-out files alone is in no training sample."""
     plan = json.loads(run("--repo", repo, "--dry-run", "--json").stdout)
     assert plan["held_out"]
-    from budgetai_server.context.index import Index
     from budgetai_training.corpus import read as corpus
-    from budgetai_training.samples import one_pass
+    from budgetai_training.options import TrainOptions
+    from budgetai_training.samples.passes import one_pass
 
-    found = corpus.read(repo, 0)
+    found = corpus.read(TrainOptions(repo=repo))
     assert [f.path for f in found.held_out] == plan["held_out"]
-    index = Index((f.path, f.text) for f in found.train)
+    indexes = found.indexes()
     held = {f"total_{Path(path).stem.removeprefix('module_')}_" for path in plan["held_out"]}
     for number in range(3):
-        for prompt in one_pass("shop", found.train, index, f"0/{number}"):
+        for sample in one_pass(found.train, indexes, f"0/{number}"):
+            prompt = sample.prompt
             text = prompt.before + prompt.after + str(prompt.chunks)
             assert not [word for word in held if f"def {word}" in text]
 

@@ -5,27 +5,85 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft.optimizers import create_loraplus_optimizer
 from safetensors import SafetensorError
 
 from budgetai_server.artefacts.manifest import AdapterManifest
-from budgetai_server.errors import StorageError
+from budgetai_server.errors import AdapterError, StorageError
+from budgetai_training.options import TrainOptions
 
 VERSIONED = ("budgetai", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
+TARGETS: dict[str, Any] = {
+    "all": "all-linear",
+    "attention": ["q_proj", "k_proj", "v_proj", "o_proj"],
+    "mlp": ["gate_proj", "up_proj", "down_proj"],
+}
 
 
-def attach(model: Any, rank: int, load_in: str) -> Any:
-    """LoRA (Hu et al. 2021) on every linear layer but the head, scale 1 (alpha = rank)."""
+def attach(model: Any, options: TrainOptions, load_in: str, *, checkpointing: bool) -> Any:
+    """LoRA (Hu et al. 2021) on the chosen layers, rsLoRA (Kalajdzievski 2023) or DoRA (Liu et al.
+    2024) where asked for; the head is never tuned. Or the adapter to go on from."""
     if load_in == "4bit":
         model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+    before = options.continue_from
+    tuned = _continued(model, before) if before else _new(model, options)
+    if checkpointing:
+        tuned.enable_input_require_grads()
+        tuned.gradient_checkpointing_enable({"use_reentrant": False})
+    return tuned
+
+
+def _new(model: Any, options: TrainOptions) -> Any:
     config = LoraConfig(
-        r=rank,
-        lora_alpha=rank,
+        r=options.rank,
+        lora_alpha=options.alpha or options.rank,
         lora_dropout=0.0,
-        target_modules="all-linear",
+        target_modules=TARGETS[options.target],
+        layers_to_transform=_layers(options.layers, model.config.num_hidden_layers),
+        use_rslora=options.rslora,
+        use_dora=options.dora,
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)
+
+
+def _layers(which: str, count: int) -> list[int] | None:
+    """Numbers of the layers that get an adapter; None is all. Tuning the upper half alone halves
+    the backward pass: no gradient goes below it."""
+    return None if which == "all" else list(range(count // 2, count))
+
+
+def _continued(model: Any, folder: Path) -> Any:
+    try:
+        return PeftModel.from_pretrained(
+            model, folder, is_trainable=True, autocast_adapter_dtype=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise AdapterError(
+            f"the adapter {folder} cannot be gone on with: {first_line}",
+            "Give --base the base it was trained on",
+        ) from None
+
+
+def optimizer(model: Any, rate: float, options: TrainOptions) -> torch.optim.Optimizer:
+    """AdamW without decay; with LoRA+ (Hayou et al. 2024) B learns faster than A by a ratio."""
+    if options.lora_plus:
+        made: torch.optim.Optimizer = create_loraplus_optimizer(
+            model, torch.optim.AdamW, lr=rate, loraplus_lr_ratio=options.lora_plus,
+            weight_decay=0.0,
+        )  # fmt: skip
+        return made
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.AdamW(trainable, lr=rate, weight_decay=0.0)
+
+
+def method(options: TrainOptions) -> str:
+    """What the manifest and the report call it."""
+    names = [("dora", options.dora), ("rslora", options.rslora), ("lora+", bool(options.lora_plus))]
+    return " ".join(name for name, used in names if used) or "lora"
 
 
 def write(model: Any, manifest: AdapterManifest, folder: Path) -> None:

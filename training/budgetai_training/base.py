@@ -15,15 +15,24 @@ from gguf import GGUFReader
 from tokenizers import AddedToken
 from tokenizers.normalizers import NFC
 from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.bases import Base
 from budgetai_server.context.prompt import MARKER_NAMES
 from budgetai_server.errors import BaseError
+from budgetai_training.memory import Shape
 
-_LOAD_ERRORS = (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, IndexError)
+_LOAD_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    RuntimeError,
+    NotImplementedError,
+    IndexError,
+)
 
 
 @dataclass(frozen=True)
@@ -41,18 +50,49 @@ def load(base: Base, digest: str, load_in: str) -> LoadedBase:
     `digest` is that of the base; a GGUF is unpacked once, and found again by it.
     """
     chosen = choose_precision(load_in)
+    with _loading(base):
+        folder = _as_folder(base, digest)
+        tokenizer = _load_tokenizer(folder)
+        model = _load_4bit(folder) if chosen == "4bit" else _load_plain(folder, chosen)
+    model.config.use_cache = False
+    return LoadedBase(model, tokenizer, chosen)
+
+
+def shape(base: Base, digest: str, rank: int) -> Shape:
+    """The sizes of a base with LoRA of a rank on all its linear layers, by its configuration
+    alone: no weight is read."""
+    with _loading(base):
+        config = AutoConfig.from_pretrained(**_where(_as_folder(base, digest)))
+        with torch.device("meta"):
+            model: Any = AutoModelForCausalLM.from_config(config)
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    linear = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m not in ends]
+    return Shape(
+        parameters=sum(p.numel() for p in model.parameters()),
+        embeddings=sum(p.numel() for p in {end.weight for end in ends}),
+        trained=rank * sum(m.in_features + m.out_features for m in linear),
+        layers=config.num_hidden_layers,
+        width=config.hidden_size,
+        inner=config.intermediate_size,
+        vocabulary=config.vocab_size,
+    )
+
+
+@contextlib.contextmanager
+def _loading(base: Base) -> Iterator[None]:
+    """What transformers says of a broken model, as one sentence."""
     try:
         with _quiet():
-            folder = _unpacked(base, digest) if base.kind == "gguf" else base
-            tokenizer = _load_tokenizer(folder)
-            model = _load_4bit(folder) if chosen == "4bit" else _load_plain(folder, chosen)
+            yield
     except _LOAD_ERRORS as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BaseError(f"the base {base.name} cannot be loaded: {first_line}") from error
-    model.config.use_cache = False
-    return LoadedBase(model, tokenizer, chosen)
+
+
+def _as_folder(base: Base, digest: str) -> Base:
+    return _unpacked(base, digest) if base.kind == "gguf" else base
 
 
 def choose_precision(load_in: str) -> str:

@@ -37,6 +37,20 @@ class Clock:
         return min(1.0, max(0.0, (self.spent() - self.training_from) / max(whole, 1e-9)))
 
 
+@dataclass
+class Pace:
+    """How far along a run is, between 0 and 1: by steps where their number is given, so that the
+    same steps are the same run, else by the clock. Kept up to date by the training loop."""
+
+    clock: Clock
+    max_steps: int
+    progress: float = 0.0
+
+    def now(self, step: int) -> float:
+        """The progress after `step` steps."""
+        return min(1.0, step / self.max_steps) if self.max_steps else self.clock.progress()
+
+
 def rate_factor(progress: float) -> float:
     """Linear warm-up, then a cosine to a twentieth of the peak (Loshchilov and Hutter 2017), over
     the share of the *time* used, since the number of steps is not known beforehand."""

@@ -5,13 +5,13 @@ import logging
 import os
 import time
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from budgetai_server.command import parse, print_json, run
 from budgetai_training.options import TrainOptions
 
 if TYPE_CHECKING:
-    from budgetai_training.train import Result
+    from budgetai_training.results import Result
 
 PROGRAM = "budgetai-train"
 ABOUT = "Tune a small code model on your repository, inside a time budget, on this machine."
@@ -25,20 +25,26 @@ def main(argv: list[str] | None = None) -> int:
 def _main(argv: list[str] | None, started: float) -> int:
     options = parse(PROGRAM, ABOUT, TrainOptions, argv)
     if options.dry_run:
-        return _dry_run(options)
+        from budgetai_training.corpus.table import show
+
+        return show(options)
     _quiet_libraries()
     # Heavy imports stand here, so that --help and a wrong flag are answered at once.
     from budgetai_server.artefacts.bases import resolve
     from budgetai_training.corpus import read as corpus
     from budgetai_training.progress import Reporter
+    from budgetai_training.runs import RunFolder
 
-    report = Reporter(quiet=options.json)
+    # Of several processes the first one speaks.
+    report = Reporter(quiet=options.json or os.environ.get("RANK", "0") != "0")
+    folder, options = RunFolder.opened(options)
     # Both are cheap, and a mistake in them should not wait for torch.
-    corpus.read(options.repo, options.seed)
+    with report.reading() as tick:
+        found = corpus.read(options, tick)
     resolve(options.base)
     with report.busy("starting"):
         from budgetai_training.train import train
-    result = train(options, report, started)
+    result = train(options, folder, found, report, started)
     if options.json:
         print_json({"adapter": result.folder, **dataclasses.asdict(result.manifest)})
     else:
@@ -69,25 +75,3 @@ def _summary(result: "Result") -> str:
         f"adapter        {result.folder}\n"
         f"next           budgetai-convert {result.folder}"
     )
-
-
-def _dry_run(options: TrainOptions) -> int:
-    from budgetai_training.corpus import read as corpus
-
-    found = corpus.read(options.repo, options.seed)
-    summary: dict[str, Any] = {
-        "repository": found.name,
-        "train": [file.path for file in found.train],
-        "held_out": [file.path for file in found.held_out],
-        "left_out": {d.path: d.reason for d in found.decisions if d.reason},
-        "characters": sum(len(file.text) for file in found.train),
-        "lines": sum(file.text.count("\n") for file in found.train),
-    }
-    if options.json:
-        print_json(summary)
-        return 0
-    print(f"{found.name}: {len(found.train)} files, {summary['lines']} lines to learn from")
-    print(f"held out ({len(found.held_out)}): " + ", ".join(summary["held_out"]))
-    for reason, number in sorted(found.reasons.items()):
-        print(f"left out ({number}): {reason}")
-    return 0

@@ -1,84 +1,103 @@
-"""Samples as token ids: what is shown carries no label, what is learned does."""
+"""Passes over the samples as micro-batches of about equal size, with hardly any padding."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch.utils.data import Dataset
 
-from budgetai_server.context.prompt import Markers, encode, find_markers
-from budgetai_training.samples import Sample
+from budgetai_training.encoder import UNLABELLED, Encoded, Encoder
+from budgetai_training.samples.sample import Sample
 
-UNLABELLED = -100
-
-Encoded = dict[str, list[int]]
-
-
-class Encoder:
-    """Turns samples into `input_ids` and `labels` with the base's own tokenizer."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        self.markers = markers_of(tokenizer)
-        self._beginning = tuple(tokenizer("").input_ids)
-
-    def tokenize(self, text: str) -> list[int]:
-        """Text as text: names of special tokens inside it are not parsed."""
-        ids: list[int] = self._tokenizer(
-            text, add_special_tokens=False, split_special_tokens=True
-        ).input_ids
-        return ids
-
-    def encode(self, sample: Sample) -> Encoded:
-        """`labels` equal `input_ids` over BEFORE and the end marker, and are -100 elsewhere."""
-        beginning = self._beginning
-        head, learned = encode(sample.prompt, self.markers, self.tokenize, beginning=beginning)
-        if self.markers.end is not None:
-            learned = [*learned, self.markers.end]
-        return {"input_ids": head + learned, "labels": [UNLABELLED] * len(head) + learned}
+# Samples of this many micro-batches are sorted by length together: enough to find neighbours of
+# like length, few enough that the order stays that of the pass.
+_SORTED_TOGETHER = 64
 
 
-def markers_of(tokenizer: Any) -> Markers:
-    """The markers among a tokenizer's added tokens; a text token of that name is none."""
-    added = {str(token): token_id for token_id, token in tokenizer.added_tokens_decoder.items()}
-    return find_markers(added.get)
+@dataclass(frozen=True)
+class MicroBatch:
+    """Samples that are evaluated together, as token ids."""
+
+    samples: tuple[Sample, ...]
+    rows: tuple[Encoded, ...]
 
 
-class Passes(Dataset[Encoded]):
+class Passes(Dataset[MicroBatch]):
     """Several passes over the files as one sequence; each is laid out when it is reached.
 
-    `make_pass(n)` gives the samples of pass n; every pass must be the same on every call.
-    Lengths of passes differ a little, so a pass is cut or repeated to the length of the first.
+    `lay_out(n)` gives the samples of pass n, the same on every call with the same n. `characters`
+    is how much text a micro-batch may show. The number of micro-batches differs a little from
+    pass to pass, so a pass is cut or repeated to the length of the first.
     """
 
     def __init__(
-        self, make_pass: Callable[[int], Sequence[Sample]], encoder: Encoder, passes: int
+        self,
+        lay_out: Callable[[int], Sequence[Sample]],
+        encoder: Encoder,
+        passes: int,
+        characters: int,
     ) -> None:
-        self._make_pass = make_pass
+        self._lay_out = lay_out
         self._encoder = encoder
         self._passes = passes
-        self._current: tuple[int, Sequence[Sample]] = (0, make_pass(0))
+        self._characters = characters
+        self._current = (0, self._batches(0))
         self.pass_length = len(self._current[1])
+        self.pass_samples = sum(map(len, self._current[1]))
 
     def __len__(self) -> int:
         return self._passes * self.pass_length
 
-    def __getitem__(self, position: int) -> Encoded:
+    def __getitem__(self, position: int) -> MicroBatch:
         number, place = divmod(position, self.pass_length)
         if number != self._current[0]:
-            self._current = (number, self._make_pass(number))
-        samples = self._current[1]
-        return self._encoder.encode(samples[place % len(samples)])
+            self._current = (number, self._batches(number))
+        batches = self._current[1]
+        samples = batches[place % len(batches)]
+        return MicroBatch(samples, tuple(map(self._encoder.learned, samples)))
+
+    def _batches(self, number: int) -> list[tuple[Sample, ...]]:
+        rng = random.Random(f"batches/{number}")
+        return grouped(self._lay_out(number), self._characters, rng)
 
 
-def collate(batch: list[Encoded], pad: int = 0) -> dict[str, torch.Tensor]:
+def grouped(
+    samples: Sequence[Sample], characters: int, rng: random.Random
+) -> list[tuple[Sample, ...]]:
+    """Samples of like length together, each group padded to at most `characters`, or one sample.
+
+    Rows of a batch cost attention by their own length, which a packed row would not: on a CPU two
+    rows of 450 tokens are evaluated 1.1 times as fast as one of 900.
+    """
+    groups: list[tuple[Sample, ...]] = []
+    for start in range(0, len(samples), _SORTED_TOGETHER):
+        near = sorted(samples[start : start + _SORTED_TOGETHER], key=size)
+        found: list[tuple[Sample, ...]] = []
+        while near:
+            count = max(1, characters // max(size(near[-1]), 1))
+            found.append(tuple(near[-count:]))
+            del near[-count:]
+        rng.shuffle(found)
+        groups += found
+    return groups
+
+
+def size(sample: Sample) -> int:
+    """Characters of a prompt: the length in tokens before there are tokens."""
+    prompt = sample.prompt
+    shown = sum(len(chunk.path) + len(chunk.text) for chunk in prompt.chunks)
+    return shown + len(prompt.after) + len(prompt.before)
+
+
+def collate(rows: Sequence[Mapping[str, list[int]]], pad: int = 0) -> dict[str, torch.Tensor]:
     """Pad on the right to the longest. Returns int64 tensors of shape (batch, length)."""
-    longest = max(len(row["input_ids"]) for row in batch)
+    longest = max(len(row["input_ids"]) for row in rows)
 
     def padded(key: str, filler: int) -> torch.Tensor:
-        return torch.tensor([row[key] + [filler] * (longest - len(row[key])) for row in batch])
+        return torch.tensor([row[key] + [filler] * (longest - len(row[key])) for row in rows])
 
-    mask = [[1] * len(row["input_ids"]) + [0] * (longest - len(row["input_ids"])) for row in batch]
+    mask = [[1] * len(row["input_ids"]) + [0] * (longest - len(row["input_ids"])) for row in rows]
     return {
         "input_ids": padded("input_ids", pad),
         "labels": padded("labels", UNLABELLED),

@@ -2,48 +2,98 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from budgetai_training.dataset import Encoded, collate
+from budgetai_training import head
+from budgetai_training.dataset import collate
+from budgetai_training.encoder import Encoded
+
+# The group of all held-out windows: the held-out loss.
+ALL = ("all", "")
+
+
+@dataclass(frozen=True)
+class Question:
+    """Tokens with labels on what is asked for. `groups` are the (by, name) it counts under."""
+
+    encoded: Encoded
+    groups: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Cross entropies summed over `tokens` labelled tokens of `samples` samples, in nats."""
+
+    total: float = 0.0
+    tokens: int = 0
+    samples: int = 0
+
+    def __add__(self, other: "Loss") -> "Loss":
+        return Loss(
+            self.total + other.total, self.tokens + other.tokens, self.samples + other.samples
+        )
+
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.tokens if self.tokens else None
 
 
 @torch.no_grad()
-def summed_loss(model: Any, sample: Encoded) -> tuple[float, int]:
-    """Sum of the cross entropies over the labelled tokens of one sample, and their number."""
-    batch = {key: value.to(model.device) for key, value in collate([sample]).items()}
-    labels = batch.pop("labels")[:, 1:]
-    learned = labels[0] >= 0
-    # The head is the dearest layer of a small model: it is asked for at labelled places only.
-    places = learned.nonzero().squeeze(1)
-    logits = model(**batch, logits_to_keep=places).logits[0].float()
-    loss = torch.nn.functional.cross_entropy(logits, labels[0, places], reduction="sum")
-    return float(loss), int(learned.sum())
-
-
-def held_out_loss(
+def answered(
     model: Any,
-    samples: Sequence[Encoded],
+    output: head.Head,
+    questions: Sequence[Question],
     seconds: float = math.inf,
     tick: Callable[[int], None] = lambda done: None,
     stop: Callable[[], bool] = lambda: False,
-) -> tuple[float, int]:
-    """Mean loss per token over as many samples as fit into `seconds`, at least one of them, or
-    until `stop` becomes true.
-
-    Returns the loss and the number of samples used, so that a later call can use the same.
-    """
+) -> list[Loss]:
+    """The loss of each question in turn, until `seconds` are over, but of one at least, or until
+    `stop` becomes true. `model` is headless, `output` its head."""
+    training = model.training
     model.eval()
     started = time.monotonic()
-    total, tokens, used = 0.0, 0, 0
-    for sample in samples:
+    found: list[Loss] = []
+    for question in questions:
         if stop():
             break
-        loss, count = summed_loss(model, sample)
-        total, tokens, used = total + loss, tokens + count, used + 1
-        tick(used)
+        found.append(_loss(model, output, question))
+        tick(len(found))
         if time.monotonic() - started > seconds:
             break
-    return total / max(tokens, 1), used
+    model.train(training)
+    return found
+
+
+def _loss(model: Any, output: head.Head, question: Question) -> Loss:
+    batch = {name: value.to(model.device) for name, value in collate([question.encoded]).items()}
+    with arithmetic(model, output):
+        hidden, labels = head.hidden_at_labels(model, batch)
+        total = head.losses(hidden, output, labels).sum()
+    return Loss(float(total), len(labels), 1)
+
+
+def arithmetic(model: Any, output: head.Head) -> AbstractContextManager[Any]:
+    """How training multiplies: in bf16 where the base is, the fp32 adapter too."""
+    if output.weight.dtype == torch.bfloat16:
+        return torch.autocast(model.device.type, torch.bfloat16)
+    return nullcontext()
+
+
+def total(questions: Sequence[Question], losses: Iterable[Loss]) -> Loss:
+    """Losses added up over all held-out windows."""
+    return grouped(questions, losses).get(ALL, Loss())
+
+
+def grouped(questions: Iterable[Question], losses: Iterable[Loss]) -> dict[tuple[str, str], Loss]:
+    """Losses added up by group."""
+    found: defaultdict[tuple[str, str], Loss] = defaultdict(Loss)
+    for question, loss in zip(questions, losses, strict=False):
+        for group in question.groups:
+            found[group] += loss
+    return dict(found)

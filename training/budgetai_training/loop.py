@@ -1,40 +1,57 @@
 """The HF Trainer, told to stop by the clock, with the loss taken at labelled places only."""
 
-import contextlib
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
+from peft.helpers import disable_input_dtype_casting
 from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer import TRAINER_STATE_NAME
+from torch.utils.tensorboard import SummaryWriter
+from transformers import EarlyStoppingCallback, Trainer, TrainerState, TrainingArguments
+from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer_callback import PrinterCallback
 
-from budgetai_server.artefacts.storage import write_json
-from budgetai_training.budget import Clock, rate_factor
-from budgetai_training.dataset import Passes, collate
+from budgetai_training import head, processes
+from budgetai_training.budget import Pace, rate_factor
+from budgetai_training.callbacks import BudgetCallback, Interruption, Watcher
+from budgetai_training.curriculum import Curriculum
+from budgetai_training.dataset import MicroBatch, Passes, collate
 from budgetai_training.options import TrainOptions
-from budgetai_training.runs import SPENT_FILE
+from budgetai_training.runs import LOGS
+
+# A run that has become worse this many evaluations in a row will not become better.
+PATIENCE = 2
 
 
-class Watcher(Protocol):
-    """Is told of each finished step and of what goes wrong; draws the progress bar."""
+@dataclass(frozen=True, kw_only=True)
+class Fitting:
+    """What a run is fitted with; `rate` is the peak, `accumulate` counts micro-batches a step,
+    `evaluations` is how often `validate` is asked on the way. `mixed` multiplies in bf16 whatever
+    the weights are kept in, `pad` is a token id."""
 
-    def step(self, number: int, loss: float, tokens: int) -> None: ...
-
-    def say(self, line: str) -> None: ...
+    options: TrainOptions
+    folder: Path
+    optimizer: torch.optim.Optimizer
+    accumulate: int
+    evaluations: int
+    validate: Callable[[head.Head], float]
+    mixed: bool
+    pad: int
+    pace: Pace
+    curriculum: Curriculum
+    interruption: Interruption
+    watcher: Watcher
+    checkpoint: Path | None
 
 
 class LabelledLossTrainer(Trainer):
-    """Mean cross entropy per micro-batch, with the head computed at labelled places only."""
+    """Mean cross entropy over the labelled tokens of a step, with a head of its own."""
 
-    # Says to the Trainer that it has to divide by the number of accumulated micro-batches.
-    loss_is_scaled_for_ga = False
-    complain: Callable[[str], None]
+    fitting: Fitting
+    output: head.Head
 
     def compute_loss(
         self,
@@ -43,16 +60,26 @@ class LabelledLossTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        labels = inputs["labels"][:, 1:]  # (batch, length - 1)
-        places = (labels >= 0).any(dim=0).nonzero().squeeze(1)  # (labelled,)
-        outputs = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            logits_to_keep=places,
+        hidden, labels = head.hidden_at_labels(model, inputs)
+        losses = head.losses(hidden, self.output, labels)
+        self.fitting.curriculum.note(inputs, losses)
+        # The Trainer divides by all processes once more when it averages their gradients.
+        total = losses.sum() * self.accelerator.num_processes
+        return total / (num_items_in_batch if num_items_in_batch is not None else len(labels))
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """The Trainer's own would keep all logits; ours is the loss that the report tells."""
+        metrics = {"eval_loss": self.fitting.validate(self.output)}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(
+            self.args, self.state, self.control, metrics
         )
-        logits = outputs.logits.float().flatten(0, 1)  # (batch * labelled, vocabulary)
-        loss = torch.nn.functional.cross_entropy(logits, labels[:, places].flatten())
-        return (loss, outputs) if return_outputs else loss
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """With the time used so far, which the curves of the report are drawn over."""
+        logs["seconds"] = round(self.fitting.pace.clock.spent(), 2)
+        super().log(logs, start_time)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """A checkpoint that cannot be written is no reason to end the training."""
@@ -60,149 +87,74 @@ class LabelledLossTrainer(Trainer):
             super()._save_checkpoint(model, trial)
         except (OSError, RuntimeError, SafetensorError) as error:
             first_line = (str(error).splitlines() or [type(error).__name__])[0]
-            self.complain(f"no checkpoint was written: {first_line}")
+            self.fitting.watcher.say(f"no checkpoint was written: {first_line}")
 
 
-class Interruption:
-    """Ctrl-C while training: the first one ends the run in good order, the second at once."""
-
-    def __init__(self, notice: Callable[[], None] = lambda: None) -> None:
-        self._requested = False
-        self._notice = notice
-
-    def asked(self) -> bool:
-        """Whether the user wants the run to end."""
-        return self._requested
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        def note(signum: int, frame: Any) -> None:
-            if self._requested:
-                signal.default_int_handler(signum, frame)
-            self._requested = True
-            self._notice()
-
-        before = signal.signal(signal.SIGINT, note)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-
-class BudgetCallback(TrainerCallback):
-    """Stops before the budget is overdrawn, and asks for a checkpoint every so many seconds."""
-
-    def __init__(
-        self, clock: Clock, interruption: Interruption, watcher: Watcher, checkpoint_every: float
-    ) -> None:
-        self._checkpoint_every = checkpoint_every
-        self._clock = clock
-        self._interruption = interruption
-        self._watcher = watcher
-        self._step_began = 0.0
-        self._slowest = 0.0
-        self._saved_at = clock.spent()
-
-    def on_step_begin(self, *_: Any, **__: Any) -> None:
-        self._step_began = self._clock.spent()
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> TrainerControl:
-        self._slowest = max(self._slowest, self._clock.spent() - self._step_began)
-        control.should_log = True
-        if self._clock.left() < self._slowest or self._interruption.asked():
-            control.should_training_stop = True
-        elif self._clock.spent() - self._saved_at > self._checkpoint_every:
-            control.should_save = True
-            self._saved_at = self._clock.spent()
-        return control
-
-    def on_substep_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> TrainerControl:
-        control.should_training_stop |= self._interruption.asked()
-        return control
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, float] | None = None,
-        **_: Any,
-    ) -> None:
-        if logs and "loss" in logs:
-            self._watcher.step(state.global_step, logs["loss"], state.num_input_tokens_seen)
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
-        # Written last, and only where the rest was: --resume looks for it.
-        if (folder / TRAINER_STATE_NAME).exists():
-            with contextlib.suppress(OSError):
-                write_json(folder / SPENT_FILE, {"seconds": self._clock.spent()})
-
-
-def fit(
-    model: Any,
-    samples: Passes,
-    *,
-    folder: Path,
-    rate: float,
-    accumulate: int,
-    options: TrainOptions,
-    mixed: bool,
-    pad: int,
-    clock: Clock,
-    interruption: Interruption,
-    watcher: Watcher,
-    checkpoint: Path | None,
-) -> TrainerState:
-    """Train until the clock, `max_steps`, the samples or Ctrl-C end it. Changes `model`.
-
-    `mixed` multiplies in bf16 whatever the weights are kept in; `pad` is a token id.
-    """
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trainable, lr=rate, weight_decay=0.0)
-    callback = BudgetCallback(clock, interruption, watcher, float(options.checkpoint_every))
-    trainer = LabelledLossTrainer(
-        model=model,
-        args=_arguments(folder, accumulate, options, mixed),
-        train_dataset=samples,
-        data_collator=lambda batch: collate(batch, pad),
-        optimizers=(optimizer, LambdaLR(optimizer, lambda _: rate_factor(clock.progress()))),
-        callbacks=[callback],
-    )
-    trainer.complain = watcher.say
-    trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+def fit(model: Any, samples: Passes, fitting: Fitting) -> TrainerState:
+    """Train until the clock, `max_steps`, the samples, a loss that no longer falls, or Ctrl-C end
+    it. Changes `model`, to its best state by `validate`."""
+    pace, optimizer = fitting.pace, fitting.optimizer
+    callbacks: list[Any] = [BudgetCallback(fitting)]
+    if fitting.evaluations:
+        callbacks.append(EarlyStoppingCallback(PATIENCE))
+    with head.headless(model) as output, disable_input_dtype_casting(model, fitting.mixed):
+        trainer = LabelledLossTrainer(
+            model=model,
+            args=_arguments(fitting),
+            train_dataset=samples,
+            eval_dataset=samples,
+            data_collator=lambda batches: _tensors(batches, fitting.pad),
+            optimizers=(optimizer, LambdaLR(optimizer, lambda _: rate_factor(pace.progress))),
+            callbacks=[*callbacks, *_tensorboard(fitting.folder / LOGS)],
+        )
+        trainer.fitting, trainer.output = fitting, output
+        # Says that the loss is divided by the labelled tokens of all micro-batches of a step.
+        trainer.model_accepts_loss_kwargs = True
+        trainer.remove_callback(PrinterCallback)
+        checkpoint = fitting.checkpoint
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return trainer.state
 
 
-def _arguments(
-    folder: Path, accumulate: int, options: TrainOptions, mixed: bool
-) -> TrainingArguments:
+def _tensorboard(folder: Path) -> list[Any]:
+    """The Trainer's own callback, with a folder of ours instead of one from the environment."""
+    return [TensorBoardCallback(SummaryWriter(str(folder)))] if processes.first() else []
+
+
+def _tensors(batches: Sequence[MicroBatch], pad: int) -> dict[str, Any]:
+    (batch,) = batches
+    return {**collate(batch.rows, pad), "keys": [sample.key for sample in batch.samples]}
+
+
+def _arguments(fitting: Fitting) -> TrainingArguments:
+    options = fitting.options
     return TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(fitting.folder),
         per_device_train_batch_size=1,
-        gradient_accumulation_steps=accumulate,
+        gradient_accumulation_steps=fitting.accumulate,
         max_steps=options.max_steps or -1,
         num_train_epochs=1,
         max_grad_norm=1.0,
         seed=options.seed,
         # The samples are shuffled where they are made, the same way after a resume.
         train_sampling_strategy="sequential",
-        save_strategy="no",
+        # Evaluations and checkpoints are asked for by the clock, in BudgetCallback.
+        eval_strategy="steps" if fitting.evaluations else "no",
+        eval_steps=2**31,
+        save_strategy="best" if fitting.evaluations else "no",
+        load_best_model_at_end=bool(fitting.evaluations),
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
         save_total_limit=2,
         logging_strategy="no",
         report_to=[],
         disable_tqdm=True,
-        include_num_input_tokens_seen="all",
+        include_num_input_tokens_seen="non_padding",
         remove_unused_columns=False,
         use_cpu=not torch.cuda.is_available(),
         # Autocast: the fp32 adapter is multiplied in bf16 too, 1.2 times as fast on a CPU.
-        bf16=mixed,
+        bf16=fitting.mixed,
         dataloader_pin_memory=False,
+        accelerator_config={"dispatch_batches": False},
+        ddp_find_unused_parameters=False,
     )

@@ -1,11 +1,13 @@
 """The options of `budgetai-train`."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_server.artefacts.bases import EMBEDDED
 from budgetai_server.errors import OptionError
 from budgetai_server.options import Seconds, option
+from budgetai_training.samples.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,6 +15,28 @@ class TrainOptions:
     """What to learn, from which base, and for how long."""
 
     repo: Path = option(Path(), "the repository to learn", unit="folder")
+    also: tuple[Path, ...] = option((), "further repositories to learn from", unit="folder")
+    include: tuple[str, ...] = option(
+        (), "learn only files that match one of these, as in .gitignore", unit="glob"
+    )
+    exclude: tuple[str, ...] = option(
+        (), "leave out files that match one of these, as in .gitignore", unit="glob"
+    )
+    since: str = option(
+        "", "learn only files that changed since a revision or a date", unit="revision"
+    )
+    holdout: str = option(
+        "",
+        "hold out what was written after a revision or a date, as since:v1.2, and learn from the"
+        " state then; without it, a tenth of the files is held out",
+        unit="since:revision",
+    )
+    corpus: Path | None = option(
+        None,
+        "decisions on each file, as --dry-run wrote and you edited them; with --dry-run, the file"
+        " to write",
+        unit="file",
+    )
     base: str = option(EMBEDDED, "base model: a known name, a Hub id, a folder or a .gguf file")
     budget: Seconds = option(
         Seconds(900), "wall-clock time for everything, as 90s, 15m or 1h30m", unit="time"
@@ -20,8 +44,40 @@ class TrainOptions:
     load_in: str = option(
         "auto", "precision of the base in memory", choices=("auto", "4bit", "bf16", "fp32")
     )
+    memory: float = option(
+        0.0,
+        "most memory the run may take, of the GPU where there is one; 0 takes what is free",
+        unit="GB",
+    )
     rank: int = option(16, "rank of the LoRA update")
-    learning_rate: float = option(0.0, "peak learning rate; 0 chooses it by the base's size")
+    alpha: int = option(0, "scale of the update times the rank; 0 takes the rank, for a scale of 1")
+    target: str = option(
+        "all", "which linear layers are tuned", choices=("all", "attention", "mlp")
+    )
+    layers: str = option(
+        "all", "which blocks are tuned; the upper half is quicker", choices=("all", "upper")
+    )
+    rslora: bool = option(False, "scale by the square root of the rank (rsLoRA)")
+    dora: bool = option(False, "tune direction and length apart (DoRA); cannot be converted yet")
+    lora_plus: float = option(0.0, "LoRA+: how many times faster B learns than A; 0 for alike")
+    learning_rate: float = option(
+        0.0, "peak learning rate; 0 chooses it by the base's size, or tries a few if time allows"
+    )
+    recipe: str = option(
+        "", "what samples are made of, where it differs from the default, as nodes=0,chunks=0.5"
+    )
+    curriculum: str = option(
+        "none",
+        "files shown more often from the second pass on: those with the highest loss",
+        choices=("none", "hard"),
+    )
+    continue_from: Path | None = option(
+        None, "adapter to go on from: learns the files that changed since", unit="folder"
+    )
+    old_share: float = option(
+        0.25, "share of unchanged files shown again with --continue-from", unit="0 to 1"
+    )
+    completions: int = option(10, "held-out lines completed for the report, if time allows")
     max_steps: int = option(0, "stop after this many steps, if time is left; 0 for no limit")
     seed: int = option(0, "seed of every random choice")
     out: Path | None = option(
@@ -39,10 +95,23 @@ class TrainOptions:
             raise OptionError(f"--rank {self.rank} is no rank", "Use 1 or more; 16 is usual")
         if self.budget <= 0:
             raise OptionError(f"--budget {self.budget} leaves no time", "Try --budget 15m")
+        if self.holdout and not re.fullmatch("since:.+", self.holdout):
+            raise OptionError(
+                f"--holdout {self.holdout} is not known", "Write it as since:REVISION or since:DATE"
+            )
         if self.max_steps < 0 or not 0 <= self.learning_rate < 1:
             raise OptionError(
                 f"--max-steps {self.max_steps}, --learning-rate {self.learning_rate}",
                 "Neither is negative, and a rate is below 1",
             )
+        if self.alpha < 0 or self.memory < 0 or self.lora_plus < 0 or self.completions < 0:
+            raise OptionError(
+                f"--alpha {self.alpha}, --memory {self.memory}, --lora-plus {self.lora_plus}, "
+                f"--completions {self.completions}",
+                "None is negative",
+            )
+        if not 0 <= self.old_share <= 1:
+            raise OptionError(f"--old-share {self.old_share} is no share", "Use 0 to 1")
+        Recipe.parse(self.recipe)
         if not 0 <= self.seed < 2**32:
             raise OptionError(f"--seed {self.seed} is out of range", "Use 0 to 4294967295")

@@ -1,6 +1,7 @@
 """What the user sees while it runs: a bar with loss, tokens per second and time left, on stderr."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -16,6 +17,9 @@ from rich.progress import (
 from rich.text import Text
 
 from budgetai_training.budget import Clock
+
+# Seconds that need no bar.
+_SHORT = 1.0
 
 
 class _TimeLeft(ProgressColumn):
@@ -52,6 +56,24 @@ class Reporter:
             yield Counter(bar, total)
 
     @contextmanager
+    def reading(self) -> Iterator[Callable[[int, int], None]]:
+        """A bar for files read, of all of them; one appears where it takes a while."""
+        columns = (SpinnerColumn(), TextColumn("reading files"), BarColumn(), TimeRemainingColumn())
+        bar = Progress(*columns, console=self._console, transient=True)
+        task = bar.add_task("")
+        began = time.monotonic()
+
+        def tick(done: int, total: int) -> None:
+            if time.monotonic() - began > _SHORT:
+                bar.start()
+                bar.update(task, completed=done, total=total)
+
+        try:
+            yield tick
+        finally:
+            bar.stop()
+
+    @contextmanager
     def training(self, clock: Clock) -> Iterator["TrainingBar"]:
         columns = (
             TextColumn("training"),
@@ -64,14 +86,14 @@ class Reporter:
 
 
 class Counter:
-    """Counts finished pieces of known number."""
+    """Counts finished pieces; of how many may be told later."""
 
     def __init__(self, bar: Progress, total: int) -> None:
         self._bar = bar
-        self._task = bar.add_task("", total=total)
+        self._task = bar.add_task("", total=total or None)
 
-    def __call__(self, done: int) -> None:
-        self._bar.update(self._task, completed=done)
+    def __call__(self, done: int, total: int | None = None) -> None:
+        self._bar.update(self._task, completed=done, total=total)
 
 
 class TrainingBar:
@@ -82,19 +104,24 @@ class TrainingBar:
         self._clock = clock
         self._began = clock.spent()
         self._tokens_before: int | None = None
-        self.losses: list[float] = []
+        self._losses: list[float] = []
+        self._held_out = ""
         self._task = bar.add_task("", total=1.0, note="first step …")
 
     def say(self, line: str) -> None:
         self._bar.console.print(line, markup=False, soft_wrap=True)
 
     def step(self, number: int, loss: float, tokens: int) -> None:
-        self.losses.append(loss)
+        self._losses = [*self._losses[-9:], loss]
         if self._tokens_before is None:
             self._tokens_before = tokens
             self._began = self._clock.spent()
         speed = (tokens - self._tokens_before) / max(self._clock.spent() - self._began, 1e-6)
-        recent = self.losses[-10:]
         pace = f"  {speed:.0f} tokens/s" if speed else ""
-        note = f"step {number}  loss {sum(recent) / len(recent):.3f}{pace}"
+        mean = sum(self._losses) / len(self._losses)
+        note = f"step {number}  loss {mean:.3f}{self._held_out}{pace}"
         self._bar.update(self._task, completed=self._clock.progress(), note=note)
+
+    def validated(self, number: int, loss: float) -> None:
+        self._held_out = f" (held out {loss:.3f})"
+        self.say(f"step {number}: held-out loss {loss:.3f} on the way")

@@ -1,17 +1,20 @@
 """A run that is not finished, as a folder: what was decided at its start, and its checkpoints.
 
 <adapter>.partial/
-    run.json            options, digest of the base, score before, learning rate, accumulation
-    checkpoint-<step>/  the HF Trainer's own, and spent.json with the seconds used so far
+    run.json            options, digest of the base, plan, losses before, learning rate, …
+    logs/               TensorBoard's
+    checkpoint-<step>/  the HF Trainer's own, with curriculum.json and spent.json, the seconds used
 """
 
 import dataclasses
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
+
+from filelock import FileLock, Timeout
 
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.bases import EMBEDDED
@@ -23,10 +26,14 @@ from budgetai_training.options import TrainOptions
 
 FINAL = "final"
 SPENT_FILE = "spent.json"
-# A resumed run must take these from its beginning, or it would be another run.
-FIXED = ("base", "load_in", "rank", "seed", "learning_rate")
-# These may be given anew.
-LIMITS = ("budget", "max_steps", "checkpoint_every")
+LOGS = "logs"
+CURRICULUM_FILE = "curriculum.json"
+# These may be given anew when a run is resumed. All others are those of its beginning, or it would
+# be another run.
+LIMITS = ("budget", "max_steps", "checkpoint_every", "memory", "completions")
+# These are not of the run.
+ASIDE = ("repo", "out", "resume", "dry_run", "json")
+FIXED = tuple(f.name for f in fields(TrainOptions) if f.name not in (*LIMITS, *ASIDE))
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ class RunFolder:
         values = dataclasses.asdict(options)
         values["repo"] = options.repo.resolve()
         values["base"] = _fixed_base(options.base)
-        plain = {name: str(v) if isinstance(v, Path) else v for name, v in values.items()}
+        plain = {name: _plain(value) for name, value in values.items()}
         write_json(self.path / home.RUN_FILE, {"options": plain, "base": digest})
 
     def options(self, asked: TrainOptions) -> TrainOptions:
@@ -83,15 +90,13 @@ class RunFolder:
         asked = dataclasses.replace(asked, base=_fixed_base(asked.base))
         for name in FIXED:
             given = getattr(asked, name)
-            if given not in (getattr(usual, name), kept[name]):
+            if given != getattr(usual, name) and _plain(given) != kept[name]:
                 raise OptionError(
                     f"the unfinished run has {flag_name(name)} {kept[name]}, not {given}",
                     "Leave it out, or start a new run without --resume",
                 )
-        limits = {n: kept[n] for n in LIMITS if getattr(asked, n) == getattr(usual, n)}
-        times = {n: Seconds(v) for n, v in limits.items() if isinstance(getattr(usual, n), Seconds)}
-        fixed = {name: kept[name] for name in FIXED}
-        return dataclasses.replace(asked, **(fixed | limits | times))
+        again = [n for n in LIMITS if getattr(asked, n) == getattr(usual, n)]
+        return dataclasses.replace(asked, **{n: _as_option(n, kept[n]) for n in (*FIXED, *again)})
 
     def check_base(self, digest: str) -> None:
         if self._read()["base"] != digest:
@@ -100,13 +105,19 @@ class RunFolder:
             )
 
     def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """What was decided at the run's start under `name`; decided by `make` the first time."""
-        kept = self._read()
-        if name not in kept:
-            kept[name] = make()
-            write_json(self.path / home.RUN_FILE, kept)
-        decided: dict[str, Any] = kept[name]
-        return decided
+        """What was decided at the run's start under `name`; decided by `make` the first time, by
+        the first process."""
+        # The command line needs this module before torch is loaded.
+        from budgetai_training import processes
+
+        def decide() -> dict[str, Any]:
+            kept = self._read()
+            if name not in kept:
+                kept[name] = make()
+                write_json(self.path / home.RUN_FILE, kept)
+            return dict(kept[name])
+
+        return processes.by_first(decide)
 
     def checkpoint(self) -> Path | None:
         """The newest complete checkpoint; the file with the time spent is written last."""
@@ -118,12 +129,34 @@ class RunFolder:
         checkpoint = self.checkpoint()
         return float(read_json(checkpoint / SPENT_FILE)["seconds"]) if checkpoint else 0.0
 
+    @classmethod
+    def opened(cls, options: TrainOptions) -> tuple["RunFolder", TrainOptions]:
+        """The folder to work in, and the options to go on with where a run is resumed."""
+        if options.resume:
+            folder = cls.unfinished(options)
+            return folder, folder.options(options)
+        return cls.place(options), options
+
     @contextmanager
     def kept_if_resumable(self) -> Iterator[None]:
-        """Make the folder; after a failure it stays only if there is something to go on with."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        try:
+        """Make the folder, for this run alone; after a failure it stays only if there is something
+        to go on with. Raises StorageError while another process has it."""
+        from budgetai_training import processes
+
+        if not processes.first():
             yield
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / "lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise StorageError(
+                f"another budgetai-train is at work in {self.path}", "Wait for it, or end it first"
+            ) from None
+        try:
+            with lock:
+                yield
         except BaseException:
             written = (self.path / FINAL / MANIFEST).exists()
             if self.path.exists() and self.checkpoint() is None and not written:
@@ -162,6 +195,24 @@ class RunFolder:
                 "Remove the folder and start a new run",
             ) from None
         return values
+
+
+def _plain(value: Any) -> Any:
+    """An option's value as JSON has it; paths as they hold in every folder."""
+    if isinstance(value, Path):
+        return str(value.resolve())
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _as_option(name: str, value: Any) -> Any:
+    """A kept value as the option's own type, the one in its annotation."""
+    kind = get_type_hints(TrainOptions)[name]
+    if isinstance(value, list):
+        part = get_args(kind)[0]
+        return tuple(part(one) for one in value)
+    if kind is Seconds:
+        return Seconds(value)
+    return Path(value) if value is not None and Path in (kind, *get_args(kind)) else value
 
 
 def _fixed_base(base: str) -> str:

@@ -1,275 +1,296 @@
-"""The story of a run, top to bottom: corpus, base, loss before, training, loss after, adapter."""
+"""The story of a run, top to bottom: losses before, learning rate, training, losses after."""
 
+import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-import transformers
+import torch
+from transformers import TrainerState
 
-from budgetai_server.artefacts.bases import resolve
-from budgetai_server.artefacts.manifest import AdapterManifest, BaseRecord
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.errors import BudgetError
 from budgetai_server.options import Seconds
-from budgetai_training import adapter
-from budgetai_training.base import LoadedBase, load
-from budgetai_training.budget import Clock
-from budgetai_training.corpus import read as corpus
+from budgetai_training import adapter, completions, evaluate, head, processes, rate
+from budgetai_training.budget import Clock, Pace
+from budgetai_training.callbacks import Interruption
 from budgetai_training.corpus.files import Corpus
-from budgetai_training.dataset import Encoded, Encoder, Passes
-from budgetai_training.evaluate import held_out_loss
-from budgetai_training.loop import Interruption, fit
+from budgetai_training.curriculum import Curriculum
+from budgetai_training.dataset import MicroBatch, Passes, collate
+from budgetai_training.evaluate import Loss, Question
+from budgetai_training.loop import Fitting, fit
 from budgetai_training.options import TrainOptions
+from budgetai_training.preparation import Run, prepared
 from budgetai_training.progress import Reporter
-from budgetai_training.runs import FINAL, RunFolder
-from budgetai_training.samples import Recipe, Sample, one_pass
+from budgetai_training.report.account import Completion, RateTry
+from budgetai_training.results import Result, Trained, saved
+from budgetai_training.runs import CURRICULUM_FILE, RunFolder
+from budgetai_training.samples.passes import one_pass
+from budgetai_training.samples.recipe import Recipe
+from budgetai_training.samples.sample import Sample
 
 # More passes over the same text than this is memorising: held-out loss no longer falls.
 MAX_PASSES = 6
-# Each of the two evaluations may take this share of the budget.
+# Shares of the budget: each of the two evaluations, the tries of rates, those on the way, and the
+# completions for the report.
 EVALUATION_SHARE = 0.05
-MAX_HELD_OUT_SAMPLES = 64
+RATE_SHARE = 0.08
+VALIDATION_SHARE = 0.04
+COMPLETION_SHARE = 0.03
+EVALUATIONS = 6
 # Adam wants about this many updates; with more time, more samples are averaged in each.
 WANTED_STEPS = 200
-SAVING_SECONDS = 3.0
+SAVING_SECONDS = 4.0
 # A training step costs about three forward passes.
 STEP_PER_FORWARD = 3.0
 
 
-@dataclass(frozen=True)
-class Result:
-    """What a run leaves: the adapter's folder and its manifest."""
-
-    folder: Path
-    manifest: AdapterManifest
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Everything that stays the same while a run goes on."""
-
-    options: TrainOptions
-    folder: RunFolder
-    clock: Clock
-    corpus: Corpus
-    record: BaseRecord
-    loaded: LoadedBase
-    model: Any
-    report: Reporter
-
-
-@dataclass(frozen=True)
-class _Trained:
-    """What came out of training; `after` is None where the run was interrupted."""
-
-    state: transformers.TrainerState
-    losses: list[float]
-    before: dict[str, Any]
-    after: float | None
-    samples: Passes
-
-
-def train(options: TrainOptions, report: Reporter, started: float) -> Result:
-    """Tune a base on a repository inside the budget. `started` is a `time.monotonic()` second."""
-    if options.resume:
-        folder = RunFolder.unfinished(options)
-        options = folder.options(options)
-    else:
-        folder = RunFolder.place(options)
+def train(
+    options: TrainOptions, folder: RunFolder, found: Corpus, report: Reporter, started: float
+) -> Result:
+    """Tune a base on a corpus inside the budget. `started` is a `time.monotonic()` second."""
+    processes.meet()
+    folder = processes.agreed(folder)
     clock = Clock(float(options.budget), started, spent_before=folder.spent())
     with folder.kept_if_resumable():
-        run = _prepared(options, folder, clock, report)
+        run = prepared(options, folder, clock, found, report)
         interruption = Interruption(lambda: report.say("stopping after this step …"))
         # From here on Ctrl-C must not cost what has been learned: also not in the last evaluation
         # or while saving.
         with interruption.listening():
-            return _saved(run, _tuned(run, interruption))
+            return saved(run, _trained(run, interruption))
 
 
-def _prepared(options: TrainOptions, folder: RunFolder, clock: Clock, report: Reporter) -> _Run:
-    """Read the repository and the base, and put an adapter on it."""
-    base = resolve(options.base)
-    found = corpus.read(options.repo, options.seed)
-    with report.busy(f"reading the base {base.name}"):
-        record = base.record()
-        if options.resume:
-            folder.check_base(record.digest)
-        else:
-            folder.begin(options, record.digest)
-        loaded = load(base, record.digest, options.load_in)
-    # After a change of the files, a resumed run still holds out those it began with.
-    kept = folder.once("held_out", lambda: {"paths": [file.path for file in found.held_out]})
-    found = found.holding_out(kept["paths"])
-    report.say(_corpus_line(found))
-    transformers.set_seed(options.seed)
-    model = adapter.attach(loaded.model, options.rank, loaded.load_in)
-    folder.check_space(model.get_nb_trainable_parameters()[0])
-    report.say(_model_line(model, loaded, options))
-    return _Run(options, folder, clock, found, record, loaded, model, report)
-
-
-def _tuned(run: _Run, interruption: Interruption) -> _Trained:
-    encoder = Encoder(run.loaded.tokenizer)
-    indexes = run.corpus.indexes()
-    held_out = _held_out_samples(run, indexes, encoder)
-    share = run.clock.budget * EVALUATION_SHARE
-    samples = Passes(lambda number: _pass(run, indexes, number), encoder, MAX_PASSES)
-    before = run.folder.once("before", lambda: _evaluated(run, held_out, share, interruption.asked))
+def _trained(run: Run, interruption: Interruption) -> Trained:
+    curriculum = Curriculum(run.options.curriculum)
+    samples = _passes(run, curriculum)
+    before = _before(run, interruption)
     if interruption.asked():
         raise KeyboardInterrupt
-    run.clock.reserve = before["seconds"] * 1.2 + SAVING_SECONDS
-    per_step = STEP_PER_FORWARD * _forward_seconds(run, before, samples)
-    _check_time(run, per_step)
-    state, losses = _fitted(run, samples, per_step, interruption)
-    same = held_out[: before["samples"]] if state.global_step else []
-    after = _evaluated(run, same, stop=interruption.asked)["loss"]
-    return _Trained(state, losses, before, after, samples)
+    run.clock.reserve = _reserve(run, before)
+    per_batch = STEP_PER_FORWARD * _forward_seconds(run, before, samples)
+    _check_time(run, per_batch)
+    settings = run.folder.once("settings", lambda: _settings(run, samples, per_batch))
+    state = _fitted(run, samples, curriculum, settings, interruption)
+    asked = run.exam.report[: len(before["losses"])] if state.global_step else ()
+    after = _asked(run, asked, stop=interruption.asked)
+    return Trained(
+        state=state,
+        samples=samples,
+        before=[Loss(*loss) for loss in before["losses"]],
+        after=after if len(after) == len(asked) else [],
+        rates=tuple(RateTry(**one) for one in settings["rates"]),
+        completions=_completed(run, interruption),
+    )
 
 
-def _forward_seconds(run: _Run, before: dict[str, Any], samples: Passes) -> float:
-    """Seconds of one sample's forward pass; of a training sample where none are held out."""
-    if before["samples"]:
-        return float(before["seconds"]) / float(before["samples"])
+def _passes(run: Run, curriculum: Curriculum) -> Passes:
+    recipe = Recipe.parse(run.options.recipe)
+    # About three characters are a token of code; samples are cut to what the plan allows.
+    characters = 3 * run.plan.window
+    recipe = replace(recipe, before=min(recipe.before, characters - 600))
+
+    def lay_out(number: int) -> list[Sample]:
+        weights = curriculum.weights(number)
+        seed = f"{run.options.seed}/{number}"
+        return one_pass(run.learned.train, run.indexes, seed, recipe, weights)
+
+    return Passes(lay_out, run.encoder, MAX_PASSES, characters)
+
+
+def _before(run: Run, interruption: Interruption) -> dict[str, Any]:
+    """Losses at the start, of as many questions as fit into their share, and the time they took."""
+
+    def ask() -> dict[str, Any]:
+        began = time.monotonic()
+        share = run.clock.budget * EVALUATION_SHARE
+        found = _asked(run, run.exam.report, share, interruption.asked)
+        return {
+            "losses": [(loss.total, loss.tokens, loss.samples) for loss in found],
+            "seconds": time.monotonic() - began,
+        }
+
+    return run.folder.once("before", ask)
+
+
+def _asked(
+    run: Run,
+    questions: Sequence[Question],
+    seconds: float = math.inf,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Loss]:
+    """The losses of questions, by the first process; told to the user."""
+
+    def ask() -> list[Loss]:
+        with (
+            run.stages.stage("evaluating"),
+            run.report.counting("held-out loss", len(questions)) as tick,
+            head.headless(run.model) as output,
+        ):
+            return evaluate.answered(run.model, output, questions, seconds, tick, stop)
+
+    found = processes.by_first(ask)
+    total = evaluate.total(questions, found)
+    if total.mean is None:
+        run.report.say("held-out loss not measured")
+    else:
+        run.report.say(f"held-out loss {total.mean:.3f} nats/token ({total.samples} samples)")
+    return found
+
+
+def _reserve(run: Run, before: dict[str, Any]) -> float:
+    """Seconds kept for what comes after training."""
+    completing = COMPLETION_SHARE * run.clock.budget if run.options.completions else 0.0
+    return float(before["seconds"]) * 1.2 + completing + SAVING_SECONDS
+
+
+def _forward_seconds(run: Run, before: dict[str, Any], samples: Passes) -> float:
+    """Seconds of one micro-batch's forward pass."""
+    if before["losses"]:
+        return float(before["seconds"]) / len(before["losses"])
     began = time.monotonic()
-    held_out_loss(run.model, [samples[0]])
+    with head.headless(run.model) as output:
+        evaluate.answered(run.model, output, [Question(samples[0].rows[0], ())])
     return time.monotonic() - began
 
 
-def _check_time(run: _Run, per_step: float) -> None:
+def _check_time(run: Run, per_batch: float) -> None:
     """Raises BudgetError where not even one step fits, with a budget that would do."""
-    if run.clock.left() >= per_step:
+    if run.clock.left() >= per_batch:
         return
-    enough = run.clock.spent() + run.clock.reserve + 20 * per_step
+    enough = run.clock.spent() + run.clock.reserve + 20 * per_batch
     raise BudgetError(
         f"a budget of {run.options.budget} is too short: {run.clock.spent():.0f} s went into "
-        f"loading and evaluating, one step takes about {per_step:.0f} s, and "
+        f"loading and evaluating, one step takes about {per_batch:.0f} s, and "
         f"{run.clock.reserve:.0f} s are needed at the end",
         f"Try --budget {Seconds(60 * -(-enough // 60))}",
     )
 
 
-def _fitted(
-    run: _Run, samples: Passes, per_step: float, interruption: Interruption
-) -> tuple[transformers.TrainerState, list[float]]:
-    settings = run.folder.once("settings", lambda: _settings(run, per_step))
-    run.clock.training_from = settings["training_from"]
-    checkpoint = run.folder.checkpoint() if run.options.resume else None
-    run.report.say(
-        f"{samples.pass_length} samples a pass, {settings['accumulate']} a step, "
-        f"learning rate {settings['rate']:g}"
-        + (f", going on from {checkpoint.name}" if checkpoint else "")
-    )
-    with run.report.training(run.clock) as bar:
-        state = fit(
-            run.model,
-            samples,
-            folder=run.folder.path,
-            rate=settings["rate"],
-            accumulate=settings["accumulate"],
-            options=run.options,
-            mixed=run.loaded.load_in != "fp32",
-            pad=run.loaded.tokenizer.pad_token_id or 0,
-            clock=run.clock,
-            interruption=interruption,
-            watcher=bar,
-            checkpoint=checkpoint,
-        )
-    return state, bar.losses
-
-
-def _settings(run: _Run, per_step: float) -> dict[str, Any]:
-    """Learning rate and accumulation, from the size of the base and the steps that fit."""
-    parameters = run.model.get_nb_trainable_parameters()[1]
-    affordable = run.clock.left() / max(per_step, 1e-6)
+def _settings(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
+    """Learning rate, accumulation and evaluations, from the size of the base and from what fits."""
+    tried = _rates(run, samples, per_batch)
+    usual = rate.usual(run.model.get_nb_trainable_parameters()[1])
+    chosen = next((one.rate for one in tried if one.chosen), run.options.learning_rate or usual)
+    affordable = run.clock.left() / max(per_batch, 1e-6)
+    steps = run.options.max_steps
     return {
-        "rate": run.options.learning_rate or (5e-4 if parameters < 300e6 else 3e-4),
-        "accumulate": int(min(8, max(1, affordable // WANTED_STEPS))),
+        "rate": chosen,
+        "rates": [vars(one) for one in tried],
+        # The same number of steps is the same run on any machine.
+        "accumulate": 1 if steps else int(min(8, max(1, affordable // WANTED_STEPS))),
+        "evaluations": EVALUATIONS if run.exam.validation else 0,
+        "validation": _validation_size(run, per_batch),
         "training_from": run.clock.spent(),
     }
 
 
-def _pass(run: _Run, indexes: Mapping[str, Index], number: int) -> list[Sample]:
-    return one_pass(run.corpus.train, indexes, f"{run.options.seed}/{number}")
+def _validation_size(run: Run, per_batch: float) -> int:
+    """How many questions an evaluation on the way may ask."""
+    seconds = VALIDATION_SHARE * run.clock.budget / EVALUATIONS
+    most = len(run.exam.validation)
+    return most if run.options.max_steps else int(min(most, max(3, 3 * seconds // per_batch)))
 
 
-def _held_out_samples(run: _Run, indexes: Mapping[str, Index], encoder: Encoder) -> list[Encoded]:
-    """Held-out code as the server would show it, cross-file chunks from the training files."""
-    recipe = Recipe(chunk_share=1.0)
-    samples = one_pass(run.corpus.held_out, indexes, "held-out", recipe)
-    return [encoder.encode(sample) for sample in samples[:MAX_HELD_OUT_SAMPLES]]
+def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
+    """Rates tried, where the user names none and their share of the budget holds the tries."""
+    questions = run.exam.validation[:6]
+    needed = len(rate.FACTORS) * (rate.STEPS + len(questions) / 3) * per_batch
+    share = RATE_SHARE * run.clock.budget
+    if run.options.learning_rate or run.options.max_steps or not questions or needed > share:
+        return ()
+    usual = rate.usual(run.model.get_nb_trainable_parameters()[1])
+    with (
+        run.stages.stage("trying rates"),
+        run.report.busy("trying learning rates"),
+        head.headless(run.model) as output,
+    ):
+        found = rate.tries(
+            run.model,
+            [usual * factor for factor in rate.FACTORS],
+            lambda optimizer, n: _step(run, output, samples[n], optimizer),
+            lambda value: adapter.optimizer(run.model, value, run.options),
+            lambda: (
+                evaluate.total(questions, evaluate.answered(run.model, output, questions)).mean
+                or math.inf
+            ),
+        )
+    run.report.say("rates tried: " + ", ".join(f"{one.rate:g} → {one.loss:.3f}" for one in found))
+    return found
 
 
-def _evaluated(
-    run: _Run,
-    samples: list[Encoded],
-    seconds: float = float("inf"),
-    stop: Callable[[], bool] = lambda: False,
-) -> dict[str, Any]:
-    """Held-out loss, the number of samples used, and how long it took; no loss where there are no
-    samples, or `stop` became true."""
-    began = time.monotonic()
-    with run.report.counting("held-out loss", len(samples)) as tick:
-        loss, used = held_out_loss(run.model, samples, seconds, tick, stop)
-    if not used or stop():
-        run.report.say("held-out loss not measured")
-        return {"loss": None, "samples": 0, "seconds": 0.0}
-    run.report.say(f"held-out loss {loss:.3f} nats/token ({used} samples)")
-    return {"loss": loss, "samples": used, "seconds": time.monotonic() - began}
-
-
-def _saved(run: _Run, trained: _Trained) -> Result:
-    manifest = AdapterManifest(
-        prompt_format=PROMPT_FORMAT,
-        base=run.record,
-        repository=run.corpus.name,
-        method="lora",
-        rank=run.options.rank,
-        load_in=run.loaded.load_in,
-        seed=run.options.seed,
-        held_out=tuple(file.path for file in run.corpus.held_out),
-        counts=_counts(run, trained),
-        scores={
-            "held_out_loss_before": trained.before["loss"],
-            "held_out_loss_after": trained.after,
-            "training_loss": _mean(trained.losses[-10:]),
-        },
-        seconds={"budget": run.clock.budget, "spent": round(run.clock.spent(), 1)},
-        versions=adapter.versions(),
-        finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-    )
-    made = run.folder.path / FINAL
-    adapter.write(run.model, manifest, made)
-    run.folder.finish(made)
-    return Result(run.folder.out, manifest)
-
-
-def _counts(run: _Run, trained: _Trained) -> dict[str, int]:
-    return {
-        "files": len(run.corpus.train),
-        "held_out_files": len(run.corpus.held_out),
-        "held_out_samples": trained.before["samples"],
-        "samples_a_pass": trained.samples.pass_length,
-        "steps": trained.state.global_step,
-        "tokens": int(trained.state.num_input_tokens_seen),
+def _step(run: Run, output: head.Head, batch: MicroBatch, optimizer: torch.optim.Optimizer) -> None:
+    """One step outside the Trainer."""
+    run.model.train()
+    tensors = {
+        name: value.to(run.model.device)
+        for name, value in collate(batch.rows, run.encoder.pad).items()
     }
+    with evaluate.arithmetic(run.model, output):
+        hidden, labels = head.hidden_at_labels(run.model, tensors)
+        loss = head.losses(hidden, output, labels).mean()
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_([p for p in run.model.parameters() if p.requires_grad], 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
 
 
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def _corpus_line(found: Corpus) -> str:
-    left_out = ", ".join(f"{n} {reason}" for reason, n in sorted(found.reasons.items()))
-    line = f"{found.name}: {len(found.train)} files to learn, {len(found.held_out)} held out"
-    return f"{line}; left out: {left_out}" if left_out else line
-
-
-def _model_line(model: Any, loaded: LoadedBase, options: TrainOptions) -> str:
-    trained, every = model.get_nb_trainable_parameters()
-    return (
-        f"base in {loaded.load_in}, rank {options.rank}: "
-        f"{trained / 1e6:.1f} of {every / 1e6:.0f} million parameters are trained"
+def _fitted(
+    run: Run,
+    samples: Passes,
+    curriculum: Curriculum,
+    settings: dict[str, Any],
+    interruption: Interruption,
+) -> TrainerState:
+    run.clock.training_from = settings["training_from"]
+    checkpoint = run.folder.checkpoint() if run.options.resume else None
+    if checkpoint:
+        curriculum.resume(checkpoint / CURRICULUM_FILE)
+    run.report.say(
+        f"{samples.pass_samples} samples a pass in {samples.pass_length} micro-batches, "
+        f"{settings['accumulate']} a step, learning rate {settings['rate']:g}"
+        + (f", going on from {checkpoint.name}" if checkpoint else "")
     )
+    with run.stages.stage("training"), run.report.training(run.clock) as bar:
+        fitting = Fitting(
+            options=run.options,
+            folder=run.folder.path,
+            optimizer=adapter.optimizer(run.model, settings["rate"], run.options),
+            accumulate=settings["accumulate"],
+            evaluations=settings["evaluations"],
+            validate=_validation(run, settings["validation"]),
+            mixed=run.loaded.load_in != "fp32",
+            pad=run.encoder.pad,
+            pace=Pace(run.clock, run.options.max_steps),
+            curriculum=curriculum,
+            interruption=interruption,
+            watcher=bar,
+            checkpoint=checkpoint,
+        )
+        return fit(run.model, samples, fitting)
+
+
+def _validation(run: Run, count: int) -> Callable[[head.Head], float]:
+    questions = run.exam.validation[:count]
+
+    def validate(output: head.Head) -> float:
+        def ask() -> float:
+            found = evaluate.answered(run.model, output, questions)
+            return evaluate.total(questions, found).mean or math.inf
+
+        return processes.by_first(ask)
+
+    return validate
+
+
+def _completed(run: Run, interruption: Interruption) -> tuple[Completion, ...]:
+    """Held-out lines side by side; some are better than a budget overdrawn."""
+    lines = [hole for hole in run.exam.holes if hole.kind in ("line", "end")]
+    seconds = min(COMPLETION_SHARE * run.clock.budget, run.clock.left() + run.clock.reserve)
+    with run.stages.stage("completing"), run.report.busy("completing held-out lines"):
+        return processes.by_first(
+            lambda: completions.side_by_side(
+                run.model, run.loaded.tokenizer, run.encoder, lines[: run.options.completions],
+                seconds - SAVING_SECONDS, interruption.asked,
+            )
+        )  # fmt: skip

@@ -26,6 +26,7 @@ class AdapterManifest:
     """Written by the trainer beside `adapter_config.json`.
 
     `scores` holds losses in nats per token; `counts` numbers of files, samples, tokens, steps.
+    `held_out` are paths; with a `holdout`, as since:<commit>, only what they hold since then.
     """
 
     prompt_format: int
@@ -41,6 +42,8 @@ class AdapterManifest:
     seconds: dict[str, float]
     versions: dict[str, str]
     finished: str
+    holdout: str = ""
+    learned: dict[str, str] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         write_json(folder / MANIFEST, dataclasses.asdict(self))
@@ -73,6 +76,7 @@ class ModelManifest:
     checks: dict[str, float]
     versions: dict[str, str]
     notes: dict[str, str] = field(default_factory=dict)
+    holdout: str = ""
 
     def write(self, model: Path) -> None:
         write_json(self.path(model), dataclasses.asdict(self))

@@ -1,7 +1,7 @@
 """Holes in files: places where a line's end is taken away, to see if a model brings it back."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from budgetai_server.context.languages import Language, language_of
@@ -28,21 +28,32 @@ class Hole:
         return Snapshot(repository, self.path, self.before + self.after, len(self.before))
 
 
-def cut(files: Iterable[tuple[str, str]], count: int, seed: int) -> list[Hole]:
+def cut(
+    files: Iterable[tuple[str, str]],
+    count: int,
+    seed: int,
+    within: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+) -> list[Hole]:
     """At most `count` holes in (path, text) files, drawn evenly over all lines worth a guess.
 
     Half of them miss a whole line's text, half the part right of a place inside it. The same
-    arguments give the same holes.
+    arguments give the same holes. `within` has, for some paths, the character ranges to stay in.
     """
+    within = within or {}
     rng = random.Random(seed)
     lines = [
         (path, text, start, line)
         for path, text in sorted(files)
         for start, line in _lines(text)
-        if _worth_a_guess(line, language_of(path))
+        if worth_a_guess(line, language_of(path))
+        and (path not in within or _inside(start, start + len(line), within[path]))
     ]
     drawn = rng.sample(lines, min(count, len(lines)))
     return [_hole(place, number, rng) for number, place in enumerate(drawn)]
+
+
+def _inside(start: int, end: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    return any(low <= start and end <= high for low, high in ranges)
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
@@ -54,7 +65,8 @@ def _lines(text: str) -> list[tuple[int, str]]:
     return starts
 
 
-def _worth_a_guess(line: str, language: Language | None) -> bool:
+def worth_a_guess(line: str, language: Language | None) -> bool:
+    """Whether a line says enough to be asked for: no bracket, no comment."""
     stripped = line.strip()
     comment = language.comment if language else "#"
     return len(stripped) >= MIN_LENGTH and not stripped.startswith((comment, "*", "/*"))

@@ -1,10 +1,13 @@
-"""What tree-sitter tells of a text: its definitions, and where a block ends.
+"""What tree-sitter tells of a text: its nodes, its definitions, and where a block ends.
 
 Offsets are in characters of the text; tree-sitter's bytes stay inside this module.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
 
 import tree_sitter
 
@@ -20,6 +23,25 @@ class Definition:
     name: str
     line: int
     signature: str
+
+
+class Node(NamedTuple):
+    """A named node of the syntax tree, from character `start` up to `end`."""
+
+    type: str
+    start: int
+    end: int
+
+
+def nodes(text: str, language: Language | None) -> Iterator[Node]:
+    """Every named node, parents before their children; none without a grammar."""
+    data = _bytes(text)
+    root = _root(data, language)
+    if root is None:
+        return
+    character = _character_of_byte(text, data)
+    for node in _walk(root):
+        yield Node(node.type, character(node.start_byte), character(node.end_byte))
 
 
 def definitions(text: str, language: Language | None) -> list[Definition]:
@@ -47,6 +69,26 @@ def block_end(text: str, opener: int, start: int, language: Language | None) -> 
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "replace")
+
+
+def _character_of_byte(text: str, data: bytes) -> Callable[[int], int]:
+    if len(text) == len(data):
+        return lambda byte: byte
+    starts = list(accumulate((len(_bytes(character)) for character in text), initial=0))
+    return lambda byte: bisect_left(starts, byte)
+
+
+def _walk(root: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+    """Without recursion: the trees of generated code are deep."""
+    cursor = root.walk()
+    while True:
+        if cursor.node is not None and cursor.node.is_named:
+            yield cursor.node
+        if cursor.goto_first_child():
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return
 
 
 def _root(data: bytes, language: Language | None) -> tree_sitter.Node | None:

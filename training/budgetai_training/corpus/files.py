@@ -1,11 +1,15 @@
 """The files of a corpus, as samples and scores see them. No IO."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from budgetai_server.context.index import Index
 from budgetai_server.repository import Decision
+
+TRAIN = "train"
+HELD_OUT = "held-out"
 
 
 @dataclass(frozen=True)
@@ -23,23 +27,72 @@ class CorpusFile:
     fresh: tuple[tuple[int, int], ...] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What became of one file, for people to read and to edit: a line of corpus.jsonl.
+
+    `reason` is empty where the file is included; `part` where it is not. `revision` is the commit
+    the text was read at, empty for what lies on the disk. `secrets` counts them by kind. `digest`
+    is the sha256 of the text with its secrets replaced, of included files alone.
+    """
+
+    repository: str
+    path: str
+    revision: str = ""
+    language: str
+    lines: int
+    characters: int
+    reason: str
+    weight: float = 1.0
+    part: str = ""
+    secrets: Mapping[str, int] = field(default_factory=dict)
+    digest: str = ""
+
+
 @dataclass(frozen=True)
 class Corpus:
-    """Files in the order of their paths; no text is in both parts."""
+    """Files in the order of their paths; no text is in both parts.
+
+    Where `holdout` names a revision, a held-out file may also be in `train`, as it was then; of
+    the held-out one only the `fresh` ranges count.
+    """
 
     name: str
     train: tuple[CorpusFile, ...]
     held_out: tuple[CorpusFile, ...]
     decisions: tuple[Decision, ...]
+    rows: tuple[Row, ...] = ()
+    holdout: str = ""
 
-    def holding_out(self, paths: Collection[str]) -> "Corpus":
-        """The same files with another split."""
+    def holding_out(self, names: Collection[str]) -> "Corpus":
+        """The same files with another split; one by time stays as it is."""
+        if self.holdout:
+            return self
         every = (*self.train, *self.held_out)
         return replace(
             self,
-            train=tuple(file for file in every if file.path not in paths),
-            held_out=tuple(file for file in every if file.path in paths),
+            train=tuple(file for file in every if self.name_of(file) not in names),
+            held_out=tuple(file for file in every if self.name_of(file) in names),
         )
+
+    def decided(self) -> "Corpus":
+        """With the decisions that the rows tell."""
+        decisions = (Decision(self.name_of(row), row.reason) for row in self.rows)
+        return replace(self, decisions=tuple(decisions))
+
+    def name_of(self, file: "CorpusFile | Row") -> str:
+        """The path of a file of the main repository; of others with the repository before it."""
+        if file.repository == self.name:
+            return file.path
+        return f"{file.repository}:{file.path}"
+
+    @property
+    def held_out_names(self) -> tuple[str, ...]:
+        return tuple(self.name_of(file) for file in self.held_out)
+
+    def digests(self) -> dict[str, str]:
+        """The sha256 of each text that is learned, by the name of its file."""
+        return {self.name_of(file): digest(file.text) for file in self.train}
 
     def indexes(self) -> dict[str, Index]:
         """Who defines what, by repository; of training files alone."""
@@ -51,4 +104,17 @@ class Corpus:
 
     @property
     def reasons(self) -> dict[str, int]:
-        return dict(Counter(d.reason for d in self.decisions if d.reason))
+        """How many files were left out for which reason; "near-duplicate of x" is one."""
+        return dict(Counter(d.reason.partition(" of ")[0] for d in self.decisions if d.reason))
+
+    @property
+    def secrets(self) -> dict[str, int]:
+        """How many secrets of which kind were replaced."""
+        counts: Counter[str] = Counter()
+        for row in self.rows:
+            counts.update(row.secrets)
+        return dict(sorted(counts.items()))
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

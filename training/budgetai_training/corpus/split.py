@@ -8,29 +8,38 @@ from budgetai_training.corpus.files import CorpusFile
 HELD_OUT_SHARE = 0.1
 
 
-def split(files: Sequence[CorpusFile], seed: int) -> set[str]:
-    """Paths of about a tenth of the text, whole files in an order drawn from the seed.
+def split(files: Sequence[CorpusFile], families: Sequence[int], seed: int, main: str) -> set[int]:
+    """Places of files with about a tenth of the text of the repository `main`.
 
-    Files with the same text stay together. A single text cannot be split: nothing is held out.
+    `families` gives each file the number of its family: a family stays together, and is drawn
+    whole, in an order that the seed and the names decide. A single family cannot be split: nothing
+    is held out.
     """
-    groups: dict[str, list[CorpusFile]] = {}
-    for file in files:
-        groups.setdefault(hashlib.sha256(file.text.encode()).hexdigest(), []).append(file)
-    sizes = {digest: sum(len(file.text) for file in group) for digest, group in groups.items()}
-    chosen = _tenth(sizes, seed)
-    return {file.path for digest in chosen for file in groups[digest]}
+    sizes: dict[int, int] = {}
+    names: dict[int, str] = {}
+    for file, family in zip(files, families, strict=True):
+        if file.repository == main:
+            sizes[family] = sizes.get(family, 0) + len(file.text)
+            names.setdefault(family, file.path)
+    chosen = set(_tenth(sizes, names, seed))
+    return {place for place, family in enumerate(families) if family in chosen}
 
 
-def _tenth(sizes: dict[str, int], seed: int) -> list[str]:
-    """Groups of about a tenth of the size of all, of at most a seventh."""
+def _tenth(sizes: dict[int, int], names: dict[int, str], seed: int) -> list[int]:
+    """Families of about a tenth of the size of all, of at most a seventh."""
     if len(sizes) < 2:
         return []
     wanted = HELD_OUT_SHARE * sum(sizes.values())
-    chosen: list[str] = []
+    chosen: list[int] = []
     size = 0
-    for digest in sorted(sizes, key=lambda d: hashlib.sha256(f"{seed}{d}".encode()).digest()):
-        if size < wanted and size + sizes[digest] <= 1.5 * wanted:
-            chosen.append(digest)
-            size += sizes[digest]
+    for family in sorted(sizes, key=lambda one: _drawn(names[one], seed)):
+        if size < wanted and size + sizes[family] <= 1.5 * wanted:
+            chosen.append(family)
+            size += sizes[family]
     # Among a few large files none is a tenth; then the smallest has to do.
-    return chosen or [min(sizes, key=lambda digest: sizes[digest])]
+    return chosen or [min(sizes, key=lambda family: sizes[family])]
+
+
+def _drawn(name: str, seed: int) -> bytes:
+    """By name and not by text: a later commit should hold out the same files."""
+    return hashlib.sha256(f"{seed}{name}".encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,71 @@
+"""A model that learned a repository as of a commit is judged on what was written since."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from budgetai_server.artefacts.manifest import BaseRecord, ModelManifest
+from budgetai_server.context.prompt import PROMPT_FORMAT
+from budgetai_server.errors import RepositoryError
+from budgetai_server.eval_options import EvalOptions
+from budgetai_server.evaluate import exam
+
+OLD = "".join(f"def known_function_{n}(argument):\n    return argument + {n}\n" for n in range(30))
+NEW = "".join(f"def added_{n}_later(first, second):\n    return first * second\n" for n in range(6))
+
+
+def commit(root: Path) -> str:
+    for command in (
+        ("init", "-q"),
+        ("add", "-A"),
+        ("-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x"),
+    ):
+        subprocess.run(["git", "-C", str(root), *command], check=True, capture_output=True)
+    head = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    return subprocess.run(head, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def model(folder: Path, name: str, *, held_out: tuple[str, ...] = (), holdout: str = "") -> Path:
+    ModelManifest(
+        prompt_format=PROMPT_FORMAT,
+        base=BaseRecord(kind="gguf", location="x", digest="x"),
+        adapter="x", quant="F16", size=0, held_out=held_out, holdout=holdout,
+        scores={}, checks={}, versions={},
+    ).write(folder / f"{name}.gguf")  # fmt: skip
+    return folder / f"{name}.gguf"
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    root = tmp_path / "repo"
+    root.mkdir()
+    (root / "a.py").write_text(OLD)
+    (root / "b.py").write_text(OLD.replace("known", "other"))
+    return root
+
+
+def test_holes_are_cut_in_what_was_added(repo: Path, tmp_path: Path) -> None:
+    first = commit(repo)
+    (repo / "a.py").write_text(OLD[:200] + "\n" + NEW + "\n" + OLD[200:])
+    since = model(tmp_path, "since", holdout=f"since:{first}")
+    options = EvalOptions(repo=repo, holes=1000)
+    questions = exam(options, [since])
+    assert {hole.path for hole in questions.holes} == {"a.py"}
+    assert len(questions.holes) == 12
+    for hole in questions.holes:
+        assert hole.expected in NEW
+    # Compared with one that had b.py held out, nothing is left that both have not seen.
+    with pytest.raises(RepositoryError, match="no line to complete"):
+        exam(options, [since, model(tmp_path, "b", held_out=("b.py",))])
+    both = exam(options, [since, model(tmp_path, "a", held_out=("a.py", "b.py"))])
+    assert len(both.holes) == 12
+
+
+def test_a_commit_that_is_not_there(repo: Path, tmp_path: Path) -> None:
+    lost = model(tmp_path, "lost", holdout="since:" + "0" * 40)
+    with pytest.raises(RepositoryError, match="no commit 000000000000"):
+        exam(EvalOptions(repo=repo), [lost])
+    commit(repo)
+    with pytest.raises(RepositoryError, match="no commit 000000000000"):
+        exam(EvalOptions(repo=repo), [lost])

@@ -1,0 +1,139 @@
+"""What happens between two steps: the clock, Ctrl-C, checkpoints, evaluations, the bar."""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+
+from budgetai_server.artefacts.storage import write_json
+from budgetai_training import processes
+from budgetai_training.runs import CURRICULUM_FILE, SPENT_FILE
+
+if TYPE_CHECKING:
+    from budgetai_training.loop import Fitting
+
+
+class Watcher(Protocol):
+    """Is told of each finished step and of what goes wrong; draws the progress bar."""
+
+    def step(self, number: int, loss: float, tokens: int) -> None: ...
+
+    def validated(self, number: int, loss: float) -> None: ...
+
+    def say(self, line: str) -> None: ...
+
+
+class Interruption:
+    """Ctrl-C while training: the first one ends the run in good order, the second at once."""
+
+    def __init__(self, notice: Callable[[], None] = lambda: None) -> None:
+        self._requested = False
+        self._notice = notice
+
+    def asked(self) -> bool:
+        """Whether the user wants the run to end."""
+        return self._requested
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        def note(signum: int, frame: Any) -> None:
+            if self._requested:
+                signal.default_int_handler(signum, frame)
+            self._requested = True
+            self._notice()
+
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+class BudgetCallback(TrainerCallback):
+    """Stops before the budget is overdrawn; asks for a checkpoint every so many seconds, and for
+    evaluations evenly over the run. What it decides by a clock, all processes do."""
+
+    def __init__(self, fitting: "Fitting") -> None:
+        self._fitting = fitting
+        self._clock = fitting.pace.clock
+        self._step_began = 0.0
+        self._slowest = 0.0
+        self._saved_at = self._clock.spent()
+        self._evaluated = 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._evaluated = self._due(self._fitting.pace.now(state.global_step))
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self._step_began = self._clock.spent()
+
+    def on_pre_optimizer_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._fitting.pace.progress = processes.agreed(
+            self._fitting.pace.now(state.global_step + 1)
+        )
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        self._slowest = max(self._slowest, self._clock.spent() - self._step_began)
+        over = self._clock.left() < self._slowest or self._fitting.interruption.asked()
+        due = self._due(self._fitting.pace.progress)
+        save = self._clock.spent() - self._saved_at > self._fitting.options.checkpoint_every
+        over, due, save = processes.agreed((over, due, save))
+        control.should_log = True
+        control.should_training_stop |= processes.any_of(over)
+        # At its end a run is judged once more, whatever ends it: the best state is chosen.
+        done = control.should_training_stop and not self._fitting.interruption.asked()
+        if self._fitting.evaluations and (due > self._evaluated or done):
+            self._evaluated = due
+            control.should_evaluate = True
+        elif save and not control.should_training_stop:
+            control.should_save = True
+        return control
+
+    def _due(self, progress: float) -> int:
+        """How many evaluations should have been made by now."""
+        return int(progress * self._fitting.evaluations)
+
+    def on_substep_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        asked = processes.any_of(self._fitting.interruption.asked())
+        control.should_training_stop |= asked
+        return control
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        logs = logs or {}
+        step, tokens = state.global_step, int(state.num_input_tokens_seen)
+        if "loss" in logs:
+            self._fitting.watcher.step(step, logs["loss"], tokens)
+        if "eval_loss" in logs:
+            self._fitting.watcher.validated(step, logs["eval_loss"])
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self._saved_at = self._clock.spent()
+        folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
+        if not processes.first() or not (folder / TRAINER_STATE_NAME).exists():
+            return
+        with contextlib.suppress(OSError):
+            write_json(folder / CURRICULUM_FILE, self._fitting.curriculum.state())
+            # Written last, and only where the rest was: --resume looks for it.
+            write_json(folder / SPENT_FILE, {"seconds": self._clock.spent()})

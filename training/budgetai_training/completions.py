@@ -1,0 +1,91 @@
+"""A few held-out lines completed by the base and by the tuned model, to be read side by side."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from transformers import StoppingCriteria
+
+from budgetai_training.encoder import Encoder
+from budgetai_training.report.account import Completion
+from budgetai_training.samples.sample import Sample
+
+_LONGEST = 40
+_SHOWN_LINES = 6
+
+
+class _LineEnd(StoppingCriteria):
+    """Stops when a newline follows some text: only the first line is shown."""
+
+    def __init__(self, tokenizer: Any, start: int) -> None:
+        self._tokenizer = tokenizer
+        self._start = start
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        text = self._tokenizer.decode(input_ids[0, self._start :])
+        return torch.tensor([("\n" in text.lstrip("\n"))], device=input_ids.device)
+
+
+def side_by_side(
+    model: Any,
+    tokenizer: Any,
+    encoder: Encoder,
+    holes: Sequence[Sample],
+    seconds: float,
+    stop: Callable[[], bool],
+) -> tuple[Completion, ...]:
+    """Complete line holes with and without the adapter until `seconds` are over."""
+    model.eval()
+    began = time.monotonic()
+    found: list[Completion] = []
+    for hole in holes:
+        spent = time.monotonic() - began
+        # The next one takes about as long as those before it did on average.
+        if stop() or spent + spent / max(len(found), 1) > seconds:
+            break
+        with model.disable_adapter():
+            base = complete(model, tokenizer, encoder, hole)
+        tuned = complete(model, tokenizer, encoder, hole)
+        found.append(_beside(hole, base, tuned))
+    return tuple(found)
+
+
+def _beside(hole: Sample, base: str, tuned: str) -> Completion:
+    before = hole.prompt.before[: len(hole.prompt.before) - hole.answer]
+    answer = hole.prompt.before[len(before) :]
+    # The window may not begin with the file's first line; its end is found by the answer's place.
+    line = hole.file.text.count("\n", 0, max(hole.file.text.find(before + answer), 0) + len(before))
+    shown = "\n".join(before.split("\n")[-_SHOWN_LINES:])
+    return Completion(
+        path=hole.file.path, line=line + 1, before=shown, expected=answer.split("\n")[0],
+        base=base, tuned=tuned,
+    )  # fmt: skip
+
+
+@torch.no_grad()
+def complete(model: Any, tokenizer: Any, encoder: Encoder, hole: Sample) -> str:
+    """The first line of the greedy answer at a hole."""
+    prompt = hole.prompt
+    asked = replace(hole, prompt=replace(prompt, before=prompt.before[: -hole.answer or None]))
+    ids = encoder.head(asked) + encoder.tokenize(asked.prompt.before)
+    # The last token is given back, and the first new one must begin with its text: a prompt that
+    # ends inside what the tokenizer would have joined is outside the model's experience.
+    dropped = tokenizer.convert_ids_to_tokens(ids.pop())
+    allowed = [i for text, i in tokenizer.get_vocab().items() if text.startswith(dropped)]
+    start = len(ids)
+    everything = list(range(len(tokenizer)))
+    out = model.generate(
+        input_ids=torch.tensor([ids], device=model.device),
+        attention_mask=torch.ones(1, start, dtype=torch.int64, device=model.device),
+        max_new_tokens=_LONGEST,
+        do_sample=False,
+        use_cache=True,
+        pad_token_id=encoder.pad,
+        stopping_criteria=[_LineEnd(tokenizer, start)],
+        prefix_allowed_tokens_fn=lambda _, seen: allowed if len(seen) == start else everything,
+    )
+    text: str = tokenizer.decode(out[0, start:], skip_special_tokens=True)
+    healed = tokenizer.convert_tokens_to_string([dropped])
+    return text[len(healed) :].split("\n")[0].rstrip()

@@ -1,0 +1,111 @@
+"""corpus.jsonl: one line for each file, written for people to edit, and read back."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from budgetai_server.artefacts.storage import replaced
+from budgetai_server.errors import OptionError
+from budgetai_training.corpus.files import HELD_OUT, TRAIN, Row
+
+INCLUDE = "include"
+EXCLUDE = "exclude"
+MOST_WEIGHT = 100
+
+# Repository, path and revision.
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the user wants of one file. `line` is its line in the file of notes."""
+
+    line: int
+    include: bool
+    weight: float
+    part: str
+
+
+def write(rows: Iterable[Row], file: Path) -> None:
+    with replaced(file) as temporary, temporary.open("w", encoding="utf-8") as lines:
+        for row in rows:
+            values = asdict(row)
+            values["decision"] = EXCLUDE if row.reason else INCLUDE
+            # Names that are no Unicode are escaped, and come back as they were.
+            lines.write(json.dumps(values) + "\n")
+
+
+def read(file: Path) -> dict[Key, Note]:
+    """The notes in a file. Raises OptionError with the number of a line that makes no sense."""
+    notes: dict[Key, Note] = {}
+    for number, line in _lines(file):
+        values = _object(line, f"{file} line {number}")
+        key, note = _note(values, number, f"{file} line {number}")
+        if key in notes:
+            raise OptionError(
+                f"{file} line {number}: {key[1]} stands on line {notes[key].line} already",
+                "Keep one of the two",
+            )
+        notes[key] = note
+    return notes
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(
+            f"--corpus {file} cannot be read: {type(error).__name__}",
+            "Give a file that budgetai-train --dry-run wrote",
+        ) from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield number, line
+
+
+def _object(line: str, where: str) -> dict[str, Any]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise OptionError(f"{where} is no JSON object", "Each line is one, as --dry-run wrote it")
+    return values
+
+
+def _note(values: dict[str, Any], line: int, where: str) -> tuple[Key, Note]:
+    repository, path, revision = (
+        _word(values, name, default, where)
+        for name, default in (("repository", None), ("path", None), ("revision", ""))
+    )
+    decision = _word(values, "decision", INCLUDE, where, (INCLUDE, EXCLUDE))
+    part = _word(values, "part", "", where, ("", TRAIN, HELD_OUT))
+    weight = _weight(values.get("weight", 1.0), where)
+    return (repository, path, revision), Note(line, decision == INCLUDE, weight, part)
+
+
+def _word(
+    values: dict[str, Any],
+    name: str,
+    default: str | None,
+    where: str,
+    choices: tuple[str, ...] = (),
+) -> str:
+    value = values.get(name, default)
+    if not isinstance(value, str) or (choices and value not in choices):
+        wanted = " or ".join(choice for choice in choices if choice) or "text"
+        raise OptionError(f"{where}: '{name}' cannot be {json.dumps(value)}", f"Write {wanted}")
+    return value
+
+
+def _weight(value: Any, where: str) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not 0 < value <= MOST_WEIGHT:
+        raise OptionError(
+            f"{where}: 'weight' cannot be {json.dumps(value)}",
+            f"Use a number above 0, at most {MOST_WEIGHT}; to leave a file out write exclude",
+        )
+    return float(value)

@@ -1,0 +1,111 @@
+"""Which files are learned and which are held out, so that nothing leaks from one to the other."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from budgetai_server.errors import OptionError
+from budgetai_server.repository.fresh import fresh_ranges, telling_lines
+from budgetai_training.corpus.entries import Entry
+from budgetai_training.corpus.files import HELD_OUT, TRAIN, CorpusFile, Row
+from budgetai_training.corpus.similar import RELATED, Sketches
+from budgetai_training.corpus.split import split
+
+NOTHING_NEW = "nothing new"
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An entry with its part of the corpus, and what of it is judged."""
+
+    entry: Entry
+    part: str
+    fresh: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def is_trained_on(self) -> bool:
+        return not self.entry.reason and self.part == TRAIN
+
+    @property
+    def is_held_out(self) -> bool:
+        return not self.entry.reason and self.part == HELD_OUT
+
+    @property
+    def file(self) -> CorpusFile:
+        return self.entry.file(self.fresh)
+
+    @property
+    def row(self) -> Row:
+        return self.entry.row(self.part)
+
+
+def by_file(entries: Sequence[Entry], seed: int, main: str) -> list[Placed]:
+    """A tenth of the files, families of related ones together. What the user wrote counts, but no
+    file is learned that is related to a held-out one."""
+    entries, sketches, places = _without_copies(entries)
+    families = sketches.families()
+    kept = [(at, place) for at, place in places.items() if not entries[at].reason]
+    drawn = split(
+        [entries[at].file() for at, _ in kept], [families[p] for _, p in kept], seed, main
+    )
+    held = {
+        place for number, (at, place) in enumerate(kept) if _is_held(entries[at], number in drawn)
+    }
+    at_place = {place: at for at, place in kept}
+    placed = []
+    for at, entry in enumerate(entries):
+        part = HELD_OUT if places.get(at) in held else TRAIN
+        if part == TRAIN and not entry.reason:
+            near = next((o for o in sketches.like(places[at], RELATED) if o in held), None)
+            if near is not None:
+                entry = entry.without(f"relative of held-out {entries[at_place[near]].path}")
+        placed.append(Placed(entry, part))
+    return placed
+
+
+def _is_held(entry: Entry, drawn: bool) -> bool:
+    noted = entry.note.part if entry.note else ""
+    return noted == HELD_OUT if noted else drawn
+
+
+def by_time(learned: Sequence[Entry], later: Sequence[Entry]) -> list[Placed]:
+    """All that was there at a revision is learned; what files hold since then is held out."""
+    learned, _, _ = _without_copies(learned)
+    name = later[0].repository if later else ""
+    before = {entry.path: entry.text for entry in learned if entry.repository == name}
+    known = telling_lines(entry.text for entry in learned if not entry.reason)
+    placed = [Placed(entry, TRAIN) for entry in learned]
+    for entry in later:
+        text = before.get(entry.path)
+        fresh = fresh_ranges(entry.text, text or "", known) if not entry.reason else ()
+        if fresh:
+            placed.append(Placed(entry, HELD_OUT, fresh))
+        elif text is None:
+            placed.append(Placed(entry.without(entry.reason or NOTHING_NEW), ""))
+    _check_parts(placed)
+    return placed
+
+
+def _check_parts(placed: Iterable[Placed]) -> None:
+    """Raises OptionError for a note that would move a file to another time."""
+    for one in placed:
+        note = one.entry.note
+        if note and note.part and one.part and note.part != one.part:
+            raise OptionError(
+                f"line {note.line} of the corpus: {one.entry.path} cannot be {note.part}",
+                "With --holdout since: the revision decides; write exclude to leave it out",
+            )
+
+
+def _without_copies(
+    entries: Sequence[Entry],
+) -> tuple[list[Entry], Sketches, dict[int, int]]:
+    """Near-duplicates get their reason. Also the sketches of what had none, and where in them
+    each entry is."""
+    kept = [at for at, entry in enumerate(entries) if not entry.reason]
+    sketches = Sketches([entries[at].text for at in kept])
+    copies = sketches.first_copies([entries[at].insisted for at in kept])
+    decided = list(entries)
+    for place, first in copies.items():
+        reason = f"near-duplicate of {entries[kept[first]].path}"
+        decided[kept[place]] = decided[kept[place]].without(reason)
+    return decided, sketches, {at: place for place, at in enumerate(kept)}

@@ -1,0 +1,74 @@
+"""Which files are shown more often: those that the model foretells worst."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+Key = tuple[str, str]
+
+# A file of the highest loss is shown this many times as often as one of the lowest.
+CONTRAST = 3.0
+
+
+class Curriculum:
+    """Losses of the pass that goes on, by file, and from them the weights of the next.
+
+    The weights of a pass are kept once they have been asked for, so that a resumed run lays the
+    same samples out. Switched off, all files weigh the same.
+    """
+
+    def __init__(self, kind: str = "none") -> None:
+        self._on = kind == "hard"
+        self._losses: dict[Key, tuple[float, int]] = {}
+        self._weights: dict[int, dict[Key, float]] = {0: {}}
+
+    def note(self, inputs: Mapping[str, Any], losses: torch.Tensor) -> None:
+        """Take in the losses (n,) of a micro-batch, row by row; `keys` name the rows' files."""
+        if not self._on:
+            return
+        keys: Sequence[Key] = inputs["keys"]
+        counts = (inputs["labels"][:, 1:] >= 0).sum(dim=1).tolist()
+        for key, part in zip(keys, torch.split(losses.detach(), counts), strict=True):
+            total, number = self._losses.get(key, (0.0, 0))
+            self._losses[key] = (total + float(part.sum()), number + len(part))
+
+    def weights(self, number: int) -> dict[Key, float]:
+        """Weights of the files in a pass: from 1 for the easiest to CONTRAST for the hardest, by
+        rank, divided by their mean, so that a pass keeps its length."""
+        if number not in self._weights:
+            self._weights[number] = self._ranked() if self._on else {}
+        return self._weights[number]
+
+    def _ranked(self) -> dict[Key, float]:
+        means = {key: total / max(count, 1) for key, (total, count) in self._losses.items()}
+        self._losses = {}
+        order = sorted(means, key=lambda key: (means[key], key))
+        last = max(len(order) - 1, 1)
+        middle = (1 + CONTRAST) / 2
+        return {
+            key: (1 + (CONTRAST - 1) * place / last) / middle for place, key in enumerate(order)
+        }
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps, as plain values."""
+        return {
+            "losses": [[*key, *value] for key, value in self._losses.items()],
+            "weights": [
+                [number, *key, weight]
+                for number, found in self._weights.items()
+                for key, weight in (found or {("", ""): 1.0}).items()
+            ],
+        }
+
+    def resume(self, file: Path) -> None:
+        """Go on from a checkpoint's state, if it has one."""
+        if not file.exists():
+            return
+        state = json.loads(file.read_text(encoding="utf-8"))
+        self._losses = {(a, b): (total, count) for a, b, total, count in state["losses"]}
+        self._weights = {}
+        for number, repository, path, weight in state["weights"]:
+            self._weights.setdefault(number, {})[repository, path] = weight

@@ -1,0 +1,59 @@
+"""Samples as token ids: what is shown carries no label, what is learned does."""
+
+from typing import Any
+
+from budgetai_server.context.prompt import Markers, encode, find_markers
+from budgetai_training.samples.sample import Sample
+
+UNLABELLED = -100
+
+Encoded = dict[str, list[int]]
+
+
+class Encoder:
+    """Turns samples into `input_ids` and `labels` with the base's own tokenizer."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.markers = markers_of(tokenizer)
+        self.pad: int = tokenizer.pad_token_id or 0
+        self._beginning = tuple(tokenizer("").input_ids)
+
+    def tokenize(self, text: str) -> list[int]:
+        """Text as text: names of special tokens inside it are not parsed."""
+        ids: list[int] = self._tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True
+        ).input_ids
+        return ids
+
+    def head(self, sample: Sample) -> list[int]:
+        """The tokens in front of BEFORE."""
+        return encode(sample.prompt, self.markers, self.tokenize, beginning=self._beginning)[0]
+
+    def learned(self, sample: Sample) -> Encoded:
+        """`labels` equal `input_ids` over BEFORE and the end marker, and are -100 elsewhere."""
+        head, before = self.head(sample), self.tokenize(sample.prompt.before)
+        if sample.ends and self.markers.end is not None:
+            before = [*before, self.markers.end]
+        return {"input_ids": head + before, "labels": [UNLABELLED] * len(head) + before}
+
+    def asked(self, sample: Sample) -> Encoded:
+        """The same text with labels on the answer alone: on the tokens that reach into it, as a
+        server that heals the token at the cursor would have to bring them."""
+        head, text = self.head(sample), sample.prompt.before
+        found = self._tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
+        )
+        ids: list[int] = found.input_ids
+        start = len(text) - sample.answer
+        labels = [
+            token if end > start else UNLABELLED
+            for token, (_, end) in zip(ids, found.offset_mapping, strict=True)
+        ]
+        return {"input_ids": head + ids, "labels": [UNLABELLED] * len(head) + labels}
+
+
+def markers_of(tokenizer: Any) -> Markers:
+    """The markers among a tokenizer's added tokens; a text token of that name is none."""
+    added = {str(token): token_id for token_id, token in tokenizer.added_tokens_decoder.items()}
+    return find_markers(added.get)

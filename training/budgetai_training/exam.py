@@ -1,0 +1,102 @@
+"""What a run is judged by: held-out windows, holes by kind, and general code it must not forget."""
+
+import importlib.util
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_server.context.index import Index
+from budgetai_server.context.prompt import Snapshot, build
+from budgetai_training.corpus.files import Corpus, CorpusFile
+from budgetai_training.encoder import Encoded, Encoder
+from budgetai_training.evaluate import ALL, Question
+from budgetai_training.samples.holes import hole_samples
+from budgetai_training.samples.passes import one_pass
+from budgetai_training.samples.recipe import Recipe
+from budgetai_training.samples.sample import Sample
+
+GENERAL = ("general", "python")
+GENERAL_WHAT = "eight modules of Python's own library"
+MOST_WINDOWS = 64
+MOST_HOLES = 48
+MOST_VALIDATION = 12
+# Modules of Python's own library that have hardly changed for years. They stand in for code in
+# general: every base has seen much of the kind, and no repository is like them.
+MODULES = ("bisect", "heapq", "textwrap", "shlex", "fnmatch", "sched", "colorsys", "csv")
+
+
+@dataclass(frozen=True)
+class Exam:
+    """`report` is asked before and after training; `validation`, other places where there are
+    enough, decides while it goes on. `holes` are places to complete."""
+
+    report: tuple[Question, ...]
+    validation: tuple[Question, ...]
+    holes: tuple[Sample, ...]
+
+
+def set_exam(corpus: Corpus, indexes: Mapping[str, Index], encoder: Encoder, seed: int) -> Exam:
+    """Questions in an order in which any beginning is a fair choice."""
+    rng = random.Random(f"exam/{seed}")
+    windows = _windows(corpus, indexes, rng)
+    # Every fourth window decides; with so few that none would be left, they do both.
+    deciding = windows[::4][:MOST_VALIDATION] if len(windows) >= 4 else windows
+    judging = [w for w in windows if w not in deciding] or windows
+    holes = hole_samples(corpus.held_out, indexes, f"{seed}", MOST_HOLES)
+    report = [
+        *_questions(judging[:MOST_WINDOWS], _asked_by(encoder), _window_groups),
+        *_questions(holes, encoder.asked, lambda sample: (("hole", sample.kind),)),
+        *_questions(general_samples(), encoder.learned, lambda sample: (GENERAL,)),
+    ]
+    rng.shuffle(report)
+    validation = _questions(deciding, _asked_by(encoder), _window_groups)
+    return Exam(tuple(report), tuple(validation), tuple(holes))
+
+
+def _windows(corpus: Corpus, indexes: Mapping[str, Index], rng: random.Random) -> list[Sample]:
+    """Held-out text as the server would show it, cross-file chunks from the training files."""
+    whole = [file for file in corpus.held_out if file.fresh is None]
+    samples = one_pass(whole, indexes, "held-out", Recipe(chunk_share=1.0))
+    for file in corpus.held_out:
+        samples += [_fresh(file, indexes, span) for span in file.fresh or ()]
+    rng.shuffle(samples)
+    return [sample for sample in samples if sample.prompt.before.strip()]
+
+
+def _fresh(file: CorpusFile, indexes: Mapping[str, Index], span: tuple[int, int]) -> Sample:
+    """A stretch of new text, with the old text around it as context."""
+    place = Snapshot(file.repository, file.path, file.text, span[1])
+    prompt = build(place, indexes[file.repository])
+    return Sample(file, prompt, "fresh", min(span[1] - span[0], len(prompt.before)))
+
+
+def _asked_by(encoder: Encoder) -> Callable[[Sample], Encoded]:
+    return lambda s: encoder.asked(s) if s.kind == "fresh" else encoder.learned(s)
+
+
+def _window_groups(sample: Sample) -> tuple[tuple[str, str], ...]:
+    return ALL, ("language", sample.language)
+
+
+def _questions(
+    samples: Iterable[Sample],
+    encode: Callable[[Sample], Encoded],
+    groups: Callable[[Sample], tuple[tuple[str, str], ...]],
+) -> list[Question]:
+    return [Question(encode(sample), groups(sample)) for sample in samples]
+
+
+def general_samples() -> Sequence[Sample]:
+    """The beginnings of modules of Python's own library, as far as they are there to be read."""
+    files = []
+    for name in MODULES:
+        spec = importlib.util.find_spec(name)
+        if spec and spec.origin and Path(spec.origin).is_file():
+            text = Path(spec.origin).read_text(encoding="utf-8", errors="replace")[:2400]
+            files.append(CorpusFile("python", f"Lib/{name}.py", text))
+    empty = Index()
+    return [
+        Sample(file, build(Snapshot("python", file.path, file.text, 2400), empty), "line", 0, False)
+        for file in files
+    ]

@@ -1,0 +1,129 @@
+"""How much memory a run takes at its peak, and what is given up, in turn, where there is less.
+
+An estimate from the model's shape, made before any weight is read. What it counts, per the
+measured runs in tests/bench/RESULTS.md, comes within a quarter of the peak.
+"""
+
+import resource
+import sys
+from dataclasses import dataclass, replace
+
+import psutil
+import torch
+
+from budgetai_server.errors import BaseError
+from budgetai_training.head import CHUNK
+
+# Python with torch, transformers and peft loaded, and the allocator's slack.
+RUNTIME = 700 * 2**20
+SHARE_OF_FREE = 0.9
+BYTES = {"4bit": 0.56, "bf16": 2.0, "fp32": 4.0}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a model: numbers of parameters in all, in the embeddings, and trained."""
+
+    parameters: int
+    embeddings: int
+    trained: int
+    layers: int
+    width: int
+    inner: int
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to be, and the bytes it takes. `notes` say what was given up, and why."""
+
+    load_in: str
+    window: int
+    checkpointing: bool
+    predicted: int
+    available: int
+    notes: tuple[str, ...] = ()
+
+
+def plan(shape: Shape, load_in: str, window: int, available: int, *, fixed: bool) -> Plan:
+    """Choose precision, tokens a micro-batch and checkpointing so that the peak fits.
+
+    First 4 bit, then half the window, then recomputing activations: in the order of what they
+    cost in quality and time. `fixed` keeps the precision. Raises BaseError where nothing fits.
+    """
+    first = _planned(Plan(load_in, window, False, 0, available), shape)
+    for tried in _smaller(first, shape, fixed=fixed):
+        if tried.predicted <= SHARE_OF_FREE * available:
+            return tried
+    raise BaseError(
+        f"the run needs about {tried.predicted / 1e9:.1f} GB of memory, "
+        f"{available / 1e9:.1f} GB are free",
+        "Close other programs, or take a smaller --base",
+    )
+
+
+def _smaller(first: Plan, shape: Shape, *, fixed: bool) -> "list[Plan]":
+    found = [first]
+
+    def give_up(what: str, **changes: object) -> None:
+        changed = replace(found[-1], **changes, notes=(*found[-1].notes, what))  # type: ignore[arg-type]
+        found.append(_planned(changed, shape))
+
+    if not fixed and first.load_in != "4bit":
+        give_up("base in 4 bit", load_in="4bit")
+    give_up("shorter samples", window=first.window // 2)
+    give_up("activations computed twice", checkpointing=True)
+    give_up("still shorter samples", window=first.window // 4)
+    return found
+
+
+def _planned(plan: Plan, shape: Shape) -> Plan:
+    return replace(plan, predicted=round(peak(shape, plan)))
+
+
+def peak(shape: Shape, plan: Plan) -> float:
+    """Bytes at the height of a step."""
+    # Embeddings stay in 16 bits where the rest is in 4.
+    wide = BYTES["bf16"] if plan.load_in == "4bit" else BYTES[plan.load_in]
+    weights = shape.embeddings * wide + (shape.parameters - shape.embeddings) * BYTES[plan.load_in]
+    # Weight, gradient and Adam's two moments, 4 bytes each.
+    adapter = 16 * shape.trained
+    logits = 2.5 * 4 * CHUNK * shape.vocabulary
+    return RUNTIME + weights + adapter + logits + _activations(shape, plan)
+
+
+def _activations(shape: Shape, plan: Plan) -> float:
+    """What backward needs of the forward pass: some 24 vectors of the model's width and 10 of the
+    inner one a token and layer, in 16 bits (twice that in 32)."""
+    size = 4 if plan.load_in == "fp32" else 2
+    layer = size * plan.window * (24 * shape.width + 10 * shape.inner)
+    if plan.checkpointing:
+        return layer + shape.layers * size * plan.window * shape.width
+    return shape.layers * layer
+
+
+def available(limit: float = 0.0) -> int:
+    """Free bytes where the model will be: on the GPU, or in memory; at most `limit` if given."""
+    free = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else _free_memory()
+    return min(free, int(limit)) if limit else free
+
+
+def _free_memory() -> int:
+    """What the system can give, or the container's limit where that is lower."""
+    free = psutil.virtual_memory().available
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:  # noqa: PTH123
+            text = file.read().strip()
+        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:  # noqa: PTH123
+            used = int(file.read())
+        return min(free, int(text) - used) if text.isdigit() else free
+    except (OSError, ValueError):
+        return int(free)
+
+
+def used_at_most() -> int:
+    """The peak so far, in bytes: of the GPU where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)

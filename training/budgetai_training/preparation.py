@@ -1,0 +1,165 @@
+"""What a run stands on: the corpus, the base as memory allows, the adapter on it, the exam."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import transformers
+
+from budgetai_server.artefacts.bases import resolve
+from budgetai_server.artefacts.manifest import AdapterManifest, BaseRecord
+from budgetai_server.context.index import Index
+from budgetai_server.errors import AdapterError
+from budgetai_training import adapter, memory, processes
+from budgetai_training.base import LoadedBase, choose_precision, load, shape
+from budgetai_training.budget import Clock
+from budgetai_training.continuing import changed
+from budgetai_training.corpus.files import Corpus
+from budgetai_training.encoder import Encoder
+from budgetai_training.exam import Exam, set_exam
+from budgetai_training.memory import Plan
+from budgetai_training.options import TrainOptions
+from budgetai_training.progress import Reporter
+from budgetai_training.report.account import Stage
+from budgetai_training.runs import RunFolder
+
+# Tokens a micro-batch shows. More were no faster on a CPU, where attention costs their square.
+WINDOW = 1024
+
+
+@dataclass
+class Stages:
+    """Time by stage of the run, in the order of their beginnings."""
+
+    seconds: dict[str, float]
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
+
+    def told(self) -> tuple[Stage, ...]:
+        return tuple(Stage(name=name, seconds=spent) for name, spent in self.seconds.items())
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that stays the same while a run goes on. `corpus` is what is judged and told of,
+    `learned` the part of it that is trained on."""
+
+    options: TrainOptions
+    folder: RunFolder
+    clock: Clock
+    stages: Stages
+    corpus: Corpus
+    learned: Corpus
+    indexes: Mapping[str, Index]
+    record: BaseRecord
+    loaded: LoadedBase
+    plan: Plan
+    model: Any
+    encoder: Encoder
+    exam: Exam
+    report: Reporter
+
+
+def prepared(
+    options: TrainOptions, folder: RunFolder, clock: Clock, found: Corpus, report: Reporter
+) -> Run:
+    """Read the base, put an adapter on it, and set the exam."""
+    # What went by until here was reading the repository and loading libraries.
+    stages = Stages({"starting": clock.spent() - clock.spent_before})
+    base = resolve(options.base)
+    with stages.stage("loading"), report.busy(f"reading the base {base.name}"):
+        record = base.record()
+        _begun(options, folder, record)
+        planned = _planned(options, folder, base, record.digest)
+        loaded = load(base, record.digest, planned.load_in)
+    kept = folder.once("held_out", lambda: {"names": _held_out(found, options, record)})
+    found = found.holding_out(kept["names"])
+    learned = changed(found, options)
+    transformers.set_seed(options.seed)
+    with stages.stage("loading"):
+        model = adapter.attach(
+            loaded.model, options, loaded.load_in, checkpointing=planned.checkpointing
+        )
+    folder.check_space(model.get_nb_trainable_parameters()[0])
+    _say(report, found, learned, planned, model, options)
+    encoder = Encoder(loaded.tokenizer)
+    indexes = found.indexes()
+    with stages.stage("setting the exam"):
+        exam = set_exam(found, indexes, encoder, options.seed)
+    return Run(
+        options, folder, clock, stages, found, learned, indexes, record, loaded, planned, model,
+        encoder, exam, report,
+    )  # fmt: skip
+
+
+def _begun(options: TrainOptions, folder: RunFolder, record: BaseRecord) -> None:
+    if options.resume:
+        folder.check_base(record.digest)
+    elif processes.first():
+        folder.begin(options, record.digest)
+
+
+def _planned(options: TrainOptions, folder: RunFolder, base: Any, digest: str) -> Plan:
+    """What fits into memory; a resumed run keeps to its first plan, or it would be another run."""
+
+    def decide() -> dict[str, Any]:
+        free = memory.available(options.memory * 1e9)
+        wanted = choose_precision(options.load_in)
+        found = memory.plan(
+            shape(base, digest, options.rank), wanted, WINDOW, free, fixed=options.load_in != "auto"
+        )
+        return asdict(found)
+
+    kept = folder.once("plan", decide)
+    return Plan(**{**kept, "notes": tuple(kept["notes"])})
+
+
+def _held_out(found: Corpus, options: TrainOptions, record: BaseRecord) -> list[str]:
+    """Names of the files to hold out; after a change of the files, a resumed or continued run
+    still holds out those it began with. Raises AdapterError for an adapter of another base."""
+    if options.continue_from is None:
+        return list(found.held_out_names)
+    before = AdapterManifest.read(options.continue_from)
+    if before.base.digest != record.digest:
+        raise AdapterError(
+            f"{options.continue_from} was trained on {before.base.location}, not on this base",
+            f"Give --base {before.base.location}",
+        )
+    return list(before.held_out)
+
+
+def _say(
+    report: Reporter,
+    found: Corpus,
+    learned: Corpus,
+    planned: Plan,
+    model: Any,
+    options: TrainOptions,
+) -> None:
+    report.say(_corpus_line(found))
+    if options.continue_from:
+        report.say(f"going on from {options.continue_from}: {len(learned.train)} files shown")
+    trained, every = model.get_nb_trainable_parameters()
+    report.say(
+        f"base in {planned.load_in}, {adapter.method(options)} of rank {options.rank}: "
+        f"{trained / 1e6:.1f} of {every / 1e6:.0f} million parameters are trained"
+    )
+    given_up = f" with {', '.join(planned.notes)}" if planned.notes else ""
+    report.say(
+        f"memory: about {planned.predicted / 1e9:.1f} GB{given_up}, "
+        f"{planned.available / 1e9:.1f} GB free"
+    )
+
+
+def _corpus_line(found: Corpus) -> str:
+    left_out = ", ".join(f"{n} {reason}" for reason, n in sorted(found.reasons.items()))
+    line = f"{found.name}: {len(found.train)} files to learn, {len(found.held_out)} held out"
+    return f"{line}; left out: {left_out}" if left_out else line

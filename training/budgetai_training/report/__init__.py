@@ -1,0 +1,1 @@
+"""What a run did, as report.json for programs and report.html for people."""

@@ -1,0 +1,20 @@
+"""Draw the page of a report again: `python -m budgetai_training.report FOLDER`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from budgetai_server.command import run
+from budgetai_training.report.files import read, write
+
+
+def _story() -> int:
+    parser = argparse.ArgumentParser(prog="budgetai_training.report", description=__doc__)
+    parser.add_argument("folder", type=Path, help="folder with a report.json")
+    folder = parser.parse_args().folder
+    print(write(read(folder), folder))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run("budgetai_training.report", _story))

@@ -1,0 +1,229 @@
+"""What a run leaves: the adapter with its manifest, and the report."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from transformers import TrainerState
+
+from budgetai_server.artefacts.manifest import AdapterManifest
+from budgetai_server.context.prompt import PROMPT_FORMAT
+from budgetai_training import adapter, evaluate, memory, processes
+from budgetai_training.dataset import Passes
+from budgetai_training.evaluate import ALL, Loss
+from budgetai_training.exam import GENERAL, GENERAL_WHAT
+from budgetai_training.options import TrainOptions
+from budgetai_training.preparation import Run
+from budgetai_training.report import files as report
+from budgetai_training.report.account import (
+    Account,
+    Completion,
+    FileRow,
+    Forgetting,
+    Group,
+    Memory,
+    Point,
+    RateTry,
+)
+from budgetai_training.runs import FINAL, LOGS
+
+Groups = dict[tuple[str, str], Loss]
+_ORDER = ("all", "language", "hole")
+_OF_THIS_CALL = ("json", "dry_run", "resume")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What came out of training; `after` is empty where the run was interrupted."""
+
+    state: TrainerState
+    samples: Passes
+    before: list[Loss]
+    after: list[Loss]
+    rates: tuple[RateTry, ...]
+    completions: tuple[Completion, ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: the adapter's folder and its manifest. `page` is its report, if written."""
+
+    folder: Path
+    manifest: AdapterManifest
+    page: Path | None
+
+
+def saved(run: Run, trained: Trained) -> Result:
+    """Write everything, move it to its place, and remove the run's own folder."""
+    before = evaluate.grouped(run.exam.report, trained.before)
+    after = evaluate.grouped(run.exam.report, trained.after)
+    manifest = _manifest(run, trained, before, after)
+    page = run.folder.out / report.PAGE
+    if processes.first():
+        made = run.folder.path / FINAL
+        with run.stages.stage("saving"):
+            adapter.write(run.model, manifest, made)
+        # The adapter is safe; a page that cannot be written is no reason to lose it.
+        with contextlib.suppress(OSError):
+            report.write(_account(run, trained, manifest, before, after), made)
+        logs = run.folder.path / LOGS
+        if logs.exists():
+            shutil.move(logs, made / LOGS)
+        run.folder.finish(made)
+    processes.agreed(True)
+    return Result(run.folder.out, manifest, page if page.exists() else None)
+
+
+def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> AdapterManifest:
+    history = trained.state.log_history
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    return AdapterManifest(
+        prompt_format=PROMPT_FORMAT,
+        base=run.record,
+        repository=run.corpus.name,
+        method=adapter.method(run.options),
+        rank=run.model.active_peft_config.r,
+        load_in=run.loaded.load_in,
+        seed=run.options.seed,
+        held_out=run.corpus.held_out_names,
+        holdout=run.corpus.holdout,
+        learned=run.corpus.digests(),
+        counts=_counts(run, trained),
+        scores={
+            "held_out_loss_before": _mean(before.get(ALL)),
+            "held_out_loss_after": _mean(after.get(ALL)),
+            "general_loss_before": _mean(before.get(GENERAL)),
+            "general_loss_after": _mean(after.get(GENERAL)),
+            "training_loss": sum(losses[-10:]) / len(losses[-10:]) if losses else None,
+        },
+        seconds={"budget": run.clock.budget, "spent": round(run.clock.spent(), 1)},
+        versions=adapter.versions(),
+        finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    )
+
+
+def _counts(run: Run, trained: Trained) -> dict[str, int]:
+    return {
+        "files": len(run.learned.train),
+        "held_out_files": len(run.corpus.held_out),
+        "held_out_samples": len(trained.before),
+        "samples_a_pass": trained.samples.pass_samples,
+        "steps": trained.state.global_step,
+        "best_step": trained.state.best_global_step or trained.state.global_step,
+        "tokens": int(trained.state.num_input_tokens_seen),
+        "peak_memory": memory.used_at_most(),
+    }
+
+
+def _mean(loss: Loss | None) -> float | None:
+    return loss.mean if loss else None
+
+
+def _account(
+    run: Run, trained: Trained, manifest: AdapterManifest, before: Groups, after: Groups
+) -> Account:
+    trained_parameters, parameters = run.model.get_nb_trainable_parameters()
+    history = trained.state.log_history
+    return Account(
+        repository=manifest.repository,
+        base=manifest.base.location,
+        method=manifest.method,
+        rank=manifest.rank,
+        load_in=manifest.load_in,
+        seed=manifest.seed,
+        finished=manifest.finished,
+        budget=run.clock.budget,
+        spent=run.clock.spent(),
+        parameters=parameters,
+        trained_parameters=trained_parameters,
+        stages=run.stages.told(),
+        corpus=tuple(_row(run, row) for row in run.corpus.rows),
+        curve=_points(history, "loss"),
+        validation=_points(history, "eval_loss"),
+        held_out=_held_out(before, after),
+        rates=trained.rates,
+        memory=Memory(
+            predicted=run.plan.predicted,
+            peak=manifest.counts["peak_memory"],
+            available=run.plan.available,
+            notes=run.plan.notes,
+        ),
+        forgetting=_forgetting(manifest),
+        completions=trained.completions,
+        options=_given(run.options),
+        notes=_notes(trained),
+        versions=manifest.versions,
+    )
+
+
+def _row(run: Run, row: Any) -> FileRow:
+    part = row.part if not row.reason else "out"
+    return FileRow(
+        repository=row.repository,
+        path=row.path,
+        language=row.language,
+        part=cast(Literal["train", "held-out", "out"], part),
+        reason=row.reason,
+        lines=row.lines,
+        characters=row.characters,
+        weight=row.weight,
+        secrets=dict(row.secrets),
+    )
+
+
+def _points(history: Sequence[dict[str, Any]], name: str) -> tuple[Point, ...]:
+    return tuple(
+        Point(
+            step=entry["step"],
+            seconds=entry.get("seconds", 0.0),
+            tokens=int(entry.get("num_input_tokens_seen", 0)),
+            loss=entry[name],
+            rate=entry.get("learning_rate"),
+        )
+        for entry in history
+        if name in entry
+    )
+
+
+def _held_out(before: Groups, after: Groups) -> tuple[Group, ...]:
+    names = [key for key in before if key[0] in _ORDER]
+    return tuple(
+        Group(
+            by=cast(Literal["all", "language", "hole"], by),
+            name=name,
+            samples=before[by, name].samples,
+            tokens=before[by, name].tokens,
+            before=before[by, name].mean,
+            after=_mean(after.get((by, name))),
+        )
+        for by, name in sorted(names, key=lambda key: (_ORDER.index(key[0]), key))
+    )
+
+
+def _forgetting(manifest: AdapterManifest) -> Forgetting | None:
+    before, after = (manifest.scores[f"general_loss_{when}"] for when in ("before", "after"))
+    if before is None or after is None:
+        return None
+    return Forgetting(what=GENERAL_WHAT, before=before, after=after)
+
+
+def _given(options: TrainOptions) -> dict[str, str]:
+    """The options with a value of their own."""
+    usual = TrainOptions()
+    names = [field.name for field in fields(options) if field.name not in _OF_THIS_CALL]
+    given = {name: getattr(options, name) for name in names}
+    return {n: str(v) for n, v in given.items() if v is not None and v != getattr(usual, n)}
+
+
+def _notes(trained: Trained) -> tuple[str, ...]:
+    notes = []
+    best, last = trained.state.best_global_step, trained.state.global_step
+    if best and best < last:
+        notes.append(f"Held-out loss was lowest after step {best} of {last}; that state was kept.")
+    if not trained.after:
+        notes.append("The run was interrupted, or had no time left, before it was judged.")
+    return tuple(notes)

@@ -1,0 +1,34 @@
+"""A sample: one prompt and what is learned of it."""
+
+from dataclasses import dataclass
+
+from budgetai_server.context.languages import language_of
+from budgetai_server.context.prompt import Prompt
+from budgetai_training.corpus.files import CorpusFile
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A prompt whose text before the cursor is learned. Its last `answer` characters are what the
+    cut took out: a whole thing of this `kind`, which the text after it goes on from.
+
+    `ends` says whether the end marker is learned behind it. It is not where the file goes on but
+    no text after the cut is shown: there, stopping would be a guess.
+    """
+
+    file: CorpusFile
+    prompt: Prompt
+    kind: str
+    answer: int
+    ends: bool = True
+
+    @property
+    def language(self) -> str:
+        """The name of the file's language; "text" where it is none we know."""
+        language = language_of(self.file.path)
+        return language.name if language else "text"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Repository and path, the same from pass to pass."""
+        return self.file.repository, self.file.path
