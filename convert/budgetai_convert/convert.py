@@ -222,6 +222,7 @@ def _manifest(job: _Job, size: int, checks: dict[str, float]) -> ModelManifest:
         quant=job.quant,
         size=size,
         held_out=trained.held_out,
+        holdout=trained.holdout,
         scores=trained.scores,
         checks=checks,
         versions=_versions(),

@@ -2,7 +2,6 @@
 stays as it is."""
 
 import ast
-
 from pathlib import Path
 
 import pytest

@@ -73,7 +73,7 @@ def _trained(run: Run, interruption: Interruption) -> Trained:
     settings = run.folder.once("settings", lambda: _settings(run, samples, per_batch))
     state = _fitted(run, samples, curriculum, settings, interruption)
     asked = run.exam.report[: len(before["losses"])] if state.global_step else ()
-    after = _asked(run, asked, stop=interruption.asked)
+    after = processes.by_first(lambda: _asked(run, asked, stop=interruption.asked))
     return Trained(
         state=state,
         samples=samples,
@@ -119,17 +119,14 @@ def _asked(
     seconds: float = math.inf,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Loss]:
-    """The losses of questions, by the first process; told to the user."""
+    """The losses of questions, told to the user."""
 
-    def ask() -> list[Loss]:
-        with (
-            run.stages.stage("evaluating"),
-            run.report.counting("held-out loss", len(questions)) as tick,
-            head.headless(run.model) as output,
-        ):
-            return evaluate.answered(run.model, output, questions, seconds, tick, stop)
-
-    found = processes.by_first(ask)
+    with (
+        run.stages.stage("evaluating"),
+        run.report.counting("held-out loss", len(questions)) as tick,
+        head.headless(run.model) as output,
+    ):
+        found = evaluate.answered(run.model, output, questions, seconds, tick, stop)
     total = evaluate.total(questions, found)
     if total.mean is None:
         run.report.say("held-out loss not measured")

@@ -42,24 +42,31 @@ def by_file(entries: Sequence[Entry], seed: int, main: str) -> list[Placed]:
     """A tenth of the files, families of related ones together. What the user wrote counts, but no
     file is learned that is related to a held-out one."""
     entries, sketches, places = _without_copies(entries)
-    families = sketches.families()
-    kept = [(at, place) for at, place in places.items() if not entries[at].reason]
-    drawn = split(
-        [entries[at].file() for at, _ in kept], [families[p] for _, p in kept], seed, main
-    )
-    held = {
-        place for number, (at, place) in enumerate(kept) if _is_held(entries[at], number in drawn)
-    }
-    at_place = {place: at for at, place in kept}
+    kept = {place: at for at, place in places.items() if not entries[at].reason}
+    held = _held(entries, kept, sketches.families(), seed, main)
     placed = []
     for at, entry in enumerate(entries):
-        part = HELD_OUT if places.get(at) in held else TRAIN
-        if part == TRAIN and not entry.reason:
-            near = next((o for o in sketches.like(places[at], RELATED) if o in held), None)
-            if near is not None:
-                entry = entry.without(f"relative of held-out {entries[at_place[near]].path}")
-        placed.append(Placed(entry, part))
+        if entry.reason or places[at] in held:
+            placed.append(Placed(entry, HELD_OUT))
+            continue
+        near = next((other for other in sketches.like(places[at], RELATED) if other in held), None)
+        if near is not None:
+            entry = entry.without(f"relative of held-out {entries[kept[near]].path}")
+        placed.append(Placed(entry, TRAIN))
     return placed
+
+
+def _held(
+    entries: Sequence[Entry], kept: dict[int, int], families: Sequence[int], seed: int, main: str
+) -> set[int]:
+    """Places of the sketches whose files are held out; `kept` leads from a place to its entry."""
+    files = [entries[at].file() for at in kept.values()]
+    drawn = split(files, [families[place] for place in kept], seed, main)
+    return {
+        place
+        for number, (place, at) in enumerate(kept.items())
+        if _is_held(entries[at], number in drawn)
+    }
 
 
 def _is_held(entry: Entry, drawn: bool) -> bool:
