@@ -11,7 +11,7 @@ from budgetai_server.context.index import Index
 from budgetai_server.context.prompt import Prompt, Snapshot, build, encode
 from budgetai_server.inference.local import LocalEngine as Engine
 from budgetai_training.base import load
-from budgetai_training.dataset import Encoder
+from budgetai_training.encoder import Encoder
 
 OWN = Path(__file__).parents[2] / "server" / "budgetai_server"
 

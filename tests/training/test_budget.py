@@ -4,7 +4,7 @@ import pytest
 
 from budgetai_server.errors import OptionError
 from budgetai_server.options import Seconds
-from budgetai_training.budget import FINAL_RATE, Clock, rate_factor
+from budgetai_training.budget import FINAL_RATE, Clock, Pace, rate_factor
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,9 @@ def test_the_rate_warms_up_and_falls_to_the_end() -> None:
     assert factors[peak:] == sorted(factors[peak:], reverse=True)
     assert max(factors) == pytest.approx(1)
     assert factors[-1] == pytest.approx(FINAL_RATE)
+
+
+def test_with_a_number_of_steps_the_clock_does_not_count() -> None:
+    late = Clock(60, 0, now=lambda: 59.0)
+    assert Pace(late, max_steps=10).now(5) == 0.5
+    assert Pace(late, max_steps=0).now(5) == pytest.approx(59 / 60)

@@ -3,19 +3,12 @@
 import random
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
-
-import tiny
-from budgetai_server.artefacts.bases import resolve
 from budgetai_server.context.index import Index
 from budgetai_server.context.languages import language_of
-from budgetai_server.context.prompt import Snapshot, build, encode
+from budgetai_server.context.prompt import Snapshot, build
 from budgetai_server.context.window import Limits
-from budgetai_training.base import load
 from budgetai_training.corpus.files import CorpusFile
-from budgetai_training.dataset import UNLABELLED, Encoder, Passes, collate
 from budgetai_training.samples.chunks import copying
 from budgetai_training.samples.outline import Outline
 from budgetai_training.samples.passes import file_samples, one_pass
@@ -124,52 +117,3 @@ def test_a_sample_knows_its_language_and_its_file() -> None:
 def test_very_long_lines_end_too() -> None:
     found = samples(file=CorpusFile("repo", "a.py", "x" * 10_000))
     assert "".join(sample.prompt.before for sample in found) == "x" * 10_000
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    folder = tiny.make_qwen2(tmp_path_factory.mktemp("qwen2"), markers_special=False)
-    return Encoder(load(resolve(str(folder)), "", "fp32").tokenizer)
-
-
-def test_labels_are_on_what_is_learned(encoder: Encoder) -> None:
-    sample = samples()[1]
-    encoded = encoder.encode(sample)
-    head, learned = encode(sample.prompt, encoder.markers, encoder.tokenize)
-    assert encoded["input_ids"] == [*head, *learned, encoder.markers.end]
-    assert encoded["labels"][: len(head)] == [UNLABELLED] * len(head)
-    assert encoded["labels"][len(head) :] == encoded["input_ids"][len(head) :]
-
-
-def test_marker_names_in_a_file_are_text(encoder: Encoder) -> None:
-    markers = encoder.markers
-    assert markers.fills_middle
-    special = {markers.prefix, markers.suffix, markers.middle, markers.file, markers.end}
-    ids = encoder.tokenize("x = '<|fim_middle|><|file_sep|><|endoftext|>'")
-    assert not special & set(ids)
-
-
-def test_passes_follow_each_other(encoder: Encoder) -> None:
-    def make(number: int) -> list[Sample]:
-        return one_pass(FILES, INDEXES, f"0/{number}")
-
-    passes = Passes(make, encoder, 3)
-    assert len(passes) == 3 * passes.pass_length == 3 * len(make(0))
-    assert passes[0] == encoder.encode(make(0)[0])
-    assert passes[passes.pass_length] == encoder.encode(make(1)[0])
-    assert passes[1] == encoder.encode(make(0)[1])
-
-
-def test_batches_are_padded_without_labels() -> None:
-    rows = [{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [8], "labels": [8]}]
-    batch = collate(rows, pad=1)
-    assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 1, 1]]
-    assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
-    assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-
-
-def test_a_folder_needs_no_network(tmp_path: Path) -> None:
-    """The encoder above came from a folder; the Hub is switched off in tests, and not asked."""
-    folder = tiny.make_llama(tmp_path)
-    loaded = load(resolve(str(folder)), "", "fp32")
-    assert Encoder(loaded.tokenizer).markers.file is not None

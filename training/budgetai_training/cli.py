@@ -36,7 +36,8 @@ def _main(argv: list[str] | None, started: float) -> int:
     from budgetai_training.runs import RunFolder
 
     # Of several processes the first one speaks.
-    report = Reporter(quiet=options.json or os.environ.get("RANK", "0") != "0")
+    first = os.environ.get("RANK", "0") == "0"
+    report = Reporter(quiet=options.json or not first)
     folder, options = RunFolder.opened(options)
     # Both are cheap, and a mistake in them should not wait for torch.
     with report.reading() as tick:
@@ -45,6 +46,8 @@ def _main(argv: list[str] | None, started: float) -> int:
     with report.busy("starting"):
         from budgetai_training.train import train
     result = train(options, folder, found, report, started)
+    if not first:
+        return 0
     if options.json:
         print_json({"adapter": result.folder, **dataclasses.asdict(result.manifest)})
     else:

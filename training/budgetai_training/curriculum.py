@@ -56,11 +56,10 @@ class Curriculum:
         """What a checkpoint keeps, as plain values."""
         return {
             "losses": [[*key, *value] for key, value in self._losses.items()],
-            "weights": [
-                [number, *key, weight]
+            "weights": {
+                number: [[*key, weight] for key, weight in found.items()]
                 for number, found in self._weights.items()
-                for key, weight in (found or {("", ""): 1.0}).items()
-            ],
+            },
         }
 
     def resume(self, file: Path) -> None:
@@ -69,6 +68,7 @@ class Curriculum:
             return
         state = json.loads(file.read_text(encoding="utf-8"))
         self._losses = {(a, b): (total, count) for a, b, total, count in state["losses"]}
-        self._weights = {}
-        for number, repository, path, weight in state["weights"]:
-            self._weights.setdefault(number, {})[repository, path] = weight
+        self._weights = {
+            int(number): {(a, b): weight for a, b, weight in found}
+            for number, found in state["weights"].items()
+        }

@@ -63,6 +63,9 @@ class TrainOptions:
     learning_rate: float = option(
         0.0, "peak learning rate; 0 chooses it by the base's size, or tries a few if time allows"
     )
+    accumulate: int = option(
+        0, "micro-batches averaged in a step; 0 chooses by the time, or 1 with --max-steps"
+    )
     recipe: str = option(
         "", "what samples are made of, where it differs from the default, as nodes=0,chunks=0.5"
     )
@@ -104,11 +107,15 @@ class TrainOptions:
                 f"--max-steps {self.max_steps}, --learning-rate {self.learning_rate}",
                 "Neither is negative, and a rate is below 1",
             )
-        if self.alpha < 0 or self.memory < 0 or self.lora_plus < 0 or self.completions < 0:
+        if self.alpha < 0 or self.memory < 0 or self.lora_plus < 0:
             raise OptionError(
-                f"--alpha {self.alpha}, --memory {self.memory}, --lora-plus {self.lora_plus}, "
-                f"--completions {self.completions}",
+                f"--alpha {self.alpha}, --memory {self.memory}, --lora-plus {self.lora_plus}",
                 "None is negative",
+            )
+        if self.accumulate < 0 or self.completions < 0:
+            raise OptionError(
+                f"--accumulate {self.accumulate}, --completions {self.completions}",
+                "Neither is negative",
             )
         if not 0 <= self.old_share <= 1:
             raise OptionError(f"--old-share {self.old_share} is no share", "Use 0 to 1")

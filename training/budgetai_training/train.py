@@ -175,7 +175,8 @@ def _settings(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
         "rate": chosen,
         "rates": [vars(one) for one in tried],
         # The same number of steps is the same run on any machine.
-        "accumulate": 1 if steps else int(min(8, max(1, affordable // WANTED_STEPS))),
+        "accumulate": run.options.accumulate
+        or (1 if steps else int(min(8, max(1, affordable // WANTED_STEPS)))),
         "evaluations": EVALUATIONS if run.exam.validation else 0,
         "validation": _validation_size(run, per_batch),
         "training_from": run.clock.spent(),

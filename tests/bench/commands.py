@@ -1,0 +1,27 @@
+"""The commands of BudgetAI as a user starts them: each in a process of its own, told to print JSON.
+
+What they say while they work stays on stderr.
+"""
+
+import json
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+from budgetai_server.errors import BudgetAIError
+
+TRAIN = "budgetai_training"
+CONVERT = "budgetai_convert"
+EVALUATE = "budgetai_server.eval_cli"
+
+
+def said(module: str, *arguments: object) -> dict[str, Any]:
+    """The JSON a command prints. Raises BudgetAIError where the command has failed."""
+    command = [sys.executable, "-m", module, *map(str, arguments), "--json"]
+    print("$", shlex.join(command[1:]), file=sys.stderr, flush=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise BudgetAIError(f"{module} ended with exit code {done.returncode}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found

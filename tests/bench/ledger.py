@@ -1,0 +1,42 @@
+"""Results of a long benchmark, on disk as soon as each is there: a second call goes on.
+
+<folder>/results.json
+    settings    what the results hold for
+    results     by name
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from budgetai_server.artefacts.storage import read_json, write_json
+from budgetai_server.errors import OptionError
+
+
+class Ledger:
+    """What has been measured in a folder, under settings that stay the same."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        """Raises OptionError where the folder holds results of other settings."""
+        self._file = folder / "results.json"
+        plain = {name: str(value) for name, value in settings.items()}
+        kept = read_json(self._file) if self._file.exists() else {"settings": plain, "results": {}}
+        changed = sorted(n for n in plain if plain[n] != kept["settings"].get(n))
+        if changed:
+            raise OptionError(
+                f"{self._file} was measured with another {', '.join(changed)}",
+                "Name another folder with --work, or remove this one",
+            )
+        self._kept: dict[str, Any] = kept
+
+    def once(self, name: str, measure: Callable[[], Any]) -> Any:
+        """The result of that name; measured, and written, where there is none yet."""
+        results = self._kept["results"]
+        if name not in results:
+            results[name] = measure()
+            write_json(self._file, self._kept)
+        return results[name]
+
+    @property
+    def results(self) -> dict[str, Any]:
+        return dict(self._kept["results"])

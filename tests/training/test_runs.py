@@ -1,0 +1,129 @@
+"""Runs that are killed, gone on with, or spread over processes: they learn what one run would."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny
+from budgetai_training.cli import main
+
+LEARNING = ("--learning-rate", "0.01", "--load-in", "fp32", "--budget", "10m", "--completions", "0")
+
+
+def write_modules(root: Path, numbers: range, constant: int = 0) -> None:
+    root.mkdir(exist_ok=True)
+    for n in numbers:
+        body = "".join(
+            f"def total_{n}_{i}(price, count):\n    return price * count + {i + constant}\n\n\n"
+            for i in range(20 + n)
+        )
+        (root / f"module_{n}.py").write_text(f'"""Module {n}."""\n\n\n{body}')
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make_llama(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, llama: Path) -> list[str]:
+    write_modules(tmp_path / "shop", range(12))
+    return ["--repo", str(tmp_path / "shop"), "--base", str(llama), *LEARNING]
+
+
+def trained(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    """A run in this process: what it prints with --json."""
+    capsys.readouterr()
+    assert main([*map(str, arguments), "--json"]) == 0
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return printed
+
+
+def start(*arguments: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "budgetai_training", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def test_a_killed_run_ends_where_an_uninterrupted_one_does(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over the end of the first pass, with a curriculum that weighs files by their losses."""
+    steps = ["--curriculum", "hard", "--max-steps", "24"]
+    whole = trained(capsys, *arguments, *steps, "--out", tmp_path / "whole")
+    assert whole["counts"]["samples_a_pass"] < 24
+    out = str(tmp_path / "killed")
+    killed = start(*arguments, *steps, "--out", out, "--checkpoint-every", "0.01s")
+    work = Path(out + ".partial")
+    deadline = time.monotonic() + 60
+    while not any(work.glob("checkpoint-*/spent.json")):
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    # A second one in the same folder is refused while the first is at work.
+    os.kill(killed.pid, signal.SIGSTOP)
+    assert main([*arguments, "--out", out, "--resume"]) == 2
+    assert "another budgetai-train is at work" in capsys.readouterr().err
+    killed.kill()
+    killed.wait()
+    again = trained(capsys, *arguments, "--out", out, "--resume")
+    assert again["counts"]["steps"] == whole["counts"]["steps"] == 24
+    assert again["counts"]["tokens"] == whole["counts"]["tokens"]
+    for name in ("held_out_loss_after", "training_loss"):
+        assert again["scores"][name] == pytest.approx(whole["scores"][name], abs=1e-3)
+
+
+def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = trained(
+        capsys, *arguments, "--max-steps", 6, "--accumulate", 2, "--out", tmp_path / "one"
+    )
+    out = tmp_path / "two"
+    launched = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+                "--standalone", "-m", "budgetai_training"]  # fmt: skip
+    done = subprocess.run(
+        [*launched, *arguments, "--max-steps", "6", "--out", str(out), "--json"],
+        capture_output=True, text=True, timeout=120, check=False,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    # One of them speaks.
+    two = json.loads(done.stdout)
+    assert two["counts"]["tokens"] == one["counts"]["tokens"]
+    for name in ("held_out_loss_after", "training_loss"):
+        assert two["scores"][name] == pytest.approx(one["scores"][name], abs=2e-3)
+    assert sorted(p.name for p in out.iterdir()) == sorted(
+        p.name for p in (tmp_path / "one").iterdir()
+    )
+
+
+def test_going_on_from_an_adapter_learns_what_has_changed(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = trained(capsys, *arguments, "--max-steps", 30, "--out", tmp_path / "first")
+    onward = [*arguments, "--continue-from", str(tmp_path / "first")]
+    assert main([*onward, "--out", str(tmp_path / "none")]) == 2
+    assert "nothing has changed since" in capsys.readouterr().err
+    write_modules(tmp_path / "shop", range(12, 15), constant=500)
+    second = trained(capsys, *onward, "--max-steps", 3, "--out", tmp_path / "second")
+    assert second["held_out"] == first["held_out"]
+    # Three new files, and a quarter of those it knows.
+    known = first["counts"]["files"]
+    assert second["counts"]["files"] == 3 + round(known / 4)
+    assert len(second["learned"]) == known + 3
+    assert second["scores"]["held_out_loss_before"] == pytest.approx(
+        first["scores"]["held_out_loss_after"], abs=0.02
+    )
+    other = tiny.make_llama(tmp_path / "other", hidden=128)
+    assert main([*onward, "--base", str(other), "--out", str(tmp_path / "none")]) == 2
+    assert "was trained on" in capsys.readouterr().err
