@@ -16,21 +16,21 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from math import sqrt
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any, NamedTuple
 
+from ablation_table import ALL, table
 from commands import TRAIN, said
 from ledger import Ledger
 from releases import OLD, repository
 
 from budgetai_server.artefacts.bases import EMBEDDED
 from budgetai_server.artefacts.home import PARTIAL
+from budgetai_server.artefacts.manifest import AdapterManifest
 from budgetai_server.command import parse, print_json, run
 from budgetai_server.options import option
 from budgetai_training.options import TrainOptions
@@ -39,8 +39,6 @@ from budgetai_training.report.account import Account, Group
 
 DEFAULT = "default"
 PLAIN = "none"
-ALL = "all"
-HOLES = "holes"
 # The steps are the limit, not the clock.
 _BUDGET = "48h"
 _RECIPES = "default;nodes=0;chunks=0;copies=0;nothing=0;no_after=0;order=dependency;before=1200"
@@ -111,7 +109,7 @@ def _main() -> int:
         measure = partial(_trained, options, repo, work / "adapter", one, seed)
         found[one].append(ledger.once(f"{one.name}, seed {seed}", measure))
     print_json(ledger.results)
-    print("\n".join(table(variations, found)))
+    print("\n".join(table({one.name: results for one, results in found.items()})))
     return 0
 
 
