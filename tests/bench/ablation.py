@@ -59,7 +59,7 @@ class AblationOptions:
         "none;hard", "curricula, with semicolons; all but the first with the first recipe alone"
     )
     seeds: int = option(1, "how often each is trained, with the seeds from 0 on")
-    train: str = option("", "further options of budgetai-train, as one text, for all")
+    train: str = option("", 'further options of budgetai-train, for all, as in --train="--rank 32"')
     work: Path | None = option(
         None, "folder for the repository and the results; without it, a new one", unit="folder"
     )
@@ -145,3 +145,7 @@ def _result(told: Account, counts: Mapping[str, int]) -> dict[str, Any]:
 
 def _losses(group: Group) -> dict[str, Any]:
     return {"before": group.before, "after": group.after, "tokens": group.tokens}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,6 +9,7 @@ user, in processes of their own. Each result stands in FOLDER/results.json as so
 and the same call goes on after an interruption. Only GGUF bases, since the base is judged too.
 """
 
+import shlex
 import shutil
 import sys
 import tempfile
@@ -43,6 +44,7 @@ class LaterOptions:
     holes: int = option(200, "places to complete")
     quant: str = option("Q8_0", "type of the tuned models")
     seed: int = option(0, "seed of training and of the places")
+    train: str = option("", 'further options of budgetai-train, as in --train="--rank 32"')
     work: Path | None = option(
         None, "folder for repository, models and results; without it, a new one", unit="folder"
     )
@@ -64,7 +66,7 @@ def _main() -> int:
     budgets = options.lengths()
     work = options.work or Path(tempfile.mkdtemp(prefix="later-release-"))
     print(f"working in {work}", file=sys.stderr)
-    names = ("old", "new", "base", "holes", "quant", "seed")
+    names = ("old", "new", "base", "holes", "quant", "seed", "train")
     ledger = Ledger(work, {name: getattr(options, name) for name in names})
     bench = Bench(options, repository(options.old, options.new, work), base, work, ledger)
     for budget in budgets:
@@ -104,7 +106,7 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
         named = ("--repo", self.repo, "--base", self.options.base, "--out", out)
         limits = ("--budget", budget, "--holdout", f"since:{OLD}", "--seed", self.options.seed)
-        return said(TRAIN, *named, *limits)
+        return said(TRAIN, *named, *limits, *shlex.split(self.options.train))
 
     def _converted(self, budget: Seconds, trained: dict[str, Any]) -> dict[str, Any]:
         out = self.work / f"tuned-{budget}-{self.options.quant}.gguf"

@@ -6,8 +6,8 @@ are no evaluations, checkpoints or bars, and the loss counts labelled tokens as 
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from transformers import Trainer, TrainerCallback, TrainingArguments
@@ -16,15 +16,25 @@ from transformers.trainer_callback import PrinterCallback
 Row = dict[str, list[int]]
 
 
+class Watch(Protocol):
+    """Is told when a batch is read, and of each finished step."""
+
+    def read(self) -> None: ...
+
+    def step(self, number: int, loss: float, tokens: int) -> None: ...
+
+
 class Padding:
     """The data collator; keeps which rows it has put together."""
 
-    def __init__(self, pad: int) -> None:
+    def __init__(self, pad: int, watch: Watch) -> None:
         self._pad = pad
+        self._watch = watch
         self.shown: list[Sequence[Row]] = []
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
         """Int64 tensors of shape (batch, longest)."""
+        self._watch.read()
         self.shown.append(rows)
         fillers = {"input_ids": self._pad, "labels": -100, "attention_mask": 0}
         return {name: self._padded(rows, name, filler) for name, filler in fillers.items()}
@@ -38,12 +48,12 @@ class Padding:
 class Told(TrainerCallback):
     """Hands the logs of each step on."""
 
-    def __init__(self, step: Callable[[int, float, int], None]) -> None:
-        self._step = step
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if "loss" in (logs or {}):
-            self._step(state.global_step, logs["loss"], int(state.num_input_tokens_seen))
+            self._watch.step(state.global_step, logs["loss"], int(state.num_input_tokens_seen))
 
 
 def train(
@@ -55,10 +65,10 @@ def train(
     seed: int,
     pad: int,
     mixed: bool,
-    step: Callable[[int, float, int], None],
+    watch: Watch,
 ) -> list[Sequence[Row]]:
     """Train one epoch; the batches in the order in which they were shown."""
-    padding = Padding(pad)
+    padding = Padding(pad, watch)
     whole = [{**row, "attention_mask": [1] * len(row["input_ids"])} for row in rows]
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
@@ -66,7 +76,7 @@ def train(
             args=_arguments(folder, batch=batch, rate=rate, seed=seed, mixed=mixed),
             train_dataset=whole,
             data_collator=padding,
-            callbacks=[Told(step)],
+            callbacks=[Told(watch)],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()

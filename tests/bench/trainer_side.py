@@ -17,7 +17,7 @@ import torch
 import transformers
 
 from budgetai_server.artefacts.bases import resolve
-from budgetai_server.errors import RepositoryError
+from budgetai_server.errors import OptionError, RepositoryError
 from budgetai_server.options import Seconds
 from budgetai_training import adapter, memory, rate
 from budgetai_training.base import LoadedBase, load
@@ -25,7 +25,7 @@ from budgetai_training.budget import Clock, Pace
 from budgetai_training.callbacks import Interruption
 from budgetai_training.corpus import read as corpus
 from budgetai_training.curriculum import Curriculum
-from budgetai_training.dataset import Passes
+from budgetai_training.dataset import MicroBatch, Passes
 from budgetai_training.encoder import Encoded, Encoder
 from budgetai_training.loop import Fitting, fit
 from budgetai_training.options import TrainOptions
@@ -74,13 +74,17 @@ class Setting:
 
 
 class Stopwatch:
-    """Notes the time, the loss and the tokens at the end of each step."""
+    """Notes the memory before the first step, and time, loss and tokens at the end of each."""
 
     def __init__(self) -> None:
-        self.before = _resident()
+        self.before = 0.0
         self.ends: list[float] = []
         self.losses: list[float] = []
         self.tokens: list[int] = []
+
+    def read(self) -> None:
+        """A batch is read; before the first one is, everything else is there already."""
+        self.before = self.before or _resident()
 
     def step(self, number: int, loss: float, tokens: int) -> None:
         self.ends.append(time.perf_counter())
@@ -92,6 +96,16 @@ class Stopwatch:
 
     def say(self, line: str) -> None:
         """Nothing else is of interest."""
+
+
+class Watched(Passes):
+    """Passes that say when they are read."""
+
+    watch: Stopwatch
+
+    def __getitem__(self, position: int) -> MicroBatch:
+        self.watch.read()
+        return super().__getitem__(position)
 
 
 @dataclass(frozen=True)
@@ -107,6 +121,8 @@ def measured(options: "SpeedOptions") -> Took:
     """Train as `options.side` says."""
     setting = _setting(options)
     watch, batches = (_ours if options.side == "ours" else _plain)(setting, options)
+    if len(watch.ends) < 2:
+        raise OptionError(f"{options.samples} samples make one step", "Ask for more --steps")
     used, shown = sum(map(_length, setting.rows)), sum(n * m for n, m in batches.shapes)
     seconds = watch.ends[-1] - watch.ends[0]
     return Took(
@@ -149,10 +165,10 @@ def _setting(options: "SpeedOptions") -> Setting:
 
 def _ours(setting: Setting, options: "SpeedOptions") -> tuple[Stopwatch, Batches]:
     """By the trainer's own loop, with as many steps as the plain side, as nearly as it divides."""
-    passes = Passes(lambda number: setting.samples, setting.encoder, 1, 3 * WINDOW)
+    passes = Watched(lambda number: setting.samples, setting.encoder, 1, 3 * WINDOW)
+    passes.watch = watch = Stopwatch()
     accumulate = max(1, round(passes.pass_length / (options.steps + 1)))
     steps = math.ceil(passes.pass_length / accumulate)
-    watch = Stopwatch()
     with tempfile.TemporaryDirectory() as folder:
         fit(setting.model, passes, _fitting(setting, Path(folder), accumulate, steps, watch))
     rows = [passes[number].rows for number in range(passes.pass_length)]
@@ -184,7 +200,7 @@ def _plain(setting: Setting, options: "SpeedOptions") -> tuple[Stopwatch, Batche
     watch = Stopwatch()
     shown = plain_trainer.train(
         setting.model, setting.rows, batch=options.batch, rate=setting.rate, seed=options.seed,
-        pad=setting.encoder.pad, mixed=setting.loaded.load_in != "fp32", step=watch.step,
+        pad=setting.encoder.pad, mixed=setting.loaded.load_in != "fp32", watch=watch,
     )  # fmt: skip
     return watch, _batches(shown, 1)
 

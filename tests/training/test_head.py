@@ -22,7 +22,7 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> torch.nn.Module:
     from budgetai_training import adapter
 
     base = AutoModelForCausalLM.from_pretrained(request.param(tmp_path), dtype=torch.float32)
-    tuned: torch.nn.Module = adapter.attach(base, TrainOptions(), "fp32", checkpointing=False)
+    tuned: torch.nn.Module = adapter.attach(base, TrainOptions())
     torch.manual_seed(0)
     for name, parameter in tuned.named_parameters():
         if "lora_B" in name:

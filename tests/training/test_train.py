@@ -15,6 +15,8 @@ import pytest
 import tiny
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.manifest import AdapterManifest
+from budgetai_training.options import TrainOptions
+from budgetai_training.report import files as report
 
 COMMAND = [sys.executable, "-m", "budgetai_training"]
 
@@ -82,10 +84,29 @@ def test_it_learns_and_leaves_a_plain_peft_adapter(repo: Path, llama: Path) -> N
     folder = Path(result["adapter"])
     assert folder == home.newest_adapter(repo)
     assert sorted(p.name for p in folder.iterdir()) == [
-        "adapter_config.json", "adapter_model.safetensors", "manifest.json",
+        "adapter_config.json", "adapter_model.safetensors", "logs", "manifest.json",
+        "report.html", "report.json",
     ]  # fmt: skip
+    _is_reported(folder)
     assert not list(folder.parent.glob("*.partial"))
     _is_plain_peft(folder, llama)
+
+
+def _is_reported(folder: Path) -> None:
+    account = report.read(folder)
+    assert account.curve[-1].step == 60
+    assert account.curve[-1].seconds > account.curve[0].seconds > 0
+    assert [point.step for point in account.validation] == [10, 20, 30, 40, 50, 60]
+    kinds = {group.name for group in account.held_out if group.by == "hole"}
+    assert {"line", "end", "expression", "statement"} <= kinds
+    assert all(g.after is not None for g in account.held_out)
+    assert {stage.name for stage in account.stages} >= {"training", "evaluating", "loading"}
+    assert sum(row.part == "held-out" for row in account.corpus) >= 1
+    assert account.forgetting
+    assert account.memory
+    assert account.completions
+    assert all(c.expected for c in account.completions)
+    assert list((folder / "logs").glob("events.*"))
 
 
 def _is_plain_peft(folder: Path, base: Path) -> None:
@@ -195,7 +216,7 @@ def test_4bit_is_nf4_with_double_quantisation(tmp_path: Path) -> None:
     from budgetai_training.base import load
 
     folder = tiny.make_llama(tmp_path / "m")
-    model = adapter.attach(load(resolve(str(folder)), "", "4bit").model, 4, "4bit")
+    model = adapter.attach(load(resolve(str(folder)), "", "4bit").model, TrainOptions(rank=4))
     layers = [m for m in model.modules() if isinstance(m, bnb.nn.Linear4bit)]
     assert len(layers) == 2 * 7
     for layer in layers:
@@ -215,7 +236,7 @@ def test_an_evaluation_leaves_the_gradients_of_4bit_as_they_were(tmp_path: Path)
     from budgetai_training.base import load
 
     folder = tiny.make_llama(tmp_path / "m", hidden=256)
-    model = adapter.attach(load(resolve(str(folder)), "", "4bit").model, 4, "4bit")
+    model = adapter.attach(load(resolve(str(folder)), "", "4bit").model, TrainOptions(rank=4))
     torch.manual_seed(0)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:
@@ -259,7 +280,11 @@ BAD = {
     "no time": (["--budget", "0"], "leaves no time"),
     "odd time": (["--budget", "soon"], "no length of time"),
     "odd seed": (["--seed", "-1"], "--seed -1"),
-    "a rate that is none": (["--learning-rate", "nan"], "a rate is below 1"),
+    "a rate that is none": (["--learning-rate", "nan"], "A rate is below 1"),
+    "a share that is none": (["--old-share", "2"], "--old-share 2"),
+    "no recipe": (["--recipe", "nodes=lots"], "nodes=lots"),
+    "less than nothing": (["--lora-plus", "-1"], "--lora-plus -1"),
+    "little memory": (["--memory", "0.5"], "GB are free"),
     "out is here": (["--out", "."], "exists already"),
     "out is the root": (["--out", "/"], "exists already"),
     "nothing to resume": (["--resume"], "no unfinished run"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
+from peft import LoraConfig, PeftModel, get_peft_model
 from peft.optimizers import create_loraplus_optimizer
 from safetensors import SafetensorError
 
@@ -22,11 +22,9 @@ TARGETS: dict[str, Any] = {
 }
 
 
-def attach(model: Any, options: TrainOptions, load_in: str, *, checkpointing: bool) -> Any:
+def attach(model: Any, options: TrainOptions, *, checkpointing: bool = False) -> Any:
     """LoRA (Hu et al. 2021) on the chosen layers, rsLoRA (Kalajdzievski 2023) or DoRA (Liu et al.
     2024) where asked for; the head is never tuned. Or the adapter to go on from."""
-    if load_in == "4bit":
-        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     before = options.continue_from
     tuned = _continued(model, before) if before else _new(model, options)
     if checkpointing:
@@ -80,9 +78,14 @@ def optimizer(model: Any, rate: float, options: TrainOptions) -> torch.optim.Opt
     return torch.optim.AdamW(trainable, lr=rate, weight_decay=0.0)
 
 
-def method(options: TrainOptions) -> str:
+def method(model: Any, options: TrainOptions) -> str:
     """What the manifest and the report call it."""
-    names = [("dora", options.dora), ("rslora", options.rslora), ("lora+", bool(options.lora_plus))]
+    config = model.active_peft_config
+    names = [
+        ("dora", config.use_dora),
+        ("rslora", config.use_rslora),
+        ("lora+", bool(options.lora_plus)),
+    ]
     return " ".join(name for name, used in names if used) or "lora"
 
 

@@ -54,6 +54,8 @@ def load(base: Base, digest: str, load_in: str) -> LoadedBase:
         folder = _as_folder(base, digest)
         tokenizer = _load_tokenizer(folder)
         model = _load_4bit(folder) if chosen == "4bit" else _load_plain(folder, chosen)
+    if getattr(model.config, "final_logit_softcapping", None):
+        raise BaseError(f"{base.name} caps its logits, which is not supported", "Take another base")
     model.config.use_cache = False
     return LoadedBase(model, tokenizer, chosen)
 

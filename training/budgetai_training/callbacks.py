@@ -91,6 +91,9 @@ class BudgetCallback(TrainerCallback):
         over, due, save = processes.agreed((over, due, save))
         control.should_log = True
         control.should_training_stop |= processes.any_of(over)
+        if processes.any_of(self._fitting.interruption.asked()):
+            # What was learned since the best state was seen may be better, and is not judged.
+            args.load_best_model_at_end = False
         # At its end a run is judged once more, whatever ends it: the best state is chosen.
         done = control.should_training_stop and not self._fitting.interruption.asked()
         if self._fitting.evaluations and (due > self._evaluated or done):
@@ -107,8 +110,8 @@ class BudgetCallback(TrainerCallback):
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
-        asked = processes.any_of(self._fitting.interruption.asked())
-        control.should_training_stop |= asked
+        over = self._clock.left() <= 0 or self._fitting.interruption.asked()
+        control.should_training_stop |= processes.any_of(over)
         return control
 
     def on_log(

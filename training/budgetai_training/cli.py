@@ -76,5 +76,6 @@ def _summary(result: "Result") -> str:
         f"trained        {manifest.counts['steps']} steps, {manifest.counts['tokens']} tokens, "
         f"{manifest.seconds['spent']:.0f} s of {manifest.seconds['budget']:.0f} s\n"
         f"adapter        {result.folder}\n"
+        f"report         {result.page or 'could not be written'}\n"
         f"next           budgetai-convert {result.folder}"
     )

@@ -70,6 +70,8 @@ def complete(model: Any, tokenizer: Any, encoder: Encoder, hole: Sample) -> str:
     prompt = hole.prompt
     asked = replace(hole, prompt=replace(prompt, before=prompt.before[: -hole.answer or None]))
     ids = encoder.head(asked) + encoder.tokenize(asked.prompt.before)
+    if not ids:
+        return ""
     # The last token is given back, and the first new one must begin with its text: a prompt that
     # ends inside what the tokenizer would have joined is outside the model's experience.
     dropped = tokenizer.convert_ids_to_tokens(ids.pop())

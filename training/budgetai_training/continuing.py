@@ -4,9 +4,42 @@ import hashlib
 from dataclasses import replace
 
 from budgetai_server.artefacts.manifest import AdapterManifest
-from budgetai_server.errors import RepositoryError
+from budgetai_server.context.prompt import PROMPT_FORMAT
+from budgetai_server.errors import AdapterError, OptionError, RepositoryError
+from budgetai_server.options import flag_name
 from budgetai_training.corpus.files import Corpus, digest
 from budgetai_training.options import TrainOptions
+
+# They are those of the adapter.
+GIVEN = ("rank", "alpha", "target", "layers", "rslora", "dora")
+
+
+def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None:
+    """The manifest of the adapter to go on from, for a base with this digest. Raises AdapterError
+    where it does not fit, OptionError for options that would make it another one."""
+    folder = options.continue_from
+    if folder is None:
+        return None
+    usual = TrainOptions()
+    for name in GIVEN:
+        if getattr(options, name) != getattr(usual, name):
+            raise OptionError(
+                f"{flag_name(name)} comes from {folder}", "Leave it out with --continue-from"
+            )
+    before = AdapterManifest.read(folder)
+    if before.base.digest != digest:
+        raise AdapterError(
+            f"{folder} was trained on {before.base.location}, not on this base",
+            f"Give --base {before.base.location}",
+        )
+    if before.prompt_format != PROMPT_FORMAT:
+        raise AdapterError(f"{folder} was made for another prompt format", "Train a new one")
+    if before.holdout:
+        raise AdapterError(
+            f"{folder} holds out what was written {before.holdout}, which would now be learned",
+            "Go on from an adapter that was trained without --holdout",
+        )
+    return before
 
 
 def changed(found: Corpus, options: TrainOptions) -> Corpus:
@@ -24,7 +57,8 @@ def changed(found: Corpus, options: TrainOptions) -> Corpus:
             f"nothing has changed since {options.continue_from} was trained",
             "Train without --continue-from, or come back after some commits",
         )
-    old = [file for file in found.train if file not in new]
+    fresh = {(file.repository, file.path) for file in new}
+    old = [file for file in found.train if (file.repository, file.path) not in fresh]
     old.sort(key=lambda file: hashlib.sha256(f"{options.seed}{file.path}".encode()).digest())
     shown = {(f.repository, f.path) for f in (*new, *old[: round(options.old_share * len(old))])}
     return replace(found, train=tuple(f for f in found.train if (f.repository, f.path) in shown))

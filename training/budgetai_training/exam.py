@@ -3,7 +3,7 @@
 import importlib.util
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from budgetai_server.context.index import Index
@@ -56,7 +56,8 @@ def set_exam(corpus: Corpus, indexes: Mapping[str, Index], encoder: Encoder, see
 
 def _windows(corpus: Corpus, indexes: Mapping[str, Index], rng: random.Random) -> list[Sample]:
     """Held-out text as the server would show it, cross-file chunks from the training files."""
-    whole = [file for file in corpus.held_out if file.fresh is None]
+    # The user's weights are for what is learned.
+    whole = [replace(file, weight=1.0) for file in corpus.held_out if file.fresh is None]
     samples = one_pass(whole, indexes, "held-out", Recipe(chunk_share=1.0))
     for file in corpus.held_out:
         samples += [_fresh(file, indexes, span) for span in file.fresh or ()]

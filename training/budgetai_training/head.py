@@ -41,9 +41,17 @@ def headless(model: Any) -> Iterator[Head]:
     weight = head.weight.detach()
     inner.set_output_embeddings(torch.nn.Identity())
     try:
-        yield Head(weight, weight.float().mean(dim=0).to(weight.dtype))
+        yield Head(weight, _mean(weight))
     finally:
         inner.set_output_embeddings(head)
+
+
+def _mean(weight: torch.Tensor) -> torch.Tensor:
+    """In parts: a 32-bit copy of a large vocabulary would be the peak of the whole run."""
+    total = torch.zeros(weight.shape[1], dtype=torch.float32, device=weight.device)
+    for start in range(0, len(weight), 4096):
+        total += weight[start : start + 4096].sum(dim=0, dtype=torch.float32)
+    return (total / len(weight)).to(weight.dtype)
 
 
 def hidden_at_labels(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.tensorboard import SummaryWriter
 from transformers import EarlyStoppingCallback, Trainer, TrainerState, TrainingArguments
 from transformers.integrations.integration_utils import TensorBoardCallback
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback
 
 from budgetai_training import head, processes
@@ -93,6 +94,8 @@ class LabelledLossTrainer(Trainer):
 def fit(model: Any, samples: Passes, fitting: Fitting) -> TrainerState:
     """Train until the clock, `max_steps`, the samples, a loss that no longer falls, or Ctrl-C end
     it. Changes `model`, to its best state by `validate`."""
+    if finished := _finished(model, fitting):
+        return finished
     pace, optimizer = fitting.pace, fitting.optimizer
     callbacks: list[Any] = [BudgetCallback(fitting)]
     if fitting.evaluations:
@@ -113,7 +116,19 @@ def fit(model: Any, samples: Passes, fitting: Fitting) -> TrainerState:
         trainer.remove_callback(PrinterCallback)
         checkpoint = fitting.checkpoint
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
     return trainer.state
+
+
+def _finished(model: Any, fitting: Fitting) -> TrainerState | None:
+    """The state of a run that was killed after its last step; its best weights are loaded."""
+    if fitting.checkpoint is None:
+        return None
+    state: TrainerState = TrainerState.load_from_json(str(fitting.checkpoint / TRAINER_STATE_NAME))
+    if not 0 < fitting.options.max_steps <= state.global_step:
+        return None
+    model.load_adapter(state.best_model_checkpoint or str(fitting.checkpoint), "default")
+    return state
 
 
 def _tensorboard(folder: Path) -> list[Any]:
@@ -145,8 +160,11 @@ def _arguments(fitting: Fitting) -> TrainingArguments:
         load_best_model_at_end=bool(fitting.evaluations),
         metric_for_best_model="eval_loss",
         greater_is_better=False,
-        save_total_limit=2,
+        # The best, the newest, and the one before it until the newest is complete.
+        save_total_limit=3,
+        restore_callback_states_from_checkpoint=True,
         logging_strategy="no",
+        logging_nan_inf_filter=False,
         report_to=[],
         disable_tqdm=True,
         include_num_input_tokens_seen="non_padding",

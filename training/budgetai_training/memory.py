@@ -116,8 +116,11 @@ def _free_memory() -> int:
             text = file.read().strip()
         with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:  # noqa: PTH123
             used = int(file.read())
-        return min(free, int(text) - used) if text.isdigit() else free
-    except (OSError, ValueError):
+        with open("/sys/fs/cgroup/memory.stat", encoding="ascii") as file:  # noqa: PTH123
+            # Cached files count as used, and are given back when memory is asked for.
+            cached = dict(line.split() for line in file)["inactive_file"]
+        return min(free, int(text) - used + int(cached)) if text.isdigit() else free
+    except (OSError, ValueError, KeyError):
         return int(free)
 
 

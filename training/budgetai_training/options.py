@@ -6,8 +6,10 @@ from pathlib import Path
 
 from budgetai_server.artefacts.bases import EMBEDDED
 from budgetai_server.errors import OptionError
-from budgetai_server.options import Seconds, option
+from budgetai_server.options import Seconds, flag_name, option
 from budgetai_training.samples.recipe import Recipe
+
+_NOT_NEGATIVE = ("max_steps", "alpha", "memory", "lora_plus", "accumulate", "completions")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,27 +100,25 @@ class TrainOptions:
             raise OptionError(f"--rank {self.rank} is no rank", "Use 1 or more; 16 is usual")
         if self.budget <= 0:
             raise OptionError(f"--budget {self.budget} leaves no time", "Try --budget 15m")
-        if self.holdout and not re.fullmatch("since:.+", self.holdout):
+        self._check_numbers()
+        if not re.fullmatch("|since:.+", self.holdout):
             raise OptionError(
                 f"--holdout {self.holdout} is not known", "Write it as since:REVISION or since:DATE"
             )
-        if self.max_steps < 0 or not 0 <= self.learning_rate < 1:
+        if self.continue_from and self.holdout:
             raise OptionError(
-                f"--max-steps {self.max_steps}, --learning-rate {self.learning_rate}",
-                "Neither is negative, and a rate is below 1",
+                "--holdout goes with a new run, --continue-from keeps what its adapter holds out",
+                "Leave one of them out",
             )
-        if self.alpha < 0 or self.memory < 0 or self.lora_plus < 0:
-            raise OptionError(
-                f"--alpha {self.alpha}, --memory {self.memory}, --lora-plus {self.lora_plus}",
-                "None is negative",
-            )
-        if self.accumulate < 0 or self.completions < 0:
-            raise OptionError(
-                f"--accumulate {self.accumulate}, --completions {self.completions}",
-                "Neither is negative",
-            )
-        if not 0 <= self.old_share <= 1:
-            raise OptionError(f"--old-share {self.old_share} is no share", "Use 0 to 1")
         Recipe.parse(self.recipe)
         if not 0 <= self.seed < 2**32:
             raise OptionError(f"--seed {self.seed} is out of range", "Use 0 to 4294967295")
+
+    def _check_numbers(self) -> None:
+        for name in _NOT_NEGATIVE:
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise OptionError(f"{flag_name(name)} {getattr(self, name)}", "Use 0 or more")
+        if not 0 <= self.learning_rate < 1:
+            raise OptionError(f"--learning-rate {self.learning_rate}", "A rate is below 1")
+        if not 0 <= self.old_share <= 1:
+            raise OptionError(f"--old-share {self.old_share} is no share", "Use 0 to 1")

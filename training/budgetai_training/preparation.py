@@ -1,7 +1,7 @@
 """What a run stands on: the corpus, the base as memory allows, the adapter on it, the exam."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,17 +9,16 @@ from typing import Any
 import transformers
 
 from budgetai_server.artefacts.bases import resolve
-from budgetai_server.artefacts.manifest import AdapterManifest, BaseRecord
+from budgetai_server.artefacts.manifest import BaseRecord
 from budgetai_server.context.index import Index
-from budgetai_server.errors import AdapterError
 from budgetai_training import adapter, memory, processes
 from budgetai_training.base import LoadedBase, choose_precision, load, shape
 from budgetai_training.budget import Clock
-from budgetai_training.continuing import changed
+from budgetai_training.continuing import adapter_before, changed
 from budgetai_training.corpus.files import Corpus
 from budgetai_training.encoder import Encoder
 from budgetai_training.exam import Exam, set_exam
-from budgetai_training.memory import Plan
+from budgetai_training.memory import Plan, Shape
 from budgetai_training.options import TrainOptions
 from budgetai_training.progress import Reporter
 from budgetai_training.report.account import Stage
@@ -77,17 +76,19 @@ def prepared(
     base = resolve(options.base)
     with stages.stage("loading"), report.busy(f"reading the base {base.name}"):
         record = base.record()
+        before = adapter_before(options, record.digest)
         _begun(options, folder, record)
-        planned = _planned(options, folder, base, record.digest)
+        rank = before.rank if before else options.rank
+        planned = _planned(options, folder, lambda: shape(base, record.digest, rank))
         loaded = load(base, record.digest, planned.load_in)
-    kept = folder.once("held_out", lambda: {"names": _held_out(found, options, record)})
+    # After a change of the files, a resumed or continued run still holds out what it began with.
+    names = before.held_out if before else found.held_out_names
+    kept = folder.once("held_out", lambda: {"names": list(names)})
     found = found.holding_out(kept["names"])
     learned = changed(found, options)
     transformers.set_seed(options.seed)
     with stages.stage("loading"):
-        model = adapter.attach(
-            loaded.model, options, loaded.load_in, checkpointing=planned.checkpointing
-        )
+        model = adapter.attach(loaded.model, options, checkpointing=planned.checkpointing)
     folder.check_space(model.get_nb_trainable_parameters()[0])
     _say(report, found, learned, planned, model, options)
     encoder = Encoder(loaded.tokenizer)
@@ -107,33 +108,17 @@ def _begun(options: TrainOptions, folder: RunFolder, record: BaseRecord) -> None
         folder.begin(options, record.digest)
 
 
-def _planned(options: TrainOptions, folder: RunFolder, base: Any, digest: str) -> Plan:
+def _planned(options: TrainOptions, folder: RunFolder, measure: Callable[[], Shape]) -> Plan:
     """What fits into memory; a resumed run keeps to its first plan, or it would be another run."""
 
     def decide() -> dict[str, Any]:
         free = memory.available(options.memory * 1e9)
         wanted = choose_precision(options.load_in)
-        found = memory.plan(
-            shape(base, digest, options.rank), wanted, WINDOW, free, fixed=options.load_in != "auto"
-        )
-        return asdict(found)
+        fixed = options.load_in != "auto"
+        return asdict(memory.plan(measure(), wanted, WINDOW, free, fixed=fixed))
 
     kept = folder.once("plan", decide)
     return Plan(**{**kept, "notes": tuple(kept["notes"])})
-
-
-def _held_out(found: Corpus, options: TrainOptions, record: BaseRecord) -> list[str]:
-    """Names of the files to hold out; after a change of the files, a resumed or continued run
-    still holds out those it began with. Raises AdapterError for an adapter of another base."""
-    if options.continue_from is None:
-        return list(found.held_out_names)
-    before = AdapterManifest.read(options.continue_from)
-    if before.base.digest != record.digest:
-        raise AdapterError(
-            f"{options.continue_from} was trained on {before.base.location}, not on this base",
-            f"Give --base {before.base.location}",
-        )
-    return list(before.held_out)
 
 
 def _say(
@@ -148,8 +133,9 @@ def _say(
     if options.continue_from:
         report.say(f"going on from {options.continue_from}: {len(learned.train)} files shown")
     trained, every = model.get_nb_trainable_parameters()
+    kind = f"{adapter.method(model, options)} of rank {model.active_peft_config.r}"
     report.say(
-        f"base in {planned.load_in}, {adapter.method(options)} of rank {options.rank}: "
+        f"base in {planned.load_in}, {kind}: "
         f"{trained / 1e6:.1f} of {every / 1e6:.0f} million parameters are trained"
     )
     given_up = f" with {', '.join(planned.notes)}" if planned.notes else ""

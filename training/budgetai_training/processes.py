@@ -12,6 +12,8 @@ import torch
 import torch.distributed as dist
 from accelerate import PartialState
 
+from budgetai_server.errors import BudgetAIError
+
 T = TypeVar("T")
 
 
@@ -40,8 +42,19 @@ def agreed(value: T) -> T:
 
 
 def by_first(make: Callable[[], T]) -> T:
-    """What the first process makes, in all; the others wait for it."""
-    return agreed(make() if first() else cast(T, None))
+    """What the first process makes, in all; the others wait for it. So do its errors."""
+    if count() == 1:
+        return make()
+    outcome: tuple[Any, BudgetAIError | None] = (None, None)
+    if first():
+        try:
+            outcome = (make(), None)
+        except BudgetAIError as error:
+            outcome = (None, error)
+    value, problem = agreed(outcome)
+    if problem:
+        raise problem
+    return cast(T, value)
 
 
 def any_of(flag: bool) -> bool:

@@ -1,5 +1,6 @@
 """The learning rate: from the base's size, or by a few short tries where time allows."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,7 +46,8 @@ def tries(
             step(chosen, number)
         found.append(judge())
         _restore(model, start)
-    best = min(range(len(found)), key=lambda i: found[i])
+    # A rate that ends in NaN has failed.
+    best = min(range(len(found)), key=lambda i: found[i] if math.isfinite(found[i]) else math.inf)
     return tuple(
         RateTry(rate=rate, loss=loss, chosen=i == best)
         for i, (rate, loss) in enumerate(zip(rates, found, strict=True))

@@ -85,7 +85,7 @@ def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> Adap
         prompt_format=PROMPT_FORMAT,
         base=run.record,
         repository=run.corpus.name,
-        method=adapter.method(run.options),
+        method=adapter.method(run.model, run.options),
         rank=run.model.active_peft_config.r,
         load_in=run.loaded.load_in,
         seed=run.options.seed,
@@ -110,13 +110,19 @@ def _counts(run: Run, trained: Trained) -> dict[str, int]:
     return {
         "files": len(run.learned.train),
         "held_out_files": len(run.corpus.held_out),
-        "held_out_samples": len(trained.before),
+        "held_out_samples": evaluate.total(run.exam.report, trained.before).samples,
         "samples_a_pass": trained.samples.pass_samples,
         "steps": trained.state.global_step,
-        "best_step": trained.state.best_global_step or trained.state.global_step,
+        "best_step": _best_step(trained.state),
         "tokens": int(trained.state.num_input_tokens_seen),
         "peak_memory": memory.used_at_most(),
     }
+
+
+def _best_step(state: TrainerState) -> int:
+    """The step whose state was kept: the last, or the best whose checkpoint could be written."""
+    best = state.best_model_checkpoint
+    return int(best.rpartition("-")[2]) if best else state.global_step
 
 
 def _mean(loss: Loss | None) -> float | None:
@@ -221,8 +227,8 @@ def _given(options: TrainOptions) -> dict[str, str]:
 
 def _notes(trained: Trained) -> tuple[str, ...]:
     notes = []
-    best, last = trained.state.best_global_step, trained.state.global_step
-    if best and best < last:
+    best, last = _best_step(trained.state), trained.state.global_step
+    if best < last and trained.after:
         notes.append(f"Held-out loss was lowest after step {best} of {last}; that state was kept.")
     if not trained.after:
         notes.append("The run was interrupted, or had no time left, before it was judged.")

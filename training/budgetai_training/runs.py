@@ -90,13 +90,14 @@ class RunFolder:
         asked = dataclasses.replace(asked, base=_fixed_base(asked.base))
         for name in FIXED:
             given = getattr(asked, name)
-            if given != getattr(usual, name) and _plain(given) != kept[name]:
+            if given != getattr(usual, name) and _plain(given) != kept.get(name):
                 raise OptionError(
-                    f"the unfinished run has {flag_name(name)} {kept[name]}, not {given}",
+                    f"the unfinished run has {flag_name(name)} {kept.get(name)}, not {given}",
                     "Leave it out, or start a new run without --resume",
                 )
         again = [n for n in LIMITS if getattr(asked, n) == getattr(usual, n)]
-        return dataclasses.replace(asked, **{n: _as_option(n, kept[n]) for n in (*FIXED, *again)})
+        known = [n for n in (*FIXED, *again) if n in kept]
+        return dataclasses.replace(asked, **{n: _as_option(n, kept[n]) for n in known})
 
     def check_base(self, digest: str) -> None:
         if self._read()["base"] != digest:

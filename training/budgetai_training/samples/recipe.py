@@ -1,7 +1,7 @@
 """The recipe of a pass: which cuts, in which mix, with how much around them."""
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, cast
 
 from budgetai_server.errors import OptionError
 from budgetai_training.samples.kinds import KINDS, LINES, NODES
@@ -56,6 +56,13 @@ class Recipe:
     def weights(self) -> tuple[float, ...]:
         """Of each of KINDS, in their order. Their sum need not be 1."""
         return tuple(getattr(self, kind) for kind in KINDS)
+
+    def scaled(self, share: float) -> "Recipe":
+        """All sizes times `share`, where there is room for less."""
+        sizes = {
+            name: int(getattr(self, name) * share) for name in ("before", "after", "chunk_size")
+        }
+        return replace(self, **cast(dict[str, Any], sizes))
 
     @classmethod
     def parse(cls, text: str) -> "Recipe":

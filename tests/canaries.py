@@ -1,0 +1,55 @@
+"""Made-up secrets of many kinds, with the code they stand in: none of them may be learned."""
+
+# Put together from pieces, so that no scanner takes this file for a leak.
+BODY = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xYz"
+LONG = "q7Rk2Vw9Zx4Lm8Nb3Tc6Hd1Jf5Gs0PyKuEiOa7Wq2"
+KEY_LINES = ["MIIEowIBAAKCAQEAx" + LONG, LONG[::-1] + "AbC9", "Zm9vYmFy" + LONG]
+
+
+def pem(kind: str) -> str:
+    return "\n".join([f"-----BEGIN {kind}-----", *KEY_LINES, f"-----END {kind}-----"])
+
+
+# Kind, a piece of code with {} in it, and the secret that stands there.
+CANARIES: dict[str, tuple[str, str]] = {
+    "aws id": ("key = '{}'", "AKI" + "AQ3EGRZ7T2YBN4K5P"),
+    "aws secret": ('aws_secret_access_key = "{}"', "wJalrX9tnFEMI/K7MDENG/bPxRfiCYzb4Q8kLmVn"),
+    "github": ("login('{}')", "gh" + "p_" + BODY + "1234"),
+    "github fine-grained": ("# was {}", "github" + "_pat_11ABCDEFG0" + LONG),
+    "gitlab": ("t = '{}'", "glp" + "at-" + BODY[:20]),
+    "slack": ('SLACK = "{}"', "xo" + "xb-123456789012-1234567890123-" + BODY[:24]),
+    "slack webhook": (
+        'post("https://hooks.slack.com/services/{}")', "T0AB12CD3/B0EF45GH6/" + BODY[:24],
+    ),
+    "stripe": ("stripe.api_key = '{}'", "sk" + "_live_" + BODY[:24]),
+    "google": ("maps(key='{}')", "AI" + "zaSy" + LONG[:33]),
+    "openai": ("client = OpenAI('{}')", "sk" + "-proj-" + BODY + "T3Blbk" + "FJ" + BODY),
+    "anthropic": ("ask('{}')", "sk" + "-ant-api03-" + LONG + "-" + BODY + "AA"),
+    "json web token": (
+        "h = 'Bearer {}'", "ey" + "JhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0." + LONG,
+    ),
+    "rsa key": ('K = """{}"""', pem("RSA PRIVATE KEY")),
+    "openssh key": ('K = """\n{}\n"""', pem("OPENSSH PRIVATE KEY")),
+    "ec key": ("K = '''{}'''", pem("EC PRIVATE KEY")),
+    "basic auth": ("get('https://deploy:{}@git.corp.net/x')", "hunter2-Zebra"),
+    "database": ('DSN = "postgresql://app:{}@db.corp.net:5432/shop"', "p@ssw0rd!Long"),
+    "token in a url": ("get('https://api.corp.net/v1?limit=3&access_token={}')", BODY[:24]),
+    "azure": (
+        "c = 'DefaultEndpointsProtocol=https;AccountKey={};Suffix=x'", (LONG + LONG)[:86] + "==",
+    ),
+    "npm": ("n = '{}'", "np" + "m_" + BODY + "123"),
+    "pypi": ("p = '{}'", "py" + "pi-AgEIcHlwaS5vcmc" + LONG + BODY),
+    "sendgrid": ("s = '{}'", "S" + "G." + BODY[:22] + "." + LONG + "1"),
+    "twilio": ("sid = '{}'", "A" + "C0123f5678d9ab4def0a2c4567b9abcd6f"),
+    "telegram": ("bot('{}')", "110201543:A" + "A" + LONG[:33]),
+    "password": ('password = "{}"', "Tr0ub4dor&3"),
+    "password in words": ("db.connect(user='app', passwd='{}')", "swordfish"),
+    "password in a dictionary": ("cfg = {{'db_password': '{}'}}", "letmein42x"),
+    "password of words": ('PASSWORD = "MySecretPass123"', "MySecretPass123"),
+    "odd password": ('pwd = "x(1]secret!"', "x(1]secret!"),
+    "bearer": ("h = {{'Authorization': 'Bearer {}'}}", LONG),
+    "api key": ('API_KEY = "{}"', "8f14e45fceea167a5a36dedd4bea2543"),
+    "hugging face": ("hub('{}')", "hf" + "_" + BODY + "q"),
+    "nameless": ("load('{}')", LONG + "+/9z" + BODY[:20]),
+    "e-mail": ("# ask {}", "jane.doe" + "@" + "corp-mail.com"),
+}  # fmt: skip

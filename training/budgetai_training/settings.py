@@ -1,0 +1,126 @@
+"""What is decided once, when a run begins to train: rate, accumulation, how much is evaluated."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from budgetai_server.errors import BudgetError
+from budgetai_server.options import Seconds
+from budgetai_training import adapter, evaluate, head, processes, rate
+from budgetai_training.dataset import MicroBatch, Passes, collate
+from budgetai_training.evaluate import Question
+from budgetai_training.options import TrainOptions
+from budgetai_training.preparation import Run
+from budgetai_training.report.account import RateTry
+
+# Shares of the budget for the tries of rates and for the evaluations on the way.
+RATE_SHARE = 0.08
+VALIDATION_SHARE = 0.04
+EVALUATIONS = 6
+# Adam wants about this many updates; with more time, more samples are averaged in each.
+WANTED_STEPS = 200
+# A training step costs about three forward passes.
+STEP_PER_FORWARD = 3.0
+
+
+def decide(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
+    """Learning rate, accumulation and evaluations, from the size of the base and from what fits."""
+    tried = _rates(run, samples, per_batch)
+    usual = rate.usual(run.model.get_nb_trainable_parameters()[1])
+    chosen = next((one.rate for one in tried if one.chosen), run.options.learning_rate or usual)
+    affordable = run.clock.left() / max(per_batch, 1e-6)
+    return {
+        "rate": chosen,
+        "rates": [vars(one) for one in tried],
+        # The same number of steps is the same run on any machine.
+        "accumulate": _accumulation(run.options, affordable),
+        "evaluations": EVALUATIONS if run.exam.validation else 0,
+        "validation": _validation_size(run, per_batch),
+        "training_from": run.clock.spent(),
+    }
+
+
+def _accumulation(options: TrainOptions, affordable: float) -> int:
+    """Micro-batches a step; the same number of steps is the same run on any machine."""
+    if options.max_steps:
+        return options.accumulate or 1
+    wanted = options.accumulate or min(8, affordable // WANTED_STEPS)
+    return int(max(1, min(wanted, affordable // 4)))
+
+
+def _validation_size(run: Run, per_batch: float) -> int:
+    """How many questions an evaluation on the way may ask."""
+    seconds = VALIDATION_SHARE * run.clock.budget / EVALUATIONS
+    most = len(run.exam.validation)
+    return most if run.options.max_steps else int(min(most, max(3, 3 * seconds // per_batch)))
+
+
+def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
+    """Rates tried, where the user names none and their share of the budget holds the tries."""
+    questions = run.exam.validation[:6]
+    needed = len(rate.FACTORS) * (rate.STEPS + len(questions) / 3) * per_batch
+    share = RATE_SHARE * run.clock.budget
+    if run.options.learning_rate or run.options.max_steps or not questions or needed > share:
+        return ()
+    usual = rate.usual(run.model.get_nb_trainable_parameters()[1])
+    with (
+        run.stages.stage("trying rates"),
+        run.report.busy("trying learning rates"),
+        head.headless(run.model) as output,
+    ):
+        found = rate.tries(
+            run.model,
+            [usual * factor for factor in rate.FACTORS],
+            lambda optimizer, n: _step(run, output, samples[n], optimizer),
+            lambda value: adapter.optimizer(run.model, value, run.options),
+            lambda: held_out_loss(run, output, questions),
+        )
+    run.report.say("rates tried: " + ", ".join(f"{one.rate:g} → {one.loss:.3f}" for one in found))
+    return found
+
+
+def _step(run: Run, output: head.Head, batch: MicroBatch, optimizer: torch.optim.Optimizer) -> None:
+    """One step outside the Trainer."""
+    run.model.train()
+    tensors = {
+        name: value.to(run.model.device)
+        for name, value in collate(batch.rows, run.encoder.pad).items()
+    }
+    with evaluate.arithmetic(run.model, output):
+        hidden, labels = head.hidden_at_labels(run.model, tensors)
+        loss = head.losses(hidden, output, labels).mean()
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_([p for p in run.model.parameters() if p.requires_grad], 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def batch_seconds(run: Run, before: dict[str, Any], samples: Passes) -> float:
+    """Seconds that a micro-batch takes in training, about."""
+    if before["losses"]:
+        return STEP_PER_FORWARD * float(before["seconds"]) / len(before["losses"])
+    began = time.monotonic()
+    with head.headless(run.model) as output:
+        evaluate.answered(run.model, output, [Question(samples[0].rows[0], ())])
+    return STEP_PER_FORWARD * (time.monotonic() - began)
+
+
+def check_time(run: Run, per_batch: float) -> None:
+    """Raises BudgetError where not even one step fits, with a budget that would do."""
+    if processes.agreed(run.clock.left()) >= per_batch:
+        return
+    enough = run.clock.spent() + run.clock.reserve + 20 * per_batch
+    raise BudgetError(
+        f"a budget of {run.options.budget} is too short: {run.clock.spent():.0f} s went into "
+        f"loading and evaluating, one step takes about {per_batch:.0f} s, and "
+        f"{run.clock.reserve:.0f} s are needed at the end",
+        f"Try --budget {Seconds(60 * -(-enough // 60))}",
+    )
+
+
+def held_out_loss(run: Run, output: head.Head, questions: Sequence[Question]) -> float:
+    found = evaluate.total(questions, evaluate.answered(run.model, output, questions)).mean
+    return math.inf if found is None else found
