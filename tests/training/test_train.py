@@ -174,7 +174,7 @@ def test_resume_goes_on_after_a_kill(repo: Path, llama: Path, tmp_path: Path) ->
         refused = run(*arguments, *more)
         assert refused.returncode == 2
         assert words in refused.stderr
-    held_out = json.loads((work / "run.json").read_text())["held_out"]["paths"]
+    held_out = json.loads((work / "run.json").read_text())["held_out"]["names"]
     for file in repo.iterdir():
         # Another text would be split otherwise; what was held out must stay so.
         file.write_text(file.read_text() + "# changed\n")

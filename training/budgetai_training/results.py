@@ -173,7 +173,8 @@ def _row(run: Run, row: Any) -> FileRow:
         path=row.path,
         language=row.language,
         part=cast(Literal["train", "held-out", "out"], part),
-        reason=row.reason,
+        # What differs from file to file stands behind a colon, so that the rest can be counted.
+        reason=row.reason.replace(" of ", ": ", 1),
         lines=row.lines,
         characters=row.characters,
         weight=row.weight,
@@ -200,7 +201,7 @@ def _held_out(before: Groups, after: Groups) -> tuple[Group, ...]:
     return tuple(
         Group(
             by=cast(Literal["all", "language", "hole"], by),
-            name=name,
+            name=name or "all",
             samples=before[by, name].samples,
             tokens=before[by, name].tokens,
             before=before[by, name].mean,
