@@ -156,7 +156,7 @@ def _setting(options: "SpeedOptions") -> Setting:
     base = resolve(options.base)
     loaded = load(base, base.record().digest, options.load_in)
     transformers.set_seed(options.seed)
-    model = adapter.attach(loaded.model, given, loaded.load_in, checkpointing=False)
+    model = adapter.attach(loaded.model, given)
     encoder = Encoder(loaded.tokenizer)
     rows = [encoder.learned(sample) for sample in samples]
     peak = options.rate or rate.usual(model.get_nb_trainable_parameters()[1])

@@ -1,11 +1,14 @@
 """Hard files are shown more often, the same ones after a resume."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 
+from budgetai_training.corpus.recency import last_changes
 from budgetai_training.curriculum import CONTRAST, Curriculum
 
 
@@ -28,6 +31,34 @@ def test_the_hardest_file_weighs_most_and_a_pass_keeps_its_length() -> None:
 def test_the_first_pass_and_a_curriculum_that_is_off_weigh_nothing() -> None:
     assert noted(Curriculum("hard")).weights(0) == {}
     assert noted(Curriculum("none")).weights(1) == {}
+
+
+def test_what_was_changed_last_weighs_most_from_the_first_pass_on() -> None:
+    recent = noted(Curriculum("recent", {("r", "a"): 30, ("r", "b"): 10, ("r", "c"): 20}))
+    weights = recent.weights(0)
+    assert weights["r", "b"] < weights["r", "c"] < weights["r", "a"]
+    assert recent.weights(1) == weights
+
+
+def test_the_history_tells_when_a_file_was_changed(tmp_path: Path) -> None:
+    def commit(when: int, **files: str) -> None:
+        for name, text in files.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        date = f"{when} +0000"
+        for words in (("add", "-A"), ("commit", "-qm", "x")):
+            subprocess.run(
+                ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words],
+                cwd=tmp_path, check=True,
+                env=os.environ | {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
+            )  # fmt: skip
+
+    assert last_changes(tmp_path) == {}
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    commit(1_000_000_000, old="x", new="x")
+    commit(1_100_000_000, new="y", café="z")
+    assert last_changes(tmp_path) == {
+        "old.py": 1_000_000_000, "new.py": 1_100_000_000, "café.py": 1_100_000_000,
+    }  # fmt: skip
 
 
 def test_a_resumed_one_goes_on_alike(tmp_path: Path) -> None:

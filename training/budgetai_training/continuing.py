@@ -57,8 +57,8 @@ def changed(found: Corpus, options: TrainOptions) -> Corpus:
             f"nothing has changed since {options.continue_from} was trained",
             "Train without --continue-from, or come back after some commits",
         )
-    fresh = {(file.repository, file.path) for file in new}
-    old = [file for file in found.train if (file.repository, file.path) not in fresh]
+    fresh = {file.key for file in new}
+    old = [file for file in found.train if file.key not in fresh]
     old.sort(key=lambda file: hashlib.sha256(f"{options.seed}{file.path}".encode()).digest())
-    shown = {(f.repository, f.path) for f in (*new, *old[: round(options.old_share * len(old))])}
-    return replace(found, train=tuple(f for f in found.train if (f.repository, f.path) in shown))
+    shown = {f.key for f in (*new, *old[: round(options.old_share * len(old))])}
+    return replace(found, train=tuple(f for f in found.train if f.key in shown))

@@ -1,4 +1,4 @@
-"""Which files are shown more often: those that the model foretells worst."""
+"""Which files are shown more often: those the model foretells worst, or those changed last."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,25 +9,27 @@ import torch
 
 Key = tuple[str, str]
 
-# A file of the highest loss is shown this many times as often as one of the lowest.
+# A file at the one end of the order is shown this many times as often as one at the other.
 CONTRAST = 3.0
 
 
 class Curriculum:
-    """Losses of the pass that goes on, by file, and from them the weights of the next.
+    """Weights of the files, by repository and path, for each pass.
 
-    The weights of a pass are kept once they have been asked for, so that a resumed run lays the
-    same samples out. Switched off, all files weigh the same.
+    "hard" orders files by their loss in the pass before; "recent" by `changed`, seconds since 1970
+    of their last change; "none" has no weights. Those of a pass are kept once they have been asked
+    for, so that a resumed run lays the same samples out.
     """
 
-    def __init__(self, kind: str = "none") -> None:
-        self._on = kind == "hard"
+    def __init__(self, kind: str = "none", changed: Mapping[Key, float] | None = None) -> None:
+        self._hard = kind == "hard"
+        self._always = ranked(changed or {}) if kind == "recent" else {}
         self._losses: dict[Key, tuple[float, int]] = {}
-        self._weights: dict[int, dict[Key, float]] = {0: {}}
+        self._weights: dict[int, dict[Key, float]] = {0: self._always}
 
     def note(self, inputs: Mapping[str, Any], losses: torch.Tensor) -> None:
         """Take in the losses (n,) of a micro-batch, row by row; `keys` name the rows' files."""
-        if not self._on:
+        if not self._hard:
             return
         keys: Sequence[Key] = inputs["keys"]
         counts = (inputs["labels"][:, 1:] >= 0).sum(dim=1).tolist()
@@ -36,21 +38,15 @@ class Curriculum:
             self._losses[key] = (total + float(part.sum()), number + len(part))
 
     def weights(self, number: int) -> dict[Key, float]:
-        """Weights of the files in a pass: from 1 for the easiest to CONTRAST for the hardest, by
-        rank, divided by their mean, so that a pass keeps its length."""
+        """The weights in pass `number`; a file without one weighs 1."""
         if number not in self._weights:
-            self._weights[number] = self._ranked() if self._on else {}
+            self._weights[number] = self._by_loss() if self._hard else self._always
         return self._weights[number]
 
-    def _ranked(self) -> dict[Key, float]:
+    def _by_loss(self) -> dict[Key, float]:
         means = {key: total / max(count, 1) for key, (total, count) in self._losses.items()}
         self._losses = {}
-        order = sorted(means, key=lambda key: (means[key], key))
-        last = max(len(order) - 1, 1)
-        middle = (1 + CONTRAST) / 2
-        return {
-            key: (1 + (CONTRAST - 1) * place / last) / middle for place, key in enumerate(order)
-        }
+        return ranked(means)
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps, as plain values."""
@@ -72,3 +68,12 @@ class Curriculum:
             int(number): {(a, b): weight for a, b, weight in found}
             for number, found in state["weights"].items()
         }
+
+
+def ranked(values: Mapping[Key, float]) -> dict[Key, float]:
+    """Weights from 1 for the lowest value to CONTRAST for the highest, by rank, divided by their
+    mean, so that a pass keeps about its length."""
+    order = sorted(values, key=lambda key: (values[key], key))
+    last = max(len(order) - 1, 1)
+    middle = (1 + CONTRAST) / 2
+    return {key: (1 + (CONTRAST - 1) * place / last) / middle for place, key in enumerate(order)}

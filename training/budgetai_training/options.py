@@ -73,8 +73,9 @@ class TrainOptions:
     )
     curriculum: str = option(
         "none",
-        "files shown more often from the second pass on: those with the highest loss",
-        choices=("none", "hard"),
+        "files shown more often: hard, those with the highest loss, from the second pass on; or those"
+        " changed last",
+        choices=("none", "hard", "recent"),
     )
     continue_from: Path | None = option(
         None, "adapter to go on from: learns the files that changed since", unit="folder"

@@ -12,6 +12,7 @@ from budgetai_training import adapter, completions, evaluate, head, processes, s
 from budgetai_training.budget import Clock, Pace
 from budgetai_training.callbacks import Interruption
 from budgetai_training.corpus.files import Corpus
+from budgetai_training.corpus.recency import last_changes
 from budgetai_training.curriculum import Curriculum
 from budgetai_training.dataset import Passes
 from budgetai_training.evaluate import Loss, Question
@@ -39,8 +40,8 @@ def train(
 ) -> Result:
     """Tune a base on a corpus inside the budget. `started` is a `time.monotonic()` second."""
     processes.meet()
-    if processes.count() > 1 and options.curriculum != "none":
-        raise OptionError("--curriculum needs the losses of all files", "Use a single process")
+    if processes.count() > 1 and options.curriculum == "hard":
+        raise OptionError("--curriculum hard needs the losses of all files", "Use a single process")
     folder = processes.agreed(folder)
     clock = Clock(float(options.budget), started, spent_before=folder.spent())
     with folder.kept_if_resumable():
@@ -53,7 +54,7 @@ def train(
 
 
 def _trained(run: Run, interruption: Interruption) -> Trained:
-    curriculum = Curriculum(run.options.curriculum)
+    curriculum = _curriculum(run)
     samples = _passes(run, curriculum)
     before = _before(run, interruption)
     if interruption.asked():
@@ -73,6 +74,19 @@ def _trained(run: Run, interruption: Interruption) -> Trained:
         rates=tuple(RateTry(**one) for one in decided["rates"]),
         completions=_completed(run, interruption),
     )
+
+
+def _curriculum(run: Run) -> Curriculum:
+    kind = run.options.curriculum
+    dates = last_changes(run.options.repo) if kind == "recent" else {}
+    if kind == "recent" and not dates:
+        run.report.say("--curriculum recent: there is no history, all files weigh the same")
+    changed = {
+        file.key: dates.get(file.path, 0)
+        for file in run.learned.train
+        if dates and file.repository == run.corpus.name
+    }
+    return Curriculum(kind, changed)
 
 
 def _passes(run: Run, curriculum: Curriculum) -> Passes:
@@ -184,11 +198,12 @@ def _validation(run: Run, count: int) -> Callable[[head.Head], float]:
 def _completed(run: Run, interruption: Interruption) -> tuple[Completion, ...]:
     """Held-out lines side by side; some are better than a budget overdrawn."""
     lines = [hole for hole in run.exam.holes if hole.kind in ("line", "end")]
-    seconds = min(COMPLETION_SHARE * run.clock.budget, run.clock.left() + run.clock.reserve)
+    left = run.clock.left() + run.clock.reserve - SAVING_SECONDS
+    seconds = min(COMPLETION_SHARE * run.clock.budget, left)
     with run.stages.stage("completing"), run.report.busy("completing held-out lines"):
         return processes.by_first(
             lambda: completions.side_by_side(
                 run.model, run.loaded.tokenizer, run.encoder, lines[: run.options.completions],
-                seconds - SAVING_SECONDS, interruption.asked,
+                seconds, interruption.asked,
             )
         )  # fmt: skip

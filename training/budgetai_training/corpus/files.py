@@ -26,6 +26,11 @@ class CorpusFile:
     weight: float = 1.0
     fresh: tuple[tuple[int, int], ...] | None = None
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Repository and path, the same from run to run."""
+        return self.repository, self.path
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:

@@ -31,4 +31,4 @@ class Sample:
     @property
     def key(self) -> tuple[str, str]:
         """Repository and path, the same from pass to pass."""
-        return self.file.repository, self.file.path
+        return self.file.key
