@@ -73,7 +73,7 @@ class TrainOptions:
     )
     curriculum: str = option(
         "none",
-        "files shown more often: hard, those with the highest loss, from the second pass on; or those"
+        "files shown more often: those with the highest loss, from the second pass on, or those"
         " changed last",
         choices=("none", "hard", "recent"),
     )

@@ -20,6 +20,8 @@ from budgetai_training.report.account import RateTry
 RATE_SHARE = 0.08
 VALIDATION_SHARE = 0.04
 EVALUATIONS = 6
+# With fewer, chance would decide which state is the best.
+FEWEST_QUESTIONS = 6
 # Adam wants about this many updates; with more time, more samples are averaged in each.
 WANTED_STEPS = 200
 # A training step costs about three forward passes.
@@ -55,7 +57,11 @@ def _validation_size(run: Run, per_batch: float) -> int:
     """How many questions an evaluation on the way may ask."""
     seconds = VALIDATION_SHARE * run.clock.budget / EVALUATIONS
     most = len(run.exam.validation)
-    return most if run.options.max_steps else int(min(most, max(3, 3 * seconds // per_batch)))
+    return (
+        most
+        if run.options.max_steps
+        else int(min(most, max(FEWEST_QUESTIONS, 3 * seconds // per_batch)))
+    )
 
 
 def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
