@@ -189,10 +189,10 @@ def test_resume_goes_on_after_a_kill(repo: Path, llama: Path, tmp_path: Path) ->
 
 
 def test_it_stops_inside_the_budget(repo: Path, llama: Path, tmp_path: Path) -> None:
-    done = run("--repo", repo, "--base", llama, "--budget", "25s", "--out", tmp_path / "a")
+    done = run("--repo", repo, "--base", llama, "--budget", "30s", "--out", tmp_path / "a")
     assert done.returncode == 0, done.stderr
     manifest = AdapterManifest.read(tmp_path / "a")
-    assert manifest.seconds["spent"] <= 25
+    assert manifest.seconds["spent"] <= 30
     assert manifest.scores["held_out_loss_after"] is not None
 
 

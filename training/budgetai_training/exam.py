@@ -18,6 +18,7 @@ from budgetai_training.samples.sample import Sample
 
 GENERAL = ("general", "python")
 GENERAL_WHAT = "eight modules of Python's own library"
+FRESH = "fresh"
 MOST_WINDOWS = 64
 MOST_HOLES = 48
 MOST_VALIDATION = 12
@@ -41,7 +42,9 @@ def set_exam(corpus: Corpus, indexes: Mapping[str, Index], encoder: Encoder, see
     rng = random.Random(f"exam/{seed}")
     windows = _windows(corpus, indexes, rng)
     # Every fourth window decides; with so few that none would be left, they do both.
-    deciding = windows[::4][:MOST_VALIDATION] if len(windows) >= 4 else windows
+    deciding = windows[::4] if len(windows) >= 4 else windows
+    # The longest say most: a new line of a few tokens would decide by chance.
+    deciding = sorted(deciding, key=_learned, reverse=True)[:MOST_VALIDATION]
     judging = [w for w in windows if w not in deciding] or windows
     holes = hole_samples(corpus.held_out, indexes, f"{seed}", MOST_HOLES)
     report = [
@@ -65,15 +68,20 @@ def _windows(corpus: Corpus, indexes: Mapping[str, Index], rng: random.Random) -
     return [sample for sample in samples if sample.prompt.before.strip()]
 
 
+def _learned(window: Sample) -> int:
+    """Characters of a window that are asked for."""
+    return window.answer if window.kind == FRESH else len(window.prompt.before)
+
+
 def _fresh(file: CorpusFile, indexes: Mapping[str, Index], span: tuple[int, int]) -> Sample:
     """A stretch of new text, with the old text around it as context."""
     place = Snapshot(file.repository, file.path, file.text, span[1])
     prompt = build(place, indexes[file.repository])
-    return Sample(file, prompt, "fresh", min(span[1] - span[0], len(prompt.before)))
+    return Sample(file, prompt, FRESH, min(span[1] - span[0], len(prompt.before)))
 
 
 def _asked_by(encoder: Encoder) -> Callable[[Sample], Encoded]:
-    return lambda s: encoder.asked(s) if s.kind == "fresh" else encoder.learned(s)
+    return lambda s: encoder.asked(s) if s.kind == FRESH else encoder.learned(s)
 
 
 def _window_groups(sample: Sample) -> tuple[tuple[str, str], ...]:

@@ -24,7 +24,7 @@ from budgetai_training.options import TrainOptions
 from budgetai_training.runs import LOGS
 
 # A run that has become worse this many evaluations in a row will not become better.
-PATIENCE = 2
+PATIENCE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
