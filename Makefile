@@ -28,7 +28,8 @@ demo: $(INSTALLED)
 	@$(BIN)/python demo/demo.py --repo "$(REPO)" --budget "$(BUDGET)"
 
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest -m "not big"
+	@# Two at a time with a thread each: most tests are processes that wait for imports.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not big" -n 2 --dist loadfile
 
 test-big: $(INSTALLED)
 	@$(BIN)/python -m pytest -m big

@@ -11,7 +11,9 @@ from budgetai_server.context.index import Index
 from budgetai_server.context.prompt import Prompt, Snapshot, build, encode
 from budgetai_server.inference.local import LocalEngine as Engine
 from budgetai_training.base import load
+from budgetai_training.corpus.files import CorpusFile
 from budgetai_training.encoder import Encoder
+from budgetai_training.samples.sample import Sample
 
 OWN = Path(__file__).parents[2] / "server" / "budgetai_server"
 
@@ -43,6 +45,7 @@ def test_trainer_and_server_tokenise_alike(base: str, tmp_path: Path) -> None:
     assert engine.markers == encoder.markers
     for prompt in places():
         head, before = encode(prompt, engine.markers, engine.tokenize, beginning=engine.beginning)
-        encoded = encoder.encode(prompt)["input_ids"]
+        file = CorpusFile(prompt.repository, prompt.path, "")
+        encoded = encoder.learned(Sample(file, prompt, "line", 0))["input_ids"]
         assert encoded == [*head, *before, encoder.markers.end]
     engine.close()
