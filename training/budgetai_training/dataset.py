@@ -67,8 +67,8 @@ def grouped(
 ) -> list[tuple[Sample, ...]]:
     """Samples of like length together, each group padded to at most `characters`, or one sample.
 
-    Rows of a batch cost attention by their own length, which a packed row would not: on a CPU two
-    rows of 450 tokens are evaluated 1.1 times as fast as one of 900.
+    Rows of a batch cost attention by their own length, which one packed row would not: with
+    SmolLM2 on two cores two rows of 450 tokens were learned 1.12 times as fast as one of 900.
     """
     groups: list[tuple[Sample, ...]] = []
     for start in range(0, len(samples), _SORTED_TOGETHER):

@@ -24,7 +24,7 @@ from budgetai_training.progress import Reporter
 from budgetai_training.report.account import Stage
 from budgetai_training.runs import RunFolder
 
-# Tokens a micro-batch shows. More were no faster on a CPU, where attention costs their square.
+# Tokens a micro-batch shows, about: the longest sample with its context.
 WINDOW = 1024
 
 
