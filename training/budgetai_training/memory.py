@@ -1,7 +1,7 @@
 """How much memory a run takes at its peak, and what is given up, in turn, where there is less.
 
-An estimate from the model's shape, made before any weight is read. What it counts, per the
-measured runs in tests/bench/RESULTS.md, comes within a quarter of the peak.
+An estimate from the model's shape, made before any weight is read; tests/bench/RESULTS.md has it
+beside measured peaks.
 """
 
 import resource
@@ -17,6 +17,8 @@ from budgetai_training.head import CHUNK
 # Python with torch, transformers and peft loaded, and the allocator's slack.
 RUNTIME = 700 * 2**20
 SHARE_OF_FREE = 0.9
+# A window is in characters, three to a token; dense code has this many times the tokens.
+DENSE = 1.3
 BYTES = {"4bit": 0.56, "bf16": 2.0, "fp32": 4.0}
 
 
@@ -96,9 +98,10 @@ def _activations(shape: Shape, plan: Plan) -> float:
     """What backward needs of the forward pass: some 24 vectors of the model's width and 10 of the
     inner one a token and layer, in 16 bits (twice that in 32)."""
     size = 4 if plan.load_in == "fp32" else 2
-    layer = size * plan.window * (24 * shape.width + 10 * shape.inner)
+    tokens = DENSE * plan.window
+    layer = size * tokens * (24 * shape.width + 10 * shape.inner)
     if plan.checkpointing:
-        return layer + shape.layers * size * plan.window * shape.width
+        return layer + shape.layers * size * tokens * shape.width
     return shape.layers * layer
 
 
