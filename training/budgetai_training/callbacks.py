@@ -110,7 +110,9 @@ class BudgetCallback(TrainerCallback):
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
-        over = self._clock.left() <= 0 or self._fitting.interruption.asked()
+        # Many micro-batches a step could overdraw the budget; the first step is always made.
+        late = self._clock.left() <= 0 and state.global_step > 0
+        over = late or self._fitting.interruption.asked()
         control.should_training_stop |= processes.any_of(over)
         return control
 
