@@ -86,7 +86,7 @@ async def _ask(model: Path, root: Path, holes: tuple[Hole, ...]) -> list[str]:
     """First lines from a server process that serves `model`, one per hole."""
     answers = []
     async with started("--model", str(model)) as editor:
-        await editor.open_workspace(root, {"multiline": False})
+        await editor.open_workspace(root, {"multiline": "off"})
         if not any("serves" in message for message in editor.messages):
             raise BudgetAIError("; ".join(editor.messages))
         for number, hole in enumerate(holes):

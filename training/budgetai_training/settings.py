@@ -18,7 +18,7 @@ from budgetai_training.report.account import RateTry
 
 # Shares of the budget for the tries of rates and for the evaluations on the way.
 RATE_SHARE = 0.08
-VALIDATION_SHARE = 0.04
+VALIDATION_SHARE = 0.06
 EVALUATIONS = 6
 # With fewer, chance would decide which state is the best.
 FEWEST_QUESTIONS = 6
@@ -34,13 +34,14 @@ def decide(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
     usual = rate.usual(run.model.get_nb_trainable_parameters()[1])
     chosen = next((one.rate for one in tried if one.chosen), run.options.learning_rate or usual)
     affordable = run.clock.left() / max(per_batch, 1e-6)
+    evaluations, questions = _evaluations(run, per_batch)
     return {
         "rate": chosen,
         "rates": [vars(one) for one in tried],
         # The same number of steps is the same run on any machine.
         "accumulate": _accumulation(run.options, affordable),
-        "evaluations": EVALUATIONS if run.exam.validation else 0,
-        "validation": _validation_size(run, per_batch),
+        "evaluations": evaluations,
+        "validation": questions,
         "training_from": run.clock.spent(),
     }
 
@@ -53,15 +54,16 @@ def _accumulation(options: TrainOptions, affordable: float) -> int:
     return int(max(1, min(wanted, affordable // 4)))
 
 
-def _validation_size(run: Run, per_batch: float) -> int:
-    """How many questions an evaluation on the way may ask."""
-    seconds = VALIDATION_SHARE * run.clock.budget / EVALUATIONS
+def _evaluations(run: Run, per_batch: float) -> tuple[int, int]:
+    """How often the run is judged on the way, and by how many questions; (0, 0) where their share
+    of the budget holds less than two evaluations, of which one could be the better."""
     most = len(run.exam.validation)
-    return (
-        most
-        if run.options.max_steps
-        else int(min(most, max(FEWEST_QUESTIONS, 3 * seconds // per_batch)))
-    )
+    if run.options.max_steps or not most:
+        return (EVALUATIONS if most else 0), most
+    fewest = min(FEWEST_QUESTIONS, most)
+    affordable = VALIDATION_SHARE * run.clock.budget * STEP_PER_FORWARD / per_batch
+    times = int(min(EVALUATIONS, affordable // fewest))
+    return (times, int(min(most, affordable // times))) if times > 1 else (0, 0)
 
 
 def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:

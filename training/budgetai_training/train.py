@@ -63,6 +63,8 @@ def _trained(run: Run, interruption: Interruption) -> Trained:
     per_batch = settings.batch_seconds(run, before, samples)
     settings.check_time(run, per_batch)
     decided = run.folder.once("settings", lambda: settings.decide(run, samples, per_batch))
+    # The last evaluation on the way comes after the last step.
+    run.clock.reserve += decided["validation"] * per_batch / settings.STEP_PER_FORWARD
     state = _fitted(run, samples, curriculum, decided, interruption)
     asked = run.exam.report[: len(before["losses"])] if state.global_step else ()
     after = processes.by_first(lambda: _asked(run, asked, stop=interruption.asked))
