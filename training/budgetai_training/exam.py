@@ -4,6 +4,7 @@ import importlib.util
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from budgetai_server.context.index import Index
@@ -47,12 +48,15 @@ def set_exam(corpus: Corpus, indexes: Mapping[str, Index], encoder: Encoder, see
     deciding = sorted(deciding, key=_learned, reverse=True)[:MOST_VALIDATION]
     judging = [w for w in windows if w not in deciding] or windows
     holes = hole_samples(corpus.held_out, indexes, f"{seed}", MOST_HOLES)
-    report = [
-        *_questions(judging[:MOST_WINDOWS], _asked_by(encoder), _window_groups),
+    first = _questions(judging[:MOST_WINDOWS], _asked_by(encoder), _window_groups)
+    others = [
         *_questions(holes, encoder.asked, lambda sample: (("hole", sample.kind),)),
         *_questions(general_samples(), encoder.learned, lambda sample: (GENERAL,)),
     ]
-    rng.shuffle(report)
+    rng.shuffle(others)
+    # However few of them there is time for, half are windows: the held-out loss comes first.
+    pairs = zip_longest(first, others)
+    report = [question for pair in pairs for question in pair if question is not None]
     validation = _questions(deciding, _asked_by(encoder), _window_groups)
     return Exam(tuple(report), tuple(validation), tuple(holes))
 
