@@ -15,7 +15,7 @@ from budgetai_server.errors import BaseError
 from budgetai_training.head import CHUNK
 
 # Python with torch, transformers and peft loaded, and the allocator's slack.
-RUNTIME = 700 * 2**20
+RUNTIME = 1000 * 2**20
 SHARE_OF_FREE = 0.9
 # A window is in characters, three to a token; dense code has this many times the tokens.
 DENSE = 1.3
