@@ -85,23 +85,29 @@ class BudgetCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
         self._slowest = max(self._slowest, self._clock.spent() - self._step_began)
-        over = self._clock.left() < self._slowest or self._fitting.interruption.asked()
+        late = self._clock.left() < self._slowest
         due = self._due(self._fitting.pace.progress)
         save = self._clock.spent() - self._saved_at > self._fitting.options.checkpoint_every
-        over, due, save = processes.agreed((over, due, save))
+        late, due, save = processes.agreed((late, due, save))
+        interrupted = self._interrupted(state)
         control.should_log = True
-        control.should_training_stop |= processes.any_of(over)
-        if processes.any_of(self._fitting.interruption.asked()):
-            # What was learned since the best state was seen may be better, and is not judged.
-            args.load_best_model_at_end = False
+        control.should_training_stop |= late or interrupted
         # At its end a run is judged once more, whatever ends it: the best state is chosen.
-        done = control.should_training_stop and not self._fitting.interruption.asked()
+        done = control.should_training_stop and not interrupted
         if self._fitting.evaluations and (due > self._evaluated or done):
             self._evaluated = due
             control.should_evaluate = True
         elif save and not control.should_training_stop:
             control.should_save = True
         return control
+
+    def _interrupted(self, state: TrainerState) -> bool:
+        """Whether any process was asked to stop; then the last state is kept: what was learned
+        since the best one was seen has not been judged, and may be better."""
+        asked = processes.any_of(self._fitting.interruption.asked())
+        if asked:
+            state.best_model_checkpoint = None
+        return asked
 
     def _due(self, progress: float) -> int:
         """How many evaluations should have been made by now."""
@@ -111,9 +117,8 @@ class BudgetCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
         # Many micro-batches a step could overdraw the budget; the first step is always made.
-        late = self._clock.left() <= 0 and state.global_step > 0
-        over = late or self._fitting.interruption.asked()
-        control.should_training_stop |= processes.any_of(over)
+        late = processes.agreed(self._clock.left() <= 0 and state.global_step > 0)
+        control.should_training_stop |= late or self._interrupted(state)
         return control
 
     def on_log(

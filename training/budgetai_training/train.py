@@ -57,7 +57,7 @@ def _trained(run: Run, interruption: Interruption) -> Trained:
     curriculum = _curriculum(run)
     samples = _passes(run, curriculum)
     before = _before(run, interruption)
-    if interruption.asked():
+    if processes.any_of(interruption.asked()):
         raise KeyboardInterrupt
     run.clock.reserve = _reserve(run, before)
     per_batch = settings.batch_seconds(run, before, samples)
