@@ -92,8 +92,8 @@ def test_near_duplicates_are_dropped_and_the_first_stays(tmp_path: Path) -> None
         },
     )
     assert reasons(read(tmp_path)) == {
-        "b.py": "near-duplicate of a.py",
-        "c/same.py": "near-duplicate of a.py",
+        "b.py": "near-duplicate: a.py",
+        "c/same.py": "near-duplicate: a.py",
     }
     assert read(tmp_path).reasons == {"near-duplicate": 2}
 
@@ -157,7 +157,7 @@ def test_globs_and_further_repositories(tmp_path: Path) -> None:
     assert reasons(found) == {
         "b.py": "--include",
         "src/a_test.py": "--exclude",
-        "shop-2:src/copy.py": "near-duplicate of src/a.py",
+        "shop-2:src/copy.py": "near-duplicate: src/a.py",
     }
     assert [(f.repository, f.path) for f in (*found.train, *found.held_out)].count(
         ("shop-2", "src/a.py")

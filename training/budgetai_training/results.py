@@ -173,8 +173,7 @@ def _row(run: Run, row: Any) -> FileRow:
         path=row.path,
         language=row.language,
         part=cast(Literal["train", "held-out", "out"], part),
-        # What differs from file to file stands behind a colon, so that the rest can be counted.
-        reason=row.reason.replace(" of ", ": ", 1),
+        reason=row.reason,
         lines=row.lines,
         characters=row.characters,
         weight=row.weight,

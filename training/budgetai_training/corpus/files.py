@@ -109,8 +109,8 @@ class Corpus:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """How many files were left out for which reason; "near-duplicate of x" is one."""
-        return dict(Counter(d.reason.partition(" of ")[0] for d in self.decisions if d.reason))
+        """How many files were left out for which reason; what differs stands behind a colon."""
+        return dict(Counter(d.reason.partition(":")[0] for d in self.decisions if d.reason))
 
     @property
     def secrets(self) -> dict[str, int]:

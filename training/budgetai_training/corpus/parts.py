@@ -113,6 +113,6 @@ def _without_copies(
     copies = sketches.first_copies([entries[at].insisted for at in kept])
     decided = list(entries)
     for place, first in copies.items():
-        reason = f"near-duplicate of {entries[kept[first]].path}"
+        reason = f"near-duplicate: {entries[kept[first]].path}"
         decided[kept[place]] = decided[kept[place]].without(reason)
     return decided, sketches, {at: place for place, at in enumerate(kept)}
