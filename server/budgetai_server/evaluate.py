@@ -100,7 +100,8 @@ def _unseen(
 ) -> dict[str, tuple[Range, ...]]:
     if manifest.holdout:
         return fresh_since(root, manifest.holdout.removeprefix(SINCE), files)
-    return _whole([file for file in files if file.path in set(manifest.held_out)])
+    held = frozenset(manifest.held_out)
+    return _whole([file for file in files if file.path in held])
 
 
 def _whole(files: Sequence[SourceFile]) -> dict[str, tuple[Range, ...]]:
