@@ -14,6 +14,8 @@ from budgetai_server.inference.engine import Piece, Usage
 
 _MOST_ANSWERS = 64
 _MOST_CHARACTERS = 8_000_000
+_CLOSERS = ")]}\"'`\n\t "
+_MOST_CLOSERS = 40
 
 
 @dataclass
@@ -53,20 +55,30 @@ class Answer:
         here, there = self.snapshot, snapshot
         if (here.repository, here.path) != (there.repository, there.path):
             return None
-        length = there.cursor - here.cursor
-        if length < 0 or len(there.text) - there.cursor != len(self.after):
+        if there.cursor < here.cursor or not self._same_after(there):
             return None
-        same = there.text.startswith(self.before) and there.text.endswith(self.after)
+        same = there.text.startswith(self.before)
         return there.text[here.cursor : there.cursor] if same else None
+
+    def _same_after(self, there: Snapshot) -> bool:
+        """Whether the text right of the cursor is the same, but for closers: editors put them in
+        behind an opener, and let them be typed over."""
+        added = len(there.text) - there.cursor - len(self.after)
+        if abs(added) > _MOST_CLOSERS:
+            return False
+        closers = there.text[there.cursor : there.cursor + added] or self.after[: -added or 0]
+        known = self.after[max(0, -added) :]
+        return not closers.strip(_CLOSERS) and there.text.endswith(known)
 
     def may_agree(self, snapshot: Snapshot) -> bool:
         """Whether nothing said so far contradicts what has been typed."""
         typed = self.typed(snapshot)
         return typed is not None and (typed.startswith(self.text) or self.text.startswith(typed))
 
-    def tokens_after(self, offset: int) -> int:
-        """How many tokens of the text end behind a character offset."""
-        return sum(end > offset for end in self._ends)
+    def reach(self, offset: int, count: int) -> int | None:
+        """Where the first `count` tokens behind an offset end; None while there are fewer."""
+        ends = [end for end in self._ends if end > offset]
+        return ends[max(0, count - 1)] if len(ends) >= max(1, count) else None
 
     def confidence(self, offset: int) -> float | None:
         """The geometric mean of the probabilities of the first measured tokens from an offset on;

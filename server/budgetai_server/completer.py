@@ -7,7 +7,7 @@ for it; one that contradicts it stops it.
 
 import asyncio
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 from budgetai_server.answers import Answer, Answers
 from budgetai_server.completion import Completion, Rules, far_enough, offer, say
@@ -172,8 +172,10 @@ class Completer:
     ) -> Ongoing:
         self.stop(document)
         ongoing = Ongoing(Answer(snapshot), wanted, anchoring=anchoring)
-        keep = self.engine.ahead and not anchoring
-        last = self._anchors.get(document) if keep else None
+        last = self._anchors.get(document)
+        if last and (anchoring or not self.engine.ahead):
+            # Its chunks alone: the text after the cursor is to be shown as it is there.
+            last = replace(last, after="")
         ongoing.job = self._worker.submit(lambda job: self._say(ongoing, job, last), urgent=wanted)
         ongoing.job.future.add_done_callback(lambda _: self._over(document, ongoing))
         self._ongoing[document] = ongoing
@@ -213,7 +215,7 @@ class Completer:
         answer = ongoing.answer
         try:
             if ongoing.anchoring:
-                answer.prompt = prompts.build(answer.snapshot, self.index, self.engine.limits)
+                answer.prompt = prompts.build(answer.snapshot, self.index, self.engine.limits, last)
                 self.engine.warm(answer.prompt, job.stopped, answer.usage)
             else:
                 say(self.engine, answer, self.index, self.rules, job.stopped, ongoing.enough, last)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from budgetai_server.answers import Answer
 from budgetai_server.context import prompt as prompts
@@ -10,28 +11,22 @@ from budgetai_server.context.index import Index
 from budgetai_server.context.languages import language_of
 from budgetai_server.context.prompt import Prompt, Snapshot
 from budgetai_server.inference.engine import Engine, Usage
-from budgetai_server.trim import (
-    block_end_by_indent,
-    first_line_end,
-    opened_block,
-    shown,
-    to_last_word,
-    wanders,
-)
+from budgetai_server.trim import Gap, Shown, first_line_end, shown, to_last_word, wanders, within
 
 # The lines after the one that is shown are decoded ahead: typing on finds them in the cache.
 _AHEAD_TOKENS = 48
 _AHEAD_LINES = 3
 # Characters around the cursor that decide what is shown: as many as a prompt shows, not a whole
 # file, which may be long.
-_PARSED = 4000
+_AROUND = 4000
 
 
 @dataclass(frozen=True)
 class Rules:
     """How long answers are, in tokens, and when one is kept back.
 
-    A `block` of 0 gives lines alone. `min_confidence` is a probability from 0 to 1, `max_entropy`
+    A `block` of 0 gives lines alone; `repair` sees to it that what is shown breaks no syntax.
+    `min_confidence` is a probability from 0 to 1, `max_entropy`
     in nats; both are means over the first tokens.
     """
 
@@ -39,6 +34,7 @@ class Rules:
     block: int = 96
     min_confidence: float = 0.0
     max_entropy: float = math.inf
+    repair: bool = True
 
     @property
     def limit(self) -> int:
@@ -47,11 +43,13 @@ class Rules:
 
 @dataclass(frozen=True)
 class Completion:
-    """`text` goes in at the cursor; empty when there is nothing worth showing."""
+    """`text` goes in at the cursor, in the place of `replaces` characters right of it; empty when
+    there is nothing worth showing."""
 
     text: str
     usage: Usage = field(default_factory=Usage)
     confidence: float | None = None
+    replaces: int = 0
 
 
 def complete(
@@ -104,32 +102,86 @@ def far_enough(answer: Answer) -> bool:
 
 
 def offer(answer: Answer, snapshot: Snapshot, rules: Rules) -> Completion | None:
-    """What is shown at a place inside an answer; None while that is not decided."""
+    """What is shown at a place inside an answer; None while that is not decided.
+
+    An answer is shown in parts, one after the other. Each is decided at its own beginning, so that
+    typing along it does not change it.
+    """
     # The model's thread may add to the answer meanwhile: what is final is read before the text.
     ended, text, typed = answer.ended, answer.text, answer.typed(snapshot)
-    if typed is None or not text.startswith(typed):
+    if typed is None:
         return None
-    rest = text[len(typed) :]
-    before = snapshot.text[max(0, snapshot.cursor - _PARSED) : snapshot.cursor]
-    after = answer.after[:_PARSED]
-    language = language_of(snapshot.path)
-    opener = opened_block(before, after, language) if rules.block else None
-    if not (ended or _decided(before, rest, opener)):
-        if answer.tokens_after(len(typed)) < (rules.line if opener is None else rules.block):
+    parts = _Parts(answer, snapshot, rules, text, ended)
+    start = said = 0
+    while True:
+        part, ahead = parts.part(snapshot.cursor - len(typed) + start, said), typed[start:]
+        if part is None:
             return None
-        rest = to_last_word(rest)
-    return _gated(answer, len(typed), shown(before, after, rest, opener, language), rules)
+        if part.text.startswith(ahead) and (part.text != ahead or not ahead):
+            return _gated(answer, said, ahead, part, snapshot, rules)
+        if not part.text or part.used is None or not ahead.startswith(part.text):
+            break
+        start, said = start + len(part.text), said + part.used
+    # What was typed is not what was shown, but may still be what was said.
+    anew = parts.part(snapshot.cursor, len(typed)) if text.startswith(typed) else None
+    return _gated(answer, len(typed), "", anew, snapshot, rules) if anew else None
 
 
-def _decided(before: str, rest: str, opener: int | None) -> bool:
-    if opener is None:
-        return first_line_end(rest) is not None
-    return block_end_by_indent(before, rest) is not None
+@dataclass(frozen=True)
+class _Parts:
+    """An answer as it is now, to be shown in parts in a text that holds some of it."""
+
+    answer: Answer
+    snapshot: Snapshot
+    rules: Rules
+    text: str
+    ended: bool
+
+    def part(self, place: int, said: int) -> Shown | None:
+        """What is shown at a place of the text of the answer from `said` on; None while that is
+        not decided."""
+        gap = self._gap(place)
+        rest = self.text[said:]
+        show = partial(shown, gap, block=self.rules.block > 0, repair=self.rules.repair)
+        spent = self._spent(gap, rest, said)
+        if spent is None:
+            return show(rest, whole=self.ended)
+        # The limit counts from the place, however much more has been said meanwhile.
+        return show(rest[:spent], whole=False) or show(to_last_word(rest[:spent]), whole=True)
+
+    def _gap(self, place: int) -> Gap:
+        text, cursor = self.snapshot.text, self.snapshot.cursor
+        before = text[max(0, place - _AROUND) : place]
+        return Gap(before, text[cursor : cursor + _AROUND], language_of(self.snapshot.path))
+
+    def _spent(self, gap: Gap, rest: str, said: int) -> int | None:
+        """Where the tokens end that may be spent on what is shown; None while some are left, or
+        are not needed. A line that is complete is shown, however few a block may have."""
+        line, block = self.answer.reach(said, self.rules.line), self.rules.block
+        several = self.answer.reach(said, block) if block else None
+        if block and gap.opened is not None:
+            return several and several - said
+        first = first_line_end(rest)
+        if line is not None and (first is None or first >= line - said):
+            return line - said
+        return max(several - said, first + 1) if several and first is not None else None
 
 
-def _gated(answer: Answer, typed: int, text: str, rules: Rules) -> Completion:
-    confidence = answer.confidence(typed)
-    entropy = answer.entropy(typed)
-    doubtful = confidence is not None and confidence < rules.min_confidence
-    doubtful = doubtful or (entropy is not None and entropy > rules.max_entropy)
-    return Completion("" if doubtful else text, answer.usage, confidence)
+def _gated(
+    answer: Answer, said: int, ahead: str, part: Shown, snapshot: Snapshot, rules: Rules
+) -> Completion:
+    """The rest of a part of which `ahead` is typed. What was sure enough at its beginning is shown
+    to its end."""
+    here = said + len(ahead)
+    doubtful = _doubtful(answer, said, rules) and _doubtful(answer, here, rules)
+    text = part.text[len(ahead) :]
+    replaced = snapshot.text[snapshot.cursor : snapshot.cursor + part.replaces]
+    if doubtful or text == replaced or not within(replaced, text):
+        return Completion("", answer.usage, answer.confidence(here))
+    return Completion(text, answer.usage, answer.confidence(here), part.replaces)
+
+
+def _doubtful(answer: Answer, offset: int, rules: Rules) -> bool:
+    confidence, entropy = answer.confidence(offset), answer.entropy(offset)
+    unsure = confidence is not None and confidence < rules.min_confidence
+    return unsure or (entropy is not None and entropy > rules.max_entropy)

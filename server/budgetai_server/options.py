@@ -150,6 +150,19 @@ class ServerOptions:
         unit="file",
         trusted_only=True,
     )
+    in_strings: bool = option(True, "complete inside of strings")
+    in_comments: bool = option(
+        True, "complete inside of comments and docstrings; there too only what is likely is shown"
+    )
+    mid_line: bool = option(
+        False, "complete where more than closing marks stands right of the cursor"
+    )
+    ignore: tuple[str, ...] = option(
+        (),
+        "more files that get no completion, as in .gitignore; files of secrets such as .env and"
+        " *.pem, and what .budgetaiignore names, get none, and !NAME takes one of secrets back",
+        unit="pattern",
+    )
     max_file: int = option(4_000_000, "larger documents get no completion", unit="characters")
     trust_workspace_model: bool = option(
         False, "load a model file that lies inside the workspace", trusted_only=True
@@ -307,6 +320,10 @@ def _checked(declared: "dataclasses.Field[Any]", hint: Any, value: object) -> An
         if not isinstance(value, bool):
             raise TypeError
         return value
+    if _repeated(kind):
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise TypeError
+        return tuple(map(_parser_of(hint), value))
     parsed = Path(str(value)).expanduser() if kind is Path else _parser_of(hint)(value)
     if declared.metadata["choices"] and parsed not in declared.metadata["choices"]:
         raise ValueError

@@ -7,22 +7,29 @@ wire: `lsp` does.
 import asyncio
 import logging
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
-from budgetai_server import repository
+from budgetai_server import items
+from budgetai_server.acceptance import Acceptance
 from budgetai_server.artefacts import home
 from budgetai_server.completer import Completer
 from budgetai_server.completion import Completion
-from budgetai_server.context.index import Index
 from budgetai_server.context.prompt import Snapshot
 from budgetai_server.errors import BudgetAIError, ModelError
+from budgetai_server.indexing.upkeep import Progress, Upkeep
 from budgetai_server.inference.engine import Engine
+from budgetai_server.items import Item
 from budgetai_server.opening import Opened, open_endpoint, open_file
 from budgetai_server.options import ServerOptions
+from budgetai_server.places import Places
+from budgetai_server.repository import relative
+from budgetai_server.where import DocumentReason, Reason
 from budgetai_server.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -59,8 +66,10 @@ class Session:
         self._trusted = trusted or options.trust_workspace_model
         self._worker = Worker()
         self._completer: Completer | None = None
-        self._index: Index | None = None
+        self._upkeep: Upkeep | None = None
         self._cursors: dict[str, int] = {}
+        self._places = Places(options, self._root)
+        self._acceptance = Acceptance()
         self._starting = False
         self.state = self._ready = State("starting", "BudgetAI is starting")
 
@@ -120,49 +129,97 @@ class Session:
         places = (path.absolute(), path.resolve())
         return any(place.is_relative_to(root) for place in places for root in roots)
 
-    async def build_index(self) -> None:
-        """Read the workspace's definitions in a thread of its own; until then none are shown.
-        What the code says often becomes a source of drafts."""
-        if self._root and self._completer:
-            index, texts = await asyncio.to_thread(_read_index, self._root)
-            self._index = self._completer.index = index
-            await asyncio.to_thread(self._completer.engine.learn, texts)
-            log.info("indexed %d files", len(index))
+    @property
+    def can_index(self) -> bool:
+        return bool(self._root and self._completer and not self._upkeep)
 
-    async def complete(self, document: TextDocument, offset: int) -> Completion | None:
-        """Complete at a character offset of a document; None when there is nothing to say. Raises
+    async def build_index(self, tell: Callable[[Progress], None]) -> None:
+        """Read the workspace in the background; until then nothing of it is shown. What the code
+        says often becomes a source of drafts."""
+        if not (self._root and self._completer and self.can_index):
+            return
+        self._upkeep = Upkeep(self._root)
+        index = await self._upkeep.build(tell)
+        self._completer.index = index
+        texts = [index.text(path) for path in index.paths]
+        await asyncio.to_thread(self._completer.engine.learn, texts)
+
+    async def complete(
+        self, document: TextDocument, offset: int, selected: Item | None = None
+    ) -> Item | None:
+        """What to put in at a character offset of a document; None when there is nothing to say.
+        `selected` is an item of the editor's own list, which the answer is to go on from. Raises
         ModelError if the model fails."""
-        if self._completer is None or len(document.source) > self._options.max_file:
+        if self._completer is None:
             return None
         self._cursors[document.uri] = offset
-        snapshot = self._snapshot(document, document.source, offset)
+        source = document.source
+        text, place = items.accepted(source, selected) if selected else (source, offset)
+        snapshot = self._snapshot(document, text, place)
+        found = await self._found(self._completer, document, snapshot)
+        item = items.from_completion(found, source, offset, selected) if found else None
+        shown = items.from_cursor(item, source, offset) if item else None
+        if shown:
+            here = self._snapshot(document, source, offset)
+            self._acceptance.offer(document.uri, here, shown)
+        return item
+
+    async def _found(
+        self, completer: Completer, document: TextDocument, snapshot: Snapshot
+    ) -> Completion | None:
+        """An answer, unless this is no place for one."""
+        reason: Reason | None = self._document_reason(document, snapshot)
+        if reason is None:
+            if rest := self._acceptance.rest(document.uri, snapshot):
+                completer.totals.requests += 1
+                completer.totals.cached += 1
+                return rest
+            reason = self._places.place_reason(document.uri, snapshot)
+        if reason:
+            self._places.say_nothing(reason)
+            return None
         try:
-            return await self._completer.complete(document.uri, snapshot)
+            return await completer.complete(document.uri, snapshot)
         finally:
-            self.state = self._state_of(self._completer.engine)
+            self.state = self._state_of(completer.engine)
+
+    def _document_reason(self, document: TextDocument, snapshot: Snapshot) -> DocumentReason | None:
+        return self._places.document_reason(document.uri, Path(document.path), snapshot)
 
     def changed(self, document: TextDocument, offset: int | None) -> None:
         """The document's text is another one, with the cursor at `offset` if that is known. What
         is being said for it stops, unless the new text agrees; its place is evaluated ahead."""
         if self._completer is None:
             return
-        snapshot = None
         if offset is not None:
             self._cursors[document.uri] = offset
-            if len(document.source) <= self._options.max_file:
-                snapshot = self._snapshot(document, document.source, offset)
-        self._completer.changed(document.uri, snapshot)
+        snapshot = self._snapshot(document, document.source, offset or 0)
+        self._acceptance.change(document.uri, snapshot.text)
+        off = self._document_reason(document, snapshot)
+        if self._upkeep and not off and (path := self._relative(document)):
+            self._upkeep.edited(path, snapshot.text)
+            if offset is not None:
+                self._upkeep.index.edited(path, snapshot.text.count("\n", 0, snapshot.cursor))
+        known = offset is not None and not off
+        self._completer.changed(document.uri, snapshot if known else None)
 
     def looked_at(self, document: TextDocument, offset: int | None = None) -> None:
         """The document was opened, or its cursor moved: its context is evaluated ahead."""
         place = self._cursors.get(document.uri, 0) if offset is None else offset
         place = min(place, len(document.source))
-        if self._completer and len(document.source) <= self._options.max_file:
+        if self._completer is None:
+            return
+        snapshot = self._snapshot(document, document.source, place)
+        if not self._document_reason(document, snapshot):
             self._cursors[document.uri] = place
-            snapshot = self._snapshot(document, document.source, place)
             self._completer.warm(document.uri, snapshot)
 
     def closed(self, uri: str) -> None:
+        if self._upkeep and self._root:
+            for path in relative(self._root, [to_fs_path(uri) or ""]):
+                self._upkeep.closed(path)
+        self._places.close(uri)
+        self._acceptance.close(uri)
         if self._completer:
             self._completer.forget(uri)
 
@@ -175,16 +232,20 @@ class Session:
             "model": completer.engine.name if completer else None,
             "busy": completer.busy if completer else False,
             "usage": asdict(completer.totals) if completer else None,
+            "items": asdict(self._acceptance.counts),
+            "silent": dict(self._places.silent),
+            "indexed": len(self._upkeep.index) if self._upkeep else 0,
         }
 
-    async def saved(self, document: TextDocument) -> None:
-        """Take a saved file's definitions into the index. Only files that are in it already: the
-        next start decides about new ones, which may be ignored by git, or secret."""
-        path, index, root = self._relative(document), self._index, self._root
-        if index is None or root is None or path is None or path not in index:
-            return
-        text, reason = await asyncio.to_thread(repository.read_source, root, path)
-        index.remove(path) if reason else index.update(path, text)
+    def saved(self, document: TextDocument) -> None:
+        """Not every client tells of changed files; each tells of what it saves itself."""
+        self._places.look_again(document.uri)
+        self.files_changed([document.path])
+
+    def files_changed(self, paths: Iterable[str]) -> None:
+        """Files or folders have come, gone or changed on disk. What they are is looked at there."""
+        if self._upkeep and self._root:
+            self._upkeep.changed(relative(self._root, paths))
 
     def _snapshot(self, document: TextDocument, text: str, offset: int) -> Snapshot:
         before = text[:offset].replace("\r\n", "\n")
@@ -202,13 +263,10 @@ class Session:
             return None
 
     def close(self) -> None:
+        if self._upkeep:
+            self._upkeep.close()
         self._worker.close()
 
 
 class NoModelError(ModelError):
     """There is no model yet: a state, not a fault."""
-
-
-def _read_index(root: Path) -> tuple[Index, list[str]]:
-    files, _ = repository.sources(root)
-    return Index((file.path, file.text) for file in files), [file.text for file in files]

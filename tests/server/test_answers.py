@@ -43,6 +43,34 @@ def test_after_an_accept_the_next_line_is_there() -> None:
     assert text_at(answer, place("return a\n    ")) == "b = 2"
 
 
+def test_closers_that_the_editor_puts_in_or_that_are_typed_over() -> None:
+    answer = said("add(a, b)", "\n", "    ", "return", "\n")
+    assert text_at(answer, place("add(")) == "a, b)"
+    in_brackets = offer(answer, place("add(", after=")" + AFTER), Rules(block=0))
+    assert in_brackets and (in_brackets.text, in_brackets.replaces) == ("a, b)", 1)
+    here = Answer(place("add(", after=")" + AFTER))
+    here.add(Piece("a, b)\n    return\n"))
+    typed_over = place("add(a, b)")
+    assert text_at(here, typed_over) == "\n    return"
+    assert text_at(answer, place("add(", after="x" + AFTER)) is None
+
+
+def test_typing_along_a_block_keeps_the_block() -> None:
+    answer = said("if a:", "\n", "        a += 1", "\n", "    ", "return a", "\n\n", "x = 2\n")
+    whole = "if a:\n        a += 1\n    return a"
+    for typed in ("", "i", "if a:", "if a:\n        a +"):
+        assert text_at(answer, place(typed), Rules()) == whole[len(typed) :]
+
+
+def test_what_was_shown_does_not_become_doubtful() -> None:
+    answer = Answer(place())
+    for text, logprob in (("return", -0.1), (" a", -2.0), ("\n", None)):
+        answer.add(Piece(text, logprob))
+    sure = Rules(block=0, min_confidence=0.3)
+    assert text_at(answer, place(), sure) == "return a"
+    assert text_at(answer, place("return"), sure) == " a"
+
+
 def test_another_text_is_another_question() -> None:
     answer = said("return a\n")
     assert text_at(answer, place("rex")) is None

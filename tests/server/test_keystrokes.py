@@ -120,11 +120,11 @@ async def test_a_typed_key_is_evaluated_before_it_is_asked_about(editor: Editor)
 
 @pytest.mark.asyncio
 async def test_moving_a_few_lines_costs_a_few_lines(editor: Editor) -> None:
-    below = "\n\n" + "".join(f"after_{n} = result({n})\n" for n in range(12))
-    editor.open(URI, LONG + below)
+    lines = [f"after_{n} = result({n})\n" for n in range(12)]
+    editor.open(URI, LONG + "\n\n" + lines[0] + "\n" + "".join(lines[1:]))
     await editor.inline(URI, types.Position(60, 0))
     before = await idle(editor)
-    await editor.inline(URI, types.Position(63, 5))
+    await editor.inline(URI, types.Position(63, 0))
     quick = (await status(editor)).usage.evaluated_tokens - before.evaluated_tokens
     after = await idle(editor)
     # What was shown for the first place does for an answer; then the second is made ready.
@@ -142,7 +142,7 @@ async def test_malformed_notes_of_the_cursor_are_ignored(editor: Editor) -> None
 @pytest.mark.asyncio
 async def test_a_cancelled_cold_request_leaves_the_model_idle(editor: Editor) -> None:
     editor.open(URI, LONG * 3)
-    at = types.Position(170, 0)
+    at = types.Position(180, 0)
     request = editor.protocol.send_request_async(
         types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_params(URI, at), msg_id="slow"
     )
@@ -169,7 +169,9 @@ async def test_the_status_holds_no_code(editor: Editor) -> None:
 @pytest.mark.asyncio
 async def test_a_server_elsewhere_answers_goes_down_and_comes_back(tmp_path: Path) -> None:
     server = ModelServer("llama", SOURCE + "return a - b\n")
-    async with started("--endpoint", server.url, "--endpoint-retries", "0") as editor:
+    # Each key goes in before the last one.
+    arguments = ("--endpoint", server.url, "--endpoint-retries", "0", "--mid-line")
+    async with started(*arguments) as editor:
         await editor.open_workspace(tmp_path)
         await editor.told("BudgetAI serves")
         editor.open(URI, SOURCE)

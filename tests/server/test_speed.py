@@ -9,7 +9,7 @@ import tiny
 from budgetai_server.artefacts import speeds
 from budgetai_server.context.window import Limits
 from budgetai_server.inference.llama import build
-from budgetai_server.inference.speed import MOST_PROMPT, Speed, plan
+from budgetai_server.inference.speed import MOST_PROMPT, Plan, Speed, plan
 from budgetai_server.opening import open_file
 from budgetai_server.options import ServerOptions
 
@@ -25,7 +25,15 @@ def test_a_faster_machine_sees_and_says_more() -> None:
     assert slow.block == 0 < fast.block
     assert fast.limits == Limits()
     assert laptop.limits.before < Limits().before
-    assert laptop.limits.chunks == 0
+    assert 0 < laptop.limits.chunks < Limits().chunks
+    assert slow.limits.chunks == 0
+
+
+@pytest.mark.parametrize("tokens", [256, 400, 700, 1000, MOST_PROMPT - 1, MOST_PROMPT])
+def test_the_parts_of_a_prompt_make_up_its_length(tokens: int) -> None:
+    limits = Plan(tokens, 16, 0).limits
+    characters = limits.before + limits.after + limits.chunks
+    assert abs(characters - 3.2 * tokens) < 4
 
 
 def test_a_longer_wait_buys_more_context() -> None:

@@ -25,7 +25,7 @@ from budgetai_training.report.account import Stage
 from budgetai_training.runs import RunFolder
 
 # Tokens a micro-batch shows, about: the longest sample with its context.
-WINDOW = 1024
+WINDOW = 1200
 
 
 @dataclass

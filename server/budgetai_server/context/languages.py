@@ -3,6 +3,7 @@
 import importlib
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import resources
 from pathlib import PurePosixPath
 
 import tree_sitter
@@ -12,17 +13,29 @@ import tree_sitter
 class Language:
     """`grammar` names a module and its function; None means the text is used as text alone.
 
-    `opener` is what a line ends with when a block has just been opened; `blocks` and
-    `definitions` are tree-sitter node types. `comment` starts a line comment.
+    `opener` is what a line ends with when a block has just been opened; `blocks` are tree-sitter
+    node types. `comment` starts a line comment, `docs` one that documents what follows it.
+    `queries` are files of the folder of that name, one behind the other. They say what a text
+    defines, imports and refers to, and what in it is no code:
+
+        @definition.KIND    a definition, with its @name; @body is what a signature leaves out;
+                            @owner names the type it belongs to, where it does not stand inside
+        @derived            a definition again, with one @base
+        @decorated          a definition again, with one @decorator that stands in front of it
+        @scope              what is defined inside is local
+        @import             with its @module, and one name that is @imported from it
+        @reference          a name that is used
+        @comment, @string, @docstring; @code that stands inside a string
     """
 
     name: str
     extensions: tuple[str, ...]
     comment: str
     opener: str = "{"
+    docs: tuple[str, ...] = ()
     grammar: tuple[str, str] | None = None
     blocks: frozenset[str] = field(default_factory=frozenset)
-    definitions: frozenset[str] = field(default_factory=frozenset)
+    queries: tuple[str, ...] = ()
 
 
 def _row(
@@ -31,9 +44,10 @@ def _row(
     comment: str,
     *,
     opener: str = "{",
+    docs: str = "/** /*! ///",
     grammar: str = "",
     blocks: str = "",
-    definitions: str = "",
+    queries: str = "",
 ) -> Language:
     module, _, function = grammar.partition(":")
     return Language(
@@ -41,75 +55,83 @@ def _row(
         extensions=tuple(extensions.split()),
         comment=comment,
         opener=opener,
+        docs=tuple(docs.split()),
         grammar=(module, function or "language") if module else None,
         blocks=frozenset(blocks.split()),
-        definitions=frozenset(definitions.split()),
+        queries=tuple(queries.split()) or (name,),
     )
 
 
 _ECMA_BLOCKS = "statement_block class_body switch_body object"
-_ECMA_DEFS = (
-    "function_declaration class_declaration method_definition generator_function_declaration"
-)
-_TS_DEFS = (
-    " interface_declaration enum_declaration type_alias_declaration abstract_class_declaration"
-)
+_TS_BLOCKS = _ECMA_BLOCKS + " interface_body object_type enum_body"
 _C_BLOCKS = "compound_statement field_declaration_list enumerator_list initializer_list"
 
 LANGUAGES: tuple[Language, ...] = (
     _row(
-        "python", ".py .pyi .pyw", "#", opener=":", grammar="tree_sitter_python",
-        blocks="block", definitions="function_definition class_definition",
+        "python", ".py .pyi .pyw", "#", opener=":", docs="", grammar="tree_sitter_python",
+        blocks="block",
     ),
     _row(
-        "javascript", ".js .jsx .mjs .cjs", "//", grammar="tree_sitter_javascript",
-        blocks=_ECMA_BLOCKS, definitions=_ECMA_DEFS,
+        "javascript", ".js .jsx .mjs .cjs", "//", docs="/**", grammar="tree_sitter_javascript",
+        blocks=_ECMA_BLOCKS, queries="ecma javascript",
     ),
     _row(
-        "typescript", ".ts .mts .cts", "//",
+        "typescript", ".ts .mts .cts", "//", docs="/**",
         grammar="tree_sitter_typescript:language_typescript",
-        blocks=_ECMA_BLOCKS + " interface_body object_type enum_body",
-        definitions=_ECMA_DEFS + _TS_DEFS,
+        blocks=_TS_BLOCKS, queries="ecma typescript",
     ),
     _row(
-        "tsx", ".tsx", "//", grammar="tree_sitter_typescript:language_tsx",
-        blocks=_ECMA_BLOCKS + " interface_body object_type enum_body",
-        definitions=_ECMA_DEFS + _TS_DEFS,
+        "tsx", ".tsx", "//", docs="/**", grammar="tree_sitter_typescript:language_tsx",
+        blocks=_TS_BLOCKS, queries="ecma typescript",
     ),
     _row(
-        "go", ".go", "//", grammar="tree_sitter_go",
+        "go", ".go", "//", docs="", grammar="tree_sitter_go",
         blocks="block field_declaration_list literal_value interface_type",
-        definitions="function_declaration method_declaration type_spec",
     ),
     _row(
-        "rust", ".rs", "//", grammar="tree_sitter_rust",
+        "rust", ".rs", "//", docs="/// //! /** /*!", grammar="tree_sitter_rust",
         blocks="block field_declaration_list declaration_list match_block enum_variant_list",
-        definitions="function_item struct_item enum_item trait_item impl_item type_item",
     ),
     _row(
-        "java", ".java", "//", grammar="tree_sitter_java",
+        "java", ".java", "//", docs="/** ///", grammar="tree_sitter_java",
         blocks="block class_body interface_body enum_body constructor_body switch_block",
-        definitions="class_declaration interface_declaration enum_declaration record_declaration"
-        " method_declaration constructor_declaration",
     ),
-    _row(
-        "c", ".c .h", "//", grammar="tree_sitter_c",
-        blocks=_C_BLOCKS, definitions="function_definition struct_specifier enum_specifier",
-    ),
+    _row("c", ".c .h", "//", grammar="tree_sitter_c", blocks=_C_BLOCKS),
     _row(
         "cpp", ".cc .cpp .cxx .hpp .hh .hxx", "//", grammar="tree_sitter_cpp",
-        blocks=_C_BLOCKS + " declaration_list",
-        definitions="function_definition struct_specifier enum_specifier class_specifier",
+        blocks=_C_BLOCKS + " declaration_list", queries="c cpp",
     ),
-    _row("csharp", ".cs", "//"),
-    _row("ruby", ".rb", "#", opener="do"),
-    _row("php", ".php", "//"),
-    _row("bash", ".sh .bash", "#", opener="then"),
-    _row("lua", ".lua", "--", opener="then"),
-    _row("kotlin", ".kt .kts", "//"),
+    _row(
+        "csharp", ".cs", "//", docs="/** ///", grammar="tree_sitter_c_sharp",
+        blocks="block declaration_list enum_member_declaration_list switch_body accessor_list"
+        " initializer_expression",
+    ),
+    _row(
+        "ruby", ".rb", "#", opener="do", docs="", grammar="tree_sitter_ruby",
+        blocks="body_statement do_block block then do hash",
+    ),
+    _row(
+        "php", ".php", "//", docs="/**", grammar="tree_sitter_php:language_php",
+        blocks="compound_statement declaration_list enum_declaration_list match_block"
+        " switch_block",
+    ),
+    _row(
+        "bash", ".sh .bash", "#", opener="then", docs="", grammar="tree_sitter_bash",
+        blocks="compound_statement do_group subshell",
+    ),
+    _row(
+        "lua", ".lua", "--", opener="then", docs="---", grammar="tree_sitter_lua",
+        blocks="block table_constructor",
+    ),
+    _row(
+        "kotlin", ".kt .kts", "//", docs="/**", grammar="tree_sitter_kotlin",
+        blocks="block class_body enum_class_body lambda_literal",
+    ),
     _row("swift", ".swift", "//"),
-    _row("scala", ".scala", "//"),
+    _row("scala", ".scala", "//", docs="/**"),
 )  # fmt: skip
+
+_MAX_BEGUN = 256
 
 _BY_EXTENSION = {ext: language for language in LANGUAGES for ext in language.extensions}
 
@@ -119,14 +141,44 @@ def language_of(path: str) -> Language | None:
     return _BY_EXTENSION.get(PurePosixPath(path).suffix.lower())
 
 
-@cache
 def parser(language: Language) -> tree_sitter.Parser | None:
-    """A tree-sitter parser, or None where there is no grammar or its wheel is not installed."""
+    """A tree-sitter parser, or None where there is no grammar or its wheel is not installed.
+
+    A new one each time: it costs nothing, and one parser must not parse on two threads at once.
+    """
+    grammar = _grammar(language)
+    return tree_sitter.Parser(grammar) if grammar else None
+
+
+def cursor(language: Language) -> tree_sitter.QueryCursor | None:
+    """What runs the language's queries once; None where there are none.
+
+    A text may nest so deeply that each of its nodes is the beginning of a thing that is looked
+    for. How many are kept in mind is bounded, or such a text would take minutes.
+    """
+    asked = query(language)
+    return tree_sitter.QueryCursor(asked, match_limit=_MAX_BEGUN) if asked else None
+
+
+@cache
+def query(language: Language) -> tree_sitter.Query | None:
+    """The language's queries as one, or None where its grammar is missing or another version of it
+    does not know a node that is asked for."""
+    grammar = _grammar(language)
+    folder = resources.files(__package__) / "queries"
+    try:
+        sources = [(folder / f"{name}.scm").read_text("utf-8") for name in language.queries]
+        return tree_sitter.Query(grammar, "\n".join(sources)) if grammar else None
+    except (OSError, ValueError):
+        return None
+
+
+@cache
+def _grammar(language: Language) -> tree_sitter.Language | None:
     if language.grammar is None:
         return None
     module, function = language.grammar
     try:
-        grammar = getattr(importlib.import_module(module), function)()
-        return tree_sitter.Parser(tree_sitter.Language(grammar))
+        return tree_sitter.Language(getattr(importlib.import_module(module), function)())
     except (ImportError, AttributeError, ValueError):
         return None

@@ -11,21 +11,20 @@ A base without fill-in-the-middle tokens takes the same order with its file sepa
 place; one without a separator takes BEFORE alone.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
 
 from budgetai_server.context import window
 from budgetai_server.context.index import Index
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.retrieve import Chunk, chunks
+from budgetai_server.context.retrieve import SOURCES, Chunk, Query, chunks
 from budgetai_server.context.window import Limits
 
 PROMPT_FORMAT = 1
 """Raised whenever the order of a prompt or its markers change; kept in adapters and GGUF files. How
 much text is shown may differ from machine to machine."""
 
-# Chunks are chosen from the text up to a line that moves in steps, or each key would move them.
-_RETRIEVAL_STEP = 16
+# Chunks are chosen anew when the cursor is so many lines from where they were chosen.
+_RETRIEVAL_STEP = 12
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,15 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Prompt:
-    """The parts of a prompt as text, in the order in which the model reads them."""
+    """The parts of a prompt as text, in the order in which the model reads them. `chosen_at` is
+    the line for which the chunks were chosen, counted from 0; None where none were looked for."""
 
     repository: str
     path: str
     chunks: tuple[Chunk, ...]
     after: str
     before: str
+    chosen_at: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,13 @@ def build(
     index: Index | None = None,
     limits: Limits | None = None,
     last: Prompt | None = None,
+    sources: Collection[str] = SOURCES,
 ) -> Prompt:
     """The prompt for a place. Depends on the arguments alone, and never raises on any text.
 
-    `last` is an earlier prompt of the same session. Where the cursor has moved up by a few lines
-    only, what it shows in front of BEFORE is shown again, so that it need not be evaluated again.
+    `last` is an earlier prompt of the same session. Within a few lines of its place its chunks are
+    shown again, and where the cursor has moved up, the text after it too, so that it need not be
+    evaluated again. `sources` are those of the chunks.
     """
     limits = limits or Limits()
     cursor = max(0, min(snapshot.cursor, len(snapshot.text)))
@@ -107,11 +110,24 @@ def build(
     after = window.after(snapshot.text, cursor, limits.after)
     if last and _serves(last, snapshot, cursor, after):
         return replace(last, before=before)
-    found: tuple[Chunk, ...] = ()
-    if index is not None and limits.chunks and language_of(snapshot.path) is not None:
-        named = _settled(before) + after
-        found = chunks(index, snapshot.path, named, limits.chunks)
-    return Prompt(snapshot.repository, snapshot.path, found, after, before)
+    line = snapshot.text.count("\n", 0, cursor)
+    if last and _near(last, snapshot.path, line):
+        return replace(last, after=after, before=before)
+    prompt = Prompt(snapshot.repository, snapshot.path, (), after, before)
+    if index is None or not limits.chunks:
+        return prompt
+    query = Query(snapshot.path, before, after)
+    # Files may change meanwhile, on another thread.
+    with index.lock:
+        found = chunks(index, query, limits.chunks, sources)
+    return replace(prompt, chunks=found, chosen_at=line)
+
+
+def _near(last: Prompt, path: str, line: int) -> bool:
+    """Whether the chunks of an earlier prompt were chosen for a place near enough: with each other
+    choice everything is evaluated anew."""
+    chosen = last.chosen_at
+    return last.path == path and chosen is not None and abs(line - chosen) < _RETRIEVAL_STEP
 
 
 def _serves(last: Prompt, snapshot: Snapshot, cursor: int, after: str) -> bool:
@@ -122,13 +138,6 @@ def _serves(last: Prompt, snapshot: Snapshot, cursor: int, after: str) -> bool:
         and 2 * len(last.after) >= len(after)
         and window.near(snapshot.text, cursor, last.after)
     )
-
-
-def _settled(before: str) -> str:
-    """The part of BEFORE that typing does not change: up to a line number that is a multiple of
-    a step, counted from the start of the window."""
-    lines = before.split("\n")
-    return "\n".join(lines[: len(lines) // _RETRIEVAL_STEP * _RETRIEVAL_STEP])
 
 
 def encode(

@@ -1,28 +1,21 @@
-"""What tree-sitter tells of a text: its nodes, its definitions, and where a block ends.
+"""What tree-sitter tells of a text: its nodes, its definitions, its errors, and where a block
+ends.
 
-Offsets are in characters of the text; tree-sitter's bytes stay inside this module.
+Offsets are in characters of the text; tree-sitter's bytes stay inside this package.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import accumulate
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import tree_sitter
 
-from budgetai_server.context.languages import Language, parser
+from budgetai_server.context.facts import Definition, facts
+from budgetai_server.context.languages import Language
+from budgetai_server.context.parsed import Parsed
+from budgetai_server.context.place import Place, place
 
-_MAX_SIGNATURE = 240
-
-
-@dataclass(frozen=True)
-class Definition:
-    """A named thing another file may use. `signature` is its head, without the body."""
-
-    name: str
-    line: int
-    signature: str
+__all__ = ["Definition", "Node", "Parsed", "Place", "block_end", "definitions", "errors", "nodes",
+           "place"]  # fmt: skip
 
 
 class Node(NamedTuple):
@@ -35,47 +28,43 @@ class Node(NamedTuple):
 
 def nodes(text: str, language: Language | None) -> Iterator[Node]:
     """Every named node, parents before their children; none without a grammar."""
-    data = _bytes(text)
-    root = _root(data, language)
-    if root is None:
+    parsed = Parsed.of(text, language)
+    if parsed.root is None:
         return
-    character = _character_of_byte(text, data)
-    for node in _walk(root):
-        yield Node(node.type, character(node.start_byte), character(node.end_byte))
+    for node in _walk(parsed.root):
+        yield Node(node.type, parsed.character(node.start_byte), parsed.character(node.end_byte))
 
 
 def definitions(text: str, language: Language | None) -> list[Definition]:
-    """Named definitions at the top of the file and one level inside classes, in file order."""
-    data = _bytes(text)
-    root = _root(data, language)
-    if root is None or language is None:
-        return []
-    nodes = _descend(root, language.definitions, depth=4)
-    return [found for node in nodes if (found := _definition(node, data, language)) is not None]
+    """Named definitions at the top of the file and inside classes, in file order."""
+    return list(facts(text, language).definitions)
+
+
+def errors(parsed: Parsed, start: int = 0, end: int | None = None) -> int:
+    """How many nodes of a character range are errors, or were missing in it."""
+    if parsed.root is None:
+        return 0
+    low, high = parsed.byte(start), parsed.byte(len(parsed.text) if end is None else end)
+    count = 0
+    pending = [parsed.root]
+    while pending:
+        node = pending.pop()
+        if not node.has_error or node.end_byte < low or node.start_byte > high:
+            continue
+        count += node.is_error or node.is_missing
+        pending += node.children
+    return count
 
 
 def block_end(text: str, opener: int, start: int, language: Language | None) -> int | None:
     """Where the block ends whose opening mark stands at `opener` and whose text goes on at
     `start`; None when the text has no such block, or the language no grammar."""
-    data = _bytes(text)
-    root = _root(data, language)
-    if root is None or language is None:
+    parsed = Parsed.of(text, language)
+    if parsed.root is None or language is None:
         return None
-    low = len(_bytes(text[:opener]))
-    high = len(_bytes(text[:start]))
-    node = _outermost_block(root, language.blocks, low, high)
-    return len(data[: node.end_byte].decode("utf-8", "replace")) if node else None
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "replace")
-
-
-def _character_of_byte(text: str, data: bytes) -> Callable[[int], int]:
-    if len(text) == len(data):
-        return lambda byte: byte
-    starts = list(accumulate((len(_bytes(character)) for character in text), initial=0))
-    return lambda byte: bisect_left(starts, byte)
+    low, high = parsed.byte(opener), parsed.byte(start)
+    node = _outermost_block(parsed.root, language.blocks, low, high)
+    return parsed.character(node.end_byte) if node else None
 
 
 def _walk(root: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
@@ -89,46 +78,6 @@ def _walk(root: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
                 return
-
-
-def _root(data: bytes, language: Language | None) -> tree_sitter.Node | None:
-    parse = parser(language) if language else None
-    return parse.parse(data).root_node if parse else None
-
-
-def _descend(
-    node: tree_sitter.Node, kinds: frozenset[str], depth: int
-) -> Iterator[tree_sitter.Node]:
-    for child in node.named_children:
-        if child.type in kinds:
-            yield child
-        if depth:
-            yield from _descend(child, kinds, depth - 1)
-
-
-def _definition(node: tree_sitter.Node, data: bytes, language: Language) -> Definition | None:
-    name = _name(node)
-    if name is None or name.text is None:
-        return None
-    body = node.child_by_field_name("body") or next(
-        (child for child in node.named_children if child.type in language.blocks), None
-    )
-    end = body.start_byte if body else node.end_byte
-    head = data[node.start_byte : end].decode("utf-8", "replace")
-    signature = " ".join(head.split())[:_MAX_SIGNATURE].rstrip("{ ")
-    return Definition(name.text.decode("utf-8", "replace"), node.start_point[0], signature)
-
-
-def _name(node: tree_sitter.Node) -> tree_sitter.Node | None:
-    """The name of a definition; C hides it inside nested declarators."""
-    found = node.child_by_field_name("name")
-    declarator = node.child_by_field_name("declarator")
-    while found is None and declarator is not None:
-        inner = declarator.child_by_field_name("declarator")
-        if inner is None:
-            return declarator if declarator.type.endswith("identifier") else None
-        declarator = inner
-    return found
 
 
 def _outermost_block(

@@ -18,7 +18,7 @@ class Limits:
 
     before: int = 2400
     after: int = 800
-    chunks: int = 600
+    chunks: int = 1200
     step: int = 32
 
     def scaled(self, share: float) -> "Limits":

@@ -12,7 +12,7 @@ from budgetai_server.repository.files import (
     read_source,
     sources,
 )
-from budgetai_server.repository.paths import listing
+from budgetai_server.repository.paths import listing, relative
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -21,5 +21,6 @@ __all__ = [
     "listing",
     "open_repository",
     "read_source",
+    "relative",
     "sources",
 ]

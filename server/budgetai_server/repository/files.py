@@ -11,6 +11,7 @@ from budgetai_server.repository import origin, shape
 from budgetai_server.repository.attributes import Marks, marks
 from budgetai_server.repository.ignore import IgnoreFiles
 from budgetai_server.repository.paths import listing
+from budgetai_server.repository.secret_files import holds_secrets
 from budgetai_server.repository.text import decoded
 
 MAX_FILE_BYTES = 400_000
@@ -82,13 +83,17 @@ class Examiner:
         """Decide on each file; a `thorough` look also reads what its name speaks against."""
         for path in paths:
             never = self._never(path)
-            reason = never or self._by_name(path)
+            reason = never or self._by_origin(path)
             if reason and (never or not thorough):
                 yield Examined(path, "", reason)
                 continue
             data, unreadable = read(path)
             text, unreadable = ("", unreadable) if unreadable else decoded(data)
-            yield Examined(path, text, unreadable or reason or self._by_text(path, text))
+            yield Examined(path, text, unreadable or reason or self.by_text(path, text))
+
+    def by_name(self, path: str) -> str:
+        """The reason, if there is one without a look at the text."""
+        return self._never(path) or self._by_origin(path)
 
     def _never(self, path: str) -> str:
         if not path.isprintable():
@@ -97,9 +102,11 @@ class Examiner:
             return IGNORE_FILE
         if origin.lock_file(path):
             return "lock file"
+        if holds_secrets(path):
+            return "secret file"
         return "" if language_of(path) else "not code"
 
-    def _by_name(self, path: str) -> str:
+    def _by_origin(self, path: str) -> str:
         said = self._marks.get(path, Marks())
         if origin.vendored(path) if said.vendored is None else said.vendored:
             return "vendored"
@@ -109,8 +116,13 @@ class Examiner:
             return "minified"
         return "generated" if origin.named_generated(path) else ""
 
-    def _by_text(self, path: str, text: str) -> str:
-        written_here = self._marks.get(path, Marks()).generated is False
+    def written_here(self, path: str) -> bool:
+        """Whether the attributes say that no program wrote the file, however it looks."""
+        return self._marks.get(path, Marks()).generated is False
+
+    def by_text(self, path: str, text: str) -> str:
+        """The reason that a text gives, whatever its name; not where git says otherwise."""
+        written_here = self.written_here(path)
         if not written_here and origin.says_generated(text):
             return "generated"
         if shape.table(text):

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from detect_secrets.plugins.keyword import QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP as BY_KEYWORD
 
-from budgetai_training.corpus.credentials import entropy, is_credential, is_random
-from budgetai_training.corpus.patterns import FIRST, Pattern, library_patterns
+from budgetai_server.repository.credentials import entropy, is_credential, is_random
+from budgetai_server.repository.secrets import PATTERNS, Pattern
+from budgetai_training.corpus.patterns import library_patterns
 
 EMAIL = "e-mail"
 # Commit ids, checksums and hashes look random too, and say so.
@@ -33,7 +34,7 @@ _TELLING = 12
 def hide(text: str) -> tuple[str, dict[str, int]]:
     """The text without its secrets, and how many of which kind there were."""
     found = _Found()
-    for pattern in (*FIRST, *library_patterns()):
+    for pattern in (*PATTERNS, *library_patterns()):
         if any(anchor in text for anchor in pattern.anchors):
             text = pattern.expression.sub(found.replacer(pattern), text)
     text = _lines(text, _KEYWORD, found.by_keyword)

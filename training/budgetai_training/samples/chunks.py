@@ -40,9 +40,9 @@ def choose(
 
 
 def copying(prompt: Prompt, indexes: Mapping[str, Index]) -> float:
-    """How much of the learned text is read before a name that a chunk defines is used for the
-    first time, as a share; of the latest such name. 0 where no name is, or the text after the
-    cursor tells it."""
+    """How much of the learned text is read before a name of the repository that a chunk shows is
+    used for the first time, as a share; of the latest such name. 0 where no name is, or the text
+    after the cursor tells it."""
     index = indexes[prompt.repository]
     first: dict[str, int] = {}
     for word in _WORD.finditer(prompt.before):
@@ -53,13 +53,9 @@ def copying(prompt: Prompt, indexes: Mapping[str, Index]) -> float:
 
 
 def _defined(prompt: Prompt, index: Index) -> set[str]:
-    return {
-        definition.name
-        for chunk in prompt.chunks
-        for signatures in [set(chunk.text.splitlines())]
-        for definition in index.of_path(chunk.path)
-        if definition.signature in signatures
-    }
+    """The names in the chunks that the repository defines."""
+    words = {word for chunk in prompt.chunks for word in _WORD.findall(chunk.text)}
+    return {word for word in words if index.paths_defining(word)}
 
 
 def _without_chunks(sample: Sample) -> Sample:

@@ -1,14 +1,22 @@
 """The order of samples in a pass."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from posixpath import dirname
 from typing import TypeVar
 
+from budgetai_server.context.facts import Import, facts
+from budgetai_server.context.imports import targets
+from budgetai_server.context.languages import language_of
+from budgetai_server.context.paths import Paths
 from budgetai_training.corpus.files import CorpusFile
-from budgetai_training.samples.imports import Graph, import_graph
 
 T = TypeVar("T")
+
+Graph = Mapping[str, Collection[str]]
+"""Imported names by importing name: paths, and folders (ending in a slash) for what imports all
+files of a folder at once."""
 
 # Within this share of a pass samples change places.
 BAND = 0.2
@@ -34,6 +42,26 @@ def banded(items: Sequence[T], rng: random.Random) -> list[T]:
     width = BAND * len(items)
     keys = [place + rng.random() * width for place in range(len(items))]
     return [items[place] for place in sorted(range(len(items)), key=lambda place: keys[place])]
+
+
+def import_graph(files: Iterable[CorpusFile]) -> Graph:
+    """The imports among files of one repository."""
+    by_path = {file.path: file for file in files}
+    paths = Paths(by_path)
+    graph = {path: sorted(targets(_imports(file), path, paths)) for path, file in by_path.items()}
+    for path in sorted(by_path):
+        graph.setdefault(f"{dirname(path)}/", []).append(path)
+    return graph
+
+
+def _imports(file: CorpusFile) -> Iterator[Import]:
+    """Python imports inside a function are there to break a cycle: they are no reason for an
+    order."""
+    language = language_of(file.path)
+    lines = file.text.split("\n") if language and language.name == "python" else []
+    for one in facts(file.text, language).imports:
+        if not lines or lines[one.line][:1] not in (" ", "\t"):
+            yield one
 
 
 def _leaves_first(names: Sequence[str], graph: Graph) -> Iterator[str]:

@@ -28,7 +28,7 @@ class Recipe:
 
     before: int = 2400
     after: int = 600
-    chunk_size: int = 600
+    chunk_size: int = 1200
     # An editor's cursor stands at a line's end more often than in front of the next line.
     newline: float = 0.10
     line: float = 0.15
@@ -40,7 +40,7 @@ class Recipe:
     body: float = 0.08
     nothing: float = 0.10
     # Of all samples, those that show chunks; of these, those whose text can be copied from them.
-    chunk_share: float = 0.25
+    chunk_share: float = 0.5
     copy_share: float = 0.75
     no_after_share: float = 0.10
     order: str = "shuffled"

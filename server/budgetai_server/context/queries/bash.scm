@@ -1,0 +1,13 @@
+(function_definition name: (word) @name body: (_) @body) @definition.function
+(program (variable_assignment name: (variable_name) @name) @definition.variable)
+(program (declaration_command (variable_assignment name: (variable_name) @name))
+  @definition.variable)
+
+((command name: (command_name (word) @_function) . argument: (_) @module)
+  @import (#any-of? @_function "source" "."))
+
+(command_name (word) @reference)
+(variable_name) @reference
+(comment) @comment
+[(string) (raw_string) (ansi_c_string) (heredoc_body)] @string
+[(command_substitution) (expansion) (simple_expansion)] @code

@@ -1,0 +1,38 @@
+(class_specifier name: (type_identifier) @name body: (_) @body) @definition.class
+(class_specifier (base_class_clause [
+  (type_identifier) (qualified_identifier) (template_type)] @base)) @derived
+(struct_specifier (base_class_clause [
+  (type_identifier) (qualified_identifier) (template_type)] @base)) @derived
+
+(function_definition
+  declarator: [
+    (function_declarator declarator: [(field_identifier) (destructor_name) (operator_name)] @name)
+    (reference_declarator (function_declarator declarator: [
+      (identifier) (field_identifier) (operator_name)] @name))
+    (pointer_declarator declarator: (function_declarator declarator: (field_identifier) @name))]
+  body: (_)? @body) @definition.function
+(function_definition
+  declarator: [
+    (function_declarator declarator: (qualified_identifier
+      scope: (_) @owner name: [(identifier) (destructor_name) (operator_name)] @name))
+    (reference_declarator (function_declarator declarator: (qualified_identifier
+      scope: (_) @owner name: [(identifier) (operator_name)] @name)))
+    (pointer_declarator declarator: (function_declarator declarator: (qualified_identifier
+      scope: (_) @owner name: (identifier) @name)))]
+  body: (_)? @body) @definition.method
+(field_declaration declarator: [
+  (function_declarator declarator: [(field_identifier) (operator_name)] @name)
+  (reference_declarator (function_declarator
+    declarator: [(field_identifier) (operator_name)] @name))
+  (pointer_declarator declarator: (function_declarator declarator: (field_identifier) @name))])
+  @definition.method
+(declaration declarator: (function_declarator declarator: [
+  (destructor_name) (operator_name)] @name)) @definition.function
+(declaration declarator: (reference_declarator (function_declarator
+  declarator: [(identifier) (operator_name)] @name))) @definition.function
+(alias_declaration name: (type_identifier) @name) @definition.type
+(concept_definition name: (identifier) @name) @definition.type
+(lambda_expression) @scope
+
+(namespace_identifier) @reference
+(raw_string_literal) @string

@@ -1,0 +1,37 @@
+"""`textDocument/inlineCompletion`: ghost text at the cursor.
+
+There is no `filterText`: without one, editors take the text itself, and a range that begins at the
+cursor leaves VS Code nothing to filter by; Neovim 0.12 does not look at it. An explicit request is
+no different from one while typing, which older editors call explicit too.
+"""
+
+from lsprotocol import types
+
+from budgetai_server.items import Item
+from budgetai_server.lsp.ranges import around, offset
+from budgetai_server.lsp.request import Place, complete, place_of
+from budgetai_server.lsp.server import BudgetAIServer
+
+
+async def inline(
+    server: BudgetAIServer, params: types.InlineCompletionParams
+) -> types.InlineCompletionList:
+    place = place_of(server, params.text_document.uri, params.position)
+    info = params.context.selected_completion_info
+    selected = _selected(place, info) if place and info else None
+    found = await complete(server, place, selected) if place else None
+    if place is None or found is None:
+        return types.InlineCompletionList(items=[])
+    if selected and info:
+        # VS Code wants the very range that it has sent, or it shows nothing.
+        where = info.range
+    else:
+        where = around(place.document, place.position, place.cursor, found.start, found.end)
+    item = types.InlineCompletionItem(insert_text=found.text, range=where)
+    return types.InlineCompletionList(items=[item])
+
+
+def _selected(place: Place, info: types.SelectedCompletionInfo) -> Item | None:
+    """The item selected in the editor's list, if it is one for this place."""
+    start, end = offset(place.document, info.range.start), offset(place.document, info.range.end)
+    return Item(start, end, info.text) if start <= place.cursor <= end else None

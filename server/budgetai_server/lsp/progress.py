@@ -1,0 +1,61 @@
+"""How far the index has come, for editors that show such things."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pygls.lsp.server import LanguageServer
+
+from budgetai_server.indexing.upkeep import Progress
+
+_TITLE = "BudgetAI: indexing"
+# Seconds between two reports.
+_OFTEN = 0.2
+# Seconds for the editor to say that it will show it.
+_PATIENCE = 2.0
+
+
+@asynccontextmanager
+async def shown(server: LanguageServer) -> AsyncIterator[Callable[[Progress], None]]:
+    """Gives what to call with each progress; the editor's display goes when the block ends."""
+    window = server.client_capabilities.window
+    token = str(uuid.uuid4())
+    if not (window and window.work_done_progress and await _created(server, token)):
+        yield lambda progress: None
+        return
+    display = server.work_done_progress
+    display.begin(token, types.WorkDoneProgressBegin(title=_TITLE, percentage=0))
+    last, newest = 0.0, ""
+
+    def tell(progress: Progress) -> None:
+        nonlocal last, newest
+        newest = _words(progress)
+        if time.monotonic() - last > _OFTEN:
+            last = time.monotonic()
+            percentage = 100 * progress.files // max(progress.total, 1)
+            report = types.WorkDoneProgressReport(message=newest, percentage=percentage)
+            display.report(token, report)
+
+    try:
+        yield tell
+    finally:
+        display.end(token, types.WorkDoneProgressEnd(message=newest))
+
+
+async def _created(server: LanguageServer, token: str) -> bool:
+    try:
+        await asyncio.wait_for(server.work_done_progress.create_async(token), _PATIENCE)
+    except (JsonRpcException, TimeoutError):
+        return False
+    return True
+
+
+def _words(progress: Progress) -> str:
+    return (
+        f"{progress.files:,} of {progress.total:,} files, {progress.lines:,} lines,"
+        f" {progress.rate:,.0f} lines/s"
+    )
