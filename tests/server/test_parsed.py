@@ -116,3 +116,9 @@ def test_without_a_grammar_there_is_no_tree() -> None:
     assert parsed.root is None
     assert parsed.edited("ab").text == "ab"
     assert errors(parsed) == 0
+
+
+def test_what_would_take_half_a_minute_is_given_up() -> None:
+    parsed = Parsed.of("if (a) {" * 20_000, language_of("a.sh"))
+    assert parsed.root is None
+    assert parsed.edited(parsed.text + " ").root is None

@@ -6,6 +6,7 @@ Trees count bytes, everything else counts characters: the two are converted here
 from bisect import bisect_right
 from functools import cached_property
 from itertools import accumulate
+from time import thread_time
 
 import tree_sitter
 
@@ -13,10 +14,16 @@ from budgetai_server.context.languages import Language, parser
 
 # Characters between two known byte offsets: few to store, and few to count from there.
 _STEP = 256
+# Code takes a millisecond for some thousand characters. But with some garbage tree-sitter's time
+# grows with the square of its length: 160,000 characters of Bash took half a minute. So a parse is
+# given up after so many seconds of its thread's time.
+_PATIENCE = 0.5
+_READ = 65536
 
 
 class Parsed:
-    """A text, its language and its tree, none of which change. `root` is None without a grammar."""
+    """A text, its language and its tree, none of which change. `root` is None without a grammar,
+    and where parsing was given up."""
 
     def __init__(
         self, text: str, language: Language | None, data: bytes, tree: tree_sitter.Tree | None
@@ -31,7 +38,7 @@ class Parsed:
         """Parse a whole text."""
         data = encoded(text)
         parse = parser(language) if language else None
-        return cls(text, language, data, parse.parse(data) if parse else None)
+        return cls(text, language, data, _tree(parse, data) if parse else None)
 
     @property
     def root(self) -> tree_sitter.Node | None:
@@ -54,7 +61,7 @@ class Parsed:
             low, old_high, new_high,
             _point(data, low), _point(self.data, old_high), _point(data, new_high),
         )  # fmt: skip
-        return Parsed(text, self.language, data, parse.parse(data, tree))
+        return Parsed(text, self.language, data, _tree(parse, data, tree))
 
     def byte(self, character: int) -> int:
         """Where a character starts, in bytes of UTF-8; a place outside the text is moved in."""
@@ -79,6 +86,26 @@ class Parsed:
         pieces = range(0, len(self.text) // _STEP * _STEP, _STEP)
         sizes = (len(encoded(self.text[start : start + _STEP])) for start in pieces)
         return list(accumulate(sizes, initial=0))
+
+
+def _tree(
+    parse: tree_sitter.Parser, data: bytes, old: tree_sitter.Tree | None = None
+) -> tree_sitter.Tree | None:
+    """A tree, or None where it would take too long."""
+    end = thread_time() + _PATIENCE
+
+    def read(byte: int, _: tree_sitter.Point) -> bytes:
+        return data[byte : byte + _READ]
+
+    def late(_: int, __: bool) -> bool:
+        return thread_time() > end
+
+    try:
+        if old is None:
+            return parse.parse(read, progress_callback=late)
+        return parse.parse(read, old, progress_callback=late)
+    except ValueError:
+        return None
 
 
 def encoded(text: str) -> bytes:

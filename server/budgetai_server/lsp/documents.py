@@ -19,22 +19,27 @@ async def did_open(server: BudgetAIServer, params: types.DidOpenTextDocumentPara
         server.session.looked_at(server.workspace.get_text_document(params.text_document.uri))
 
 
+_PAIRS = {"()", "[]", "{}", "<>", '""', "''", "``"}
+
+
 def did_change(server: BudgetAIServer, params: types.DidChangeTextDocumentParams) -> None:
     server.forget_finished()
     if server.session:
         document = server.workspace.get_text_document(params.text_document.uri)
-        server.session.changed(document, _cursor_after(document, params.content_changes))
+        server.session.changed(document, cursor_after(document, params.content_changes))
 
 
-def _cursor_after(
+def cursor_after(
     document: TextDocument, changes: Sequence[types.TextDocumentContentChangeEvent]
 ) -> int | None:
-    """Where the cursor stands after a change: behind what was put in. None where all of the text
-    was replaced, which tells nothing."""
+    """Where the cursor stands after a change: behind what was put in, or between the two halves of
+    a pair that the editor has completed. None where all of the text was replaced, which tells
+    nothing."""
     last = changes[-1] if changes else None
     if not isinstance(last, types.TextDocumentContentChangePartial):
         return None
-    return min(offset(document, last.range.start) + len(last.text), len(document.source))
+    typed = 1 if last.text in _PAIRS else len(last.text)
+    return min(offset(document, last.range.start) + typed, len(document.source))
 
 
 def cursor_moved(server: BudgetAIServer, params: Any) -> None:

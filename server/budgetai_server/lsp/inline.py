@@ -27,7 +27,9 @@ async def inline(
         where = info.range
     else:
         where = around(place.document, place.position, place.cursor, found.start, found.end)
-    item = types.InlineCompletionItem(insert_text=found.text, range=where)
+    # It cuts ghost text at each \n, and a \r would stay in the line.
+    text = found.text.replace("\r\n", "\n") if server.client == "Neovim" else found.text
+    item = types.InlineCompletionItem(insert_text=text, range=where)
     return types.InlineCompletionList(items=[item])
 
 

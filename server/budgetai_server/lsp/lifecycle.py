@@ -17,6 +17,7 @@ def initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
     sent = params.initialization_options
     settings = sent if isinstance(sent, dict) else {}
     options, server.complaints = overridden(server.options, settings)
+    server.client = params.client_info.name if params.client_info else ""
     trusted = options.model == server.options.model
     server.session = Session(options, _roots(params), trusted=trusted)
     # pygls makes documents in this one place, and offers no other way to give it our own.

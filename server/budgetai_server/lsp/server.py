@@ -24,6 +24,7 @@ class BudgetAIServer(LanguageServer):
         super().__init__("budgetai-server", __version__)
         self.options = options
         self.session: Session | None = None
+        self.client = ""
         self.complaints: list[str] = []
         self._told: State | None = None
         self._tasks: set[asyncio.Task[None]] = set()

@@ -1,6 +1,7 @@
 """Whether a file says anything that could be learned."""
 
-from budgetai_server.context.languages import language_of, parser
+from budgetai_server.context.languages import language_of
+from budgetai_server.context.parsed import Parsed
 
 _LONGEST = 40_000
 # What stands at the top of a file without saying anything of its own.
@@ -28,13 +29,12 @@ def low_content(path: str, text: str) -> bool:
     """Whether there are only imports, comments and lists of what is exported. Languages without a
     grammar are given the benefit of the doubt."""
     language = language_of(path)
-    parse = parser(language) if language and len(text) <= _LONGEST else None
-    if parse is None:
+    parsed = Parsed.of(text[: _LONGEST + 1], language)
+    if parsed.root is None or len(text) > _LONGEST:
         return False
-    data = text.encode("utf-8", "replace")
     return all(
-        node.type in _EMPTY or _is_export(node.type, data[node.start_byte : node.end_byte])
-        for node in parse.parse(data).root_node.named_children
+        node.type in _EMPTY or _is_export(node.type, parsed.data[node.start_byte : node.end_byte])
+        for node in parsed.root.named_children
     )
 
 
