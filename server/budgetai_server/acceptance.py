@@ -59,7 +59,9 @@ class _Shown:
         end of a word, of a line or of all."""
         around = self.text[there - 1 : there + 1].replace("_", "a")
         cut_word = len(around) > 1 and around.isalnum()
-        return there - self.seen >= _LEAST_TAKEN and not cut_word
+        # With the last key that was missing, what it takes the place of belongs to it too.
+        known = len(self.replaced) if there == len(self.text) else 0
+        return there - self.seen - known >= _LEAST_TAKEN and not cut_word
 
 
 def _between(text: str, before: str, after: str) -> str | None:

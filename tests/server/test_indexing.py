@@ -254,6 +254,15 @@ async def test_a_checkout_is_one_look_at_everything(repo: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_name_that_no_disk_takes_stops_nothing(repo: Path) -> None:
+    upkeep = await built(repo)
+    write(repo, "shop/new.py", "def new(): ...\n")
+    upkeep.changed(["n" * 300, "shop/new.py"])
+    await upkeep.settled()
+    assert "shop/new.py" in upkeep.index
+
+
+@pytest.mark.asyncio
 async def test_an_open_document_counts_until_it_is_closed(repo: Path) -> None:
     upkeep = await built(repo)
     for text in ("def gro", "def gross(): ...\n"):

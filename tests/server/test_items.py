@@ -178,6 +178,14 @@ def test_typing_along_is_not_accepting() -> None:
     assert typing.counts == Counts(shown=1, dismissed=1)
 
 
+def test_typing_up_to_a_closer_is_not_accepting() -> None:
+    acceptance = Acceptance()
+    acceptance.offer(URI, Snapshot("r", "x.py", "f()", 2), Completion("ab)", replaces=1))
+    for text in ("f(a)", "f(ab)"):
+        acceptance.change(URI, text)
+    assert acceptance.counts == Counts(shown=1, dismissed=1)
+
+
 def test_half_a_word_is_not_accepting() -> None:
     typing = Typing("x = ‸\n", "compute(a)")
     typing.put_in("comp")

@@ -122,3 +122,10 @@ def test_what_would_take_half_a_minute_is_given_up() -> None:
     parsed = Parsed.of("if (a) {" * 20_000, language_of("a.sh"))
     assert parsed.root is None
     assert parsed.edited(parsed.text + " ").root is None
+
+
+def test_a_heap_of_brackets_is_no_tree() -> None:
+    """Queries took half a minute for it."""
+    heap = Parsed.of("(" * 150_000, language_of("a.py"))
+    assert heap.root is None
+    assert heap.edited("f(x)\n").root is not None

@@ -140,3 +140,11 @@ def test_no_text_can_make_it_raise(one: str, other: str, cursor: int, budget: in
     for path in ("a.py", "b.js", "none", "\x00"):
         prompt = build(Snapshot("r", path, one, cursor), index, Limits(chunks=budget))
         assert sum(len(chunk.text) for chunk in prompt.chunks) <= budget
+
+
+def test_a_line_that_is_to_be_guessed_is_not_shown() -> None:
+    imported = "from shop.price import total_price, discount\n"
+    text = f"import os\n{imported}\n\ndef f(x):\n    return total_price(x)\n"
+    index = Index([("cart.py", text), ("shop/price.py", "def total_price(x): ...\n")])
+    hole = Snapshot("shop", "cart.py", text.replace(imported, "\n"), len("import os\n"))
+    assert "cart.py" not in {chunk.path for chunk in build(hole, index).chunks}

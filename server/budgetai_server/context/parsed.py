@@ -19,11 +19,14 @@ _STEP = 256
 # given up after so many seconds of its thread's time.
 _PATIENCE = 0.5
 _READ = 65536
+# Queries take a time that grows with the square of how many brackets stand side by side in one
+# error: among 150,000 it was half a minute, and nothing can stop them.
+_MOST_SIDE_BY_SIDE = 8192
 
 
 class Parsed:
     """A text, its language and its tree, none of which change. `root` is None without a grammar,
-    and where parsing was given up."""
+    where parsing was given up, and where the tree is rubble."""
 
     def __init__(
         self, text: str, language: Language | None, data: bytes, tree: tree_sitter.Tree | None
@@ -40,9 +43,9 @@ class Parsed:
         parse = parser(language) if language else None
         return cls(text, language, data, _tree(parse, data) if parse else None)
 
-    @property
+    @cached_property
     def root(self) -> tree_sitter.Node | None:
-        return self.tree.root_node if self.tree else None
+        return self.tree.root_node if self.tree and not _rubble(self.tree.root_node) else None
 
     def edited(self, text: str) -> "Parsed":
         """The same document with another text; parses only what changed."""
@@ -106,6 +109,19 @@ def _tree(
         return parse.parse(read, old, progress_callback=late)
     except ValueError:
         return None
+
+
+def _rubble(root: tree_sitter.Node) -> bool:
+    """Whether some error is a heap of parts that belong to nothing."""
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        if node.end_byte - node.start_byte <= _MOST_SIDE_BY_SIDE or not node.has_error:
+            continue
+        if node.is_error and node.child_count > _MOST_SIDE_BY_SIDE:
+            return True
+        pending += node.children
+    return False
 
 
 def encoded(text: str) -> bytes:

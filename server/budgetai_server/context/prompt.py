@@ -116,7 +116,7 @@ def build(
     prompt = Prompt(snapshot.repository, snapshot.path, (), after, before)
     if index is None or not limits.chunks:
         return prompt
-    query = Query(snapshot.path, before, after)
+    query = Query(snapshot.path, before, after, snapshot.text)
     # Files may change meanwhile, on another thread.
     with index.lock:
         found = chunks(index, query, limits.chunks, sources)

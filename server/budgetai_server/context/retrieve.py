@@ -57,11 +57,13 @@ class Lines(NamedTuple):
 
 @dataclass(frozen=True)
 class Query:
-    """A place that lines are looked for: what the prompt shows around it."""
+    """A place that lines are looked for: what the prompt shows around it, and all of `text`, where
+    that is known."""
 
     path: str
     before: str
     after: str
+    text: str | None = None
 
     @property
     def near(self) -> str:
@@ -145,7 +147,9 @@ def _imports(index: Index, query: Query) -> Iterator[Lines]:
             proposed[found.line] = own or proposed.get(found.line, False)
     for line in sorted(proposed, key=lambda line: (not proposed[line], line)):
         text, last = _bracketed(lines, line)
-        yield Lines(query.path, line, last, text)
+        # The index may know a line that has been deleted, or that is to be guessed.
+        if query.text is None or "\n".join(lines[line:last]) in query.text:
+            yield Lines(query.path, line, last, text)
 
 
 def _bracketed(lines: Sequence[str], first: int) -> tuple[str, int]:

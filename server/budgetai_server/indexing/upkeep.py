@@ -123,7 +123,7 @@ class Upkeep:
             if language_of(path)
             or path.rpartition("/")[2] in _RULES
             or path in folders
-            or (self._root / path).is_dir()
+            or _is_folder(self._root / path)
         )
 
     async def _refresh(self, paths: list[str]) -> None:
@@ -171,6 +171,14 @@ class Upkeep:
             self.index.update(file.path, file.text, decode(file.facts))
         if new:
             self._edits.retry(file.path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # A name too long for the disk, or a folder that is closed to us.
+        return False
 
 
 def _above(path: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ decided whatever follows.
 """
 
 import re
+from collections import Counter
 
 from budgetai_server.trim.brackets import OPENERS, PAIRS, brackets
 from budgetai_server.trim.gap import Gap, indent
@@ -63,14 +64,18 @@ def _block_end(gap: Gap, opened: int, answer: str) -> int | None:
 
 
 def _closed(gap: Gap, opened: int, answer: str) -> int | None:
-    """Behind the bracket that closes the one at `opened`, and the marks that follow at once."""
+    """With the line that closes the bracket at `opened`: `}, [deps]);`. Behind its first marks,
+    where that line opens something again, as `} else {`, or only comments."""
     piece = gap.before[opened + 1 :] + answer
     unmatched = brackets(piece, gap.language).unmatched
-    if not unmatched:
+    line_end = piece.find("\n", unmatched[0]) if unmatched else -1
+    marks = _TAIL.match(piece, unmatched[0]) if line_end >= 0 else None
+    if marks is None:
         return None
-    tail = _TAIL.match(piece, unmatched[0])
-    found = tail.end() if tail else unmatched[0] + 1
-    return found - (len(piece) - len(answer)) if found < len(piece) else None
+    rest = piece[marks.end() : line_end]
+    comments = gap.language is not None and rest.lstrip().startswith(gap.language.comment)
+    short = comments or brackets(rest, gap.language).open
+    return (marks.end() if short else line_end) - (len(piece) - len(answer))
 
 
 def _dedent(answer: str, outer: int, first: int) -> int | None:
@@ -107,7 +112,8 @@ def _goes_on(gap: Gap, answer: str) -> bool:
     found = brackets(gap.line_before + answer, gap.language)
     if not gap.language or not (found.open or found.text) or gap.prose:
         return False
-    missing = len(found.open) - sum(map(gap.line_after.count, PAIRS.values()))
+    opened = Counter((gap.line_before + answer)[at] for at in found.open)
+    missing = sum(max(0, n - gap.line_after.count(PAIRS[mark])) for mark, n in opened.items())
     spread = answer.lstrip(" \t").startswith("\n") or answer.endswith((",", *OPENERS))
     return found.text or missing > 0 or spread
 
