@@ -44,7 +44,8 @@ def index() -> Index:
 
 
 def found(index: Index, source: str, before: str, path: str = "shop/new.py") -> dict[str, str]:
-    query = Query(path, before, "")
+    # The document goes on as the index knows it.
+    query = Query(path, before, "", before + index.text(path))
     return {chunk.path: chunk.text for chunk in chunks(index, query, 2000, [source])}
 
 
@@ -109,7 +110,7 @@ def test_places_edited_last_are_shown_but_not_those_of_the_file_itself(index: In
 
 @pytest.mark.parametrize("budget", [0, 30, 100, 400, 4000])
 def test_no_more_than_the_budget(index: Index, budget: int) -> None:
-    shown = chunks(index, Query("shop/new.py", CART, ""), budget)
+    shown = chunks(index, Query("shop/new.py", CART, "", CART), budget)
     assert sum(len(chunk.path) + 1 + len(chunk.text) for chunk in shown) <= budget
     assert [chunk.path for chunk in shown] == sorted(chunk.path for chunk in shown)
 
@@ -148,3 +149,20 @@ def test_a_line_that_is_to_be_guessed_is_not_shown() -> None:
     index = Index([("cart.py", text), ("shop/price.py", "def total_price(x): ...\n")])
     hole = Snapshot("shop", "cart.py", text.replace(imported, "\n"), len("import os\n"))
     assert "cart.py" not in {chunk.path for chunk in build(hole, index).chunks}
+
+
+def test_a_file_that_the_index_does_not_know_has_imports_too(index: Index) -> None:
+    text = "from shop.price import Price\n" + "\n" * 30 + "result = "
+    query = Query("shop/unsaved.py", "result = ", "", text)
+    imports = chunks(index, query, 2000, ["imports"])
+    assert imports == (Chunk("shop/unsaved.py", "from shop.price import Price\n"),)
+    assert [chunk.path for chunk in chunks(index, query, 2000, ["names"])] == ["shop/price.py"]
+
+
+def test_what_is_out_of_sight_is_not_shown_around_the_place(index: Index) -> None:
+    text = "from shop.price import Price\n\nfirst = 1\nsecond = 2\n"
+    start = text.index("second")
+    snapshot = Snapshot("shop", "shop/new.py", text, len(text), start)
+    prompt = build(snapshot, index, Limits(chunks=800), sources=["imports"])
+    assert prompt.before == "second = 2\n"
+    assert [chunk.text for chunk in prompt.chunks] == ["from shop.price import Price\n"]

@@ -49,8 +49,9 @@ def test_what_follows_a_window_is_what_the_file_goes_on_with() -> None:
 def test_a_sample_is_the_prompt_of_the_server() -> None:
     offset = 0
     for sample in samples(file=USED[2]):
-        place = Snapshot("repo", "user.py", USER[offset:], len(sample.prompt.before))
-        offset += len(sample.prompt.before)
+        end = offset + len(sample.prompt.before)
+        place = Snapshot("repo", "user.py", USER, end, offset)
+        offset = end
         # The end of AFTER is sticky, so its length tells the limit only roughly.
         shown = len(sample.prompt.after)
         limits = [Limits(2400, size, Recipe().chunk_size) for size in range(shown, shown + 500)]

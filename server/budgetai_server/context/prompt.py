@@ -29,12 +29,14 @@ _RETRIEVAL_STEP = 12
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A place in a document. `path` is relative to the repository; `cursor` counts characters."""
+    """A place in a document. `path` is relative to the repository; `cursor` counts characters.
+    Text in front of `start` is too far from the place to be shown around it."""
 
     repository: str
     path: str
     text: str
     cursor: int
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def build(
     """
     limits = limits or Limits()
     cursor = max(0, min(snapshot.cursor, len(snapshot.text)))
-    before = window.before(snapshot.text, cursor, limits.before, limits.step)
+    near = snapshot.text[min(snapshot.start, cursor) : cursor]
+    before = window.before(near, len(near), limits.before, limits.step)
     after = window.after(snapshot.text, cursor, limits.after)
     if last and _serves(last, snapshot, cursor, after):
         return replace(last, before=before)

@@ -9,11 +9,13 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from budgetai_server.context.facts import Definition
+from budgetai_server.context.facts import Definition, Facts, facts
 from budgetai_server.context.index import Index
+from budgetai_server.context.languages import language_of
 from budgetai_server.context.similar import words_of
 
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{2,}")
@@ -57,13 +59,12 @@ class Lines(NamedTuple):
 
 @dataclass(frozen=True)
 class Query:
-    """A place that lines are looked for: what the prompt shows around it, and all of `text`, where
-    that is known."""
+    """A place that lines are looked for: what the prompt shows around it, and all of its text."""
 
     path: str
     before: str
     after: str
-    text: str | None = None
+    text: str
 
     @property
     def near(self) -> str:
@@ -135,21 +136,37 @@ def _stripped(text: str) -> set[str]:
 def _imports(index: Index, query: Query) -> Iterator[Lines]:
     """The imports of the file itself that are not shown: they name what may be used. Those of the
     repository's own names come first."""
-    if query.path not in index:
-        return
-    lines = index.text(query.path).split("\n")
     used = set(_IDENTIFIER.findall(f"{query.before} {query.after}"))
-    proposed: dict[int, bool] = {}
-    for found in index.facts(query.path).imports:
-        unused = [name for name in found.names if name not in used]
-        if found.line < len(lines) and (unused or not found.names):
+    proposed: dict[Lines, bool] = {}
+    for names, lines in _imported(index, query):
+        unused = [name for name in names if name not in used]
+        if unused or not names:
             own = any(index.paths_defining(name) for name in unused)
-            proposed[found.line] = own or proposed.get(found.line, False)
-    for line in sorted(proposed, key=lambda line: (not proposed[line], line)):
-        text, last = _bracketed(lines, line)
-        # The index may know a line that has been deleted, or that is to be guessed.
-        if query.text is None or "\n".join(lines[line:last]) in query.text:
-            yield Lines(query.path, line, last, text)
+            proposed[lines] = own or proposed.get(lines, False)
+    yield from sorted(proposed, key=lambda lines: (not proposed[lines], lines.first))
+
+
+def _imported(index: Index, query: Query) -> Iterator[tuple[tuple[str, ...], Lines]]:
+    """What the file imports, and the statement. The index may know one that has been deleted, or
+    that is to be guessed: only what the document says counts."""
+    source, found = _known(index, query)
+    lines = source.split("\n")
+    for one in found.imports:
+        text, last = _bracketed(lines, one.line)
+        if text and "\n".join(lines[one.line : last]) in query.text:
+            yield one.names, Lines(query.path, one.line, last, text)
+
+
+def _known(index: Index, query: Query) -> tuple[str, Facts]:
+    """A text of the file and its facts: those of the index, which has no new or held-out files."""
+    if query.path in index:
+        return index.text(query.path), index.facts(query.path)
+    return query.text, _facts(query.path, query.text)
+
+
+@lru_cache(maxsize=4)
+def _facts(path: str, text: str) -> Facts:
+    return facts(text, language_of(path))
 
 
 def _bracketed(lines: Sequence[str], first: int) -> tuple[str, int]:
@@ -175,15 +192,15 @@ def _named(index: Index, query: Query) -> Iterator[Lines]:
 
 def _ranked_names(index: Index, query: Query) -> list[str]:
     scores: dict[str, float] = {}
-    for imported in index.facts(query.path).imports:
-        scores |= dict.fromkeys(imported.names, _IMPORTED)
+    for names, _ in _imported(index, query):
+        scores |= dict.fromkeys(names, _IMPORTED)
     above = query.before.split("\n")[-_NEAR_LINES:]
     below = query.after.split("\n")[:_QUERY_BELOW]
     for distance, line in (*enumerate(reversed(above)), *enumerate(below, _QUERY_ABOVE)):
         for name in _IDENTIFIER.findall(line):
             near = index.windows.rarity(name) / (1 + distance / _NEAR)
             scores[name] = max(scores.get(name, 0.0), near)
-    own = {definition.name for definition in index.of_path(query.path)}
+    own = {definition.name for definition in _known(index, query)[1].definitions}
     return sorted(scores.keys() - own, key=lambda name: (-scores[name], name))
 
 

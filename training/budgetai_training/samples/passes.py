@@ -68,9 +68,7 @@ def file_samples(
 ) -> Iterator[Sample]:
     """The samples of one file, from its first line to its last, with the chunks a server shows."""
     for window in windows(file.text, outline, rng, recipe):
-        place = Snapshot(
-            file.repository, file.path, file.text[window.start :], window.end - window.start
-        )
+        place = Snapshot(file.repository, file.path, file.text, window.end, window.start)
         limits = Limits(
             before=recipe.before,
             after=rng.randint(0, recipe.after) if rng.random() >= recipe.no_after_share else 0,
