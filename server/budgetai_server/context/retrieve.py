@@ -1,8 +1,9 @@
 """Which lines of other files are worth showing for a place, within a budget.
 
-Four sources propose lines: what the text near the cursor names, the file that tests this one or is
-tested by it, places edited a moment ago, and blocks that resemble the text above the cursor. Each
-has its part of the budget; what one leaves the next ones may use.
+Five sources propose lines: the file's own imports that are out of sight, what the text near the
+cursor names, the file that tests this one or is tested by it, places edited a moment ago, and blocks
+that resemble the text above the cursor. Each has its part of the budget; what one leaves the next
+ones may use.
 """
 
 import re
@@ -28,6 +29,8 @@ _QUERY_ABOVE, _QUERY_BELOW = 12, 4
 _NEAR = 8
 _IMPORTED = 0.5
 _MEMBERS = 12
+_SAID_BY_THE_CLASS = {"field", "member"}
+# The longest import statement, and the lines above and below a place edited last.
 _STATEMENT = 40
 _AROUND = 4
 # Similar blocks that are looked at, the lines that follow one and are shown with it, and the share
@@ -171,7 +174,7 @@ def _facts(path: str, text: str) -> Facts:
 
 def _bracketed(lines: Sequence[str], first: int) -> tuple[str, int]:
     """A statement that goes on while a bracket is open, on one line; and the line after it."""
-    depth = 0
+    depth, last = 0, first
     for last in range(first, min(first + _STATEMENT, len(lines))):
         depth += sum(map(lines[last].count, "([{")) - sum(map(lines[last].count, ")]}"))
         if depth <= 0:
@@ -212,9 +215,9 @@ def _meant(index: Index, path: str, name: str) -> list[str]:
 
 
 def _members(index: Index, path: str, owner: Definition) -> Iterator[Lines]:
-    # The signature of a class of fields says them already.
-    found = (o for o in index.of_path(path) if o.owner == owner.name and o.kind != "field")
-    return (_signature(path, member) for member in islice(found, _MEMBERS))
+    found = (other for other in index.of_path(path) if other.owner == owner.name)
+    methods = (other for other in found if other.kind not in _SAID_BY_THE_CLASS)
+    return (_signature(path, member) for member in islice(methods, _MEMBERS))
 
 
 def _signature(path: str, found: Definition) -> Lines:
