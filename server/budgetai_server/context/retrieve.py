@@ -1,9 +1,9 @@
 """Which lines of other files are worth showing for a place, within a budget.
 
 Five sources propose lines: the file's own imports that are out of sight, what the text near the
-cursor names, the file that tests this one or is tested by it, places edited a moment ago, and blocks
-that resemble the text above the cursor. Each has its part of the budget; what one leaves the next
-ones may use.
+cursor names, the file that tests this one or is tested by it, places edited a moment ago, and
+blocks that resemble the text above the cursor. Each has its part of the budget; what one leaves the
+next ones may use.
 """
 
 import re
