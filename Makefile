@@ -29,7 +29,7 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@# Two at a time with a thread each: most tests are processes that wait for imports.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not big" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not big and not editors" -n 2 --dist loadfile
 
 test-big: $(INSTALLED)
 	@$(BIN)/python -m pytest -m big
