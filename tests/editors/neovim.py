@@ -143,7 +143,9 @@ class Neovim:
         return self.value(GHOST) == ""
 
     def text(self) -> str:
-        return str(self.value("return table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n')"))
+        return str(
+            self.value("return table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n')")
+        )
 
     def state(self, name: str) -> None:
         wanted = f"BudgetAI {name}"
