@@ -256,7 +256,14 @@ class Session:
             "items": asdict(self._acceptance.counts),
             "silent": dict(self._places.silent),
             "indexed": len(self._upkeep.index) if self._upkeep else 0,
+            "report": self._report(),
         }
+
+    def _report(self) -> str | None:
+        """The page on the newest training run."""
+        adapter = home.newest_adapter(self._root) if self._root else None
+        page = adapter / "report.html" if adapter else None
+        return str(page) if page and page.is_file() else None
 
     def saved(self, document: TextDocument) -> None:
         """Not every client tells of changed files; each tells of what it saves itself."""
