@@ -43,7 +43,8 @@ const actions = {
     const input = page.locator('.quick-input-widget input.input').first();
     await input.waitFor({ state: 'visible' });
     await input.fill(path);
-    await page.locator('.quick-input-list .monaco-list-row').first().waitFor();
+    // What was open before is listed first, until the path has been looked at.
+    await page.locator('.quick-input-list .monaco-list-row.focused').filter({ hasText: name }).waitFor();
     await page.keyboard.press('Enter');
     await page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
     await page.locator('.editor-instance .monaco-editor .view-lines').first().waitFor();

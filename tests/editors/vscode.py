@@ -27,6 +27,11 @@ SETTINGS = {
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
     "editor.autoClosingBrackets": "never",
+    # Tab would take an item of the list first.
+    "editor.wordBasedSuggestions": "off",
+    "extensions.autoCheckUpdates": False,
+    "extensions.autoUpdate": False,
+    "extensions.ignoreRecommendations": True,
 }
 
 
