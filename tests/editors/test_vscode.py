@@ -16,14 +16,16 @@ from editors.waiting import until
 pytestmark = pytest.mark.editors
 
 BASE = str(resolve(EMBEDDED).path)
-SHOP = '''"""Prices of a small shop."""
+SHAPES = '''"""Areas of shapes."""
+
+import math
 
 
-def net(price, rate):
-    return price / (1 + rate)
+def rectangle(width, height):
+    return width * height
 
 
-def gross(price, rate):
+def square(side):
     '''
 
 
@@ -52,7 +54,9 @@ def test_scenarios(vscode: VSCode, scenario: Callable[[Editor], None], tmp_path:
 
 
 def test_a_picture_for_the_readme(vscode: VSCode, tmp_path: Path) -> None:
-    opened(vscode, "prices.py", SHOP)
+    vscode.do("palette", words="View: Close All Editors")
+    opened(vscode, "shapes.py", SHAPES)
+    vscode.do("press", key="Control+b")
     vscode.type("re")
     vscode.ghost("turn")
     vscode.state("ready")
