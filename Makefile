@@ -9,13 +9,14 @@ BUDGET ?= 5m
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo test test-big lint format clean
+.PHONY: help install demo test test-big test-editors lint format clean
 
 help:
 	@echo "make demo [REPO=path] [BUDGET=5m]  train on a repository, convert, serve, compare"
 	echo "make test                          install what tests need, and run them"
 	echo "make install                       the environment alone, in .venv, with all extras"
 	echo "make lint                          ruff format and check, mypy --strict"
+	echo "make test-editors                  drive real editors: Neovim, VS Code (Debian)"
 	echo "make test-big                      the slow tests, with big models"
 
 install: $(INSTALLED)
@@ -29,10 +30,16 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	@# Two at a time with a thread each: most tests are processes that wait for imports.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not big" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not big and not editors" -n 2 --dist loadfile
 
 test-big: $(INSTALLED)
 	@$(BIN)/python -m pytest -m big
+
+test-editors: $(INSTALLED)
+	@# One at a time: editors and the model share the processor.
+	PYTHON=$(BIN)/python tests/editors/get.sh
+	(cd editor-clients/vscode && npm ci --silent --no-audit --no-fund && npm test --silent && npm run package --silent)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m editors tests/editors
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .

@@ -2,9 +2,11 @@
 
 The protocol has no word for an accepted item. But an accepted one is put in by one change, whole or
 up to the end of a word or a line, where typing puts in a character at a time. An editor that
-gathers a few keys into one change is mistaken for an accepted word at times.
+gathers a few keys into one change is mistaken for an accepted word at times. An editor that runs
+an item's command when it is accepted says so for certain.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from budgetai_server.completion import Completion
@@ -26,10 +28,21 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What became of an item of a document. `fate` is the name of one of the `Counts`."""
+
+    number: int
+    document: str
+    text: str
+    fate: str
+
+
+@dataclass(frozen=True)
 class _Shown:
     """`text` was offered at `start` of a document, in the place of `replaced`; `seen` characters
     of it stand there now. `taken` says that a change of their own has put some of them there."""
 
+    number: int
     before: str
     text: str
     replaced: str
@@ -72,15 +85,20 @@ def _between(text: str, before: str, after: str) -> str | None:
 
 
 class Acceptance:
-    """The item that each document shows, and counts of all. Texts have \\n at their line ends."""
+    """The item that each document shows, and counts of all. Texts have \\n at their line ends.
 
-    def __init__(self) -> None:
+    `over` is called with what became of each item, again where that turns out to be another thing.
+    """
+
+    def __init__(self, over: Callable[[Outcome], None] = lambda outcome: None) -> None:
         self.counts = Counts()
+        self._tell = over
         self._shown: dict[str, _Shown] = {}
+        self._last: Outcome | None = None
 
-    def offer(self, document: str, snapshot: Snapshot, found: Completion) -> None:
-        """An item is shown at a place. One that says what the last item still had to say there is
-        no new one."""
+    def offer(self, document: str, snapshot: Snapshot, found: Completion) -> int:
+        """An item is shown at a place; returns its number. One that says what the last item still
+        had to say there is no new one."""
         before, after = snapshot.text[: snapshot.cursor], snapshot.text[snapshot.cursor :]
         replaced, after = after[: found.replaces], after[found.replaces :]
         last = self._shown.get(document)
@@ -89,10 +107,12 @@ class Acceptance:
             text = last.text.removesuffix(rest) + found.text
             kept = replace(last, text=text, replaced=replaced, after=after)
             self._shown[document] = kept
-            return
+            return kept.number
         self._over(document)
-        self._shown[document] = _Shown(before, found.text, replaced, after)
         self.counts.shown += 1
+        number = self.counts.shown
+        self._shown[document] = _Shown(number, before, found.text, replaced, after)
+        return number
 
     def rest(self, document: str, snapshot: Snapshot) -> Completion | None:
         """What the shown item still has to say at a place inside it, so that it stays as it is
@@ -113,16 +133,30 @@ class Acceptance:
         if there == len(shown.text):
             self._over(document, whole=takes)
 
+    def confirm(self, number: int) -> None:
+        """The editor says that an item was put in whole, however its text has changed since."""
+        for document, shown in self._shown.items():
+            if shown.number == number:
+                self._over(document, whole=True)
+                return
+        last = self._last
+        if last and last.number == number and last.fate != "accepted":
+            self._count(last.fate, -1)
+            self._ended(replace(last, fate="accepted"))
+
     def close(self, document: str) -> None:
         self._over(document)
 
     def _over(self, document: str, *, whole: bool = False) -> None:
-        shown = self._shown.pop(document, None)
-        if shown is None:
-            return
-        if whole:
-            self.counts.accepted += 1
-        elif shown.taken:
-            self.counts.partly_accepted += 1
-        else:
-            self.counts.dismissed += 1
+        if shown := self._shown.pop(document, None):
+            partly = "partly_accepted" if shown.taken else "dismissed"
+            fate = "accepted" if whole else partly
+            self._ended(Outcome(shown.number, document, shown.text, fate))
+
+    def _ended(self, outcome: Outcome) -> None:
+        self._last = outcome
+        self._count(outcome.fate, 1)
+        self._tell(outcome)
+
+    def _count(self, fate: str, by: int) -> None:
+        setattr(self.counts, fate, getattr(self.counts, fate) + by)

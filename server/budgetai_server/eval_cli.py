@@ -22,6 +22,23 @@ def _main(argv: list[str] | None) -> int:
     from budgetai_server.eval_options import EvalOptions
 
     options = parse(PROGRAM, ABOUT, EvalOptions, argv)
+    return _usage(options) if options.usage else _score(options)
+
+
+def _usage(options: "EvalOptions") -> int:
+    from budgetai_server.artefacts import home
+    from budgetai_server.ledger import read
+    from budgetai_server.usage_report import by_language, table
+
+    rows = read(home.usage(options.repo))
+    if options.json:
+        print_json({name: dataclasses.asdict(one) for name, one in by_language(rows).items()})
+    else:
+        print(table(rows) if rows else f"Nothing has been shown in {options.repo.resolve()} yet.")
+    return 0
+
+
+def _score(options: "EvalOptions") -> int:
     from budgetai_server.evaluate import exam, models_of
 
     models = models_of(options)

@@ -17,6 +17,9 @@ class EvalOptions:
     )
     holes: int = option(100, "places to complete")
     seed: int = option(0, "seed of the choice of places")
+    usage: bool = option(
+        False, "instead, say what editors have shown in the repository, and what was accepted"
+    )
     json: bool = option(False, "print the result as JSON, and no progress")
 
     def __post_init__(self) -> None:

@@ -3,18 +3,20 @@
 Pure functions. Offsets count characters of the document, line ends as they are in it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from budgetai_server.completion import Completion
 
 
 @dataclass(frozen=True)
 class Item:
-    """`text` goes in the place of the characters from `start` up to `end`, all on one line."""
+    """`text` goes in the place of the characters from `start` up to `end`, all on one line. The
+    `number` is that of an item that was shown; 0 where nobody follows what becomes of it."""
 
     start: int
     end: int
     text: str
+    number: int = field(default=0, compare=False)
 
 
 def accepted(source: str, item: Item) -> tuple[str, int]:

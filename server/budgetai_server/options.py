@@ -163,6 +163,9 @@ class ServerOptions:
         " *.pem, and what .budgetaiignore names, get none, and !NAME takes one of secrets back",
         unit="pattern",
     )
+    usage: bool = option(
+        True, "keep counts and latencies of what was shown and accepted, on this machine; no code"
+    )
     max_file: int = option(4_000_000, "larger documents get no completion", unit="characters")
     trust_workspace_model: bool = option(
         False, "load a model file that lies inside the workspace", trusted_only=True

@@ -7,8 +7,9 @@ wire: `lsp` does.
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from budgetai_server.opening import Opened, open_endpoint, open_file
 from budgetai_server.options import ServerOptions
 from budgetai_server.places import Places
 from budgetai_server.repository import relative
+from budgetai_server.usage import Usage
 from budgetai_server.where import DocumentReason, Reason
 from budgetai_server.worker import Worker
 
@@ -69,9 +71,19 @@ class Session:
         self._upkeep: Upkeep | None = None
         self._cursors: dict[str, int] = {}
         self._places = Places(options, self._root)
-        self._acceptance = Acceptance()
+        self._documents: dict[str, TextDocument] = {}
+        self._usage = Usage(self._ledger(), self._text)
+        self._acceptance = Acceptance(self._usage.over)
         self._starting = False
         self.state = self._ready = State("starting", "BudgetAI is starting")
+
+    def _ledger(self) -> Path | None:
+        """Where usage is written, if the user wants it and there is a workspace."""
+        return home.usage(self._root) if self._root and self._options.usage else None
+
+    def _text(self, uri: str) -> str | None:
+        document = self._documents.get(uri)
+        return document.source.replace("\r\n", "\n") if document else None
 
     async def start(self) -> State:
         """Load the model, if there is one. Never raises: the state says what went wrong."""
@@ -152,6 +164,7 @@ class Session:
         ModelError if the model fails."""
         if self._completer is None:
             return None
+        began = time.perf_counter()
         self._cursors[document.uri] = offset
         source = document.source
         text, place = items.accepted(source, selected) if selected else (source, offset)
@@ -159,10 +172,13 @@ class Session:
         found = await self._found(self._completer, document, snapshot)
         item = items.from_completion(found, source, offset, selected) if found else None
         shown = items.from_cursor(item, source, offset) if item else None
-        if shown:
-            here = self._snapshot(document, source, offset)
-            self._acceptance.offer(document.uri, here, shown)
-        return item
+        if not (item and shown):
+            return item
+        here = self._snapshot(document, source, offset)
+        number = self._acceptance.offer(document.uri, here, shown)
+        self._documents[document.uri] = document
+        self._usage.shown(number, here.path, time.perf_counter() - began)
+        return replace(item, number=number)
 
     async def _found(
         self, completer: Completer, document: TextDocument, snapshot: Snapshot
@@ -220,8 +236,13 @@ class Session:
                 self._upkeep.closed(path)
         self._places.close(uri)
         self._acceptance.close(uri)
+        self._documents.pop(uri, None)
         if self._completer:
             self._completer.forget(uri)
+
+    def accepted(self, number: int) -> None:
+        """The editor says that the user has taken an item whole."""
+        self._acceptance.confirm(number)
 
     def status(self) -> dict[str, Any]:
         """What the server does, for people and editors. It holds no code."""
@@ -235,7 +256,14 @@ class Session:
             "items": asdict(self._acceptance.counts),
             "silent": dict(self._places.silent),
             "indexed": len(self._upkeep.index) if self._upkeep else 0,
+            "report": self._report(),
         }
+
+    def _report(self) -> str | None:
+        """The page on the newest training run."""
+        adapter = home.newest_adapter(self._root) if self._root else None
+        page = adapter / "report.html" if adapter else None
+        return str(page) if page and page.is_file() else None
 
     def saved(self, document: TextDocument) -> None:
         """Not every client tells of changed files; each tells of what it saves itself."""
@@ -266,6 +294,7 @@ class Session:
         if self._upkeep:
             self._upkeep.close()
         self._worker.close()
+        self._usage.close()
 
 
 class NoModelError(ModelError):

@@ -4,6 +4,7 @@
         adapters/<time>/        PEFT adapter and manifest.json
         adapters/<time>.partial/  a run that is not finished: checkpoints
         models/<time>-<quant>.gguf and <same name>.json
+        usage.sqlite            what was shown and accepted, in numbers
     <home>/bases/<digest>/      a GGUF base unpacked for training; may be removed at any time
 
 The home is outside every workspace, so that a cloned repository cannot choose what is loaded.
@@ -57,6 +58,11 @@ def new_adapter(root: Path) -> Path:
 
 def new_model(root: Path, quant: str) -> Path:
     return shelf(root) / "models" / f"{stamp()}-{quant}.gguf"
+
+
+def usage(root: Path) -> Path:
+    """The ledger of what was shown in the repository and what became of it."""
+    return shelf(root) / "usage.sqlite"
 
 
 def newest_adapter(root: Path) -> Path | None:

@@ -25,6 +25,14 @@ def replaced(final: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def private(path: Path) -> Path:
+    """Make a file, if there is none, that the user alone can read and write."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    path.chmod(0o600)
+    return path
+
+
 def _umask() -> int:
     """The user's own, which a temporary file does not follow."""
     mask = os.umask(0o077)

@@ -4,7 +4,6 @@ One SQLite file for a repository, in the user's data folder and readable by the 
 can be lost at any time; two servers may use it at once.
 """
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from typing import TypeVar
 
+from budgetai_server.artefacts.storage import private
 from budgetai_server.context.languages import LANGUAGES
 
 T = TypeVar("T")
@@ -159,10 +159,7 @@ class Store:
 
 def _private(path: Path) -> sqlite3.Connection:
     """A database that only the user can read; what SQLite puts beside it has the same mode."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    path.chmod(0o600)
-    return _connect(str(path))
+    return _connect(str(private(path)))
 
 
 def _connect(name: str) -> sqlite3.Connection:

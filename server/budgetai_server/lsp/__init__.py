@@ -5,7 +5,7 @@ stdout belongs to the protocol; logs go to stderr and hold no code.
 
 from lsprotocol import types
 
-from budgetai_server.lsp import completion, documents, inline, lifecycle, watching
+from budgetai_server.lsp import completion, documents, inline, lifecycle, request, watching
 from budgetai_server.lsp.server import BudgetAIServer
 from budgetai_server.options import ServerOptions
 
@@ -30,4 +30,5 @@ def make_server(options: ServerOptions) -> BudgetAIServer:
     inline_options = types.InlineCompletionOptions()
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_options)(inline.inline)
     server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(completion.completion)
+    server.command(request.ACCEPTED)(request.accepted)
     return server

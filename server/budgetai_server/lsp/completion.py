@@ -7,7 +7,7 @@ from lsprotocol import types
 from budgetai_server.context.languages import language_of
 from budgetai_server.items import Item
 from budgetai_server.lsp.ranges import around
-from budgetai_server.lsp.request import Place, complete, place_of
+from budgetai_server.lsp.request import Place, command_of, complete, place_of
 from budgetai_server.lsp.server import BudgetAIServer
 
 _LABEL_LENGTH = 60
@@ -57,6 +57,7 @@ def list_item(
         insert_text_mode=_as_is(takes),
         filter_text=text,
         sort_text=_LAST,
+        command=command_of(found),
     )
 
 

@@ -9,7 +9,7 @@ from lsprotocol import types
 
 from budgetai_server.items import Item
 from budgetai_server.lsp.ranges import around, offset
-from budgetai_server.lsp.request import Place, complete, place_of
+from budgetai_server.lsp.request import Place, command_of, complete, place_of
 from budgetai_server.lsp.server import BudgetAIServer
 
 
@@ -29,7 +29,7 @@ async def inline(
         where = around(place.document, place.position, place.cursor, found.start, found.end)
     # It cuts ghost text at each \n, and a \r would stay in the line.
     text = found.text.replace("\r\n", "\n") if server.client == "Neovim" else found.text
-    item = types.InlineCompletionItem(insert_text=text, range=where)
+    item = types.InlineCompletionItem(text, range=where, command=command_of(found))
     return types.InlineCompletionList(items=[item])
 
 

@@ -23,6 +23,21 @@ class Place(NamedTuple):
     cursor: int
 
 
+ACCEPTED = "budgetai.accepted"
+
+
+def command_of(item: Item) -> types.Command | None:
+    """What an editor is to run when the user has taken an item whole."""
+    if not item.number:
+        return None
+    return types.Command(title="accepted", command=ACCEPTED, arguments=[item.number])
+
+
+def accepted(server: BudgetAIServer, number: int) -> None:
+    if server.session:
+        server.session.accepted(number)
+
+
 def place_of(server: BudgetAIServer, uri: str, position: types.Position) -> Place | None:
     """None for a document that is not open."""
     # pygls keeps documents by the URI without its percent escapes.

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import asdict
 from typing import Any
 
 from lsprotocol import types
@@ -53,6 +54,8 @@ class BudgetAIServer(LanguageServer):
         if state == self._told:
             return
         self._told = state
+        # For the status bars of editors that know it; others pass over what begins with $/.
+        self.protocol.notify("$/budgetai/state", asdict(state))
         if state.name in _KINDS:
             self.tell(state.message, _KINDS[state.name])
         else:

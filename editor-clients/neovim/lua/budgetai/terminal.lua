@@ -1,0 +1,47 @@
+-- The other programs, in a terminal of their own: progress is theirs, Ctrl-C ends them.
+local M = {}
+
+---The path of a program that stands beside the server, or its name.
+---@param name string
+---@return string
+function M.program(name)
+  local server = vim.fn.exepath(require('budgetai').options.cmd[1])
+  local beside = vim.fs.joinpath(vim.fs.dirname(server), name)
+  return server ~= '' and vim.fn.executable(beside) == 1 and beside or name
+end
+
+local function run(command, done)
+  vim.cmd('botright 12new')
+  vim.fn.jobstart(command, {
+    term = true,
+    on_exit = function(_, code)
+      if code == 0 and done then
+        done()
+      end
+    end,
+  })
+end
+
+local function command(name, root, more)
+  return vim.list_extend({ M.program(name), '--repo', root }, more or {})
+end
+
+---Learn the repository, convert what was learned, and serve it.
+function M.train(root, more)
+  run(command('budgetai-train', root, more), function()
+    M.convert(root)
+  end)
+end
+
+function M.convert(root, more)
+  run(command('budgetai-convert', root, more), function()
+    vim.notify('BudgetAI has a new model; the server is started again with it')
+    require('budgetai.restart').now()
+  end)
+end
+
+function M.usage(root)
+  run(command('budgetai-eval', root, { '--usage' }))
+end
+
+return M

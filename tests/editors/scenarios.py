@@ -1,0 +1,152 @@
+"""What every editor is asked to do, with the real SmolLM2 model behind it.
+
+A scenario gets an `Editor` that has a workspace open. What the model says at these places is known
+from the server's own tests; here it matters what the editor makes of it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
+WHOLE = SOURCE + "return a - b"
+
+
+class Editor(Protocol):
+    """A real editor. Files are opened with the cursor at their end, ready to type."""
+
+    workspace: Path
+
+    def open(self, path: Path) -> None: ...
+    def type(self, text: str) -> None: ...
+    def press(self, action: str) -> None:
+        """One of accept, word, line, undo, save, delete (the character before the cursor)."""
+
+    def ghost(self, *words: str) -> str:
+        """Wait for grey text with all these words in it; fails where none comes."""
+
+    def text(self) -> str: ...
+    def state(self, name: str) -> None:
+        """Wait until the editor says that the server is in this state."""
+
+    def kill_server(self) -> None: ...
+
+
+def opened(editor: Editor, name: str, text: str) -> Path:
+    path = editor.workspace / name
+    path.write_bytes(text.encode())
+    editor.open(path)
+    return path
+
+
+def saved(editor: Editor, path: Path, text: str) -> None:
+    editor.press("save")
+    assert path.read_bytes() == text.encode()
+
+
+def first_suggestion(editor: Editor) -> None:
+    path = opened(editor, "first.py", SOURCE)
+    editor.type("r")
+    assert editor.ghost("a - b") == "eturn a - b"
+    assert editor.text() == SOURCE + "r"
+    editor.press("accept")
+    assert editor.text() == WHOLE
+    saved(editor, path, WHOLE)
+
+
+def typing_through(editor: Editor) -> None:
+    path = opened(editor, "through.py", SOURCE)
+    editor.type("r")
+    editor.ghost("eturn")
+    for key in "etur":
+        editor.type(key)
+    assert editor.ghost("n a - b") == "n a - b"
+    editor.press("accept")
+    saved(editor, path, WHOLE)
+
+
+def accepted_in_part(editor: Editor) -> None:
+    path = opened(editor, "part.py", SOURCE)
+    editor.type("r")
+    editor.ghost("eturn")
+    editor.press("word")
+    assert editor.text().rstrip() == SOURCE + "return"
+    editor.ghost("a - b")
+    editor.press("accept")
+    saved(editor, path, WHOLE)
+
+
+def several_lines(editor: Editor) -> None:
+    begun = SOURCE.rstrip().removesuffix(":")
+    path = opened(editor, "lines.py", begun)
+    editor.type(":")
+    editor.ghost("return a - b")
+    editor.press("accept")
+    saved(editor, path, WHOLE)
+
+
+def undo_restores(editor: Editor) -> None:
+    path = opened(editor, "undo.py", SOURCE)
+    editor.type("ret")
+    editor.ghost("urn")
+    editor.press("accept")
+    assert editor.text() == WHOLE
+    editor.press("undo")
+    assert editor.text() == SOURCE + "ret"
+    saved(editor, path, SOURCE + "ret")
+
+
+def two_files(editor: Editor) -> None:
+    other = SOURCE.replace("sub", "minus")
+    first, second = opened(editor, "one.py", SOURCE), opened(editor, "two.py", other)
+    editor.type("re")
+    assert editor.ghost("a - b") == "turn a - b"
+    editor.press("accept")
+    saved(editor, second, other + "return a - b")
+    editor.open(first)
+    editor.type("ret")
+    assert editor.ghost("a - b") == "urn a - b"
+    editor.press("accept")
+    saved(editor, first, WHOLE)
+
+
+def emoji(editor: Editor) -> None:
+    begun = SOURCE + 'party = "🎉🎉é"; '
+    path = opened(editor, "emoji.py", begun)
+    editor.type("ret")
+    assert editor.ghost("a - b") == "urn a - b"
+    editor.press("accept")
+    saved(editor, path, begun + "return a - b")
+
+
+def crlf(editor: Editor) -> None:
+    path = opened(editor, "crlf.py", SOURCE.rstrip().removesuffix(":").replace("\n", "\r\n"))
+    editor.type(":")
+    assert "\r" not in editor.ghost("return a - b")
+    editor.press("accept")
+    saved(editor, path, WHOLE.replace("\n", "\r\n"))
+
+
+def crash(editor: Editor) -> None:
+    path = opened(editor, "crash.py", SOURCE)
+    editor.type("r")
+    editor.ghost("eturn")
+    editor.kill_server()
+    editor.state("ready")
+    editor.type("e")
+    editor.ghost("turn")
+    editor.press("accept")
+    saved(editor, path, WHOLE)
+
+
+ALL: tuple[Callable[[Editor], None], ...] = (
+    first_suggestion,
+    typing_through,
+    accepted_in_part,
+    several_lines,
+    undo_restores,
+    two_files,
+    emoji,
+    crlf,
+    crash,
+)

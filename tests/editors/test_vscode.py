@@ -1,0 +1,101 @@
+"""The package in a real VS Code, with the real server and model."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from budgetai_server.artefacts.bases import EMBEDDED, resolve
+from editors import scenarios
+from editors.scenarios import SOURCE, Editor, opened
+from editors.server import program
+from editors.vscode import EXTENSION, VSCode
+from editors.waiting import until
+
+pytestmark = pytest.mark.editors
+
+BASE = str(resolve(EMBEDDED).path)
+SHAPES = '''"""Areas of shapes."""
+
+import math
+
+
+def rectangle(width, height):
+    return width * height
+
+
+def square(side):
+    '''
+
+
+@pytest.fixture(scope="module")
+def vscode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VSCode]:
+    folder = tmp_path_factory.mktemp("vscode")
+    (server,) = program(folder)
+    # What the model is sure of differs with the machine's speed, which decides what it is shown.
+    settings = {"budgetai.serverPath": server, "budgetai.model": BASE, "budgetai.minConfidence": 0}
+    editor = VSCode(folder, settings)
+    yield editor
+    editor.close()
+
+
+def test_it_was_installed_from_its_package(vscode: VSCode) -> None:
+    assert "was successfully installed" in vscode.installed
+
+
+@pytest.mark.parametrize("scenario", scenarios.ALL, ids=lambda one: one.__name__)
+def test_scenarios(vscode: VSCode, scenario: Callable[[Editor], None], tmp_path: Path) -> None:
+    try:
+        scenario(vscode)
+    except AssertionError:
+        vscode.shot(tmp_path / "failed.png")
+        raise
+
+
+def test_a_picture_for_the_readme(vscode: VSCode, tmp_path: Path) -> None:
+    vscode.do("palette", words="View: Close All Editors")
+    opened(vscode, "shapes.py", SHAPES)
+    vscode.do("press", key="Control+b")
+    vscode.type("re")
+    vscode.ghost("turn")
+    vscode.state("ready")
+    vscode.shot(tmp_path / "screenshot.png")
+    shutil.copy(tmp_path / "screenshot.png", EXTENSION / "media/screenshot.png")
+    vscode.press("save")
+
+
+def test_the_menu_turns_it_off_and_on(vscode: VSCode) -> None:
+    opened(vscode, "off.py", SOURCE)
+    vscode.do("click", words="BudgetAI: ready")
+    until(lambda: any("Turn off in this file" in row for row in vscode.do("rows")), "menu")
+    vscode.do("press", key="Enter")
+    vscode.state("off")
+    vscode.do("press", key="Control+1")
+    vscode.type("r")
+    assert vscode.shows_nothing()
+    vscode.do("palette", words="BudgetAI: On or off in this file")
+    vscode.state("ready")
+    vscode.do("press", key="Control+1")
+    vscode.type("e")
+    vscode.ghost("turn")
+    vscode.press("save")
+
+
+def test_without_a_server_it_asks(tmp_path: Path) -> None:
+    editor = VSCode(tmp_path, {"budgetai.serverPath": str(tmp_path / "nowhere")})
+    try:
+        until(lambda: "BudgetAI: no server" in editor.do("status"), "state no server")
+        until(lambda: any("Make an environment" in note for note in editor.do("notes")), "question")
+        assert not (tmp_path / "machine/data/User/globalStorage/budgetai.budgetai").exists()
+    finally:
+        editor.close()
+
+
+def test_without_a_model_it_says_so(tmp_path: Path) -> None:
+    (server,) = program(tmp_path)
+    editor = VSCode(tmp_path, {"budgetai.serverPath": server})
+    try:
+        until(lambda: "BudgetAI: no model" in editor.do("status"), "state no model")
+    finally:
+        editor.close()

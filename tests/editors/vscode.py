@@ -1,0 +1,148 @@
+"""A real VS Code: its server build, a browser without a screen, the extension from its package."""
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from editors.neovim import EDITORS, ROOT
+from editors.waiting import server_below, until
+
+EXTENSION = ROOT / "editor-clients/vscode"
+PACKAGE = EXTENSION / "budgetai.vsix"
+SERVER = EDITORS / "vscode/out/server-main.js"
+KEYS = {
+    "accept": "Tab",
+    "word": "Control+ArrowRight",
+    "undo": "Control+z",
+    "save": "Control+s",
+    "delete": "Backspace",
+}
+SETTINGS = {
+    "files.autoSave": "off",
+    "editor.minimap.enabled": False,
+    "editor.fontSize": 18,
+    "workbench.startupEditor": "none",
+    "workbench.tips.enabled": False,
+    "editor.autoClosingBrackets": "never",
+    # Tab would take an item of the list first.
+    "editor.wordBasedSuggestions": "off",
+    "extensions.autoCheckUpdates": False,
+    "extensions.autoUpdate": False,
+    "extensions.ignoreRecommendations": True,
+}
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class VSCode:
+    """One window on a workspace."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any], trust: bool = True) -> None:
+        self.workspace = folder / "workspace"
+        self.workspace.mkdir(parents=True)
+        (folder / "machine/data/Machine").mkdir(parents=True)
+        file = folder / "machine/data/Machine/settings.json"
+        file.write_text(json.dumps(SETTINGS | settings))
+        self._flags = [
+            "--server-data-dir",
+            folder / "machine",
+            "--extensions-dir",
+            folder / "extensions",
+        ]
+        self._env = {**os.environ, "BUDGETAI_HOME": str(folder / "budgetai-home")}
+        self.installed = self._node("--install-extension", PACKAGE)
+        port = free_port()
+        self._log = (folder / "vscode.log").open("wb")
+        command = ["node", SERVER, *self._flags, "--host", "127.0.0.1", "--port", str(port)]
+        command += ["--without-connection-token", "--telemetry-level", "off"]
+        command += ["--disable-workspace-trust"] if trust else []
+        self._server = subprocess.Popen(
+            [*command, "--accept-server-license-terms"],
+            env=self._env,
+            stdout=self._log,
+            stderr=self._log,
+        )
+        until(lambda: b"listening" in (folder / "vscode.log").read_bytes(), "server of VS Code")
+        self._page = subprocess.Popen(
+            ["node", Path(__file__).with_name("page.mjs"), EDITORS / "browser"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        self.do("goto", url=f"http://127.0.0.1:{port}/?folder={self.workspace}")
+        self.do("workbench")
+
+    def _node(self, *arguments: str | Path) -> str:
+        command = ["node", SERVER, *self._flags, *arguments, "--accept-server-license-terms"]
+        done = subprocess.run(
+            command, env=self._env, capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def do(self, action: str, **more: Any) -> Any:
+        """One action of the page. Raises AssertionError with what it says went wrong."""
+        assert self._page.stdin and self._page.stdout
+        self._page.stdin.write(json.dumps({"do": action, **more}) + "\n")
+        self._page.stdin.flush()
+        answer = json.loads(self._page.stdout.readline())
+        assert "error" not in answer, answer
+        return answer["ok"]
+
+    def open(self, path: Path) -> None:
+        self.do("open", path=str(path), name=path.name)
+        self._path = path
+        self.state("ready")
+
+    def type(self, text: str) -> None:
+        self.do("type", text=text)
+
+    def press(self, action: str) -> None:
+        self.do("press", key=KEYS[action])
+        if action == "save":
+            until(lambda: not self.dirty(), "saved file")
+
+    def dirty(self) -> bool:
+        return bool(self.do("dirty"))
+
+    def ghost(self, *words: str) -> str:
+        def shown() -> str:
+            text = str(self.do("ghost"))
+            return text if text and all(word in text for word in words) else ""
+
+        return until(shown, f"grey text with {words}")
+
+    def text(self) -> str:
+        """What the editor holds, by saving it: the screen shows grey text too."""
+        self.press("save")
+        return self._path.read_bytes().decode().replace("\r\n", "\n")
+
+    def state(self, name: str) -> None:
+        until(lambda: f"BudgetAI: {name}" in self.do("status"), f"state {name}")
+
+    def shows_nothing(self) -> bool:
+        return self.do("ghost") == ""
+
+    def shot(self, file: Path) -> None:
+        self.do("shot", file=str(file))
+
+    def kill_server(self) -> None:
+        server = until(lambda: server_below(self._server.pid), "server")
+        server.kill()
+        until(lambda: not server.is_running(), "end of the server")
+
+    def close(self) -> None:
+        assert self._page.stdin
+        self._page.stdin.close()
+        for process in (self._page, self._server):
+            process.terminate()
+            process.wait(timeout=30)
+        self._log.close()

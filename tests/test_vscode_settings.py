@@ -1,0 +1,50 @@
+"""The settings of the VS Code extension are the server's options."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+FOLDER = Path(__file__).parent.parent / "editor-clients/vscode"
+
+
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("settings", FOLDER / "settings.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_they_are_up_to_date() -> None:
+    assert not script().stale(), "run python editor-clients/vscode/settings.py"
+
+
+def test_no_workspace_chooses_what_is_run_or_where_code_goes() -> None:
+    package = json.loads((FOLDER / "package.json").read_text())
+    settings = package["contributes"]["configuration"]["properties"]
+    restricted = package["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]
+    for name in ("endpoint", "tokenFile", "caFile", "trustWorkspaceModel", "package"):
+        assert settings[f"budgetai.{name}"]["scope"] == "machine"
+    assert {"budgetai.serverPath", "budgetai.model"} <= set(restricted)
+
+
+def test_settings_have_types_defaults_and_words() -> None:
+    package = json.loads((FOLDER / "package.json").read_text())
+    settings = package["contributes"]["configuration"]["properties"]
+    kinds = {"string": str, "boolean": bool, "integer": int, "number": int | float, "array": list}
+    for name, one in settings.items():
+        assert len(one["description"]) > 10, name
+        assert isinstance(one["default"], kinds.get(one["type"], dict)), name
+    assert settings["budgetai.multiline"]["enum"] == ["auto", "on", "off"]
+
+
+def test_each_command_of_the_menu_is_declared() -> None:
+    package = json.loads((FOLDER / "package.json").read_text())
+    declared = {one["command"] for one in package["contributes"]["commands"]}
+    menu = (FOLDER / "src/menu.ts").read_text()
+    used = {word.strip("',") for word in menu.split() if word.startswith("'budgetai.")}
+    assert used and used <= declared
+    for name in declared:
+        short = name.removeprefix("budgetai.")
+        assert f"    {short}" in (FOLDER / "src/extension.ts").read_text(), name
