@@ -15,7 +15,15 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFValueType, LlamaFileType
 from numpy.typing import NDArray
 
-from budgetai_convert.gguf_file import ALIGNMENT, MAGIC, Floats, Metadata, pack, pack_string
+from budgetai_convert.gguf_file import (
+    ALIGNMENT,
+    MAGIC,
+    Floats,
+    Metadata,
+    pack,
+    pack_string,
+    slabs,
+)
 from budgetai_convert.source import Weight
 
 F16, BF16, F32 = GGMLQuantizationType.F16, GGMLQuantizationType.BF16, GGMLQuantizationType.F32
@@ -53,10 +61,11 @@ def write(
         file.write(header)
         for slot, (weight, array) in zip(slots, values, strict=True):
             kinds[weight.name] = _fitting(array)
-            data = _encoded(array, kinds[weight.name])
             file.write(b"\0" * (len(header) + slot.offset - file.tell()))
-            file.write(data.data)
-            progress(data.nbytes)
+            for slab in slabs(len(array), math.prod(array.shape[1:])):
+                data = _encoded(array[slab], kinds[weight.name])
+                file.write(data.data)
+                progress(data.nbytes)
         file.write(b"\0" * (-file.tell() % ALIGNMENT))
         file.seek(0)
         file.write(_header(metadata, slots, kinds))
@@ -88,7 +97,7 @@ def _header(
 def _fitting(values: Floats) -> GGMLQuantizationType:
     if values.ndim == 1:
         return F32
-    return F16 if float(np.abs(values).max()) <= _LARGEST_F16 else BF16
+    return F16 if -_LARGEST_F16 <= values.min() and values.max() <= _LARGEST_F16 else BF16
 
 
 def _encoded(values: Floats, kind: GGMLQuantizationType) -> NDArray[np.uint8]:

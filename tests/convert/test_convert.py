@@ -76,6 +76,24 @@ def test_a_quantised_gguf_base_can_be_tuned(
     assert result["checks"]["kld_f16"] < 1e-4
 
 
+@pytest.mark.parametrize("family", ["qwen3", "starcoder2", "granite"])
+def test_other_families_from_folder_to_file(
+    family: str, base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = tiny.make_adapter(tmp_path / "adapter", base(family, tied=family != "granite"))
+    result = converted(adapter, tmp_path / "model.gguf", capsys, "F16")
+    assert result["checks"]["kld_f16"] < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["folder", "gguf"])
+def test_dora_gives_rows_their_learned_length(
+    kind: str, base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = tiny.make_adapter(tmp_path / "adapter", base("llama", kind=kind), use_dora=True)
+    result = converted(adapter, tmp_path / "model.gguf", capsys, "F16")
+    assert result["checks"]["kld_f16"] < 1e-4
+
+
 def test_rank_stabilised_scale_and_patterns(
     base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
