@@ -160,7 +160,7 @@ def make_gguf(folder: Path, out: Path, quant: str = "F16") -> Path:
     plain = out if quant == "F16" else out.with_suffix(".f16")
     writer.write(plain, opened.metadata, opened.weights, merge.merged(opened, None))
     if quant != "F16":
-        quantize.quantize(plain, out, quant, lambda size: None)
+        quantize.quantize(plain, out, quantize.Recipe(quant=quant), lambda size: None)
         plain.unlink()
     return out
 
@@ -197,6 +197,18 @@ def make_adapter(
     (folder / "README.md").unlink(missing_ok=True)
     _manifest(found, rank, repository).write(folder)
     return folder
+
+
+def make_repository(folder: Path) -> Path:
+    """Four files to learn from and the one held out, under the name that `make_adapter` gives the
+    repository in its manifest."""
+    root = folder / "tiny"
+    texts = {f"src/part{i}.py": CODE.replace("mean", f"mean{i}") for i in range(4)}
+    texts["held/out.py"] = CODE.replace("Stack", "Pile").replace("values", "numbers")
+    for path, text in texts.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
 
 
 def _load(path: Path | None) -> Any:

@@ -120,7 +120,9 @@ def _config(folder: Path) -> dict[str, Any]:
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise AdapterError(f"{folder / CONFIG} cannot be read: {error}") from None
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        raise AdapterError(f"{folder.name} is no LoRA adapter", "Only LoRA, rsLoRA and DoRA can be merged")
+        raise AdapterError(
+            f"{folder.name} is no LoRA adapter", "Only LoRA, rsLoRA and DoRA can be merged"
+        )
     foreign = [key for key in _FOREIGN if config.get(key)]
     if config.get("bias", "none") != "none":
         foreign.append("bias")
@@ -128,7 +130,8 @@ def _config(folder: Path) -> dict[str, Any]:
         foreign.append("init_lora_weights")
     if foreign:
         raise AdapterError(
-            f"the adapter {folder.name} uses {', '.join(foreign)}", "Only LoRA, rsLoRA and DoRA can be merged"
+            f"the adapter {folder.name} uses {', '.join(foreign)}",
+            "Only LoRA, rsLoRA and DoRA can be merged",
         )
     return config
 

@@ -136,9 +136,7 @@ class Sizes:
             "ffn_up": (self.feed_forward, self.width),
             "ffn_down": (self.width, self.feed_forward),
         }
-        return shapes | (
-            {"ffn_gate": (self.feed_forward, self.width)} if self.family.gated else {}
-        )
+        return shapes | ({"ffn_gate": (self.feed_forward, self.width)} if self.family.gated else {})
 
     def metadata(self) -> Metadata:
         """The sizes as GGUF metadata."""

@@ -13,7 +13,8 @@ from budgetai_convert import convert as story
 from budgetai_convert import corpus, gguf_file, reference
 from budgetai_convert.architecture import Sizes
 from budgetai_convert.cli import main
-from budgetai_convert.verify import Native, compare
+from budgetai_convert.native import Native
+from budgetai_convert.verify import compare
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
 from budgetai_server.context.prompt import PROMPT_FORMAT

@@ -71,7 +71,7 @@ def edit_weights(adapter: Path, change: Callable[[str, np.ndarray], np.ndarray])
 
 def test_unknown_quant(convert: Convert, adapter: Path) -> None:
     line = convert.refuses(adapter, "--quant", "Q9_9")
-    assert line.startswith("unknown quantisation 'Q9_9'. Use one of F16, BF16, Q8_0")
+    assert line.startswith("unknown quantisation 'Q9_9'. Use one of auto, F16, BF16, Q8_0")
 
 
 def test_every_quant_named_is_one_llama_cpp_has() -> None:
@@ -325,12 +325,12 @@ def _quantised_on_a_full_disk(adapter: Path, tmp_path: Path) -> "subprocess.Comp
     program = f"""
 from pathlib import Path
 import sys
-from budgetai_convert.quantize import quantize
+from budgetai_convert.quantize import Recipe, quantize
 from budgetai_server import command
 out = Path({str(tmp_path / "q.gguf")!r})
 def story():
     out.touch()
-    quantize(Path({str(merged)!r}), out, "Q8_0", lambda size: None)
+    quantize(Path({str(merged)!r}), out, Recipe(quant="Q8_0"), lambda size: None)
     return 0
 sys.exit(command.run("budgetai-convert", story))
 """
