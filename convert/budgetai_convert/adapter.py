@@ -24,6 +24,9 @@ _KEY = re.compile(
     r"base_model\.model\.(?P<module>.+)\.lora_"
     r"(?:(?P<side>[AB])(?:\.[\w-]+)?\.weight|(?P<length>magnitude_vector)(?:\.[\w.-]+)?)"
 )
+# peft keeps a copy of an embedding or head that is tuned; the check against torch sees if it
+# differs from the base's.
+_COPIED = ".base_layer.weight"
 # Settings under which the saved weights are more, or other, than W + scale · B A.
 _FOREIGN = (
     "lora_bias",
@@ -139,6 +142,8 @@ def _config(folder: Path) -> dict[str, Any]:
 def _pairs(tensors: dict[str, StoredTensor]) -> dict[str, dict[str, StoredTensor]]:
     pairs: dict[str, dict[str, StoredTensor]] = {}
     for key, tensor in tensors.items():
+        if key.endswith(_COPIED):
+            continue
         match = _KEY.fullmatch(key)
         if not match or len(tensor.shape) != (1 if match["length"] else 2):
             raise AdapterError(f"the adapter holds {key}", "Only LoRA of linear layers is merged")

@@ -3,6 +3,7 @@
 First the types whose blocks fit the model's widths; then mixtures of them, as `search` proposes.
 """
 
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_convert import gguf_file, measure, mix, quantize, search
-from budgetai_convert.measure import Measured, Reference
+from budgetai_convert.measure import Judge, Measured
 from budgetai_convert.progress import Begin
 from budgetai_convert.quantize import Recipe
 from budgetai_convert.samples import Probe
@@ -52,15 +53,28 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """What candidates are made of and judged by. `folder` is for files that come and go."""
+class Material:
+    """What candidates are made of and judged by: the 16-bit file, the adapter that is laid over
+    it, the file of an importance matrix or an empty text, and held-out holes."""
 
     merged: Path
-    folder: Path
+    lora: Path | None
     imatrix: str
     probes: tuple[Probe, ...]
-    reference: Reference
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where candidates are made and judged. `folder` is for files that come and go."""
+
+    material: Material
+    folder: Path
+    judge: Judge
     begin: Begin
+
+    @property
+    def merged(self) -> Path:
+        return self.material.merged
 
     def path(self, name: str) -> Path:
         return self.folder / f"{name.replace(' ', '-')}.gguf"
@@ -70,7 +84,9 @@ class Workshop:
         name = f"pure-{quant}" if pure else quant
         target = self.path(name)
         if not target.exists():
-            recipe = Recipe(quant=_FILE_TYPES.get(quant, quant), pure=pure, imatrix=self.imatrix)
+            recipe = Recipe(
+                quant=_FILE_TYPES.get(quant, quant), pure=pure, imatrix=self.material.imatrix
+            )
             size = quantize.expected_size(self.merged.stat().st_size, quant)
             partial = target.with_suffix(".partial")
             task = self.begin(f"Quantising to {quant}", size)
@@ -79,8 +95,9 @@ class Workshop:
         return target
 
     def measured(self, name: str, path: Path, *, timed: bool = True) -> Measured:
-        task = self.begin(f"Measuring {name}", len(self.probes))
-        return measure.measure(name, path, self.probes, self.reference, task.add, timed=timed)
+        task = self.begin(f"Measuring {name}", len(self.judge.probes))
+        look = self.judge.timed if timed else self.judge.untimed
+        return look(name, path, task.add)
 
     def mixed(self, name: str, types: dict[str, str], rest: str) -> Path:
         """A mixture by part; what belongs to no part comes from the pure file `rest`."""
@@ -95,21 +112,15 @@ class Workshop:
         return self.path(name)
 
 
-def choose(
-    merged: Path,
-    target: Path,
-    imatrix: str,
-    probes: Sequence[Probe],
-    limits: Limits,
-    begin: Begin,
-) -> Choice:
+def choose(material: Material, target: Path, limits: Limits, begin: Begin) -> Choice:
     """Measure candidates, and leave the one that is taken at `target`. Raises CheckError if none
     is within the limits."""
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as name:
+    merged, probes = material.merged, material.probes
+    with tempfile.TemporaryDirectory(dir=merged.parent) as name:
         folder = Path(name)
         task = begin("Asking the 16-bit file", len(probes))
-        reference = measure.refer(merged, probes, folder / "reference.f16", task.add)
-        shop = Workshop(merged, folder, imatrix, tuple(probes), reference, begin)
+        said = measure.refer(merged, probes, folder / "reference", task.add, material.lora)
+        shop = Workshop(material, folder, Judge(probes, said, material.lora), begin)
         original = shop.measured("F16", merged)
         found: dict[Measured, dict[str, str]] = {}
         for one, types in (*_stock(shop), *_mixtures(shop, limits)):
@@ -173,9 +184,10 @@ def _mixtures(shop: Workshop, limits: Limits) -> Iterator[tuple[Measured, dict[s
         pure = shop.quantised(ladder[0], pure=True)
         foot = shop.measured(ladder[0], pure, timed=False)
         saved = {part: foot.kld - _raised(shop, ladder, part).kld for part in counts}
-        steps = search.path(ladder, counts, foot.kld, saved)
-        room = (wanted.size or 1e18) - (foot.size - steps[0].size)
-        for number, step in enumerate(search.proposals(steps, room, wanted.kld), 1):
+        weights = sum(counts.values()) * search.BITS[ladder[0]] / 8
+        room = (wanted.size or math.inf) - (foot.size - weights)
+        steps = search.path(ladder, counts, foot.kld, saved, room)
+        for number, step in enumerate(search.proposals(steps, wanted.kld), 1):
             name = f"{ladder[0]} mix {number}"
             yield shop.measured(name, shop.mixed(name, step.types, ladder[0])), step.types
 

@@ -12,7 +12,10 @@ from budgetai_server.errors import CheckError
 
 
 def collect(
-    model: Path, texts: Sequence[Sequence[int]], tick: Callable[[], None] = lambda: None
+    model: Path,
+    texts: Sequence[Sequence[int]],
+    tick: Callable[[], None] = lambda: None,
+    lora: Path | None = None,
 ) -> Importance:
     """Evaluate texts of at most CHUNK tokens, and sum up. Raises CheckError if llama.cpp shows
     nothing: another version may lay out its tensors in another way."""
@@ -24,7 +27,7 @@ def collect(
         sums[name] = sums.get(name, 0) + squares
         rows[name] = rows.get(name, 0) + len(values)
 
-    with Native(model) as native, native.evaluating(CHUNK, watch) as evaluate:
+    with Native(model, lora=lora) as native, native.evaluating(CHUNK, watch) as evaluate:
         for tokens in texts:
             evaluate(tokens[:CHUNK], 0)
             tick()

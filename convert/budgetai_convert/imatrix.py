@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from budgetai_convert import gguf_file
+from budgetai_server.errors import BaseError
 
 _SUMS, _COUNTS = ".in_sum2", ".counts"
 CHUNK = 512
@@ -51,6 +52,12 @@ def read(path: Path) -> Importance:
     """Read such a file. Raises BaseError for one that is broken."""
     file = gguf_file.read(path)
     names = [name.removesuffix(_SUMS) for name in file.tensors if name.endswith(_SUMS)]
-    sums = {name: file.load(name + _SUMS).reshape(-1) for name in names}
-    rows = {name: max(1, int(file.load(name + _COUNTS).max())) for name in names}
+    sums, rows = {}, {}
+    for name in names:
+        if name + _COUNTS not in file.tensors:
+            raise BaseError(f"{path.name} is broken: nothing counts the rows of {name}")
+        total, count = file.load(name + _SUMS), float(file.load(name + _COUNTS).max())
+        if not (np.isfinite(total).all() and 1 <= count < 2**53):
+            raise BaseError(f"{path.name} is broken: the sums of {name} are no numbers")
+        sums[name], rows[name] = total.reshape(-1), int(count)
     return Importance(sums, rows)

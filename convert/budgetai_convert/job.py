@@ -2,6 +2,7 @@
 
 import math
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -33,14 +34,19 @@ class Job:
     limits: Limits
     importance: bool
     imatrix: Path | None
+    bundle: bool
+    card: bool
 
 
 def prepared(options: ConvertOptions) -> Job:
     """Raises BudgetAIError for everything the user can mend."""
     quant = quantize.known(options.quant)
+    _check_limits(options, quant)
     base, adapter = _parts(options)
+    if options.bundle and adapter is None:
+        raise OptionError(f"{options.source} has no adapter to bundle", "Leave --bundle out")
     final = options.out or _shelved(adapter, options, quant)
-    _check_place(final, base)
+    _check_place(final, base, bundle=options.bundle)
     opened = source.open_source(base)
     if adapter:
         merge.placed(opened, adapter)
@@ -55,7 +61,17 @@ def prepared(options: ConvertOptions) -> Job:
         limits=Limits(options.max_kld, options.max_size * 1e6),
         importance=options.importance,
         imatrix=options.imatrix,
+        bundle=options.bundle,
+        card=options.card,
     )
+
+
+def _check_limits(options: ConvertOptions, quant: str) -> None:
+    for name, value in (("--max-kld", options.max_kld), ("--max-size", options.max_size)):
+        if not 0 <= value < math.inf:
+            raise OptionError(f"{name} {value}", "Use a number from 0 on")
+        if value and quant != AUTO:
+            raise OptionError(f"{name} is for --quant auto", f"{quant} is one type")
 
 
 def _parts(options: ConvertOptions) -> tuple[Base, Adapter | None]:
@@ -94,6 +110,8 @@ def _shelved(adapter: Adapter | None, options: ConvertOptions, quant: str) -> Pa
     """On the shelf the adapter came from, else on that of the repository."""
     if adapter is None:
         raise OptionError(f"{options.source} is no adapter of a repository", "Name a file: --out")
+    if options.bundle:
+        raise OptionError("a bundle needs a place", "Name a folder: --out")
     place = adapter.folder.resolve()
     shelves = (home.home() / "repositories").resolve()
     if place.parent.name == "adapters" and place.parents[2] == shelves:
@@ -101,8 +119,21 @@ def _shelved(adapter: Adapter | None, options: ConvertOptions, quant: str) -> Pa
     return home.new_model(options.repo or Path.cwd(), quant)
 
 
-def _check_place(final: Path, base: Base) -> None:
-    """Raises OptionError or StorageError when no model can, or may, be written at `final`."""
+def _check_place(final: Path, base: Base, *, bundle: bool) -> None:
+    """Raises OptionError or StorageError when nothing can, or may, be written at `final`."""
+    if bundle and final.exists():
+        raise OptionError(f"--out {final} is there already", "Give another name for the folder")
+    if not bundle:
+        _check_file(final, base)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=final.parent):
+            pass
+    except OSError as error:
+        raise StorageError(f"cannot write to {final.parent}: {error.strerror}") from None
+
+
+def _check_file(final: Path, base: Base) -> None:
     if final.suffix != ".gguf":
         raise OptionError(f"--out {final} does not end in .gguf")
     if final.is_dir():
@@ -114,10 +145,6 @@ def _check_place(final: Path, base: Base) -> None:
         raise OptionError(
             f"{beside} is there and is no manifest of ours", "Give --out another name"
         )
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"cannot write to {final.parent}: {error.strerror}") from None
 
 
 def _check_space(final: Path, size: int, quant: str) -> None:
@@ -169,7 +196,7 @@ def _locked(descriptor: int) -> bool:
 
 def _sweep(folder: Path, own: Path) -> None:
     """What stands beside a lock that nobody holds belongs to nobody."""
-    for lock in folder.glob(".*.gguf.lock"):
+    for lock in folder.glob(".*.lock"):
         with suppress(OSError), lock.open("r+") as held:
             if lock != own and not _locked(held.fileno()):
                 continue

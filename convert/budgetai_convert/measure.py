@@ -42,7 +42,7 @@ class Reference:
             at += count
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Measured:
     """One file: bytes; nats per token; shares of places and of holes; tokens per second."""
 
@@ -64,11 +64,21 @@ class Measured:
         return 64 / self.prefill + 12 / self.decode
 
 
-def refer(model: Path, probes: Sequence[Probe], path: Path, tick: Callable[[], None]) -> Reference:
+def refer(
+    model: Path,
+    probes: Sequence[Probe],
+    path: Path,
+    tick: Callable[[], None],
+    lora: Path | None = None,
+) -> Reference:
     """Evaluate the 16-bit file once, and keep what it says at `path`. Half precision below the
     best token's logarithm: its error is 1e-7 nats in a divergence."""
     exact, rows = [], 0
-    with Native(model) as native, path.open("wb") as file, _evaluating(native, probes) as evaluate:
+    with (
+        Native(model, lora=lora) as native,
+        path.open("wb") as file,
+        native.evaluating(longest(probes)) as evaluate,
+    ):
         pieces = native.pieces()
         for probe in probes:
             logits = evaluate(probe.tokens[:-1], probe.first - 1)
@@ -80,39 +90,44 @@ def refer(model: Path, probes: Sequence[Probe], path: Path, tick: Callable[[], N
     return Reference(path, (rows, size), tuple(exact))
 
 
-def measure(
-    name: str,
-    model: Path,
-    probes: Sequence[Probe],
-    reference: Reference,
-    tick: Callable[[], None] = lambda: None,
-    *,
-    timed: bool = True,
-) -> Measured:
-    """Compare a file with the reference; untimed, its speeds are NaN."""
-    klds, tops, exact = [], [], []
-    with Native(model) as native, _evaluating(native, probes) as evaluate:
-        pieces = native.pieces()
-        for probe, wanted in zip(probes, reference.rows(probes), strict=True):
-            logits = evaluate(probe.tokens[:-1], probe.first - 1)
-            klds += _divergences(wanted, logits)
-            tops += list(wanted.argmax(1) == logits.argmax(1))
-            exact.append(_brought_back(probe, logits, pieces))
-            tick()
-        prefill, decode = _speed(native, probes) if timed else (math.nan, math.nan)
-    return Measured(
-        name=name,
-        size=model.stat().st_size,
-        kld=float(np.mean(klds)),
-        top=float(np.mean(tops)),
-        exact=tuple(exact),
-        prefill=prefill,
-        decode=decode,
-    )
+@dataclass(frozen=True)
+class Judge:
+    """Holes, and what the 16-bit file says of them; `lora` lies over every file that is judged."""
+
+    probes: tuple[Probe, ...]
+    reference: Reference
+    lora: Path | None
+
+    def timed(self, name: str, model: Path, tick: Callable[[], None]) -> Measured:
+        """Compare a file with the reference, and take its speeds."""
+        with Native(model, lora=self.lora) as native:
+            agreed = self._agreement(native, tick)
+            return Measured(name, model.stat().st_size, *agreed, *_speed(native, self.probes))
+
+    def untimed(self, name: str, model: Path, tick: Callable[[], None]) -> Measured:
+        """Compare a file with the reference; its speeds are NaN."""
+        with Native(model, lora=self.lora) as native:
+            agreed = self._agreement(native, tick)
+            return Measured(name, model.stat().st_size, *agreed, math.nan, math.nan)
+
+    def _agreement(
+        self, native: Native, tick: Callable[[], None]
+    ) -> tuple[float, float, tuple[bool, ...]]:
+        klds: list[float] = []
+        tops: list[bool] = []
+        exact, pieces = [], native.pieces()
+        with native.evaluating(longest(self.probes)) as evaluate:
+            for probe, wanted in zip(self.probes, self.reference.rows(self.probes), strict=True):
+                logits = evaluate(probe.tokens[:-1], probe.first - 1)
+                klds += _divergences(wanted, logits)
+                tops += list(wanted.argmax(1) == logits.argmax(1))
+                exact.append(_brought_back(probe, logits, pieces))
+                tick()
+        return float(np.mean(klds)), float(np.mean(tops)), tuple(exact)
 
 
-def _evaluating(native: Native, probes: Sequence[Probe]):  # type: ignore[no-untyped-def]
-    return native.evaluating(max(len(probe.tokens) for probe in probes))
+def longest(probes: Sequence[Probe]) -> int:
+    return max(len(probe.tokens) for probe in probes)
 
 
 def _speed(native: Native, probes: Sequence[Probe]) -> tuple[float, float]:

@@ -50,9 +50,12 @@ _Tensor._fields_ = [
 
 
 class Native:
-    """A model file as llama.cpp reads it. Raises CheckError when it cannot."""
+    """A model file as llama.cpp reads it, with a GGUF adapter over it if one is given. Raises
+    CheckError when it cannot."""
 
-    def __init__(self, path: Path, *, vocabulary_only: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, vocabulary_only: bool = False, lora: Path | None = None
+    ) -> None:
         llama_cpp.llama_log_set(_LOG, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         settings = llama_cpp.llama_model_default_params()
@@ -61,6 +64,9 @@ class Native:
         self.model = llama_cpp.llama_model_load_from_file(os.fsencode(path), settings)
         if not self.model:
             raise CheckError(f"llama.cpp cannot load {path.name}")
+        self.lora = lora and llama_cpp.llama_adapter_lora_init(self.model, os.fsencode(lora))
+        if lora and not self.lora:
+            raise CheckError(f"llama.cpp cannot load {lora.name} over {path.name}")
         self.vocab = llama_cpp.llama_model_get_vocab(self.model)
         self.size = int(llama_cpp.llama_vocab_n_tokens(self.vocab))
 
@@ -117,9 +123,17 @@ class Native:
         if not context:
             raise CheckError("llama.cpp has no memory left to run the model")
         try:
+            self._lay_over(context)
             yield context
         finally:
             llama_cpp.llama_free(context)
+
+    def _lay_over(self, context: Any) -> None:
+        if self.lora:
+            adapters = (llama_cpp.llama_adapter_lora_p_ctypes * 1)(self.lora)
+            scales = (ctypes.c_float * 1)(1.0)
+            if llama_cpp.llama_set_adapters_lora(context, adapters, 1, scales):
+                raise CheckError("llama.cpp cannot apply the adapter")
 
     def _logits(self, context: Any, tokens: Sequence[int], first: int) -> Logits:
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)

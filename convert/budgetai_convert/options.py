@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_server.errors import OptionError
 from budgetai_server.options import option
 
 AUTO = "auto"
@@ -68,16 +67,12 @@ class ConvertOptions:
         "write a folder with the quantised base, the adapter as a GGUF file beside it, and"
         " manifest.json, to switch adapters without loading",
     )
+    card: bool = option(
+        False, "write a model card and an Ollama Modelfile beside the model, as a bundle has them"
+    )
     out: Path | None = option(
         None,
         "file to write, ending in .gguf, or the folder of a bundle; without it, the model goes"
         " where the server looks",
     )
     json: bool = option(False, "print the result as JSON")
-
-    def __post_init__(self) -> None:
-        for name, value in (("--max-kld", self.max_kld), ("--max-size", self.max_size)):
-            if not 0 <= value < float("inf"):
-                raise OptionError(f"{name} {value}", "Use a number from 0 on")
-            if value and self.quant.lower() != AUTO:
-                raise OptionError(f"{name} is for --quant auto", f"{self.quant} is one type")

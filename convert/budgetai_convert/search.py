@@ -42,9 +42,14 @@ class Step:
 
 
 def path(
-    ladder: Sequence[str], values: Mapping[str, int], base: float, saved: Mapping[str, float]
+    ladder: Sequence[str],
+    values: Mapping[str, int],
+    base: float,
+    saved: Mapping[str, float],
+    room: float = math.inf,
 ) -> list[Step]:
-    """From everything at ladder[0] to everything at its end, one part up one rung at a time.
+    """From everything at ladder[0] towards everything at its end, one part up at a time, with no
+    step larger than `room` bytes but the first.
 
     `values` are the numbers of weights by part, `base` the divergence at the foot, `saved` what
     raising a part to the top was measured to save.
@@ -52,7 +57,7 @@ def path(
     types = dict.fromkeys(values, ladder[0])
     size = sum(values[part] * BITS[ladder[0]] / 8 for part in values)
     steps, kld = [Step(dict(types), size, base)], base
-    while moves := _moves(ladder, types, values, saved):
+    while moves := [m for m in _moves(ladder, types, values, saved) if size + m[2] <= room]:
         part, rung, cost, gain = max(moves, key=lambda move: move[3] / move[2])
         types[part] = rung
         size, kld = size + cost, kld - gain
@@ -100,13 +105,12 @@ def _error(kind: str, foot: str) -> float:
     return math.pow(4.0, BITS[foot] - BITS[kind])
 
 
-def proposals(steps: Sequence[Step], max_size: float, max_kld: float) -> list[Step]:
-    """The steps worth measuring: the best that fits the size, the smallest that should fit the
-    divergence, and one with some reserve, for estimates err."""
-    fitting = [step for step in steps if step.size <= max_size]
-    found = fitting[-1:] + fitting[-2:-1]
+def proposals(steps: Sequence[Step], max_kld: float) -> list[Step]:
+    """The steps worth measuring: the last, the smallest that should fit the divergence, and one
+    with some reserve, for estimates err."""
+    found = list(steps[-1:])
     if max_kld:
-        found += [step for step in fitting if step.kld <= max_kld][:1]
-        found += [step for step in fitting if step.kld <= 0.8 * max_kld][:1]
+        found += [step for step in steps if step.kld <= max_kld][:1]
+        found += [step for step in steps if step.kld <= 0.8 * max_kld][:1]
     unique = {tuple(step.types.items()): step for step in found}
     return list(unique.values())

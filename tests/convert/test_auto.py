@@ -119,8 +119,11 @@ def test_bytes_go_where_they_save_most() -> None:
     assert steps[-1].size == pytest.approx(1100 * 8.5 / 8)
     sizes, klds = [s.size for s in steps], [s.kld for s in steps]
     assert sizes == sorted(sizes) and klds == sorted(klds, reverse=True)
-    (best, *_) = search.proposals(steps, max_size=900, max_kld=0)
-    assert best.size <= 900 < steps[steps.index(best) + 1].size
+    saved = {"small": 0.4, "large": 5.0}
+    tight = search.path(("Q4_0", "Q5_0", "Q8_0"), values, 9.0, saved, 720)
+    assert tight[-1].types == {"small": "Q8_0", "large": "Q4_0"}, "what is too large is passed over"
+    assert search.proposals(steps, 0) == [steps[-1]]
+    assert {step.kld <= 0.5 for step in search.proposals(steps, 0.5)} == {True}
 
 
 def test_lines_lost_beyond_chance() -> None:
