@@ -44,6 +44,11 @@ def _story(options: ConvertOptions) -> int:
             f"quantised  KL divergence {checks['kld']:.2g}, "
             f"same best token at {checks['top_agreement']:.1%} of {checks['positions']:.0f} places"
         )
+    if "loss_merged_4bit" in checks:
+        print(
+            f"merged     into {result.manifest.notes['merged_into']}: held-out loss "
+            f"{checks['loss_merged_16bit']:.3f} in 16 bits, {checks['loss_merged_4bit']:.3f} in 4"
+        )
     if "held_out_exact" in checks:
         print(
             f"held out   {checks['held_out_exact']:.0%} of {checks['held_out_holes']:.0f} lines, "

@@ -64,10 +64,12 @@ class Making:
             self._merge(merged)
             f16, answers = self._checked_f16(merged)
             found = f16
+            drawn = self._drawn(merged) if self.job.quant != "F16" or self._held_in_4bit else None
+            if drawn and drawn.probes and self._held_in_4bit:
+                self._take_better_merge(merged, drawn, folder)
             if self.job.quant == "F16":
                 merged.replace(target)
             else:
-                drawn = self._drawn(merged)
                 importance = self._importance(merged, drawn, folder)
                 self._quantise(merged, target, importance, drawn)
                 found = self._checked_quant(target, answers)
@@ -78,6 +80,28 @@ class Making:
         task = self.begin("Merging", writer.size_of(weights))
         values = merge.merged(self.job.source, None if self.lora else self.job.adapter)
         writer.write(target, self._metadata(), weights, values, task.add)
+
+    @property
+    def _held_in_4bit(self) -> bool:
+        """Whether the adapter was trained over 4-bit weights, and is merged."""
+        adapter = self.job.adapter
+        return adapter is not None and adapter.manifest.load_in == "4bit" and not self.lora
+
+    def _take_better_merge(self, merged: Path, drawn: Samples, folder: Path) -> None:
+        """Merge into the weights as QLoRA held them too, and keep what has less held-out loss."""
+        weights, other = self.job.source.weights, folder / "merged-4bit.gguf"
+        task = self.begin("Merging into 4-bit weights", writer.size_of(weights))
+        values = merge.merged(self.job.source, self.job.adapter, four_bits=True)
+        writer.write(other, self._metadata(), weights, values, task.add)
+        task = self.begin("Comparing the two merges", 2 * len(drawn.probes))
+        plain, rounded = (measure.loss(one, drawn.probes, task.add) for one in (merged, other))
+        self.checks |= {"loss_merged_16bit": plain, "loss_merged_4bit": rounded}
+        taken = "the 4-bit weights it was trained over" if rounded < plain else "16-bit weights"
+        self.notes["merged_into"] = taken
+        if rounded < plain:
+            other.replace(merged)
+        else:
+            other.unlink()
 
     def _metadata(self) -> Metadata:
         """The base's metadata and ours: names only, no path of this machine. A model that was not

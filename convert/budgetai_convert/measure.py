@@ -126,6 +126,18 @@ class Judge:
         return float(np.mean(klds)), float(np.mean(tops)), tuple(exact)
 
 
+def loss(model: Path, probes: Sequence[Probe], tick: Callable[[], None]) -> float:
+    """Mean of -log p over the tokens of the missing lines, in nats."""
+    losses: list[float] = []
+    with Native(model) as native, native.evaluating(longest(probes)) as evaluate:
+        for probe in probes:
+            said = _log_softmax(evaluate(probe.tokens[:-1], probe.hole - 1))
+            wanted = np.array(probe.tokens[probe.hole :])
+            losses += list(-said[np.arange(len(wanted)), wanted])
+            tick()
+    return float(np.mean(losses))
+
+
 def longest(probes: Sequence[Probe]) -> int:
     return max(len(probe.tokens) for probe in probes)
 

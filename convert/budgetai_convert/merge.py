@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from budgetai_convert import nf4
 from budgetai_convert.adapter import Adapter, Update
 from budgetai_convert.architecture import Sizes
 from budgetai_convert.gguf_file import Floats, slabs
@@ -36,11 +37,16 @@ def placed(source: Source, adapter: Adapter) -> _Placed:
     return found
 
 
-def merged(source: Source, adapter: Adapter | None) -> Iterator[tuple[Weight, Floats]]:
-    """Each weight of the base with the adapter added, as float32."""
+def merged(
+    source: Source, adapter: Adapter | None, *, four_bits: bool = False
+) -> Iterator[tuple[Weight, Floats]]:
+    """Each weight of the base with the adapter added, as float32. With `four_bits` the matrices
+    of the blocks are first rounded as QLoRA holds them."""
     updates = placed(source, adapter) if adapter else {}
     for weight in source.weights:
         values = weight.load()
+        if four_bits and len(weight.shape) == 2 and weight.name.startswith("blk."):
+            values = nf4.rounded(values)
         if weight.name in updates:
             _add(source.sizes, weight.name, values, *updates[weight.name])
         for slab in slabs(len(values), values.size // len(values)):
