@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_convert import gguf_file, measure, mix, quantize, search
-from budgetai_convert.measure import Judge, Measured
+from budgetai_convert.measure import Judge, Measured, Reference
 from budgetai_convert.progress import Begin
 from budgetai_convert.quantize import Recipe
 from budgetai_convert.samples import Probe
@@ -44,12 +44,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Choice:
-    """The file taken, what it holds by part, everything that was measured, and the reference."""
+    """The file taken, what it holds by part, everything that was measured, the 16-bit file's own
+    row, and what it says."""
 
     chosen: Measured
     types: dict[str, str]
     measured: tuple[Measured, ...]
-    reference: Measured
+    original: Measured
+    reference: Reference
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,11 @@ def choose(material: Material, target: Path, limits: Limits, begin: Begin) -> Ch
         found: dict[Measured, dict[str, str]] = {}
         for one, types in (*_stock(shop), *_mixtures(shop, limits)):
             found[one] = types
-            _weed(shop, tuple(found), limits)
-        chosen = pick([*found, original], limits)
+            _weed(shop, [row for row in found if measure.as_good(said, row)], limits)
+        sound = [row for row in found if measure.as_good(said, row)]
+        chosen = pick([*sound, original], limits)
         (merged if chosen is original else shop.path(chosen.name)).replace(target)
-        return Choice(chosen, found.get(chosen, {}), tuple(found), original)
+        return Choice(chosen, found.get(chosen, {}), tuple(found), original, said)
 
 
 def _weed(shop: Workshop, found: Sequence[Measured], limits: Limits) -> None:

@@ -1,6 +1,7 @@
 """What a conversion is to make, with everything refused that can be before any work."""
 
 import math
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -172,7 +173,7 @@ def claimed(final: Path) -> Iterator[None]:
     """
     lock = final.parent / f".{final.name}.lock"
     with lock.open("w") as held:
-        if not _locked(held.fileno()):
+        if not (_locked(held.fileno()) and _still_there(lock, held.fileno())):
             raise StorageError(f"another conversion is writing {final}", "Wait for it to end")
         try:
             _sweep(final.parent, lock)
@@ -192,6 +193,11 @@ def _locked(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _still_there(lock: Path, descriptor: int) -> bool:
+    """Between opening and locking, the one before may have taken its lock file away."""
+    return lock.exists() and os.path.samestat(lock.stat(), os.fstat(descriptor))
 
 
 def _sweep(folder: Path, own: Path) -> None:

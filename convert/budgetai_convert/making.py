@@ -26,7 +26,7 @@ from budgetai_convert import (
 from budgetai_convert.auto import Choice
 from budgetai_convert.gguf_file import Metadata, pack
 from budgetai_convert.job import Job
-from budgetai_convert.measure import Judge, Measured
+from budgetai_convert.measure import Judge, Measured, Reference
 from budgetai_convert.native import Native
 from budgetai_convert.options import AUTO
 from budgetai_convert.progress import Begin
@@ -38,8 +38,6 @@ from budgetai_server.artefacts.storage import replaced
 from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.errors import CheckError, OptionError
 
-# One chance in forty that a file as good as the 16-bit one is refused.
-_CHANCE = 0.025
 _NEED_NO_IMATRIX = ("F16", "BF16", "Q8_0")
 _FEWEST_PROBES = 4
 
@@ -198,29 +196,26 @@ class Making:
         if drawn is not None and drawn.probes:
             self._judge(*self._compared(merged, target, drawn))
 
-    def _compared(self, merged: Path, target: Path, drawn: Samples) -> tuple[Measured, Measured]:
-        """The quantised file and the merged one on held-out holes."""
+    def _compared(self, merged: Path, target: Path, drawn: Samples) -> tuple[Measured, Reference]:
+        """The quantised file on held-out holes, and what the merged one says of them."""
         probes, lora = drawn.probes, self.lora
-        task = self.begin("Completing held-out lines", 3 * len(probes))
+        task = self.begin("Completing held-out lines", 2 * len(probes))
         said = measure.refer(merged, probes, merged.with_suffix(".reference"), task.add, lora)
-        judge = Judge(probes, said, lora)
-        return judge.untimed(self.job.quant, target, task.add), judge.untimed(
-            "F16", merged, task.add
-        )
+        return Judge(probes, said, lora).untimed(self.job.quant, target, task.add), said
 
-    def _judge(self, found: Measured, original: Measured) -> None:
+    def _judge(self, found: Measured, said: Reference) -> None:
         """Keep the numbers on held-out code. Raises CheckError for lines lost beyond chance."""
         self.checks |= {
             "held_out_kld": found.kld,
             "held_out_top_agreement": found.top,
             "held_out_exact": found.matched,
-            "held_out_exact_f16": original.matched,
+            "held_out_exact_f16": said.matched,
             "held_out_holes": float(len(found.exact)),
         }
-        if measure.lost(original.exact, found.exact) < _CHANCE:
+        if not measure.as_good(said, found):
             raise CheckError(
                 f"{found.name} completes {found.matched:.0%} of {len(found.exact)} held-out lines, "
-                f"16 bits {original.matched:.0%}: more than chance",
+                f"16 bits {said.matched:.0%}: more than chance",
                 "Use a type with more bits",
             )
 

@@ -17,6 +17,8 @@ from budgetai_convert.native import Logits, Native
 from budgetai_convert.samples import Probe
 
 _READ, _WRITTEN, _REPEATS = 192, 24, 2
+# One chance in forty that a file as good as the 16-bit one is refused.
+_CHANCE = 0.025
 # How byte-level vocabularies write a newline.
 _NEWLINE = "Ċ"
 
@@ -31,6 +33,10 @@ class Reference:
     path: Path
     shape: tuple[int, int]
     exact: tuple[bool, ...]
+
+    @property
+    def matched(self) -> float:
+        return sum(self.exact) / max(len(self.exact), 1)
 
     def rows(self, probes: Sequence[Probe]) -> Iterator[LogProbs]:
         """The log-probabilities probe by probe."""
@@ -173,6 +179,11 @@ def _log_softmax(logits: Logits) -> Logits:
     shifted = logits - logits.max(1, keepdims=True)
     total = np.exp(shifted).sum(1, keepdims=True, dtype=np.float64)
     return np.asarray(shifted - np.log(total), np.float32)
+
+
+def as_good(reference: Reference, found: Measured) -> bool:
+    """Whether a file brings back no fewer lines than the 16-bit one, as far as chance tells."""
+    return lost(reference.exact, found.exact) >= _CHANCE
 
 
 def lost(reference: Sequence[bool], found: Sequence[bool]) -> float:

@@ -26,7 +26,7 @@ def rounded(values: Floats) -> Floats:
     """Values of any shape as they are after NF4 with double quantisation."""
     blocks = _blocks(values, _BLOCK)
     scales = np.abs(blocks).max(1)
-    units = blocks / np.where(scales > 0, scales, np.float32(1))[:, None]
+    units = np.divide(blocks, np.where(scales > 0, scales, 1)[:, None], dtype=np.float32)
     found = _nearest(units, _STEPS) * _rounded_scales(scales)[:, None]
     return np.asarray(found.reshape(-1)[: values.size].reshape(values.shape), np.float32)
 
@@ -35,7 +35,7 @@ def _rounded_scales(scales: Floats) -> Floats:
     mean = scales.mean(dtype=np.float32)
     blocks = _blocks(scales - mean, _OUTER)
     largest = np.abs(blocks).max(1)
-    units = blocks / np.where(largest > 0, largest, np.float32(1))[:, None]
+    units = np.divide(blocks, np.where(largest > 0, largest, 1)[:, None], dtype=np.float32)
     found = _nearest(units, _dynamic_steps()) * largest[:, None]
     return np.asarray(found.reshape(-1)[: scales.size] + mean, np.float32)
 

@@ -26,7 +26,7 @@ def table(choice: Choice) -> str:
 
 
 def _ordered(choice: Choice) -> list[Measured]:
-    return sorted((*choice.measured, choice.reference), key=lambda one: one.size)
+    return sorted((*choice.measured, choice.original), key=lambda one: one.size)
 
 
 def _row(one: Measured, choice: Choice) -> tuple[str, ...]:

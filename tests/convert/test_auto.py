@@ -12,7 +12,7 @@ import tiny
 from budgetai_convert import auto, calibrate, gguf_file, imatrix, mix, quantize, search, table
 from budgetai_convert.auto import Choice, Limits
 from budgetai_convert.cli import main
-from budgetai_convert.measure import Measured, lost
+from budgetai_convert.measure import Measured, Reference, lost
 from budgetai_convert.quantize import Recipe
 from budgetai_server.errors import CheckError
 
@@ -32,6 +32,9 @@ SLOW, QUICK, ROUGH = (
     file("quick", 60, 0.04, 200),
     file("rough", 40, 0.2, 220),
 )
+
+
+SAID = Reference(Path("unused"), (0, 0), (True, False))
 
 
 def test_inputs_of_a_matrix_are_summed_as_torch_sees_them(base: MakeBase) -> None:
@@ -133,7 +136,9 @@ def test_lines_lost_beyond_chance() -> None:
 
 
 def test_table_and_picture() -> None:
-    choice = Choice(QUICK, {"values": "Q8_0"}, (SLOW, QUICK, ROUGH), file("F16", 120, 0.0, 40))
+    choice = Choice(
+        QUICK, {"values": "Q8_0"}, (SLOW, QUICK, ROUGH), file("F16", 120, 0.0, 40), SAID
+    )
     lines = table.table(choice).splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["rough", "*", "slow"]
     assert lines[-1] == "   quick: values Q8_0"
