@@ -71,6 +71,8 @@ def _as_json(result: "Result") -> dict[str, object]:
 
 
 def _next(options: ConvertOptions) -> str:
+    if options.bundle:
+        return f"llama-server -m {options.out}/base.gguf --lora {options.out}/adapter.gguf"
     if options.out is not None:
         return f"budgetai-server --model {options.out}"
     return "budgetai-server finds it by itself; start your editor"

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import tiny
-from budgetai_convert import convert as story
-from budgetai_convert import corpus, gguf_file, reference
+from budgetai_convert import corpus, gguf_file, reference, verify
 from budgetai_convert.architecture import Sizes
 from budgetai_convert.cli import main
 from budgetai_convert.native import Native
@@ -295,6 +294,6 @@ def test_the_embedded_base_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixt
     """SmolLM2-135M itself: Q4_1 and Q8_0 weights, nine heads, three of keys."""
     adapter = tiny.make_adapter(tmp_path / "adapter", "smollm2-135m", scale=0.02)
     result = converted(adapter, tmp_path / "model.gguf", capsys, "Q8_0")
-    assert result["checks"]["kld_f16"] < story.verify.MAX_KLD_F16
+    assert result["checks"]["kld_f16"] < verify.MAX_KLD_F16
     assert result["checks"]["kld"] < 0.1
     assert result["base"]["location"] == "smollm2-135m"
