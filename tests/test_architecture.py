@@ -53,7 +53,7 @@ def test_only_the_engine_and_the_converter_know_llama_cpp() -> None:
     allowed = {
         "server/budgetai_server/inference/llama.py",
         "convert/budgetai_convert/quantize.py",
-        "convert/budgetai_convert/verify.py",
+        "convert/budgetai_convert/native.py",
     }
     assert importers("llama_cpp") == allowed
 

@@ -67,6 +67,14 @@ QWEN2_SPECIAL = (
     "<|repo_name|>",
     "<|file_sep|>",
 )
+STARCODER2_SPECIAL = (
+    "<|endoftext|>",
+    "<fim_prefix>",
+    "<fim_middle>",
+    "<fim_suffix>",
+    "<repo_name>",
+    "<file_sep>",
+)
 QWEN2_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -103,6 +111,45 @@ def make_qwen2(
     return folder
 
 
+def make_qwen3(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
+    """A qwen3 model folder: heads wider than their share of the width, and norms on them."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    sizes = _sizes(tied, hidden) | {"head_dim": hidden // 2}
+    config = Qwen3Config(**sizes, rope_parameters=_rope(1_000_000.0))
+    _save(Qwen3ForCausalLM, config, folder, seed)
+    _save_tokenizer(folder, _tokenizer("qwen2", QWEN2_SPECIAL))
+    return folder
+
+
+def make_starcoder2(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
+    """A starcoder2 model folder: LayerNorm, biases everywhere, no gate."""
+    from transformers import Starcoder2Config, Starcoder2ForCausalLM
+
+    config = Starcoder2Config(
+        **_sizes(tied, hidden), sliding_window=None, rope_parameters=_rope(10_000.0)
+    )
+    _save(Starcoder2ForCausalLM, config, folder, seed)
+    _save_tokenizer(folder, _tokenizer("llama", STARCODER2_SPECIAL))
+    return folder
+
+
+def make_granite(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
+    """A granite model folder: llama with four factors, here none of them 1."""
+    from transformers import GraniteConfig, GraniteForCausalLM
+
+    factors = {
+        "embedding_multiplier": 1.5,
+        "attention_multiplier": 0.2,
+        "residual_multiplier": 0.7,
+        "logits_scaling": 1.25,
+    }
+    config = GraniteConfig(**_sizes(tied, hidden), **factors, rope_parameters=_rope(10_000.0))
+    _save(GraniteForCausalLM, config, folder, seed)
+    _save_tokenizer(folder, _tokenizer("llama", STARCODER2_SPECIAL))
+    return folder
+
+
 def make_gguf(folder: Path, out: Path, quant: str = "F16") -> Path:
     """The model in `folder` as a GGUF file of type `quant`, without an adapter."""
     from budgetai_convert import merge, quantize, source, writer
@@ -113,7 +160,7 @@ def make_gguf(folder: Path, out: Path, quant: str = "F16") -> Path:
     plain = out if quant == "F16" else out.with_suffix(".f16")
     writer.write(plain, opened.metadata, opened.weights, merge.merged(opened, None))
     if quant != "F16":
-        quantize.quantize(plain, out, quant, lambda size: None)
+        quantize.quantize(plain, out, quantize.Recipe(quant=quant), lambda size: None)
         plain.unlink()
     return out
 
@@ -142,12 +189,26 @@ def make_adapter(
     model = get_peft_model(_load(found.path), config)
     torch.manual_seed(seed)
     for name, weight in model.named_parameters():
-        if "lora_" in name:
+        if "magnitude" in name:
+            torch.nn.init.uniform_(weight, 0.5, 3.0)
+        elif "lora_" in name:
             torch.nn.init.normal_(weight, std=scale)
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
     _manifest(found, rank, repository).write(folder)
     return folder
+
+
+def make_repository(folder: Path) -> Path:
+    """Four files to learn from and the one held out, under the name that `make_adapter` gives the
+    repository in its manifest."""
+    root = folder / "tiny"
+    texts = {f"src/part{i}.py": CODE.replace("mean", f"mean{i}") for i in range(4)}
+    texts["held/out.py"] = CODE.replace("Stack", "Pile").replace("values", "numbers")
+    for path, text in texts.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    return root
 
 
 def _load(path: Path | None) -> Any:

@@ -20,10 +20,15 @@ from budgetai_server.errors import AdapterError
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 
-_KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])(?:\.[\w-]+)?\.weight")
+_KEY = re.compile(
+    r"base_model\.model\.(?P<module>.+)\.lora_"
+    r"(?:(?P<side>[AB])(?:\.[\w-]+)?\.weight|(?P<length>magnitude_vector)(?:\.[\w.-]+)?)"
+)
+# peft keeps a copy of an embedding or head that is tuned; the check against torch sees if it
+# differs from the base's.
+_COPIED = ".base_layer.weight"
 # Settings under which the saved weights are more, or other, than W + scale · B A.
 _FOREIGN = (
-    "use_dora",
     "lora_bias",
     "modules_to_save",
     "trainable_token_indices",
@@ -43,11 +48,13 @@ _PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
 
 @dataclass(frozen=True)
 class Update:
-    """What an adapter adds to one weight: scale · B A, with A [rank, in] and B [out, rank]."""
+    """What an adapter adds to one weight: scale · B A, with A [rank, in] and B [out, rank]; with
+    DoRA the `lengths` [out] that its rows then get."""
 
     a: StoredTensor
     b: StoredTensor
     scale: float
+    lengths: StoredTensor | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -56,11 +63,21 @@ class Update:
     def load(self, module: str) -> tuple[Floats, Floats]:
         """A and B·scale as float32. Raises AdapterError for values that are no numbers."""
         a, b = self.a.load(), self.b.load() * np.float32(self.scale)
-        if not (np.isfinite(a).all() and np.isfinite(b).all()):
-            raise AdapterError(
-                f"the adapter holds NaN or infinite values in {module}", "Train again"
-            )
+        _check_finite(module, a, b)
         return a, b
+
+    def load_lengths(self, module: str) -> Floats | None:
+        """The lengths of DoRA as float32. Raises AdapterError as `load` does."""
+        if self.lengths is None:
+            return None
+        lengths = self.lengths.load()
+        _check_finite(module, lengths)
+        return lengths
+
+
+def _check_finite(module: str, *arrays: Floats) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise AdapterError(f"the adapter holds NaN or infinite values in {module}", "Train again")
 
 
 @dataclass(frozen=True)
@@ -106,7 +123,9 @@ def _config(folder: Path) -> dict[str, Any]:
     except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise AdapterError(f"{folder / CONFIG} cannot be read: {error}") from None
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        raise AdapterError(f"{folder.name} is no LoRA adapter", "Only plain LoRA can be merged")
+        raise AdapterError(
+            f"{folder.name} is no LoRA adapter", "Only LoRA, rsLoRA and DoRA can be merged"
+        )
     foreign = [key for key in _FOREIGN if config.get(key)]
     if config.get("bias", "none") != "none":
         foreign.append("bias")
@@ -114,7 +133,8 @@ def _config(folder: Path) -> dict[str, Any]:
         foreign.append("init_lora_weights")
     if foreign:
         raise AdapterError(
-            f"the adapter {folder.name} uses {', '.join(foreign)}", "Only plain LoRA can be merged"
+            f"the adapter {folder.name} uses {', '.join(foreign)}",
+            "Only LoRA, rsLoRA and DoRA can be merged",
         )
     return config
 
@@ -122,17 +142,23 @@ def _config(folder: Path) -> dict[str, Any]:
 def _pairs(tensors: dict[str, StoredTensor]) -> dict[str, dict[str, StoredTensor]]:
     pairs: dict[str, dict[str, StoredTensor]] = {}
     for key, tensor in tensors.items():
+        if key.endswith(_COPIED):
+            continue
         match = _KEY.fullmatch(key)
-        if not match or len(tensor.shape) != 2:
+        if not match or len(tensor.shape) != (1 if match["length"] else 2):
             raise AdapterError(f"the adapter holds {key}", "Only LoRA of linear layers is merged")
-        pairs.setdefault(match["module"], {})[match["side"]] = tensor
+        pairs.setdefault(match["module"], {})[match["side"] or "lengths"] = tensor
     return pairs
 
 
 def _update(module: str, sides: dict[str, StoredTensor], config: dict[str, Any]) -> Update:
-    if set(sides) != {"A", "B"}:
+    if not {"A", "B"} <= set(sides):
         raise AdapterError(f"the adapter has only one of two matrices for {module}")
-    a, b = sides["A"], sides["B"]
+    a, b, lengths = sides["A"], sides["B"], sides.get("lengths")
+    if bool(config.get("use_dora")) != (lengths is not None):
+        raise AdapterError(f"the adapter has no lengths, or unexpected ones, for {module}")
+    if lengths is not None and lengths.shape != b.shape[:1]:
+        raise AdapterError(f"the adapter's lengths for {module} are {lengths.shape}")
     rank = _for_module(config, "rank_pattern", "r", module)
     if not a.shape[0] == b.shape[1] == rank:
         raise AdapterError(
@@ -141,7 +167,7 @@ def _update(module: str, sides: dict[str, StoredTensor], config: dict[str, Any])
         )
     alpha = _for_module(config, "alpha_pattern", "lora_alpha", module)
     root = math.sqrt(rank) if config.get("use_rslora") else rank
-    return Update(a, b, alpha / root)
+    return Update(a, b, alpha / root, lengths)
 
 
 def _for_module(config: dict[str, Any], patterns: str, name: str, module: str) -> float:

@@ -1,23 +1,86 @@
-"""The two model families that can be converted: their sizes, tensors and head order."""
+"""The model families that can be converted: their tensors, sizes and head order."""
 
 from dataclasses import dataclass
 
 import gguf
 import numpy as np
-from gguf import GGUFValueType
+from gguf import MODEL_ARCH, GGUFValueType
 
 from budgetai_convert.gguf_file import Floats, GGUFFile, Metadata, pack
 from budgetai_server.errors import BaseError
 
-ARCHITECTURES = {"llama": gguf.MODEL_ARCH.LLAMA, "qwen2": gguf.MODEL_ARCH.QWEN2}
-SUPPORTED = "llama (Llama, SmolLM, TinyLlama …) and qwen2 (Qwen2, Qwen2.5, Qwen2.5-Coder)"
+Shapes = dict[str, tuple[int, ...]]
 
 _MAX_BLOCKS = 1000
+_QKV = ("attn_q.bias", "attn_k.bias", "attn_v.bias")
+_ATTENTION = (*_QKV, "attn_output.bias")
+_FEED_FORWARD = ("ffn_gate.bias", "ffn_up.bias", "ffn_down.bias")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What tells one family from another. `models` names some for people.
+
+    `paired`: rows of q and k are interleaved in GGUF. `gated`: the feed-forward part has a gate.
+    `centred`: norms subtract the mean and have a bias (LayerNorm, not RMSNorm). `head_norms`: each
+    head of q and k is normalised. `biases` are always there, `attention_biases` and
+    `feed_forward_biases` if the model wants them. `factors` are numbers of the configuration, by
+    their name in GGUF.
+    """
+
+    arch: MODEL_ARCH
+    models: str
+    activation: str = "silu"
+    paired: bool = False
+    gated: bool = True
+    centred: bool = False
+    head_norms: bool = False
+    biases: tuple[str, ...] = ()
+    attention_biases: tuple[str, ...] = ()
+    feed_forward_biases: tuple[str, ...] = ()
+    factors: tuple[tuple[str, str], ...] = ()
+
+
+FAMILIES = {
+    "llama": Family(
+        arch=MODEL_ARCH.LLAMA,
+        models="Llama, SmolLM, TinyLlama, Granite Code 3B and 8B",
+        paired=True,
+        attention_biases=_ATTENTION,
+        feed_forward_biases=_FEED_FORWARD,
+    ),
+    "granite": Family(
+        arch=MODEL_ARCH.GRANITE,
+        models="Granite 3",
+        paired=True,
+        attention_biases=_ATTENTION,
+        feed_forward_biases=_FEED_FORWARD,
+        factors=(
+            ("attention.scale", "attention_multiplier"),
+            ("embedding_scale", "embedding_multiplier"),
+            ("residual_scale", "residual_multiplier"),
+            ("logit_scale", "logits_scaling"),
+        ),
+    ),
+    "qwen2": Family(arch=MODEL_ARCH.QWEN2, models="Qwen2, Qwen2.5, Qwen2.5-Coder", biases=_QKV),
+    "qwen3": Family(arch=MODEL_ARCH.QWEN3, models="Qwen3 without experts", head_norms=True),
+    "starcoder2": Family(
+        arch=MODEL_ARCH.STARCODER2,
+        models="StarCoder2",
+        activation="gelu_pytorch_tanh",
+        gated=False,
+        centred=True,
+        biases=(*_ATTENTION, "ffn_up.bias", "ffn_down.bias"),
+    ),
+}
+SUPPORTED = ", ".join(f"{name} ({family.models})" for name, family in FAMILIES.items())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """A model's dimensions, counted in elements. `head_width` is that of one attention head."""
+    """A model's dimensions, counted in elements. `head_width` is that of one attention head;
+    `biases` are the tensors of a block that only some models of the family have; `factors` are
+    the family's, by GGUF name."""
 
     architecture: str
     blocks: int
@@ -31,13 +94,17 @@ class Sizes:
     rope_base: float
     epsilon: float
     tied: bool
+    biases: tuple[str, ...] = ()
+    factors: tuple[tuple[str, float], ...] = ()
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    @property
+    def family(self) -> Family:
+        return FAMILIES[self.architecture]
+
+    def shapes(self) -> Shapes:
         """Every tensor a file of this model holds, by GGUF name; rows first."""
-        found: dict[str, tuple[int, ...]] = {
-            "token_embd.weight": (self.vocabulary, self.width),
-            "output_norm.weight": (self.width,),
-        }
+        found: Shapes = {"token_embd.weight": (self.vocabulary, self.width)}
+        found |= self._norm("output_norm", self.width)
         if not self.tied:
             found["output.weight"] = (self.vocabulary, self.width)
         for block in range(self.blocks):
@@ -45,22 +112,31 @@ class Sizes:
                 found[f"blk.{block}.{name}"] = shape
         return found
 
-    def _block(self) -> dict[str, tuple[int, ...]]:
-        queries, keys = self.heads * self.head_width, self.kv_heads * self.head_width
-        shapes: dict[str, tuple[int, ...]] = {
-            "attn_norm.weight": (self.width,),
-            "attn_q.weight": (queries, self.width),
-            "attn_k.weight": (keys, self.width),
-            "attn_v.weight": (keys, self.width),
-            "attn_output.weight": (self.width, queries),
-            "ffn_norm.weight": (self.width,),
-            "ffn_gate.weight": (self.feed_forward, self.width),
-            "ffn_up.weight": (self.feed_forward, self.width),
-            "ffn_down.weight": (self.width, self.feed_forward),
-        }
-        if self.architecture == "qwen2":
-            shapes |= {"attn_q.bias": (queries,), "attn_k.bias": (keys,), "attn_v.bias": (keys,)}
+    def _norm(self, name: str, width: int) -> Shapes:
+        shapes: Shapes = {f"{name}.weight": (width,)}
+        return shapes | ({f"{name}.bias": (width,)} if self.family.centred else {})
+
+    def _block(self) -> Shapes:
+        linear = self._linear()
+        shapes = self._norm("attn_norm", self.width) | self._norm("ffn_norm", self.width)
+        shapes |= {f"{name}.weight": shape for name, shape in linear.items()}
+        if self.family.head_norms:
+            shapes |= {f"attn_{part}_norm.weight": (self.head_width,) for part in "qk"}
+        for bias in (*self.family.biases, *self.biases):
+            shapes[bias] = linear[bias.removesuffix(".bias")][:1]
         return shapes
+
+    def _linear(self) -> dict[str, tuple[int, int]]:
+        queries, keys = self.heads * self.head_width, self.kv_heads * self.head_width
+        shapes = {
+            "attn_q": (queries, self.width),
+            "attn_k": (keys, self.width),
+            "attn_v": (keys, self.width),
+            "attn_output": (self.width, queries),
+            "ffn_up": (self.feed_forward, self.width),
+            "ffn_down": (self.width, self.feed_forward),
+        }
+        return shapes | ({"ffn_gate": (self.feed_forward, self.width)} if self.family.gated else {})
 
     def metadata(self) -> Metadata:
         """The sizes as GGUF metadata."""
@@ -76,10 +152,8 @@ class Sizes:
             "rope.dimension_count": self.head_width,
             "vocab_size": self.vocabulary,
         }
-        floats = {
-            "rope.freq_base": self.rope_base,
-            "attention.layer_norm_rms_epsilon": self.epsilon,
-        }
+        floats = {"rope.freq_base": self.rope_base, epsilon_key(self.family): self.epsilon}
+        floats |= dict(self.factors)
         packed = {key: pack(value, GGUFValueType.UINT32) for key, value in integers.items()}
         packed |= {key: pack(value, GGUFValueType.FLOAT32) for key, value in floats.items()}
         return {f"{self.architecture}.{key}": value for key, value in packed.items()}
@@ -90,7 +164,7 @@ class Sizes:
         llama.cpp rotates neighbouring pairs (0, 1), (2, 3) … of a llama head where transformers
         rotates the halves (0, d/2), (1, d/2 + 1) …; the rows of q and k are interleaved to match.
         """
-        if self.architecture != "llama":
+        if not self.family.paired:
             return values
         if ".attn_q." in name:
             return _interleaved(values, self.heads)
@@ -99,9 +173,18 @@ class Sizes:
         return values
 
 
+def epsilon_key(family: Family) -> str:
+    return f"attention.layer_norm_{'' if family.centred else 'rms_'}epsilon"
+
+
 def _interleaved(values: Floats, heads: int) -> Floats:
     halves = values.reshape(heads, 2, values.shape[0] // heads // 2, *values.shape[1:])
     return np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(values.shape)
+
+
+def names(architecture: str, blocks: int) -> gguf.TensorNameMap:
+    """What GGUF calls the tensors of a family."""
+    return gguf.get_tensor_name_map(FAMILIES[architecture].arch, blocks)
 
 
 def check_sizes(sizes: Sizes, name: str) -> Sizes:
@@ -119,7 +202,7 @@ def check_sizes(sizes: Sizes, name: str) -> Sizes:
     return sizes
 
 
-def check_tensors(sizes: Sizes, found: dict[str, tuple[int, ...]], name: str) -> None:
+def check_tensors(sizes: Sizes, found: Shapes, name: str) -> None:
     """Refuse a base whose tensors are not those of its sizes. Raises BaseError."""
     wanted = sizes.shapes()
     for tensor, shape in wanted.items():
@@ -141,9 +224,10 @@ def check_tensors(sizes: Sizes, found: dict[str, tuple[int, ...]], name: str) ->
 def sizes_of_gguf(file: GGUFFile) -> Sizes:
     """The sizes a GGUF file states. Raises BaseError for other architectures."""
     name, architecture = file.path.name, file.value("general.architecture")
-    if architecture not in ARCHITECTURES:
+    family = FAMILIES.get(str(architecture))
+    if family is None:
         raise BaseError(f"{name} is a model of type {architecture}", f"Supported: {SUPPORTED}")
-    _refuse_variants(file, architecture)
+    _refuse_variants(file, str(architecture))
 
     def count(key: str, default: int | None = None) -> int:
         found = file.value(f"{architecture}.{key}", default)
@@ -160,7 +244,7 @@ def sizes_of_gguf(file: GGUFFile) -> Sizes:
     heads, width = count("attention.head_count"), count("embedding_length")
     embedding = file.tensors.get("token_embd.weight")
     sizes = Sizes(
-        architecture=architecture,
+        architecture=str(architecture),
         blocks=count("block_count"),
         context=count("context_length"),
         width=width,
@@ -170,8 +254,14 @@ def sizes_of_gguf(file: GGUFFile) -> Sizes:
         head_width=count("attention.key_length", width // max(heads, 1)),
         vocabulary=embedding.shape[0] if embedding else 0,
         rope_base=number("rope.freq_base", 10000.0),
-        epsilon=number("attention.layer_norm_rms_epsilon", 1e-5),
+        epsilon=number(epsilon_key(family), 1e-5),
         tied="output.weight" not in file.tensors,
+        biases=tuple(
+            bias
+            for bias in (*family.attention_biases, *family.feed_forward_biases)
+            if f"blk.0.{bias}" in file.tensors
+        ),
+        factors=tuple((key, number(key, 1.0)) for key, _ in family.factors),
     )
     return check_sizes(sizes, name)
 

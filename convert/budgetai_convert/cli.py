@@ -2,9 +2,13 @@
 
 import dataclasses
 import sys
+from typing import TYPE_CHECKING
 
 from budgetai_convert.options import ConvertOptions
 from budgetai_server import command
+
+if TYPE_CHECKING:
+    from budgetai_convert.convert import Result
 
 PROGRAM = "budgetai-convert"
 ABOUT = (
@@ -22,17 +26,14 @@ def main(argv: list[str] | None = None) -> int:
 def _story(options: ConvertOptions) -> int:
     # Imported here: --help must not wait for llama.cpp and numpy.
     from budgetai_convert.convert import convert
+    from budgetai_convert.table import table
 
     result = convert(options)
     if options.json:
-        command.print_json(
-            {
-                "model": str(result.model),
-                "seconds": round(result.seconds, 1),
-                **dataclasses.asdict(result.manifest),
-            }
-        )
+        command.print_json(_as_json(result))
         return 0
+    if result.choice:
+        print(table(result.choice))
     checks = result.manifest.checks
     ties = f" ({checks['greedy_ties']:.0f} too close to call)" if checks["greedy_ties"] else ""
     print(f"model      {result.model}")
@@ -43,11 +44,35 @@ def _story(options: ConvertOptions) -> int:
             f"quantised  KL divergence {checks['kld']:.2g}, "
             f"same best token at {checks['top_agreement']:.1%} of {checks['positions']:.0f} places"
         )
+    if "loss_merged_4bit" in checks:
+        print(
+            f"merged     into {result.manifest.notes['merged_into']}: held-out loss "
+            f"{checks['loss_merged_16bit']:.3f} in 16 bits, {checks['loss_merged_4bit']:.3f} in 4"
+        )
+    if "held_out_exact" in checks:
+        print(
+            f"held out   {checks['held_out_exact']:.0%} of {checks['held_out_holes']:.0f} lines, "
+            f"16 bits {checks['held_out_exact_f16']:.0%}; "
+            f"KL divergence {checks['held_out_kld']:.2g}"
+        )
     print(f"next       {_next(options)}")
     return 0
 
 
+def _as_json(result: "Result") -> dict[str, object]:
+    from budgetai_convert.table import as_json
+
+    return {
+        "model": str(result.model),
+        "seconds": round(result.seconds, 1),
+        **dataclasses.asdict(result.manifest),
+        **({"auto": as_json(result.choice)} if result.choice else {}),
+    }
+
+
 def _next(options: ConvertOptions) -> str:
+    if options.bundle:
+        return f"llama-server -m {options.out}/base.gguf --lora {options.out}/adapter.gguf"
     if options.out is not None:
         return f"budgetai-server --model {options.out}"
     return "budgetai-server finds it by itself; start your editor"

@@ -1,7 +1,7 @@
 """Reading GGUF files that nobody vouches for.
 
 The header is walked with every length checked against the file's size before anything is
-allocated; weights are mapped, and turned to float32 one tensor at a time. Metadata is kept as the
+allocated; weights are turned to float32 one tensor at a time. Metadata is kept as the
 bytes that stand in the file (type and payload), so that it can be copied without loss.
 """
 
@@ -28,6 +28,7 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 ALIGNMENT = 32
 _MAX_DIMS = 4
+_SLAB_VALUES = 4_000_000
 
 _SCALARS: dict[int, str] = {
     GGUFValueType.UINT8: "B",
@@ -71,17 +72,30 @@ class GGUFFile:
     def load(self, name: str) -> Floats:
         """One tensor as float32, in the shape of its TensorInfo. Raises BaseError."""
         info = self.tensors[name]
-        raw = np.memmap(self.path, np.uint8, "r", offset=info.offset, shape=(info.size,))
         rows = math.prod(info.shape[:-1])
+        width = info.size // rows
+        values = np.empty((rows, info.shape[-1]), np.float32)
         try:
-            with np.errstate(all="ignore"):
-                values = gguf.quants.dequantize(raw.reshape(rows, -1), info.kind)
+            with self.path.open("rb") as file, np.errstate(all="ignore"):
+                file.seek(info.offset)
+                for slab in slabs(rows, info.shape[-1]):
+                    count = slab.stop - slab.start
+                    raw = np.fromfile(file, np.uint8, count * width).reshape(count, width)
+                    values[slab] = gguf.quants.dequantize(raw, info.kind)
         except NotImplementedError:
             raise BaseError(
                 f"{self.path.name} holds {info.kind.name} weights, which cannot be read here",
                 "Use a file of F16, Q8_0, Q6_K, Q5_0, Q4_K_M or Q4_0",
             ) from None
-        return np.asarray(values, np.float32).reshape(info.shape)
+        return values.reshape(info.shape)
+
+
+def slabs(rows: int, width: int) -> Iterator[slice]:
+    """Ranges of rows of a few million values each: what is done slab by slab takes the memory of
+    a slab, not of a tensor."""
+    step = max(1, _SLAB_VALUES // max(width, 1))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
 
 
 class _Cursor:

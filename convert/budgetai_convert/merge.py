@@ -1,12 +1,14 @@
-"""The LoRA arithmetic: W + scale · B A, one tensor at a time, in the order of a GGUF file."""
+"""The LoRA arithmetic: W + scale · B A, and DoRA's length on top of it, one tensor at a time, in
+the order of a GGUF file. Needs numpy alone."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from budgetai_convert import nf4
 from budgetai_convert.adapter import Adapter, Update
 from budgetai_convert.architecture import Sizes
-from budgetai_convert.gguf_file import Floats
+from budgetai_convert.gguf_file import Floats, slabs
 from budgetai_convert.source import Source, Weight
 from budgetai_server.errors import AdapterError, BaseError
 
@@ -35,19 +37,40 @@ def placed(source: Source, adapter: Adapter) -> _Placed:
     return found
 
 
-def merged(source: Source, adapter: Adapter | None) -> Iterator[tuple[Weight, Floats]]:
-    """Each weight of the base with the adapter added, as float32."""
+def merged(
+    source: Source, adapter: Adapter | None, *, four_bits: bool = False
+) -> Iterator[tuple[Weight, Floats]]:
+    """Each weight of the base with the adapter added, as float32. With `four_bits` the matrices
+    of the blocks are first rounded as QLoRA holds them."""
     updates = placed(source, adapter) if adapter else {}
     for weight in source.weights:
         values = weight.load()
+        if four_bits and len(weight.shape) == 2 and weight.name.startswith("blk."):
+            values = nf4.rounded(values)
         if weight.name in updates:
-            values = values + delta(source.sizes, weight.name, *updates[weight.name])
-        if not np.isfinite(values).all():
-            raise BaseError(f"the base {source.name} holds NaN or infinite values in {weight.name}")
+            _add(source.sizes, weight.name, values, *updates[weight.name])
+        for slab in slabs(len(values), values.size // len(values)):
+            if not np.isfinite(values[slab]).all():
+                raise BaseError(
+                    f"the base {source.name} holds NaN or infinite values in {weight.name}"
+                )
         yield weight, values
 
 
-def delta(sizes: Sizes, name: str, module: str, update: Update) -> Floats:
-    """scale · B A with the rows of B in file order. [out, rank] @ [rank, in] -> [out, in]"""
+def _add(sizes: Sizes, name: str, values: Floats, module: str, update: Update) -> None:
+    """values [out, in] += scale · B A, with the rows of B in file order: [out, r] @ [r, in]; a
+    few rows at a time, so that nothing of the weight's size is held twice."""
     a, b = update.load(module)
-    return np.asarray(sizes.in_file_order(name, b) @ a, np.float32)
+    b, lengths = sizes.in_file_order(name, b), update.load_lengths(module)
+    if lengths is not None:
+        lengths = sizes.in_file_order(name, lengths)
+    for slab in slabs(*values.shape):
+        values[slab] += b[slab] @ a
+        if lengths is not None:
+            _stretch(values[slab], lengths[slab])
+
+
+def _stretch(rows: Floats, lengths: Floats) -> None:
+    """DoRA (arXiv 2402.09353): each row keeps its direction and gets the length learned for it."""
+    present = np.linalg.norm(rows, axis=1)
+    rows *= (lengths / np.maximum(present, np.finfo(np.float32).tiny))[:, None]

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from budgetai_server.options import option
 
+AUTO = "auto"
+
 # Types that need an importance matrix (IQ1 to IQ3) are left out: without one they are noise.
 QUANTS = (
     "F16",
@@ -32,16 +34,45 @@ QUANTS = (
 class ConvertOptions:
     """What is converted, to which type, and where the file goes."""
 
-    adapter: Path | None = option(
+    source: Path | None = option(
         None,
-        "folder made by budgetai-train; without it, the newest adapter of the repository",
+        "folder made by budgetai-train, or a model folder or .gguf file to convert as it is;"
+        " without it, the newest adapter of the repository",
         positional=True,
     )
     repo: Path | None = option(
-        None, "repository the adapter was made for; without it, the current folder"
+        None,
+        "repository the adapter was made for, whose code is calibrated on and judged by; without"
+        " it, the current folder",
     )
-    quant: str = option("Q8_0", "type of the weights: " + ", ".join(QUANTS))
+    quant: str = option(
+        "Q8_0",
+        "type of the weights: auto, which measures, or " + ", ".join(QUANTS),
+    )
+    max_kld: float = option(
+        0.0,
+        "auto takes the fastest file with at most this KL divergence; 0 takes the best within"
+        " --max-size, or 0.05 without that",
+        unit="nats",
+    )
+    max_size: float = option(0.0, "largest file auto may take; 0 for any", unit="MB")
+    importance: bool = option(
+        True, "weigh columns by what the repository's own code puts through them"
+    )
+    imatrix: Path | None = option(
+        None, "also write the importance matrix to this file, for llama-quantize"
+    )
+    bundle: bool = option(
+        False,
+        "write a folder with the quantised base, the adapter as a GGUF file beside it, and"
+        " manifest.json, to switch adapters without loading",
+    )
+    card: bool = option(
+        False, "write a model card and an Ollama Modelfile beside the model, as a bundle has them"
+    )
     out: Path | None = option(
-        None, "file to write, ending in .gguf; without it, the model goes where the server looks"
+        None,
+        "file to write, ending in .gguf, or the folder of a bundle; without it, the model goes"
+        " where the server looks",
     )
     json: bool = option(False, "print the result as JSON")

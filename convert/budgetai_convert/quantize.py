@@ -6,14 +6,22 @@ progress is the size of its output, and its end is an error message.
 """
 
 import ctypes
+import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from budgetai_convert.options import QUANTS
+import numpy as np
+from numpy.typing import NDArray
+
+from budgetai_convert import imatrix
+from budgetai_convert.options import AUTO, QUANTS
 from budgetai_server.errors import OptionError, StorageError
 
 _POLL_SECONDS = 0.1
@@ -21,8 +29,11 @@ _POLL_SECONDS = 0.1
 
 def known(name: str) -> str:
     """The quantisation called `name`, in any case of letters. Raises OptionError."""
+    if name.lower() == AUTO:
+        return AUTO
     if name.upper() not in QUANTS:
-        raise OptionError(f"unknown quantisation '{name}'", f"Use one of {', '.join(QUANTS)}")
+        names = ", ".join((AUTO, *QUANTS))
+        raise OptionError(f"unknown quantisation '{name}'", f"Use one of {names}")
     return name.upper()
 
 
@@ -39,12 +50,24 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def quantize(source: Path, target: Path, quant: str, progress: Callable[[int], None]) -> None:
-    """Write `source` to `target` with weights of type `quant`; `progress` is told the size of the
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How weights are quantised. `quant` is llama.cpp's name; `pure` gives every matrix that very
+    type where its width allows. `imatrix` is the file of an importance matrix; `overrides` are the
+    types of some tensors, by tensor name."""
+
+    quant: str
+    pure: bool = False
+    imatrix: str = ""
+    overrides: dict[str, str] = field(default_factory=dict)
+
+
+def quantize(source: Path, target: Path, recipe: Recipe, progress: Callable[[int], None]) -> None:
+    """Write `source` to `target` with quantised weights; `progress` is told the size of the
     target so far, in bytes. Raises StorageError with llama.cpp's own words when it fails."""
     # -P keeps the current folder off the import path: it may be somebody else's repository.
     program = [sys.executable, "-P", "-m", "budgetai_convert.quantize"]
-    command = [*program, str(source), str(target), quant]
+    command = [*program, str(source), str(target), json.dumps(asdict(recipe))]
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
@@ -56,7 +79,7 @@ def quantize(source: Path, target: Path, quant: str, progress: Callable[[int], N
         if child.returncode:
             log.seek(0)
             raise StorageError(
-                f"llama.cpp could not write the {quant} file: {_reason(log.read())}",
+                f"llama.cpp could not write the {recipe.quant} file: {_reason(log.read())}",
                 f"Look for free space in {target.parent}",
             )
 
@@ -75,19 +98,46 @@ def _reason(log: bytes) -> str:
     return (telling or lines or ["it was stopped"])[-1]
 
 
-def main(source: str, target: str, quant: str) -> int:
+def main(source: str, target: str, described: str) -> int:
     """The child: one call of llama_model_quantize. Returns its exit code."""
     import llama_cpp
 
+    recipe = Recipe(**json.loads(described))
     llama_cpp.llama_backend_init()
     settings = llama_cpp.llama_model_quantize_default_params()
     settings.nthread = available_cores()
-    settings.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{quant}")
+    settings.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{recipe.quant}")
+    settings.pure = recipe.pure
+    # Arrays that must live until the call returns, each with an empty entry at its end.
+    means = imatrix.read(Path(recipe.imatrix)).means() if recipe.imatrix else {}
+    importance, overrides = _importance(means), _overrides(recipe.overrides)
+    settings.imatrix = importance if means else None
+    settings.tt_overrides = overrides if recipe.overrides else None
     return int(
         llama_cpp.llama_model_quantize(
             os.fsencode(source), os.fsencode(target), ctypes.byref(settings)
         )
     )
+
+
+def _importance(means: dict[str, NDArray[np.float32]]) -> Any:
+    import llama_cpp
+
+    entries = (llama_cpp.llama_model_imatrix_data * (len(means) + 1))()
+    for entry, (name, values) in zip(entries, means.items(), strict=False):
+        entry.name, entry.size = name.encode(), len(values)
+        entry.data = values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+    return entries
+
+
+def _overrides(types: dict[str, str]) -> Any:
+    import llama_cpp
+
+    entries = (llama_cpp.llama_model_tensor_override * (len(types) + 1))()
+    for entry, (name, kind) in zip(entries, types.items(), strict=False):
+        entry.pattern = f"^{re.escape(name)}$".encode()
+        entry.type = getattr(llama_cpp, f"GGML_TYPE_{kind}")
+    return entries
 
 
 if __name__ == "__main__":

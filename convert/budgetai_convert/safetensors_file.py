@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from budgetai_convert.gguf_file import Floats
+from budgetai_convert.gguf_file import Floats, slabs
 from budgetai_server.errors import BudgetAIError
 
 # The format's own limit on the size of its header, in bytes.
@@ -28,13 +28,17 @@ class StoredTensor:
 
     def load(self) -> Floats:
         """The values as float32."""
-        count = math.prod(self.shape)
+        values = np.empty(math.prod(self.shape), np.float32)
         code = {"F64": np.float64, "F32": np.float32, "F16": np.float16}.get(self.kind, np.uint16)
-        stored = np.memmap(self.path, code, "r", offset=self.offset, shape=(count,))
-        if self.kind == "BF16":
-            # The upper half of a float32.
-            return (stored.astype(np.uint32) << 16).view(np.float32).reshape(self.shape)
-        return np.asarray(stored, np.float32).reshape(self.shape)
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            for slab in slabs(len(values), 1):
+                stored = np.fromfile(file, code, slab.stop - slab.start)
+                if self.kind == "BF16":
+                    # The upper half of a float32.
+                    stored = (stored.astype(np.uint32) << 16).view(np.float32)
+                values[slab] = stored
+        return values.reshape(self.shape)
 
 
 def read(path: Path, error: type[BudgetAIError]) -> dict[str, StoredTensor]:

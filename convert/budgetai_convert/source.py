@@ -14,9 +14,10 @@ from typing import Any
 import gguf
 from gguf import GGUFValueType
 
+from budgetai_convert import architecture as architectures
 from budgetai_convert import gguf_file, safetensors_file, vocabulary
 from budgetai_convert.architecture import (
-    ARCHITECTURES,
+    FAMILIES,
     SUPPORTED,
     Sizes,
     check_sizes,
@@ -132,7 +133,7 @@ def _config(folder: Path) -> dict[str, Any]:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BaseError(f"{folder.name}/config.json cannot be read: {error}") from None
-    if not isinstance(config, dict) or config.get("model_type") not in ARCHITECTURES:
+    if not isinstance(config, dict) or config.get("model_type") not in FAMILIES:
         kind = config.get("model_type") if isinstance(config, dict) else "unknown"
         raise BaseError(f"{folder.name} is a model of type {kind}", f"Supported: {SUPPORTED}")
     return config
@@ -154,12 +155,29 @@ def _sizes_of_config(config: dict[str, Any], name: str) -> Sizes:
             head_width=int(config.get("head_dim") or width // max(heads, 1)),
             vocabulary=int(config["vocab_size"]),
             rope_base=float(rope.get("rope_theta") or config.get("rope_theta") or 10000.0),
-            epsilon=float(config["rms_norm_eps"]),
-            tied=bool(config.get("tie_word_embeddings", False)),
+            epsilon=_epsilon(config),
+            tied=bool(config.get("tie_word_embeddings", config["model_type"] == "starcoder2")),
+            biases=_biases(config),
+            factors=_factors(config),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BaseError(f"{name}/config.json states no usable {error}") from None
     return check_sizes(sizes, name)
+
+
+def _epsilon(config: dict[str, Any]) -> float:
+    return float(config.get("rms_norm_eps") or config["norm_epsilon"])
+
+
+def _biases(config: dict[str, Any]) -> tuple[str, ...]:
+    family = FAMILIES[config["model_type"]]
+    attention = family.attention_biases if config.get("attention_bias") else ()
+    return attention + (family.feed_forward_biases if config.get("mlp_bias") else ())
+
+
+def _factors(config: dict[str, Any]) -> tuple[tuple[str, float], ...]:
+    family = FAMILIES[config["model_type"]]
+    return tuple((key, float(config.get(name, 1.0))) for key, name in family.factors)
 
 
 def _rope(config: dict[str, Any]) -> dict[str, Any]:
@@ -172,7 +190,7 @@ def _rope(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_variants(config: dict[str, Any], name: str) -> None:
-    rope = _rope(config)
+    rope, family = _rope(config), FAMILIES[config["model_type"]]
     kind = rope.get("rope_type") or rope.get("type") or "default"
     partial = rope.get("partial_rotary_factor") or config.get("partial_rotary_factor") or 1
     refused = {
@@ -180,9 +198,9 @@ def _refuse_variants(config: dict[str, Any], name: str) -> None:
         "rope on a part of each head": partial != 1,
         "quantised weights": bool(config.get("quantization_config")),
         "sliding windows": bool(config.get("use_sliding_window")),
-        "biases in its attention": config["model_type"] == "llama" and config.get("attention_bias"),
-        "biases in its layers": config.get("mlp_bias"),
-        "another activation": config.get("hidden_act", "silu") != "silu",
+        "biases in its attention": config.get("attention_bias") and not _biases(config),
+        "no biases": family.centred and not config.get("use_bias", True),
+        "another activation": config.get("hidden_act", family.activation) != family.activation,
     }
     for what, present in refused.items():
         if present:
@@ -191,7 +209,7 @@ def _refuse_variants(config: dict[str, Any], name: str) -> None:
 
 @functools.cache
 def _names(architecture: str, blocks: int) -> gguf.TensorNameMap:
-    return gguf.get_tensor_name_map(ARCHITECTURES[architecture], blocks)
+    return architectures.names(architecture, blocks)
 
 
 def _stored(folder: Path, sizes: Sizes) -> dict[str, StoredTensor]:

@@ -4,21 +4,14 @@ The F16 file must agree nearly bit for bit, or something was merged, permuted or
 The quantised file may differ, but it must not have lost the model.
 """
 
-import ctypes
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
-from budgetai_convert.quantize import available_cores
+from budgetai_convert.native import Native
 from budgetai_convert.reference import Answer
-from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.errors import CheckError
 
 MAX_KLD_F16 = 0.01
@@ -31,9 +24,6 @@ models 1; a file beyond this has lost the model."""
 TIE_MARGIN = 0.1
 """In logits. Where torch itself rates two tokens this close, rounding may choose either: llama.cpp
 rounds activations to F16 too, and moved such distances by up to 0.04 in SmolLM2-135M."""
-
-_BATCH = 512
-_LOG = llama_cpp.llama_log_callback(lambda level, text, data: None)
 
 
 @dataclass(frozen=True)
@@ -49,84 +39,12 @@ class Agreement:
     positions: int
 
 
-class Native:
-    """A model file as llama.cpp reads it. Raises CheckError when it cannot."""
-
-    def __init__(self, path: Path, *, vocabulary_only: bool = False) -> None:
-        llama_cpp.llama_log_set(_LOG, ctypes.c_void_p(0))
-        llama_cpp.llama_backend_init()
-        settings = llama_cpp.llama_model_default_params()
-        settings.vocab_only = vocabulary_only
-        settings.n_gpu_layers = 0
-        self.model = llama_cpp.llama_model_load_from_file(os.fsencode(path), settings)
-        if not self.model:
-            raise CheckError(f"llama.cpp cannot load {path.name}")
-        self.vocab = llama_cpp.llama_model_get_vocab(self.model)
-        self.size = int(llama_cpp.llama_vocab_n_tokens(self.vocab))
-
-    def close(self) -> None:
-        if self.model:
-            llama_cpp.llama_model_free(self.model)
-            self.model = None
-
-    def __enter__(self) -> "Native":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids, with special tokens read as text."""
-        data = text.encode()
-        room = (llama_cpp.llama_token * (len(data) + 8))()
-        count = llama_cpp.llama_tokenize(self.vocab, data, len(data), room, len(room), False, False)
-        return list(room[: max(count, 0)])
-
-    def beginning(self) -> list[int]:
-        """The tokens with which every text begins."""
-        adds = llama_cpp.llama_vocab_get_add_bos(self.vocab)
-        return [int(llama_cpp.llama_vocab_bos(self.vocab))] if adds else []
-
-    def metadata(self, key: str) -> str | None:
-        room = ctypes.create_string_buffer(256)
-        size = llama_cpp.llama_model_meta_val_str(self.model, key.encode(), room, len(room))
-        return room.value.decode("utf-8", "replace") if size >= 0 else None
-
-    @contextmanager
-    def evaluating(self, length: int) -> Iterator[Callable[[Sequence[int]], NDArray[np.float32]]]:
-        """Give a function from at most `length` tokens to logits [tokens, vocabulary]."""
-        settings = llama_cpp.llama_context_default_params()
-        settings.n_ctx = settings.n_batch = settings.n_ubatch = max(length, _BATCH)
-        settings.n_threads = settings.n_threads_batch = available_cores()
-        settings.no_perf = True
-        context = llama_cpp.llama_init_from_model(self.model, settings)
-        if not context:
-            raise CheckError("llama.cpp has no memory left to run the model")
-        try:
-            yield lambda tokens: self._logits(context, tokens)
-        finally:
-            llama_cpp.llama_free(context)
-
-    def _logits(self, context: Any, tokens: Sequence[int]) -> NDArray[np.float32]:
-        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
-        batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
-        try:
-            batch.n_tokens = len(tokens)
-            for place, token in enumerate(tokens):
-                batch.token[place], batch.pos[place] = token, place
-                batch.n_seq_id[place], batch.seq_id[place][0] = 1, 0
-                batch.logits[place] = 1
-            if llama_cpp.llama_decode(context, batch):
-                raise CheckError("llama.cpp cannot evaluate the converted file")
-            shape = (len(tokens), self.size)
-            return np.ctypeslib.as_array(llama_cpp.llama_get_logits(context), shape).copy()
-        finally:
-            llama_cpp.llama_batch_free(batch)
-
-
-def check_metadata(native: Native, architecture: str) -> None:
+def check_metadata(native: Native, architecture: str, prompt_format: int | None) -> None:
     """Raises CheckError when the file does not say what the server asks it."""
-    wanted = {"general.architecture": architecture, "budgetai.prompt_format": str(PROMPT_FORMAT)}
+    wanted = {
+        "general.architecture": architecture,
+        "budgetai.prompt_format": None if prompt_format is None else str(prompt_format),
+    }
     for key, value in wanted.items():
         if native.metadata(key) != value:
             raise CheckError(f"the file says {key} is {native.metadata(key)}, not {value}")
@@ -164,7 +82,7 @@ def compare(
                 raise CheckError(
                     f"the file has {native.size} tokens, the base {answer.logits.shape[1]}"
                 )
-            parts.append(_compare_one(answer, evaluate(answer.tokens)))
+            parts.append(_compare_one(answer, evaluate(answer.tokens, 0)))
             progress()
     positions = sum(part.positions for part in parts)
     return Agreement(

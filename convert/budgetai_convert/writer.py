@@ -15,7 +15,16 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFValueType, LlamaFileType
 from numpy.typing import NDArray
 
-from budgetai_convert.gguf_file import ALIGNMENT, MAGIC, Floats, Metadata, pack, pack_string
+from budgetai_convert.gguf_file import (
+    ALIGNMENT,
+    MAGIC,
+    Floats,
+    Metadata,
+    TensorInfo,
+    pack,
+    pack_string,
+    slabs,
+)
 from budgetai_convert.source import Weight
 
 F16, BF16, F32 = GGMLQuantizationType.F16, GGMLQuantizationType.BF16, GGMLQuantizationType.F32
@@ -49,17 +58,18 @@ def write(
     slots, _ = _slots(weights)
     kinds = dict.fromkeys((weight.name for weight in weights), F16)
     with path.open("wb") as file:
-        header = _header(metadata, slots, kinds)
+        header = header_of(metadata, _entries(slots, kinds))
         file.write(header)
         for slot, (weight, array) in zip(slots, values, strict=True):
             kinds[weight.name] = _fitting(array)
-            data = _encoded(array, kinds[weight.name])
             file.write(b"\0" * (len(header) + slot.offset - file.tell()))
-            file.write(data.data)
-            progress(data.nbytes)
+            for slab in slabs(len(array), math.prod(array.shape[1:])):
+                data = _encoded(array[slab], kinds[weight.name])
+                file.write(data.data)
+                progress(data.nbytes)
         file.write(b"\0" * (-file.tell() % ALIGNMENT))
         file.seek(0)
-        file.write(_header(metadata, slots, kinds))
+        file.write(header_of(metadata, _entries(slots, kinds)))
 
 
 def _slots(weights: Sequence[Weight]) -> tuple[list[_Slot], int]:
@@ -71,16 +81,21 @@ def _slots(weights: Sequence[Weight]) -> tuple[list[_Slot], int]:
     return slots, offset
 
 
-def _header(
-    metadata: Metadata, slots: Sequence[_Slot], kinds: dict[str, GGMLQuantizationType]
-) -> bytes:
-    parts = [MAGIC, struct.pack("<IQQ", _VERSION, len(slots), len(metadata))]
+def _entries(slots: Sequence[_Slot], kinds: dict[str, GGMLQuantizationType]) -> list[TensorInfo]:
+    return [
+        TensorInfo(slot.weight.name, slot.weight.shape, kinds[slot.weight.name], slot.offset, 0)
+        for slot in slots
+    ]
+
+
+def header_of(metadata: Metadata, entries: Sequence[TensorInfo]) -> bytes:
+    """Everything in front of the data. Offsets count from the start of the data."""
+    parts = [MAGIC, struct.pack("<IQQ", _VERSION, len(entries), len(metadata))]
     parts += [pack_string(key) + value for key, value in metadata.items()]
-    for slot in slots:
-        shape = slot.weight.shape
-        parts.append(pack_string(slot.weight.name) + struct.pack("<I", len(shape)))
-        parts.append(struct.pack(f"<{len(shape)}Q", *reversed(shape)))
-        parts.append(struct.pack("<IQ", kinds[slot.weight.name], slot.offset))
+    for entry in entries:
+        parts.append(pack_string(entry.name) + struct.pack("<I", len(entry.shape)))
+        parts.append(struct.pack(f"<{len(entry.shape)}Q", *reversed(entry.shape)))
+        parts.append(struct.pack("<IQ", entry.kind, entry.offset))
     header = b"".join(parts)
     return header + b"\0" * (-len(header) % ALIGNMENT)
 
@@ -88,7 +103,7 @@ def _header(
 def _fitting(values: Floats) -> GGMLQuantizationType:
     if values.ndim == 1:
         return F32
-    return F16 if float(np.abs(values).max()) <= _LARGEST_F16 else BF16
+    return F16 if values.min() >= -_LARGEST_F16 and values.max() <= _LARGEST_F16 else BF16
 
 
 def _encoded(values: Floats, kind: GGMLQuantizationType) -> NDArray[np.uint8]:

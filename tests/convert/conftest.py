@@ -11,7 +11,13 @@ import tiny
 # Two cores are shared with whatever else runs; spinning on both makes tiny models slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-MAKERS = {"llama": tiny.make_llama, "qwen2": tiny.make_qwen2}
+MAKERS = {
+    "llama": tiny.make_llama,
+    "qwen2": tiny.make_qwen2,
+    "qwen3": tiny.make_qwen3,
+    "starcoder2": tiny.make_starcoder2,
+    "granite": tiny.make_granite,
+}
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import tiny
-from budgetai_convert import convert as story
-from budgetai_convert import corpus, gguf_file, reference
+from budgetai_convert import corpus, gguf_file, reference, verify
 from budgetai_convert.architecture import Sizes
 from budgetai_convert.cli import main
-from budgetai_convert.verify import Native, compare
+from budgetai_convert.native import Native
+from budgetai_convert.verify import compare
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
 from budgetai_server.context.prompt import PROMPT_FORMAT
@@ -73,6 +73,24 @@ def test_a_quantised_gguf_base_can_be_tuned(
     of = base("llama", kind="gguf", quant="Q8_0")
     adapter = tiny.make_adapter(tmp_path / "adapter", of)
     result = converted(adapter, tmp_path / "model.gguf", capsys, "Q8_0")
+    assert result["checks"]["kld_f16"] < 1e-4
+
+
+@pytest.mark.parametrize("family", ["qwen3", "starcoder2", "granite"])
+def test_other_families_from_folder_to_file(
+    family: str, base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = tiny.make_adapter(tmp_path / "adapter", base(family, tied=family != "granite"))
+    result = converted(adapter, tmp_path / "model.gguf", capsys, "F16")
+    assert result["checks"]["kld_f16"] < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["folder", "gguf"])
+def test_dora_gives_rows_their_learned_length(
+    kind: str, base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = tiny.make_adapter(tmp_path / "adapter", base("llama", kind=kind), use_dora=True)
+    result = converted(adapter, tmp_path / "model.gguf", capsys, "F16")
     assert result["checks"]["kld_f16"] < 1e-4
 
 
@@ -276,6 +294,6 @@ def test_the_embedded_base_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixt
     """SmolLM2-135M itself: Q4_1 and Q8_0 weights, nine heads, three of keys."""
     adapter = tiny.make_adapter(tmp_path / "adapter", "smollm2-135m", scale=0.02)
     result = converted(adapter, tmp_path / "model.gguf", capsys, "Q8_0")
-    assert result["checks"]["kld_f16"] < story.verify.MAX_KLD_F16
+    assert result["checks"]["kld_f16"] < verify.MAX_KLD_F16
     assert result["checks"]["kld"] < 0.1
     assert result["base"]["location"] == "smollm2-135m"

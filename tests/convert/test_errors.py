@@ -71,7 +71,7 @@ def edit_weights(adapter: Path, change: Callable[[str, np.ndarray], np.ndarray])
 
 def test_unknown_quant(convert: Convert, adapter: Path) -> None:
     line = convert.refuses(adapter, "--quant", "Q9_9")
-    assert line.startswith("unknown quantisation 'Q9_9'. Use one of F16, BF16, Q8_0")
+    assert line.startswith("unknown quantisation 'Q9_9'. Use one of auto, F16, BF16, Q8_0")
 
 
 def test_every_quant_named_is_one_llama_cpp_has() -> None:
@@ -134,14 +134,14 @@ def test_adapter_of_a_deeper_model(convert: Convert, adapter: Path) -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    [{"use_dora": True}, {"bias": "all"}, {"modules_to_save": ["lm_head"]}, {"peft_type": "IA3"}],
+    [{"lora_bias": True}, {"bias": "all"}, {"modules_to_save": ["lm_head"]}, {"peft_type": "IA3"}],
     ids=lambda setting: next(iter(setting)),
 )
 def test_adapter_that_is_not_plain_lora(
     setting: dict[str, object], convert: Convert, adapter: Path
 ) -> None:
     edit_json(adapter / "adapter_config.json", **setting)
-    assert "Only plain LoRA can be merged" in convert.refuses(adapter)
+    assert "Only LoRA, rsLoRA and DoRA can be merged" in convert.refuses(adapter)
 
 
 def test_adapter_weights_cut_short(convert: Convert, adapter: Path) -> None:
@@ -227,7 +227,7 @@ def test_any_byte_of_the_header_may_be_wrong(tmp_path: Path) -> None:
         ({"num_hidden_layers": 3}, "lacks the tensor blk.2"),
         ({"num_hidden_layers": 10**9}, "sizes that make no model"),
         ({"num_attention_heads": None}, "states no usable"),
-        ({"mlp_bias": True}, "has biases in its layers"),
+        ({"mlp_bias": True}, "lacks the tensor blk.0.ffn"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -325,12 +325,12 @@ def _quantised_on_a_full_disk(adapter: Path, tmp_path: Path) -> "subprocess.Comp
     program = f"""
 from pathlib import Path
 import sys
-from budgetai_convert.quantize import quantize
+from budgetai_convert.quantize import Recipe, quantize
 from budgetai_server import command
 out = Path({str(tmp_path / "q.gguf")!r})
 def story():
     out.touch()
-    quantize(Path({str(merged)!r}), out, "Q8_0", lambda size: None)
+    quantize(Path({str(merged)!r}), out, Recipe(quant="Q8_0"), lambda size: None)
     return 0
 sys.exit(command.run("budgetai-convert", story))
 """

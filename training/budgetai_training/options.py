@@ -60,7 +60,7 @@ class TrainOptions:
         "all", "which blocks are tuned; the upper half is quicker", choices=("all", "upper")
     )
     rslora: bool = option(False, "scale by the square root of the rank (rsLoRA)")
-    dora: bool = option(False, "tune direction and length apart (DoRA); cannot be converted yet")
+    dora: bool = option(False, "tune direction and length apart (DoRA)")
     lora_plus: float = option(0.0, "LoRA+: how many times faster B learns than A; 0 for alike")
     learning_rate: float = option(
         0.0, "peak learning rate; 0 chooses it by the base's size, or tries a few if time allows"

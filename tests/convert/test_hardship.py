@@ -1,0 +1,138 @@
+"""Killed at any stage, two at once, folders that cannot be written, and files from strangers."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tiny
+from budgetai_convert import gguf_file, imatrix, mix, source
+from budgetai_convert.cli import main
+from budgetai_convert.job import claimed
+from budgetai_convert.making import Making
+from budgetai_server.artefacts import bases
+from budgetai_server.artefacts.manifest import ModelManifest
+from budgetai_server.errors import BaseError
+
+MakeBase = Callable[..., Path]
+
+
+def killed_in(owner: type, method: str, arguments: list[str]) -> None:
+    """Convert in a process that kills itself where `method` would begin."""
+    child = os.fork()
+    if child == 0:
+        setattr(owner, method, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+        main(arguments)
+        os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+
+
+def test_killed_between_stages_it_leaves_no_file_and_the_next_one_clears_up(
+    base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
+    out = tmp_path / "out" / "model.gguf"
+    arguments = [str(adapter), "--out", str(out)]
+    stages = ((Making, "_checked_f16"), (Making, "_checked_quant"), (ModelManifest, "write"))
+    for owner, method in stages:
+        killed_in(owner, method, arguments)
+        assert not out.exists()
+        assert list(out.parent.glob(".model.gguf.*")), "nothing was left, so nothing was tested"
+    assert main(arguments) == 0
+    capsys.readouterr()
+    assert {path.name for path in out.parent.iterdir()} == {"model.gguf", "model.json"}
+
+
+def test_two_at_once(base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
+    out = tmp_path / "model.gguf"
+    with claimed(out):
+        assert main([str(adapter), "--out", str(out)]) == 2
+        assert f"another conversion is writing {out}" in capsys.readouterr().err
+        half = tmp_path / ".model.gguf.half"
+        half.touch()
+        with claimed(tmp_path / "other.gguf"):
+            assert half.exists(), "it belongs to the one that is at work"
+    assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_written(
+    base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
+    assert main([str(adapter), "--out", "/proc/model.gguf"]) == 2
+    assert "cannot write to /proc" in capsys.readouterr().err
+
+
+def test_a_disk_too_small_for_auto(
+    base: MakeBase,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Full())
+    arguments = [str(adapter), "--quant", "auto", "--out", str(tmp_path / "model.gguf")]
+    assert main(arguments) == 2
+    assert "the disk is full: converting needs 1 MB" in capsys.readouterr().err
+
+
+class Full:
+    free = 0
+
+
+def test_auto_without_code_to_measure_on(
+    base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
+    assert main([str(adapter), "--quant", "auto", "--out", str(tmp_path / "model.gguf")]) == 2
+    assert "needs held-out code to measure on. Name the repository" in capsys.readouterr().err
+    assert main([str(adapter), "--max-size", "5"]) == 2
+    assert "--max-size is for --quant auto" in capsys.readouterr().err
+
+
+def test_a_stranger_s_file_is_read_or_refused(base: MakeBase, tmp_path: Path) -> None:
+    """Bytes of the header changed, numbers blown up, the file cut: every reader of ours either
+    takes the file, or says in one line what is wrong, and never asks for memory the file has not.
+    """
+    whole = base("qwen2", kind="gguf").read_bytes()
+    random, path = np.random.default_rng(1), tmp_path / "stranger.gguf"
+    end = min(info.offset for info in gguf_file.read(base("qwen2", kind="gguf")).tensors.values())
+    huge = [b"\xff" * 8, (1 << 62).to_bytes(8, "little"), b"\x00" * 8]
+    taken = 0
+    for trial in range(240):
+        data = bytearray(whole)
+        for place in random.integers(4, end - 8, 1 + trial % 4):
+            if trial % 3:
+                data[place] = int(random.integers(256))
+            else:
+                data[place : place + 8] = huge[trial % 9 // 3]
+        path.write_bytes(data[: int(random.integers(end))] if trial % 5 == 4 else data)
+        try:
+            opened = source.open_source(bases.Base("stranger.gguf", "gguf", path))
+            assert all(np.prod(w.shape) * 4 <= 4 * len(whole) for w in opened.weights)
+            mix.write(tmp_path / "copy.gguf", {"one": path}, {}, "one")
+            taken += 1
+        except BaseError:
+            continue
+    assert 10 < taken < 200
+
+
+def test_a_stranger_s_matrix_is_read_or_refused(base: MakeBase, tmp_path: Path) -> None:
+    path, columns = tmp_path / "imatrix.gguf", np.ones(64, np.float32)
+    imatrix.write(
+        path, imatrix.Importance({"blk.0.ffn_up.weight": columns}, {"blk.0.ffn_up.weight": 9}), ""
+    )
+    whole, random = path.read_bytes(), np.random.default_rng(2)
+    for _ in range(200):
+        data = bytearray(whole)
+        for place in random.integers(4, len(data), 3):
+            data[place] = int(random.integers(256))
+        path.write_bytes(data)
+        try:
+            assert all(len(mean) <= 64 for mean in imatrix.read(path).means().values())
+        except BaseError:
+            continue

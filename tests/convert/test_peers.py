@@ -1,0 +1,116 @@
+"""Beside llama.cpp's own tools, which lie in the source of llama-cpp-python. Run with -m big, after
+they have been built there; BUDGETAI_PEERS names the folder of the programs."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tiny
+from budgetai_convert import calibrate, gguf_file, imatrix
+from budgetai_convert.imatrix import CHUNK
+from budgetai_convert.native import Native
+from budgetai_convert.outputs import lora
+
+MakeBase = Callable[..., Path]
+pytestmark = pytest.mark.big
+
+CACHE = Path.home() / ".cache" / "budgetai-bench"
+BUILT = Path(os.environ.get("BUDGETAI_PEERS", CACHE / "llama.cpp-0.3.36" / "build" / "bin"))
+
+
+def vendored() -> Path:
+    return next(BUILT.parents[1].glob("*/vendor/llama.cpp"))
+
+
+def run(*command: object) -> None:
+    place = {**os.environ, "PYTHONPATH": str(vendored() / "gguf-py"), "NO_LOCAL_GGUF": ""}
+    done = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=place,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_importance_matrix_is_that_of_llama_imatrix(base: MakeBase, tmp_path: Path) -> None:
+    model, text = base("qwen2", kind="gguf"), tmp_path / "code.txt"
+    text.write_text(tiny.CODE * 8)
+    theirs = tmp_path / "theirs.gguf"
+    run(BUILT / "llama-imatrix", "-m", model, "-f", text, "-o", theirs, "-c", CHUNK, "-t", 1)
+    with Native(model, vocabulary_only=True) as native:
+        tokens = native.beginning() + native.tokenize(text.read_text())
+    whole = len(tokens) // CHUNK * CHUNK
+    chunks = [tokens[at : at + CHUNK] for at in range(0, whole, CHUNK)]
+    ours, wanted = calibrate.collect(model, chunks).means(), imatrix.read(theirs).means()
+    assert len(wanted) == 2 * 7
+    for name, values in wanted.items():
+        assert np.corrcoef(values, ours[name])[0, 1] > 0.99, name
+        assert np.allclose(values, ours[name], rtol=0.02), name
+
+
+def test_llama_quantize_reads_the_matrix(base: MakeBase, tmp_path: Path) -> None:
+    """And makes the very file that we make."""
+    from budgetai_convert.quantize import Recipe, quantize
+
+    model, matrix = base("llama", kind="gguf"), tmp_path / "imatrix.gguf"
+    imatrix.write(matrix, calibrate.collect(model, [list(range(5, 205))]), "code")
+    run(
+        *(BUILT / "llama-quantize", "--imatrix", matrix),
+        *(model, tmp_path / "theirs.gguf", "Q4_0", 1),
+    )
+    recipe = Recipe(quant="Q4_0", imatrix=str(matrix))
+    quantize(model, tmp_path / "ours.gguf", recipe, lambda size: None)
+    theirs, ours = (gguf_file.read(tmp_path / f"{name}.gguf") for name in ("theirs", "ours"))
+    assert theirs.tensors.keys() == ours.tensors.keys()
+    assert all(np.array_equal(theirs.load(name), ours.load(name)) for name in ours.tensors)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "starcoder2", "granite"])
+def test_tensors_are_those_of_convert_hf_to_gguf(
+    family: str, base: MakeBase, tmp_path: Path
+) -> None:
+    """The tokenizer is skipped there: it knows tokenizers by digests of real ones."""
+    folder, theirs = base(family), tmp_path / "theirs.gguf"
+    program = (
+        "import sys; sys.argv[0] = sys.argv[1]; sys.argv.pop(1); import runpy; "
+        f"sys.path.insert(0, {str(vendored())!r}); import conversion.base as b; "
+        "b.TextModel.get_vocab_base_pre = lambda self, tokenizer: 'gpt-2'; "
+        "b.TextModel._set_vocab_sentencepiece = b.TextModel._set_vocab_gpt2; "
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    script = vendored() / "convert_hf_to_gguf.py"
+    run(sys.executable, "-c", program, script, folder, "--outfile", theirs, "--outtype", "f16")
+    wanted, found = gguf_file.read(theirs), gguf_file.read(base(family, kind="gguf"))
+    assert found.tensors.keys() == wanted.tensors.keys()
+    for name, info in wanted.tensors.items():
+        assert (found.tensors[name].shape, found.tensors[name].kind) == (info.shape, info.kind)
+        assert np.array_equal(found.load(name), wanted.load(name)), name
+    for key in wanted.metadata.keys() & found.metadata.keys():
+        if key.startswith((family, "tokenizer.ggml.tok", "tokenizer.ggml.merges")):
+            assert found.value(key) == pytest.approx(wanted.value(key)), key
+
+
+def test_the_adapter_is_that_of_convert_lora_to_gguf(base: MakeBase, tmp_path: Path) -> None:
+    from budgetai_convert import adapter, source
+    from budgetai_server.artefacts import bases
+
+    folder, theirs = base("llama"), tmp_path / "theirs.gguf"
+    made = tiny.make_adapter(tmp_path / "adapter", folder)
+    script = vendored() / "convert_lora_to_gguf.py"
+    run(sys.executable, script, made, "--base", folder, "--outfile", theirs)
+    opened = source.open_source(bases.resolve(str(folder)))
+    lora.write(tmp_path / "ours.gguf", opened, adapter.read(made))
+    wanted, found = gguf_file.read(theirs), gguf_file.read(tmp_path / "ours.gguf")
+    assert found.tensors.keys() == wanted.tensors.keys()
+    for name in wanted.tensors:
+        assert np.allclose(found.load(name), wanted.load(name), rtol=1e-6), name
+    for key in ("adapter.lora.alpha", "adapter.type", "general.type", "general.architecture"):
+        assert found.value(key) == wanted.value(key)
