@@ -34,9 +34,10 @@ def attach(model: Any, options: TrainOptions, *, checkpointing: bool = False) ->
 
 
 def _new(model: Any, options: TrainOptions) -> Any:
+    size = options.trained_ranks[-1]
     config = LoraConfig(
-        r=options.rank,
-        lora_alpha=options.alpha or options.rank,
+        r=size,
+        lora_alpha=options.alpha or size,
         lora_dropout=0.0,
         target_modules=TARGETS[options.target],
         layers_to_transform=_layers(options.layers, model.config.num_hidden_layers),
@@ -82,6 +83,8 @@ def method(model: Any, options: TrainOptions) -> str:
     """What the manifest and the report call it."""
     config = model.active_peft_config
     names = [
+        (options.method, options.nested),
+        ("frozen", options.frozen),
         ("dora", config.use_dora),
         ("rslora", config.use_rslora),
         ("lora+", bool(options.lora_plus)),

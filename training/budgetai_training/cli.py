@@ -11,6 +11,7 @@ from budgetai_server.command import parse, print_json, run
 from budgetai_training.options import TrainOptions
 
 if TYPE_CHECKING:
+    from budgetai_server.artefacts.manifest import AdapterManifest
     from budgetai_training.results import Result
 
 PROGRAM = "budgetai-train"
@@ -63,6 +64,13 @@ def _quiet_libraries() -> None:
     warnings.simplefilter("ignore", FutureWarning)
 
 
+def _rank(manifest: "AdapterManifest") -> str:
+    if not manifest.chosen_rank:
+        return ""
+    losses = ", ".join(f"{rank}: {loss:.3f}" for rank, loss in manifest.rank_losses.items())
+    return f"rank           {manifest.chosen_rank} of {manifest.rank} is enough ({losses})\n"
+
+
 def _summary(result: "Result") -> str:
     manifest = result.manifest
     before, after = (manifest.scores[f"held_out_loss_{when}"] for when in ("before", "after"))
@@ -73,6 +81,7 @@ def _summary(result: "Result") -> str:
         )
     return (
         f"held-out loss  {losses} (nats per token)\n"
+        f"{_rank(manifest)}"
         f"trained        {manifest.counts['steps']} steps, {manifest.counts['tokens']} tokens, "
         f"{manifest.seconds['spent']:.0f} s of {manifest.seconds['budget']:.0f} s\n"
         f"adapter        {result.folder}\n"

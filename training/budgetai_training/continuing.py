@@ -8,7 +8,7 @@ from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.errors import AdapterError, OptionError, RepositoryError
 from budgetai_server.options import flag_name
 from budgetai_training.corpus.files import Corpus, digest
-from budgetai_training.options import TrainOptions
+from budgetai_training.options import NESTED, TrainOptions
 
 # They are those of the adapter.
 GIVEN = ("rank", "alpha", "target", "layers", "rslora", "dora")
@@ -31,6 +31,12 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
         raise AdapterError(
             f"{folder} was trained on {before.base.location}, not on this base",
             f"Give --base {before.base.location}",
+        )
+    kind = before.method.split()[0]
+    if options.method != kind and {options.method, kind} & {*NESTED}:
+        raise OptionError(
+            f"{folder} was trained by {before.method}, not by --method {options.method}",
+            f"Give --method {kind if kind in NESTED else 'lora'}",
         )
     if before.prompt_format != PROMPT_FORMAT:
         raise AdapterError(f"{folder} was made for another prompt format", "Train a new one")

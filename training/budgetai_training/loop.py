@@ -20,6 +20,7 @@ from budgetai_training.budget import Pace, rate_factor
 from budgetai_training.callbacks import BudgetCallback, Interruption, Watcher
 from budgetai_training.curriculum import Curriculum
 from budgetai_training.dataset import MicroBatch, Passes, collate
+from budgetai_training.nested import Nested
 from budgetai_training.options import TrainOptions
 from budgetai_training.runs import LOGS
 
@@ -30,15 +31,16 @@ PATIENCE = 3
 @dataclass(frozen=True, kw_only=True)
 class Fitting:
     """What a run is fitted with; `rate` is the peak, `accumulate` counts micro-batches a step,
-    `evaluations` is how often `validate` is asked on the way. `mixed` multiplies in bf16 whatever
-    the weights are kept in, `pad` is a token id."""
+    `evaluations` is how often `validate` is asked on the way for losses by rank. `mixed` multiplies
+    in bf16 whatever the weights are kept in, `pad` is a token id."""
 
     options: TrainOptions
     folder: Path
     optimizer: torch.optim.Optimizer
     accumulate: int
     evaluations: int
-    validate: Callable[[head.Head], float]
+    validate: Callable[[head.Head], dict[int, float]]
+    nested: Nested
     mixed: bool
     pad: int
     pace: Pace
@@ -53,6 +55,7 @@ class LabelledLossTrainer(Trainer):
 
     fitting: Fitting
     output: head.Head
+    _step, _within = -1, 0
 
     def compute_loss(
         self,
@@ -61,6 +64,7 @@ class LabelledLossTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
+        self.fitting.nested.draw(self._number())
         hidden, labels = head.hidden_at_labels(model, inputs)
         losses = head.losses(hidden, self.output, labels)
         self.fitting.curriculum.note(inputs, losses)
@@ -68,9 +72,19 @@ class LabelledLossTrainer(Trainer):
         total = losses.sum() * self.accelerator.num_processes
         return total / (num_items_in_batch if num_items_in_batch is not None else len(labels))
 
+    def _number(self) -> int:
+        """Of a micro-batch since the run began; the same after a resume, and in all processes."""
+        step = self.state.global_step
+        self._within = self._within + 1 if step == self._step else 0
+        self._step = step
+        return step * self.fitting.accumulate + self._within
+
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """The Trainer's own would keep all logits; ours is the loss that the report tells."""
-        metrics = {"eval_loss": self.fitting.validate(self.output)}
+        """The Trainer's own would keep all logits; ours is the loss that the report tells, the
+        mean over ranks where several are trained."""
+        found = self.fitting.validate(self.output)
+        metrics = {f"eval_rank_{rank}": loss for rank, loss in found.items() if rank}
+        metrics["eval_loss"] = sum(found.values()) / len(found)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics

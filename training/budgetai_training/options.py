@@ -7,9 +7,15 @@ from pathlib import Path
 from budgetai_server.artefacts.bases import EMBEDDED
 from budgetai_server.errors import OptionError
 from budgetai_server.options import Seconds, flag_name, option
+from budgetai_training import ranks
+from budgetai_training.choice import Tolerance
 from budgetai_training.samples.recipe import Recipe
 
 _NOT_NEGATIVE = ("max_steps", "alpha", "memory", "lora_plus", "accumulate", "completions")
+# Methods that train all ranks at once, and options that say something to them alone.
+NESTED = ("dylora", "matryoshka")
+_OF_NESTED = ("ranks", "rank_tolerance")
+_OF_DYLORA = ("rank_distribution", "rank_decay", "frozen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +57,32 @@ class TrainOptions:
         "most memory the run may take, of the GPU where there is one; 0 takes what is free",
         unit="GB",
     )
-    rank: int = option(16, "rank of the LoRA update")
+    method: str = option(
+        "lora",
+        "what is trained: LoRA of one rank, or of all ranks at once, by ranks drawn at random or"
+        " by fixed weights",
+        choices=("lora", *NESTED),
+    )
+    rank: int = option(16, "rank of the LoRA update; the largest where several are trained")
+    ranks: str = option(
+        "",
+        "ranks trained at once, as 4-16 or 1,2,4,8; without it dylora takes all up to --rank,"
+        " matryoshka 1, 2, 4 and so on",
+    )
+    rank_distribution: str = option(
+        "uniform", "how dylora draws a rank", choices=("uniform", "geometric")
+    )
+    rank_decay: float = option(
+        0.15, "how much rarer the next rank is in the geometric distribution", unit="0 to 1"
+    )
+    frozen: bool = option(
+        False, "dylora changes only what the drawn rank has and the next lower one has not"
+    )
+    rank_tolerance: str = option(
+        "1%",
+        "the smallest rank is chosen whose held-out loss is not higher than the best by more than"
+        " this share, as 1%, or than a standard error of the difference, as se",
+    )
     alpha: int = option(0, "scale of the update times the rank; 0 takes the rank, for a scale of 1")
     target: str = option(
         "all", "which linear layers are tuned", choices=("all", "attention", "mlp")
@@ -102,6 +133,7 @@ class TrainOptions:
         if self.budget <= 0:
             raise OptionError(f"--budget {self.budget} leaves no time", "Try --budget 15m")
         self._check_numbers()
+        self._check_ranks()
         if not re.fullmatch("|since:.+", self.holdout):
             raise OptionError(
                 f"--holdout {self.holdout} is not known", "Write it as since:REVISION or since:DATE"
@@ -114,6 +146,41 @@ class TrainOptions:
         Recipe.parse(self.recipe)
         if not 0 <= self.seed < 2**32:
             raise OptionError(f"--seed {self.seed} is out of range", "Use 0 to 4294967295")
+
+    @property
+    def nested(self) -> bool:
+        """Whether all ranks are trained at once."""
+        return self.method in NESTED
+
+    @property
+    def trained_ranks(self) -> tuple[int, ...]:
+        """The ranks that are trained, in rising order; the last one is the size of the adapter."""
+        if not self.nested:
+            return (self.rank,)
+        if self.ranks:
+            return ranks.parse(self.ranks, self.rank)
+        doubling = self.method == "matryoshka"
+        return ranks.doubling(self.rank) if doubling else tuple(range(1, self.rank + 1))
+
+    def _check_ranks(self) -> None:
+        usual = {name: field.default for name, field in self.__dataclass_fields__.items()}
+        foreign = (*(() if self.nested else _OF_NESTED),
+                   *(() if self.method == "dylora" else _OF_DYLORA))  # fmt: skip
+        for name in foreign:
+            if getattr(self, name) != usual[name]:
+                raise OptionError(
+                    f"{flag_name(name)} means nothing to --method {self.method}",
+                    "Add --method dylora, or leave it out",
+                )
+        if self.nested and self.dora:
+            raise OptionError(
+                f"--dora cannot be cut to smaller ranks, which --method {self.method} is for",
+                "Leave one of them out",
+            )
+        if not 0 < self.rank_decay < 1:
+            raise OptionError(f"--rank-decay {self.rank_decay} is no share", "Try 0.15")
+        Tolerance.parse(self.rank_tolerance)
+        self.trained_ranks  # noqa: B018 - raises for ranks that are none
 
     def _check_numbers(self) -> None:
         for name in _NOT_NEGATIVE:

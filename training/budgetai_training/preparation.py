@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import transformers
@@ -19,6 +19,7 @@ from budgetai_training.corpus.files import Corpus
 from budgetai_training.encoder import Encoder
 from budgetai_training.exam import Exam, set_exam
 from budgetai_training.memory import Plan, Shape
+from budgetai_training.nested import Nested
 from budgetai_training.options import TrainOptions
 from budgetai_training.progress import Reporter
 from budgetai_training.report.account import Stage
@@ -62,6 +63,7 @@ class Run:
     loaded: LoadedBase
     plan: Plan
     model: Any
+    nested: Nested
     encoder: Encoder
     exam: Exam
     report: Reporter
@@ -78,8 +80,10 @@ def prepared(
         record = base.record()
         before = adapter_before(options, record.digest)
         _begun(options, folder, record)
-        rank = before.rank if before else options.rank
-        planned = _planned(options, folder, lambda: shape(base, record.digest, rank))
+        # From here on the rank is that of the adapter to go on from.
+        options = replace(options, rank=before.rank) if before else options
+        size = options.trained_ranks[-1]
+        planned = _planned(options, folder, lambda: shape(base, record.digest, size))
         loaded = load(base, record.digest, planned.load_in)
     # After a change of the files, a resumed or continued run still holds out what it began with.
     names = before.held_out if before else found.held_out_names
@@ -89,6 +93,7 @@ def prepared(
     transformers.set_seed(options.seed)
     with stages.stage("loading"):
         model = adapter.attach(loaded.model, options, checkpointing=planned.checkpointing)
+        nested = Nested(model, options)
     folder.check_space(model.get_nb_trainable_parameters()[0])
     _say(report, found, learned, planned, model, options)
     encoder = Encoder(loaded.tokenizer)
@@ -97,7 +102,7 @@ def prepared(
         exam = set_exam(found, indexes, encoder, options.seed)
     return Run(
         options, folder, clock, stages, found, learned, indexes, record, loaded, planned, model,
-        encoder, exam, report,
+        nested, encoder, exam, report,
     )  # fmt: skip
 
 

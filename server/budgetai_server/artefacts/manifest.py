@@ -27,6 +27,8 @@ class AdapterManifest:
 
     `scores` holds losses in nats per token; `counts` numbers of files, samples, tokens, steps.
     `held_out` are paths; with a `holdout`, as since:<commit>, only what they hold since then.
+    An adapter that holds all ranks up to `rank` names the one to be used, `chosen_rank`, and the
+    held-out losses it was chosen by, in `rank_losses`; 0 is `rank` itself.
     """
 
     prompt_format: int
@@ -44,6 +46,8 @@ class AdapterManifest:
     finished: str
     holdout: str = ""
     learned: dict[str, str] = field(default_factory=dict)
+    chosen_rank: int = 0
+    rank_losses: dict[str, float] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         write_json(folder / MANIFEST, dataclasses.asdict(self))
