@@ -14,8 +14,7 @@ from pathlib import Path
 
 from gguf import GGUFValueType
 
-from budgetai_convert import adapter as adapters
-from budgetai_convert import corpus, merge, quantize, reference, source, verify, writer
+from budgetai_convert import corpus, merge, quantize, reference, slices, source, verify, writer
 from budgetai_convert.adapter import Adapter
 from budgetai_convert.gguf_file import Metadata, pack
 from budgetai_convert.options import ConvertOptions
@@ -25,7 +24,7 @@ from budgetai_convert.source import Source
 from budgetai_convert.verify import Agreement, Native
 from budgetai_server.artefacts import bases, home
 from budgetai_server.artefacts.bases import Base
-from budgetai_server.artefacts.manifest import ModelManifest
+from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
 from budgetai_server.artefacts.storage import replaced
 from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.errors import AdapterError, OptionError, RepositoryError, StorageError
@@ -56,22 +55,28 @@ class _Job:
 def convert(options: ConvertOptions) -> Result:
     """Make a model file. Raises BudgetAIError for everything the user can mend."""
     start = time.monotonic()
-    job = _prepared(options)
-    with shown() as begin, replaced(job.final) as temporary:
-        checks = _make(job, temporary, begin)
-        manifest = _manifest(job, temporary.stat().st_size, checks)
-        # Written just before the model is renamed, so that no model is ever seen without it.
-        manifest.write(job.final)
+    folder = adapter_folder(options)
+    with slices.at_rank(folder, options.rank) as adapter:
+        job = _prepared(options, folder, adapter)
+        with shown() as begin, replaced(job.final) as temporary:
+            checks = _make(job, temporary, begin)
+            manifest = _manifest(job, temporary.stat().st_size, checks)
+            # Written just before the model is renamed, so that no model is ever seen without it.
+            manifest.write(job.final)
     return Result(job.final, manifest, time.monotonic() - start)
 
 
-def _prepared(options: ConvertOptions) -> _Job:
+def cut(options: ConvertOptions, into: Path) -> AdapterManifest:
+    """Write the adapter at its rank as a PEFT folder. Raises BudgetAIError as `convert` does."""
+    with slices.at_rank(adapter_folder(options), options.rank) as adapter:
+        slices.write(adapter, adapter.manifest.rank, into)
+    return AdapterManifest.read(into)
+
+
+def _prepared(options: ConvertOptions, folder: Path, adapter: Adapter) -> _Job:
     """Everything that can be refused is refused here, before any work."""
     quant = quantize.known(options.quant)
-    folder = _adapter_folder(options)
     final = options.out or _shelved(folder, options, quant)
-    adapters.read_manifest(folder)
-    adapter = adapters.read(folder)
     base = bases.located(adapter.manifest.base)
     _check_place(final, base)
     opened = source.open_source(base)
@@ -80,7 +85,7 @@ def _prepared(options: ConvertOptions) -> _Job:
     return _Job(base, adapter, opened, quant, final)
 
 
-def _adapter_folder(options: ConvertOptions) -> Path:
+def adapter_folder(options: ConvertOptions) -> Path:
     if options.adapter is not None:
         return options.adapter
     repo = options.repo or Path.cwd()
@@ -219,6 +224,7 @@ def _manifest(job: _Job, size: int, checks: dict[str, float]) -> ModelManifest:
         prompt_format=PROMPT_FORMAT,
         base=trained.base,
         adapter=job.adapter.folder.resolve().name,
+        rank=trained.rank,
         quant=job.quant,
         size=size,
         held_out=trained.held_out,

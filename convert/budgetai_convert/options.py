@@ -41,6 +41,15 @@ class ConvertOptions:
         None, "repository the adapter was made for; without it, the current folder"
     )
     quant: str = option("Q8_0", "type of the weights: " + ", ".join(QUANTS))
+    rank: int = option(
+        0,
+        "rank of the update, for an adapter of several; 0 takes the one that training chose",
+    )
+    peft: Path | None = option(
+        None,
+        "write the adapter alone, cut to the rank, into this folder for peft, and no model",
+        unit="folder",
+    )
     out: Path | None = option(
         None, "file to write, ending in .gguf; without it, the model goes where the server looks"
     )

@@ -3,12 +3,12 @@
 import hashlib
 from dataclasses import replace
 
-from budgetai_server.artefacts.manifest import AdapterManifest
+from budgetai_server.artefacts.manifest import NESTED, AdapterManifest
 from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.errors import AdapterError, OptionError, RepositoryError
 from budgetai_server.options import flag_name
 from budgetai_training.corpus.files import Corpus, digest
-from budgetai_training.options import NESTED, TrainOptions
+from budgetai_training.options import TrainOptions
 
 # They are those of the adapter.
 GIVEN = ("rank", "alpha", "target", "layers", "rslora", "dora")
@@ -32,7 +32,7 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
             f"{folder} was trained on {before.base.location}, not on this base",
             f"Give --base {before.base.location}",
         )
-    kind = before.method.split()[0]
+    kind = before.kind
     if options.method != kind and {options.method, kind} & {*NESTED}:
         raise OptionError(
             f"{folder} was trained by {before.method}, not by --method {options.method}",

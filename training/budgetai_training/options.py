@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_server.artefacts.bases import EMBEDDED
+from budgetai_server.artefacts.manifest import NESTED
 from budgetai_server.errors import OptionError
 from budgetai_server.options import Seconds, flag_name, option
 from budgetai_training import ranks
@@ -12,8 +13,7 @@ from budgetai_training.choice import Tolerance
 from budgetai_training.samples.recipe import Recipe
 
 _NOT_NEGATIVE = ("max_steps", "alpha", "memory", "lora_plus", "accumulate", "completions")
-# Methods that train all ranks at once, and options that say something to them alone.
-NESTED = ("dylora", "matryoshka")
+# Options that say something to methods which train all ranks at once, and to one of them.
 _OF_NESTED = ("ranks", "rank_tolerance")
 _OF_DYLORA = ("rank_distribution", "rank_decay", "frozen")
 

@@ -11,6 +11,9 @@ from budgetai_server.errors import AdapterError
 
 MANIFEST = "manifest.json"
 
+# Methods that train a LoRA of each rank up to the adapter's own.
+NESTED = ("dylora", "matryoshka")
+
 
 @dataclass(frozen=True, kw_only=True)
 class BaseRecord:
@@ -49,6 +52,16 @@ class AdapterManifest:
     chosen_rank: int = 0
     rank_losses: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def kind(self) -> str:
+        """The method without its variations."""
+        return self.method.partition(" ")[0]
+
+    @property
+    def usual_rank(self) -> int:
+        """The rank to be used where none is asked for."""
+        return self.chosen_rank or self.rank
+
     def write(self, folder: Path) -> None:
         write_json(folder / MANIFEST, dataclasses.asdict(self))
 
@@ -68,7 +81,8 @@ class AdapterManifest:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelManifest:
-    """Written by the converter beside a GGUF file. `checks` are the numbers of verification."""
+    """Written by the converter beside a GGUF file. `checks` are the numbers of verification;
+    `rank` is that of the update merged in, 0 where it was not noted."""
 
     prompt_format: int
     base: BaseRecord
@@ -81,6 +95,7 @@ class ModelManifest:
     versions: dict[str, str]
     notes: dict[str, str] = field(default_factory=dict)
     holdout: str = ""
+    rank: int = 0
 
     def write(self, model: Path) -> None:
         write_json(self.path(model), dataclasses.asdict(self))
