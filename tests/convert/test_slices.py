@@ -16,7 +16,7 @@ import tiny
 from budgetai_convert.cli import main
 from budgetai_convert.reference import Answer
 from budgetai_convert.verify import Native, compare
-from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
+from budgetai_server.artefacts.manifest import COMPARED, AdapterManifest, ModelManifest
 from budgetai_training.nested import Nested
 from budgetai_training.options import TrainOptions
 
@@ -110,3 +110,14 @@ def test_ranks_that_are_not_there(
     single = tiny.make_adapter(tmp_path / "single", base("qwen2"))
     assert main([str(single), "--rank", "2"]) == 2
     assert "was trained at rank 4 alone" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", COMPARED)
+def test_what_is_there_to_be_compared_with_cannot_be_converted(
+    method: str, base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tiny.make_adapter(tmp_path / "adapter", base("qwen2"))
+    dataclasses.replace(AdapterManifest.read(folder), method=method).write(folder)
+    for more in ((), ("--peft", tmp_path / "peft")):
+        assert main([str(folder), *map(str, more)]) == 2
+        assert f"trained by --method {method}" in capsys.readouterr().err

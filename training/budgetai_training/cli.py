@@ -7,6 +7,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING
 
+from budgetai_server.artefacts.manifest import COMPARED
 from budgetai_server.command import parse, print_json, run
 from budgetai_training.options import TrainOptions
 
@@ -64,6 +65,12 @@ def _quiet_libraries() -> None:
     warnings.simplefilter("ignore", FutureWarning)
 
 
+def _next(result: "Result") -> str:
+    if result.manifest.kind in COMPARED:
+        return f"none: what was trained by {result.manifest.kind} cannot be converted"
+    return f"budgetai-convert {result.folder}"
+
+
 def _rank(manifest: "AdapterManifest") -> str:
     if not manifest.chosen_rank:
         return ""
@@ -86,5 +93,5 @@ def _summary(result: "Result") -> str:
         f"{manifest.seconds['spent']:.0f} s of {manifest.seconds['budget']:.0f} s\n"
         f"adapter        {result.folder}\n"
         f"report         {result.page or 'could not be written'}\n"
-        f"next           budgetai-convert {result.folder}"
+        f"next           {_next(result)}"
     )

@@ -1,12 +1,14 @@
 """The HF Trainer, told to stop by the clock, with the loss taken at labelled places only."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft.helpers import disable_input_dtype_casting
+from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.tensorboard import SummaryWriter
@@ -114,7 +116,7 @@ def fit(model: Any, samples: Passes, fitting: Fitting) -> TrainerState:
     callbacks: list[Any] = [BudgetCallback(fitting)]
     if fitting.evaluations:
         callbacks.append(EarlyStoppingCallback(PATIENCE))
-    with head.headless(model) as output, disable_input_dtype_casting(model, fitting.mixed):
+    with head.headless(model) as output, _casting(model, fitting.mixed):
         trainer = LabelledLossTrainer(
             model=model,
             args=_arguments(fitting),
@@ -132,6 +134,13 @@ def fit(model: Any, samples: Passes, fitting: Fitting) -> TrainerState:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
     return trainer.state
+
+
+def _casting(model: Any, mixed: bool) -> AbstractContextManager[None]:
+    """Autocast chooses the types; peft's LoRA layers would choose other ones before it."""
+    if any(isinstance(part, LoraLayer) for part in model.modules()):
+        return disable_input_dtype_casting(model, mixed)
+    return nullcontext()
 
 
 def _finished(model: Any, fitting: Fitting) -> TrainerState | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_server.artefacts.bases import EMBEDDED
-from budgetai_server.artefacts.manifest import NESTED
+from budgetai_server.artefacts.manifest import COMPARED, NESTED
 from budgetai_server.errors import OptionError
 from budgetai_server.options import Seconds, flag_name, option
 from budgetai_training import ranks
@@ -16,6 +16,7 @@ _NOT_NEGATIVE = ("max_steps", "alpha", "memory", "lora_plus", "accumulate", "com
 # Options that say something to methods which train all ranks at once, and to one of them.
 _OF_NESTED = ("ranks", "rank_tolerance")
 _OF_DYLORA = ("rank_distribution", "rank_decay", "frozen")
+_OF_LORA = ("target", "layers", "rslora", "dora", "lora_plus", "continue_from")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +60,16 @@ class TrainOptions:
     )
     method: str = option(
         "lora",
-        "what is trained: LoRA of one rank, or of all ranks at once, by ranks drawn at random or"
-        " by fixed weights",
-        choices=("lora", *NESTED),
+        "what is trained: LoRA of one rank; of all ranks at once, by ranks drawn at random or by"
+        " fixed weights; or, to compare with, everything, a bottleneck beside each MLP, or a prefix"
+        " of keys and values, none of which can be converted",
+        choices=("lora", *NESTED, *COMPARED),
     )
-    rank: int = option(16, "rank of the LoRA update; the largest where several are trained")
+    rank: int = option(
+        16,
+        "rank of the LoRA update, the largest where several are trained; width of the"
+        " bottlenecks, or tokens of the prefix",
+    )
     ranks: str = option(
         "",
         "ranks trained at once, as 4-16 or 1,2,4,8; without it dylora takes all up to --rank,"
@@ -165,13 +171,17 @@ class TrainOptions:
     def _check_ranks(self) -> None:
         usual = {name: field.default for name, field in self.__dataclass_fields__.items()}
         foreign = (*(() if self.nested else _OF_NESTED),
-                   *(() if self.method == "dylora" else _OF_DYLORA))  # fmt: skip
+                   *(() if self.method == "dylora" else _OF_DYLORA),
+                   *(_OF_LORA if self.method in COMPARED else ()))  # fmt: skip
         for name in foreign:
             if getattr(self, name) != usual[name]:
+                other = "lora" if name in _OF_LORA else "dylora"
                 raise OptionError(
                     f"{flag_name(name)} means nothing to --method {self.method}",
-                    "Add --method dylora, or leave it out",
+                    f"Add --method {other}, or leave it out",
                 )
+        if self.method == "full" and self.load_in == "4bit":
+            raise OptionError("--method full cannot train a base in 4 bits", "Use --load-in bf16")
         if self.nested and self.dora:
             raise OptionError(
                 f"--dora cannot be cut to smaller ranks, which --method {self.method} is for",

@@ -88,7 +88,7 @@ def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> Adap
         base=run.record,
         repository=run.corpus.name,
         method=adapter.method(run.model, run.options),
-        rank=run.model.active_peft_config.r,
+        rank=adapter.size(run.model),
         load_in=run.loaded.load_in,
         seed=run.options.seed,
         held_out=run.corpus.held_out_names,

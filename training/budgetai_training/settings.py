@@ -34,7 +34,7 @@ STEP_PER_FORWARD = 3.0
 def decide(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
     """Learning rate, accumulation and evaluations, from the size of the base and from what fits."""
     tried = _rates(run, samples, per_batch)
-    usual = rate.usual(run.model.get_nb_trainable_parameters()[1])
+    usual = adapter.usual_rate(run.model, run.options)
     chosen = next((one.rate for one in tried if one.chosen), run.options.learning_rate or usual)
     affordable = run.clock.left() / max(per_batch, 1e-6)
     evaluations, questions = _evaluations(run, per_batch)
@@ -90,7 +90,7 @@ def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
     share = RATE_SHARE * run.clock.budget
     if run.options.learning_rate or run.options.max_steps or not questions or needed > share:
         return ()
-    usual = rate.usual(run.model.get_nb_trainable_parameters()[1])
+    usual = adapter.usual_rate(run.model, run.options)
     with (
         run.stages.stage("trying rates"),
         run.report.busy("trying learning rates"),
@@ -117,7 +117,7 @@ def _step(
         name: value.to(run.model.device)
         for name, value in collate(batch.rows, run.encoder.pad).items()
     }
-    with evaluate.arithmetic(run.model, output):
+    with evaluate.arithmetic(run.model, output.weight.dtype):
         hidden, labels = head.hidden_at_labels(run.model, tensors)
         loss = head.losses(hidden, output, labels).mean()
     loss.backward()  # type: ignore[no-untyped-call]

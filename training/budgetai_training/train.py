@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from transformers import TrainerState
@@ -118,7 +119,10 @@ def _before(run: Run, interruption: Interruption) -> dict[str, Any]:
     def ask() -> dict[str, Any]:
         began = time.monotonic()
         share = run.clock.budget * EVALUATION_SHARE
-        found = _asked(run, run.exam.report, share, interruption.asked)
+        # A new adapter adds nothing yet, but a prefix does.
+        plain = run.model.disable_adapter() if run.options.method == "prefix" else nullcontext()
+        with plain:
+            found = _asked(run, run.exam.report, share, interruption.asked)
         return {
             "losses": [(loss.total, loss.tokens, loss.samples) for loss in found],
             "seconds": time.monotonic() - began,

@@ -13,6 +13,8 @@ MANIFEST = "manifest.json"
 
 # Methods that train a LoRA of each rank up to the adapter's own.
 NESTED = ("dylora", "matryoshka")
+# Methods to compare with, which change more than weights of linear layers, or all of them.
+COMPARED = ("full", "parallel-adapter", "prefix")
 
 
 @dataclass(frozen=True, kw_only=True)
