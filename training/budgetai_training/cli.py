@@ -30,6 +30,8 @@ def _main(argv: list[str] | None, started: float) -> int:
         from budgetai_training.corpus.table import show
 
         return show(options)
+    if options.compare:
+        return _compared(options)
     _quiet_libraries()
     # Heavy imports stand here, so that --help and a wrong flag are answered at once.
     from budgetai_server.artefacts.bases import resolve
@@ -54,6 +56,22 @@ def _main(argv: list[str] | None, started: float) -> int:
         print_json({"adapter": result.folder, **dataclasses.asdict(result.manifest)})
     else:
         print(_summary(result))
+    return 0
+
+
+def _compared(options: TrainOptions) -> int:
+    from budgetai_training.compare import compared, table
+
+    outcomes = []
+    try:
+        for outcome in compared(options):
+            outcomes.append(outcome)
+    finally:
+        # After Ctrl-C too: what there is has taken long.
+        if options.json:
+            print_json([dataclasses.asdict(outcome) for outcome in outcomes])
+        elif outcomes:
+            print(table(outcomes))
     return 0
 
 

@@ -1,7 +1,7 @@
 """The options of `budgetai-train`."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from budgetai_server.artefacts.bases import EMBEDDED
@@ -13,6 +13,7 @@ from budgetai_training.choice import Tolerance
 from budgetai_training.samples.recipe import Recipe
 
 _NOT_NEGATIVE = ("max_steps", "alpha", "memory", "lora_plus", "accumulate", "completions")
+METHODS = ("lora", *NESTED, *COMPARED)
 # Options that say something to methods which train all ranks at once, and to one of them.
 _OF_NESTED = ("ranks", "rank_tolerance")
 _OF_DYLORA = ("rank_distribution", "rank_decay", "frozen")
@@ -63,7 +64,13 @@ class TrainOptions:
         "what is trained: LoRA of one rank; of all ranks at once, by ranks drawn at random or by"
         " fixed weights; or, to compare with, everything, a bottleneck beside each MLP, or a prefix"
         " of keys and values, none of which can be converted",
-        choices=("lora", *NESTED, *COMPARED),
+        choices=METHODS,
+    )
+    compare: str = option(
+        "",
+        "methods to train one after the other, each with the whole budget, and to set side by"
+        " side, as lora,dylora,full",
+        unit="methods",
     )
     rank: int = option(
         16,
@@ -140,6 +147,7 @@ class TrainOptions:
             raise OptionError(f"--budget {self.budget} leaves no time", "Try --budget 15m")
         self._check_numbers()
         self._check_ranks()
+        self._check_compared()
         if not re.fullmatch("|since:.+", self.holdout):
             raise OptionError(
                 f"--holdout {self.holdout} is not known", "Write it as since:REVISION or since:DATE"
@@ -168,13 +176,37 @@ class TrainOptions:
         doubling = self.method == "matryoshka"
         return ranks.doubling(self.rank) if doubling else tuple(range(1, self.rank + 1))
 
+    def of_method(self, method: str, out: Path | None = None) -> "TrainOptions":
+        """The same run by another method, without the options that mean nothing to it."""
+        fields = self.__dataclass_fields__
+        usual = {name: fields[name].default for name in self._foreign(method)}
+        return replace(self, compare="", method=method, out=out, **usual)
+
+    @staticmethod
+    def _foreign(method: str) -> tuple[str, ...]:
+        """Options that mean nothing to a method."""
+        return (
+            *(() if method in NESTED else _OF_NESTED),
+            *(() if method == "dylora" else _OF_DYLORA),
+            *(_OF_LORA if method in COMPARED else ()),
+        )
+
+    def _check_compared(self) -> None:
+        names = self.compare.split(",") if self.compare else []
+        for name in names:
+            if name not in METHODS or names.count(name) > 1:
+                raise OptionError(
+                    f"--compare {self.compare} names no methods", f"Choose of {', '.join(METHODS)}"
+                )
+            self.of_method(name)
+        if names and self.resume:
+            raise OptionError(
+                "--compare is not resumed", "Resume the run of a method: --resume --out FOLDER"
+            )
+
     def _check_ranks(self) -> None:
-        usual = {name: field.default for name, field in self.__dataclass_fields__.items()}
-        foreign = (*(() if self.nested else _OF_NESTED),
-                   *(() if self.method == "dylora" else _OF_DYLORA),
-                   *(_OF_LORA if self.method in COMPARED else ()))  # fmt: skip
-        for name in foreign:
-            if getattr(self, name) != usual[name]:
+        for name in () if self.compare else self._foreign(self.method):
+            if getattr(self, name) != self.__dataclass_fields__[name].default:
                 other = "lora" if name in _OF_LORA else "dylora"
                 raise OptionError(
                     f"{flag_name(name)} means nothing to --method {self.method}",
