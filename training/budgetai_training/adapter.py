@@ -20,6 +20,8 @@ VERSIONED = ("budgetai", "torch", "transformers", "peft", "accelerate", "bitsand
 # Regret"); keys and values are larger than weights, and move in larger steps.
 RATES = {"full": 0.1, "prefix": 10.0}
 TARGETS: dict[str, Any] = {
+    # Tried later on; what stands here until then, the others are compared with.
+    "auto": "all-linear",
     "all": "all-linear",
     "attention": ["q_proj", "k_proj", "v_proj", "o_proj"],
     "mlp": ["gate_proj", "up_proj", "down_proj"],
@@ -50,8 +52,8 @@ def _new(model: Any, options: TrainOptions) -> Any:
         r=size,
         lora_alpha=options.alpha or size,
         lora_dropout=0.0,
-        target_modules=TARGETS[options.target],
-        layers_to_transform=_layers(options.layers, model.config.num_hidden_layers),
+        target_modules=_targets(model, options),
+        layers_to_transform=layer_numbers(options.layers, model.config.num_hidden_layers),
         use_rslora=options.rslora,
         use_dora=options.dora,
         task_type="CAUSAL_LM",
@@ -59,7 +61,17 @@ def _new(model: Any, options: TrainOptions) -> Any:
     return get_peft_model(model, config)
 
 
-def _layers(which: str, count: int) -> list[int] | None:
+def _targets(model: Any, options: TrainOptions) -> Any:
+    """What peft is told; where layers are numbered it takes names alone."""
+    found = TARGETS[options.target]
+    if options.layers == "all" or isinstance(found, list):
+        return found
+    head = model.get_output_embeddings()
+    linear = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m != head]
+    return sorted({name.rpartition(".")[2] for name in linear})
+
+
+def layer_numbers(which: str, count: int) -> list[int] | None:
     """Numbers of the layers that get an adapter; None is all. Tuning the upper half alone halves
     the backward pass: no gradient goes below it."""
     return None if which == "all" else list(range(count // 2, count))

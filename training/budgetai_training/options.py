@@ -98,7 +98,10 @@ class TrainOptions:
     )
     alpha: int = option(0, "scale of the update times the rank; 0 takes the rank, for a scale of 1")
     target: str = option(
-        "all", "which linear layers are tuned", choices=("all", "attention", "mlp")
+        "all",
+        "which linear layers are tuned; auto tries each choice, and the upper half, with as many"
+        " parameters, and takes the best",
+        choices=("all", "attention", "mlp", "auto"),
     )
     layers: str = option(
         "all", "which blocks are tuned; the upper half is quicker", choices=("all", "upper")
@@ -221,6 +224,11 @@ class TrainOptions:
             )
         if not 0 < self.rank_decay < 1:
             raise OptionError(f"--rank-decay {self.rank_decay} is no share", "Try 0.15")
+        if self.target == "auto" and (self.method != "lora" or self.layers != "all"):
+            raise OptionError(
+                "--target auto chooses layers and rank of a LoRA",
+                "Leave --layers out, and add --method lora",
+            )
         Tolerance.parse(self.rank_tolerance)
         self.trained_ranks  # noqa: B018 - raises for ranks that are none
 

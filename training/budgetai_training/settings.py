@@ -99,7 +99,7 @@ def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
         found = rate.tries(
             run.model,
             [usual * factor for factor in rate.FACTORS],
-            lambda optimizer, n: _step(run, output, samples[n], optimizer, n),
+            lambda optimizer, n: step(run, output, samples[n], optimizer, n),
             lambda value: run.nested.guard(adapter.optimizer(run.model, value, run.options)),
             lambda: fmean(losses_by_rank(run, output, questions).values()),
         )
@@ -107,7 +107,7 @@ def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
     return found
 
 
-def _step(
+def step(
     run: Run, output: head.Head, batch: MicroBatch, optimizer: torch.optim.Optimizer, number: int
 ) -> None:
     """One step outside the Trainer."""

@@ -9,7 +9,16 @@ from typing import Any
 from transformers import TrainerState
 
 from budgetai_server.errors import OptionError, RepositoryError
-from budgetai_training import adapter, choice, completions, evaluate, head, processes, settings
+from budgetai_training import (
+    adapter,
+    choice,
+    completions,
+    evaluate,
+    head,
+    processes,
+    settings,
+    targets,
+)
 from budgetai_training.budget import Clock, Pace
 from budgetai_training.callbacks import Interruption
 from budgetai_training.choice import Tolerance
@@ -53,10 +62,11 @@ def train(
         # From here on Ctrl-C must not cost what has been learned: also not in the last evaluation
         # or while saving.
         with interruption.listening():
-            return saved(run, _trained(run, interruption))
+            return saved(*_trained(run, interruption))
 
 
-def _trained(run: Run, interruption: Interruption) -> Trained:
+def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
+    """What came out, and the run with the layers that were settled on."""
     curriculum = _curriculum(run)
     samples = _passes(run, curriculum)
     before = _before(run, interruption)
@@ -65,6 +75,7 @@ def _trained(run: Run, interruption: Interruption) -> Trained:
     run.clock.reserve = _reserve(run, before)
     per_batch = settings.batch_seconds(run, before, samples)
     settings.check_time(run, per_batch)
+    run = targets.settled(run, samples, per_batch)
     decided = run.folder.once("settings", lambda: settings.decide(run, samples, per_batch))
     # The last evaluation on the way comes after the last step.
     per_question = run.nested.passes * per_batch / settings.STEP_PER_FORWARD
@@ -73,7 +84,7 @@ def _trained(run: Run, interruption: Interruption) -> Trained:
     ranks = _ranked(run, decided["ranking"], interruption)
     asked = run.exam.report[: len(before["losses"])] if state.global_step else ()
     after = processes.by_first(lambda: _asked(run, asked, stop=interruption.asked))
-    return Trained(
+    return run, Trained(
         state=state,
         samples=samples,
         before=[Loss(*loss) for loss in before["losses"]],
