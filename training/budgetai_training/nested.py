@@ -37,7 +37,7 @@ class Nested:
         shares = ranks.chances(self._ranks, options.rank_distribution, options.rank_decay)
         self._draw = Draw(self._ranks, shares, options.seed)
         self.judged = ranks.judged(self._ranks)
-        for layer in _layers(model):
+        for layer in layers(model).values():
             layer.lora_A[ADAPTER].register_forward_hook(self._weighted)
         if options.frozen:
             self._frozen = Frozen(matrices(model))
@@ -80,13 +80,14 @@ class Nested:
 def matrices(model: Any) -> list[tuple[torch.nn.Parameter, int]]:
     """Every A and B of a LoRA, each with the dimension that is the rank: 0 of A, 1 of B."""
     found = []
-    for layer in _layers(model):
+    for layer in layers(model).values():
         found += [(layer.lora_A[ADAPTER].weight, 0), (layer.lora_B[ADAPTER].weight, 1)]
     return found
 
 
-def _layers(model: Any) -> list[Any]:
-    return [m for m in model.modules() if ADAPTER in getattr(m, "lora_A", ())]
+def layers(model: Any) -> dict[str, Any]:
+    """Every layer of peft's that holds a LoRA, by its name."""
+    return {n: m for n, m in model.named_modules() if ADAPTER in getattr(m, "lora_A", ())}
 
 
 def by_rank(nested: Nested, judge: Callable[[], T]) -> dict[int, T]:

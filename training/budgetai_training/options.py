@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from budgetai_server.artefacts.bases import EMBEDDED
 from budgetai_server.artefacts.manifest import COMPARED, NESTED
@@ -182,7 +183,7 @@ class TrainOptions:
     def of_method(self, method: str, out: Path | None = None) -> "TrainOptions":
         """The same run by another method, without the options that mean nothing to it."""
         fields = self.__dataclass_fields__
-        usual = {name: fields[name].default for name in self._foreign(method)}
+        usual: dict[str, Any] = {name: fields[name].default for name in self._foreign(method)}
         return replace(self, compare="", method=method, out=out, **usual)
 
     @staticmethod

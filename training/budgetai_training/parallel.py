@@ -18,7 +18,7 @@ from budgetai_server.errors import BaseError
 SCALE = 4
 
 
-def config(model: Any, width: int, alpha: float) -> LoraConfig:
+def config(model: Any, width: int, alpha: int) -> LoraConfig:
     """For a bottleneck of `width`; 0 for `alpha` is the usual scale. Raises BaseError for a model
     without MLPs of the usual name."""
     kinds = {type(part) for name, part in model.named_modules() if name.endswith(".mlp")}
@@ -55,7 +55,8 @@ class ParallelAdapter(nn.Module, LoraLayer):
         if self.disable_adapters:
             return result
         for name in self.active_adapters:
-            down, up = self.lora_A[name], self.lora_B[name]
+            down: Any = self.lora_A[name]
+            up: Any = self.lora_B[name]
             inside = torch.relu(down(self._cast_input_dtype(x, down.weight.dtype)))
             result = result + (up(inside) * self.scaling[name]).to(result.dtype)
         return result

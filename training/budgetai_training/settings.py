@@ -63,7 +63,9 @@ def _evaluations(run: Run, per_batch: float) -> tuple[int, int]:
     of the budget holds less than two evaluations, of which one could be the better."""
     most = len(run.exam.validation)
     if run.options.max_steps or not most:
-        return (EVALUATIONS if most else 0), most
+        # Where each is asked at several ranks, fewer do.
+        fewer = max(FEWEST_QUESTIONS, most // run.nested.passes)
+        return (EVALUATIONS if most else 0), min(most, fewer)
     fewest = min(FEWEST_QUESTIONS, most)
     per_question = per_batch * run.nested.passes / STEP_PER_FORWARD
     affordable = VALIDATION_SHARE * run.clock.budget / per_question

@@ -4,16 +4,16 @@ At the same rank the largest set would win, and per parameter the smallest: the 
 worth the most. So each set gets the rank with which it has about the parameters of all layers.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import transformers
-from peft.tuners.lora import LoraLayer
 
 from budgetai_training import adapter, head, rate, settings
 from budgetai_training.dataset import Passes
-from budgetai_training.nested import Nested
+from budgetai_training.nested import ADAPTER, Nested, layers
 from budgetai_training.options import TrainOptions
 from budgetai_training.preparation import Run
 
@@ -29,8 +29,8 @@ SHARE = 0.1
 
 
 def settled(run: Run, samples: Passes, per_batch: float) -> Run:
-    """The run with the layers that lead furthest where --target is auto, else as it is. A try is
-    cut where a tenth of the budget does not hold all of them: then all layers are tuned."""
+    """The run with the layers that lead furthest where --target is auto, else as it is. Where
+    a tenth of the budget does not hold the tries, all layers are tuned."""
     if run.options.target != AUTO:
         return run
     found = run.folder.once("target", lambda: _tried(run, samples, per_batch))
@@ -48,32 +48,30 @@ def _tried(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
     losses: dict[str, float] = {}
     if questions and not hurried:
         with run.stages.stage("trying layers"), run.report.busy("trying layers"):
-            losses = {name: _loss(_with(run, name, ranks[name]), samples) for name in SETS}
+            losses = {name: _loss(_with(run, name, ranks[name]), samples) for name in ranks}
     best = min(losses, key=lambda name: losses[name], default="all")
     return {"name": best, "rank": ranks[best], "losses": losses}
 
 
 def equal_ranks(model: Any, options: TrainOptions) -> dict[str, int]:
-    """For each set the rank with which it has as many parameters as all layers have with --rank.
+    """For each set the base has layers of, the rank with which it has as many parameters as all layers have with --rank.
     `model` has a LoRA on all layers."""
     count = model.config.num_hidden_layers
     sizes = {
-        name: layer.in_features + layer.out_features
-        for name, layer in model.named_modules()
-        if isinstance(layer, LoraLayer)
+        name: layer.lora_A[ADAPTER].in_features + layer.lora_B[ADAPTER].out_features
+        for name, layer in layers(model).items()
     }
     whole = sum(sizes.values())
     parts = {name: _size(sizes, *chosen, count) for name, chosen in SETS.items()}
     return {
-        name: max(1, round(options.rank * whole / part)) if part else options.rank
-        for name, part in parts.items()
+        name: max(1, round(options.rank * whole / part)) for name, part in parts.items() if part
     }
 
 
-def _size(sizes: Mapping[str, int], target: str, layers: str, count: int) -> int:
+def _size(sizes: Mapping[str, int], target: str, which: str, count: int) -> int:
     """Parameters per rank of the layers in a set."""
     ends = adapter.TARGETS[target]
-    numbers = adapter.layer_numbers(layers, count) or range(count)
+    numbers = adapter.layer_numbers(which, count) or range(count)
     return sum(
         size
         for name, size in sizes.items()
@@ -84,8 +82,8 @@ def _size(sizes: Mapping[str, int], target: str, layers: str, count: int) -> int
 
 def _with(run: Run, name: str, rank: int) -> Run:
     """The run with a new adapter on a set of layers; the one it had is taken off."""
-    target, layers = SETS[name]
-    options = replace(run.options, target=target, layers=layers, rank=rank)
+    target, which = SETS[name]
+    options = replace(run.options, target=target, layers=which, rank=rank)
     run.model.unload()
     transformers.set_seed(options.seed)
     model = adapter.attach(run.loaded.model, options, checkpointing=run.plan.checkpointing)
@@ -104,4 +102,5 @@ def _loss(run: Run, samples: Passes) -> float:
             lambda value: adapter.optimizer(run.model, value, run.options),
             lambda: settings.losses_by_rank(run, output, questions)[0],
         )
-    return float("inf") if found.loss is None else found.loss
+    # A try that ends in NaN has failed.
+    return found.loss if found.loss is not None and math.isfinite(found.loss) else math.inf
