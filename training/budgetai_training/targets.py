@@ -54,8 +54,8 @@ def _tried(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
 
 
 def equal_ranks(model: Any, options: TrainOptions) -> dict[str, int]:
-    """For each set the base has layers of, the rank with which it has as many parameters as all layers have with --rank.
-    `model` has a LoRA on all layers."""
+    """For each set the base has layers of, the rank with which it has as many parameters as all
+    layers have with --rank. `model` has a LoRA on all layers."""
     count = model.config.num_hidden_layers
     sizes = {
         name: layer.lora_A[ADAPTER].in_features + layer.lora_B[ADAPTER].out_features
