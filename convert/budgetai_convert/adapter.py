@@ -12,7 +12,7 @@ import numpy as np
 from budgetai_convert import safetensors_file
 from budgetai_convert.gguf_file import Floats
 from budgetai_convert.safetensors_file import StoredTensor
-from budgetai_server.artefacts.manifest import AdapterManifest
+from budgetai_server.artefacts.manifest import COMPARED, AdapterManifest
 from budgetai_server.artefacts.storage import read_json
 from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.errors import AdapterError
@@ -94,6 +94,12 @@ def read_manifest(folder: Path) -> AdapterManifest:
     if not folder.is_dir():
         raise AdapterError(f"no adapter folder {folder}", "Give a folder that budgetai-train made")
     manifest = AdapterManifest.read(folder)
+    if manifest.kind in COMPARED:
+        raise AdapterError(
+            f"the adapter {folder.name} was trained by --method {manifest.kind}, which is there to "
+            "be compared with and cannot be converted",
+            "Train with --method lora or dylora",
+        )
     if manifest.prompt_format != PROMPT_FORMAT:
         raise AdapterError(
             f"the adapter {folder.name} was trained on prompt format {manifest.prompt_format}, "

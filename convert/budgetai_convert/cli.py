@@ -25,9 +25,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def _story(options: ConvertOptions) -> int:
     # Imported here: --help must not wait for llama.cpp and numpy.
-    from budgetai_convert.convert import convert
+    from budgetai_convert.convert import convert, cut
     from budgetai_convert.table import table
 
+    if options.peft is not None:
+        made = cut(options, options.peft)
+        if options.json:
+            command.print_json({"adapter": str(options.peft), **dataclasses.asdict(made)})
+        else:
+            print(f"adapter    {options.peft}, rank {made.rank}")
+        return 0
     result = convert(options)
     if options.json:
         command.print_json(_as_json(result))
@@ -37,6 +44,7 @@ def _story(options: ConvertOptions) -> int:
     checks = result.manifest.checks
     ties = f" ({checks['greedy_ties']:.0f} too close to call)" if checks["greedy_ties"] else ""
     print(f"model      {result.model}")
+    print(f"rank       {result.manifest.rank}")
     print(f"size       {result.manifest.size / 1e6:,.1f} MB, {result.manifest.quant}")
     print(f"merge      KL divergence {checks['kld_f16']:.2g} to torch, same answers{ties}")
     if result.manifest.quant != "F16":

@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from budgetai_convert import slices
 from budgetai_convert.auto import Choice
-from budgetai_convert.job import Job, claimed, prepared
+from budgetai_convert.job import Job, adapter_at_rank, adapter_folder, claimed, prepared
 from budgetai_convert.making import Making
 from budgetai_convert.options import ConvertOptions
 from budgetai_convert.outputs import lora
@@ -19,7 +20,7 @@ from budgetai_convert.outputs.card import card
 from budgetai_convert.outputs.modelfile import modelfile
 from budgetai_convert.progress import Begin, shown
 from budgetai_convert.table import picture
-from budgetai_server.artefacts.manifest import MANIFEST, ModelManifest
+from budgetai_server.artefacts.manifest import MANIFEST, AdapterManifest, ModelManifest
 from budgetai_server.artefacts.storage import replaced, replaced_folder, write_json
 from budgetai_server.context.prompt import PROMPT_FORMAT
 
@@ -41,10 +42,18 @@ class Result:
 def convert(options: ConvertOptions) -> Result:
     """Make a model file, or a bundle. Raises BudgetAIError for everything the user can mend."""
     start = time.monotonic()
-    job = prepared(options)
-    with claimed(job.final), shown() as begin:
-        making, manifest = (_bundle if job.bundle else _model)(job, begin)
+    with adapter_at_rank(options) as adapter:
+        job = prepared(options, adapter)
+        with claimed(job.final), shown() as begin:
+            making, manifest = (_bundle if job.bundle else _model)(job, begin)
     return Result(job.final, manifest, time.monotonic() - start, making.choice)
+
+
+def cut(options: ConvertOptions, into: Path) -> AdapterManifest:
+    """Write the adapter at its rank as a PEFT folder. Raises BudgetAIError as `convert` does."""
+    with slices.at_rank(adapter_folder(options), options.rank) as adapter:
+        slices.write(adapter, adapter.manifest.rank, into)
+    return AdapterManifest.read(into)
 
 
 def _model(job: Job, begin: Begin) -> tuple[Making, ModelManifest]:
@@ -110,6 +119,7 @@ def _manifest(making: Making, size: int) -> ModelManifest:
         prompt_format=PROMPT_FORMAT,
         base=trained.base if trained else job.base.record(),
         adapter=job.adapter.folder.resolve().name if job.adapter else "",
+        rank=trained.rank if trained else 0,
         quant=making.choice.chosen.name if making.choice else job.quant,
         size=size,
         held_out=trained.held_out if trained else (),

@@ -9,8 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_convert import adapter as adapters
-from budgetai_convert import merge, quantize, source, writer
+from budgetai_convert import merge, quantize, slices, source, writer
 from budgetai_convert.adapter import Adapter
 from budgetai_convert.auto import Limits
 from budgetai_convert.options import AUTO, ConvertOptions
@@ -39,11 +38,12 @@ class Job:
     card: bool
 
 
-def prepared(options: ConvertOptions) -> Job:
+def prepared(options: ConvertOptions, adapter: Adapter | None) -> Job:
     """Raises BudgetAIError for everything the user can mend."""
     quant = quantize.known(options.quant)
     _check_limits(options, quant)
-    base, adapter = _parts(options)
+    given = str(options.source)
+    base = bases.located(adapter.manifest.base) if adapter else bases.resolve(given)
     if options.bundle and adapter is None:
         raise OptionError(f"{options.source} has no adapter to bundle", "Leave --bundle out")
     final = options.out or _shelved(adapter, options, quant)
@@ -75,17 +75,26 @@ def _check_limits(options: ConvertOptions, quant: str) -> None:
             raise OptionError(f"{name} is for --quant auto", f"{quant} is one type")
 
 
-def _parts(options: ConvertOptions) -> tuple[Base, Adapter | None]:
-    given = options.source
-    if given and (given.is_file() or (given / "config.json").is_file()):
-        return bases.resolve(str(given)), None
-    folder = given or _newest(options)
-    adapters.read_manifest(folder)
-    adapter = adapters.read(folder)
-    return bases.located(adapter.manifest.base), adapter
+@contextmanager
+def adapter_at_rank(options: ConvertOptions) -> Iterator[Adapter | None]:
+    """The adapter, cut to the rank that is wanted; None for a model that is converted as it is."""
+    if not _is_model(options.source):
+        with slices.at_rank(adapter_folder(options), options.rank) as found:
+            yield found
+        return
+    if options.rank:
+        raise OptionError(f"--rank {options.rank}: {options.source} is no adapter", "Leave it out")
+    yield None
 
 
-def _newest(options: ConvertOptions) -> Path:
+def _is_model(given: Path | None) -> bool:
+    return given is not None and (given.is_file() or (given / "config.json").is_file())
+
+
+def adapter_folder(options: ConvertOptions) -> Path:
+    """The folder named, or the newest one of the repository."""
+    if options.source is not None:
+        return options.source
     repo = options.repo or Path.cwd()
     if not repo.is_dir():
         raise RepositoryError(f"no such repository: {repo}", "Give --repo a folder that exists")
@@ -113,7 +122,8 @@ def _shelved(adapter: Adapter | None, options: ConvertOptions, quant: str) -> Pa
         raise OptionError(f"{options.source} is no adapter of a repository", "Name a file: --out")
     if options.bundle:
         raise OptionError("a bundle needs a place", "Name a folder: --out")
-    place = adapter.folder.resolve()
+    # A cut stands elsewhere.
+    place = adapter_folder(options).resolve()
     shelves = (home.home() / "repositories").resolve()
     if place.parent.name == "adapters" and place.parents[2] == shelves:
         return place.parents[1] / "models" / f"{home.stamp()}-{quant}.gguf"

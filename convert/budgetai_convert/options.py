@@ -70,6 +70,15 @@ class ConvertOptions:
     card: bool = option(
         False, "write a model card and an Ollama Modelfile beside the model, as a bundle has them"
     )
+    rank: int = option(
+        0,
+        "rank of the update, for an adapter of several; 0 takes the one that training chose",
+    )
+    peft: Path | None = option(
+        None,
+        "write the adapter alone, cut to the rank, into this folder for peft, and no model",
+        unit="folder",
+    )
     out: Path | None = option(
         None,
         "file to write, ending in .gguf, or the folder of a bundle; without it, the model goes"

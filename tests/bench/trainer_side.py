@@ -28,6 +28,7 @@ from budgetai_training.curriculum import Curriculum
 from budgetai_training.dataset import MicroBatch, Passes
 from budgetai_training.encoder import Encoded, Encoder
 from budgetai_training.loop import Fitting, fit
+from budgetai_training.nested import Nested
 from budgetai_training.options import TrainOptions
 from budgetai_training.preparation import WINDOW
 from budgetai_training.samples.passes import one_pass
@@ -185,7 +186,8 @@ def _fitting(
         optimizer=adapter.optimizer(setting.model, setting.rate, given),
         accumulate=accumulate,
         evaluations=0,
-        validate=lambda output: math.inf,
+        validate=lambda output: {0: math.inf},
+        nested=Nested(setting.model, given),
         mixed=setting.loaded.load_in != "fp32",
         pad=setting.encoder.pad,
         pace=Pace(Clock(float(_LONG), time.monotonic()), steps),

@@ -57,8 +57,10 @@ def start(*arguments: str) -> "subprocess.Popen[bytes]":
 def test_a_killed_run_ends_where_an_uninterrupted_one_does(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Over the end of the first pass, with a curriculum that weighs files by their losses."""
-    steps = ["--curriculum", "hard", "--max-steps", "24"]
+    """Over the end of the first pass, with a curriculum that weighs files by their losses, and
+    ranks drawn at random."""
+    steps = ["--curriculum", "hard", "--max-steps", "24", "--accumulate", "2"]
+    steps += ["--method", "dylora", "--ranks", "1,2,4", "--frozen"]
     whole = trained(capsys, *arguments, *steps, "--out", tmp_path / "whole")
     assert whole["counts"]["samples_a_pass"] < 24
     out = str(tmp_path / "killed")
@@ -78,6 +80,9 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(
     again = trained(capsys, *arguments, "--out", out, "--resume")
     assert again["counts"]["steps"] == whole["counts"]["steps"] == 24
     assert again["counts"]["tokens"] == whole["counts"]["tokens"]
+    assert again["rank"] == 4
+    assert again["chosen_rank"] == whole["chosen_rank"] in (1, 2, 4)
+    assert again["rank_losses"] == pytest.approx(whole["rank_losses"], abs=1e-3)
     for name in ("held_out_loss_after", "training_loss"):
         assert again["scores"][name] == pytest.approx(whole["scores"][name], abs=1e-3)
 

@@ -1,4 +1,4 @@
-"""The LoRA adapter: putting it on a base, and writing it as a folder that plain peft reads."""
+"""The adapter: putting it on a base, and writing it as a folder that plain peft reads."""
 
 import importlib.metadata
 import shutil
@@ -12,10 +12,16 @@ from safetensors import SafetensorError
 
 from budgetai_server.artefacts.manifest import AdapterManifest
 from budgetai_server.errors import AdapterError, StorageError
+from budgetai_training import full, parallel, prefix, rate
 from budgetai_training.options import TrainOptions
 
 VERSIONED = ("budgetai", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
+# As multiples of LoRA's: that of plain fine-tuning is a tenth (Schulman et al. 2025, "LoRA Without
+# Regret"); keys and values are larger than weights, and move in larger steps.
+RATES = {"full": 0.1, "prefix": 10.0}
 TARGETS: dict[str, Any] = {
+    # Tried later on; what stands here until then, the others are compared with.
+    "auto": "all-linear",
     "all": "all-linear",
     "attention": ["q_proj", "k_proj", "v_proj", "o_proj"],
     "mlp": ["gate_proj", "up_proj", "down_proj"],
@@ -27,19 +33,27 @@ def attach(model: Any, options: TrainOptions, *, checkpointing: bool = False) ->
     2024) where asked for; the head is never tuned. Or the adapter to go on from."""
     before = options.continue_from
     tuned = _continued(model, before) if before else _new(model, options)
-    if checkpointing:
+    # A prefix is a cache, which activations that are computed twice cannot go with.
+    if checkpointing and options.method != "prefix":
         tuned.enable_input_require_grads()
         tuned.gradient_checkpointing_enable({"use_reentrant": False})
     return tuned
 
 
 def _new(model: Any, options: TrainOptions) -> Any:
+    size = options.trained_ranks[-1]
+    if options.method == "full":
+        return full.attach(model)
+    if options.method == "prefix":
+        return prefix.attach(model, size)
+    if options.method == "parallel-adapter":
+        return get_peft_model(model, parallel.config(model, size, options.alpha))
     config = LoraConfig(
-        r=options.rank,
-        lora_alpha=options.alpha or options.rank,
+        r=size,
+        lora_alpha=options.alpha or size,
         lora_dropout=0.0,
-        target_modules=TARGETS[options.target],
-        layers_to_transform=_layers(options.layers, model.config.num_hidden_layers),
+        target_modules=_targets(model, options),
+        layers_to_transform=layer_numbers(options.layers, model.config.num_hidden_layers),
         use_rslora=options.rslora,
         use_dora=options.dora,
         task_type="CAUSAL_LM",
@@ -47,7 +61,17 @@ def _new(model: Any, options: TrainOptions) -> Any:
     return get_peft_model(model, config)
 
 
-def _layers(which: str, count: int) -> list[int] | None:
+def _targets(model: Any, options: TrainOptions) -> Any:
+    """What peft is told; where layers are numbered it takes names alone."""
+    found = TARGETS[options.target]
+    if options.layers == "all" or isinstance(found, list):
+        return found
+    head = model.get_output_embeddings()
+    linear = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m != head]
+    return sorted({name.rpartition(".")[2] for name in linear})
+
+
+def layer_numbers(which: str, count: int) -> list[int] | None:
     """Numbers of the layers that get an adapter; None is all. Tuning the upper half alone halves
     the backward pass: no gradient goes below it."""
     return None if which == "all" else list(range(count // 2, count))
@@ -82,11 +106,25 @@ def method(model: Any, options: TrainOptions) -> str:
     """What the manifest and the report call it."""
     config = model.active_peft_config
     names = [
-        ("dora", config.use_dora),
-        ("rslora", config.use_rslora),
+        (options.method, options.method != "lora"),
+        ("frozen", options.frozen),
+        ("dora", getattr(config, "use_dora", False)),
+        ("rslora", getattr(config, "use_rslora", False)),
         ("lora+", bool(options.lora_plus)),
     ]
     return " ".join(name for name, used in names if used) or "lora"
+
+
+def size(model: Any) -> int:
+    """Rank, width of the bottleneck or tokens of the prefix; 0 where there is no such thing."""
+    config = model.active_peft_config
+    return int(getattr(config, "r", 0) or getattr(config, "num_virtual_tokens", 0))
+
+
+def usual_rate(model: Any, options: TrainOptions) -> float:
+    """The peak learning rate where none is given or tried."""
+    parameters = model.get_nb_trainable_parameters()[1]
+    return rate.usual(parameters) * RATES.get(options.method, 1.0)
 
 
 def write(model: Any, manifest: AdapterManifest, folder: Path) -> None:

@@ -7,10 +7,12 @@ import time
 import warnings
 from typing import TYPE_CHECKING
 
+from budgetai_server.artefacts.manifest import COMPARED
 from budgetai_server.command import parse, print_json, run
 from budgetai_training.options import TrainOptions
 
 if TYPE_CHECKING:
+    from budgetai_server.artefacts.manifest import AdapterManifest
     from budgetai_training.results import Result
 
 PROGRAM = "budgetai-train"
@@ -28,6 +30,8 @@ def _main(argv: list[str] | None, started: float) -> int:
         from budgetai_training.corpus.table import show
 
         return show(options)
+    if options.compare:
+        return _compared(options)
     _quiet_libraries()
     # Heavy imports stand here, so that --help and a wrong flag are answered at once.
     from budgetai_server.artefacts.bases import resolve
@@ -55,12 +59,41 @@ def _main(argv: list[str] | None, started: float) -> int:
     return 0
 
 
+def _compared(options: TrainOptions) -> int:
+    from budgetai_training.compare import compared, table
+
+    outcomes = []
+    try:
+        for outcome in compared(options):
+            outcomes.append(outcome)
+    finally:
+        # After Ctrl-C too: what there is has taken long.
+        if options.json:
+            print_json([dataclasses.asdict(outcome) for outcome in outcomes])
+        elif outcomes:
+            print(table(outcomes))
+    return 0
+
+
 def _quiet_libraries() -> None:
     """What they say concerns their developers; what concerns the user, we say ourselves."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     warnings.simplefilter("ignore", FutureWarning)
+
+
+def _next(result: "Result") -> str:
+    if result.manifest.kind in COMPARED:
+        return f"none: what was trained by {result.manifest.kind} cannot be converted"
+    return f"budgetai-convert {result.folder}"
+
+
+def _rank(manifest: "AdapterManifest") -> str:
+    if not manifest.chosen_rank:
+        return ""
+    losses = ", ".join(f"{rank}: {loss:.3f}" for rank, loss in manifest.rank_losses.items())
+    return f"rank           {manifest.chosen_rank} of {manifest.rank} is enough ({losses})\n"
 
 
 def _summary(result: "Result") -> str:
@@ -73,9 +106,10 @@ def _summary(result: "Result") -> str:
         )
     return (
         f"held-out loss  {losses} (nats per token)\n"
+        f"{_rank(manifest)}"
         f"trained        {manifest.counts['steps']} steps, {manifest.counts['tokens']} tokens, "
         f"{manifest.seconds['spent']:.0f} s of {manifest.seconds['budget']:.0f} s\n"
         f"adapter        {result.folder}\n"
         f"report         {result.page or 'could not be written'}\n"
-        f"next           budgetai-convert {result.folder}"
+        f"next           {_next(result)}"
     )

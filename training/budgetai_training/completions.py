@@ -9,6 +9,7 @@ import torch
 from transformers import StoppingCriteria
 
 from budgetai_training.encoder import Encoder
+from budgetai_training.evaluate import arithmetic
 from budgetai_training.report.account import Completion
 from budgetai_training.samples.sample import Sample
 
@@ -45,9 +46,10 @@ def side_by_side(
         # The next one takes about as long as those before it did on average.
         if stop() or spent + spent / max(len(found), 1) > seconds:
             break
-        with model.disable_adapter():
-            base = complete(model, tokenizer, encoder, hole)
-        tuned = complete(model, tokenizer, encoder, hole)
+        with arithmetic(model, model.get_output_embeddings().weight.dtype):
+            with model.disable_adapter():
+                base = complete(model, tokenizer, encoder, hole)
+            tuned = complete(model, tokenizer, encoder, hole)
         found.append(_beside(hole, base, tuned))
     return tuple(found)
 

@@ -2,8 +2,9 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
-from budgetai_server.artefacts.manifest import AdapterManifest
+from budgetai_server.artefacts.manifest import COMPARED, NESTED, AdapterManifest
 from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.errors import AdapterError, OptionError, RepositoryError
 from budgetai_server.options import flag_name
@@ -32,6 +33,7 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
             f"{folder} was trained on {before.base.location}, not on this base",
             f"Give --base {before.base.location}",
         )
+    _check_kind(before, folder, options)
     if before.prompt_format != PROMPT_FORMAT:
         raise AdapterError(f"{folder} was made for another prompt format", "Train a new one")
     if before.holdout:
@@ -40,6 +42,18 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
             "Go on from an adapter that was trained without --holdout",
         )
     return before
+
+
+def _check_kind(before: AdapterManifest, folder: Path, options: TrainOptions) -> None:
+    """An adapter of all ranks stays one, or the smaller ranks would be forgotten."""
+    kind = before.kind
+    if kind in COMPARED:
+        raise AdapterError(f"{folder} was trained by {kind}, which is not gone on with")
+    if options.method != kind and {options.method, kind} & {*NESTED}:
+        raise OptionError(
+            f"{folder} was trained by {before.method}, not by --method {options.method}",
+            f"Give --method {kind if kind in NESTED else 'lora'}",
+        )
 
 
 def changed(found: Corpus, options: TrainOptions) -> Corpus:

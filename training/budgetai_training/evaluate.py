@@ -72,15 +72,15 @@ def answered(
 
 def _loss(model: Any, output: head.Head, question: Question) -> Loss:
     batch = {name: value.to(model.device) for name, value in collate([question.encoded]).items()}
-    with arithmetic(model, output):
+    with arithmetic(model, output.weight.dtype):
         hidden, labels = head.hidden_at_labels(model, batch)
         total = head.losses(hidden, output, labels).sum()
     return Loss(float(total), len(labels), 1)
 
 
-def arithmetic(model: Any, output: head.Head) -> AbstractContextManager[Any]:
-    """How training multiplies: in bf16 where the base is, the fp32 adapter too."""
-    if output.weight.dtype == torch.bfloat16:
+def arithmetic(model: Any, dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """How training multiplies: in bf16 where the base's head is, the fp32 adapter too."""
+    if dtype == torch.bfloat16:
         return torch.autocast(model.device.type, torch.bfloat16)
     return nullcontext()
 

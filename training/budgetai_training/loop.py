@@ -1,12 +1,14 @@
 """The HF Trainer, told to stop by the clock, with the loss taken at labelled places only."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft.helpers import disable_input_dtype_casting
+from peft.tuners.lora import LoraLayer
 from safetensors import SafetensorError
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.tensorboard import SummaryWriter
@@ -20,6 +22,7 @@ from budgetai_training.budget import Pace, rate_factor
 from budgetai_training.callbacks import BudgetCallback, Interruption, Watcher
 from budgetai_training.curriculum import Curriculum
 from budgetai_training.dataset import MicroBatch, Passes, collate
+from budgetai_training.nested import Nested
 from budgetai_training.options import TrainOptions
 from budgetai_training.runs import LOGS
 
@@ -30,15 +33,16 @@ PATIENCE = 3
 @dataclass(frozen=True, kw_only=True)
 class Fitting:
     """What a run is fitted with; `rate` is the peak, `accumulate` counts micro-batches a step,
-    `evaluations` is how often `validate` is asked on the way. `mixed` multiplies in bf16 whatever
-    the weights are kept in, `pad` is a token id."""
+    `evaluations` is how often `validate` is asked on the way for losses by rank. `mixed` multiplies
+    in bf16 whatever the weights are kept in, `pad` is a token id."""
 
     options: TrainOptions
     folder: Path
     optimizer: torch.optim.Optimizer
     accumulate: int
     evaluations: int
-    validate: Callable[[head.Head], float]
+    validate: Callable[[head.Head], dict[int, float]]
+    nested: Nested
     mixed: bool
     pad: int
     pace: Pace
@@ -53,6 +57,7 @@ class LabelledLossTrainer(Trainer):
 
     fitting: Fitting
     output: head.Head
+    _step, _within = -1, 0
 
     def compute_loss(
         self,
@@ -61,6 +66,7 @@ class LabelledLossTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
+        self.fitting.nested.draw(self._number())
         hidden, labels = head.hidden_at_labels(model, inputs)
         losses = head.losses(hidden, self.output, labels)
         self.fitting.curriculum.note(inputs, losses)
@@ -68,9 +74,19 @@ class LabelledLossTrainer(Trainer):
         total = losses.sum() * self.accelerator.num_processes
         return total / (num_items_in_batch if num_items_in_batch is not None else len(labels))
 
+    def _number(self) -> int:
+        """Of a micro-batch since the run began; the same after a resume, and in all processes."""
+        step = self.state.global_step
+        self._within = self._within + 1 if step == self._step else 0
+        self._step = step
+        return step * self.fitting.accumulate + self._within
+
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """The Trainer's own would keep all logits; ours is the loss that the report tells."""
-        metrics = {"eval_loss": self.fitting.validate(self.output)}
+        """The Trainer's own would keep all logits; ours is the loss that the report tells, the
+        mean over ranks where several are trained."""
+        found = self.fitting.validate(self.output)
+        metrics = {f"eval_rank_{rank}": loss for rank, loss in found.items() if rank}
+        metrics["eval_loss"] = sum(found.values()) / len(found)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
@@ -100,7 +116,7 @@ def fit(model: Any, samples: Passes, fitting: Fitting) -> TrainerState:
     callbacks: list[Any] = [BudgetCallback(fitting)]
     if fitting.evaluations:
         callbacks.append(EarlyStoppingCallback(PATIENCE))
-    with head.headless(model) as output, disable_input_dtype_casting(model, fitting.mixed):
+    with head.headless(model) as output, _casting(model, fitting.mixed):
         trainer = LabelledLossTrainer(
             model=model,
             args=_arguments(fitting),
@@ -118,6 +134,13 @@ def fit(model: Any, samples: Passes, fitting: Fitting) -> TrainerState:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
     return trainer.state
+
+
+def _casting(model: Any, mixed: bool) -> AbstractContextManager[None]:
+    """Autocast chooses the types; peft's LoRA layers would choose other ones before it."""
+    if any(isinstance(part, LoraLayer) for part in model.modules()):
+        return disable_input_dtype_casting(model, mixed)
+    return nullcontext()
 
 
 def _finished(model: Any, fitting: Fitting) -> TrainerState | None:

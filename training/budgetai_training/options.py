@@ -1,15 +1,24 @@
 """The options of `budgetai-train`."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from budgetai_server.artefacts.bases import EMBEDDED
+from budgetai_server.artefacts.manifest import COMPARED, NESTED
 from budgetai_server.errors import OptionError
 from budgetai_server.options import Seconds, flag_name, option
+from budgetai_training import ranks
+from budgetai_training.choice import Tolerance
 from budgetai_training.samples.recipe import Recipe
 
 _NOT_NEGATIVE = ("max_steps", "alpha", "memory", "lora_plus", "accumulate", "completions")
+METHODS = ("lora", *NESTED, *COMPARED)
+# Options that say something to methods which train all ranks at once, and to one of them.
+_OF_NESTED = ("ranks", "rank_tolerance")
+_OF_DYLORA = ("rank_distribution", "rank_decay", "frozen")
+_OF_LORA = ("target", "layers", "rslora", "dora", "lora_plus", "continue_from")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +60,49 @@ class TrainOptions:
         "most memory the run may take, of the GPU where there is one; 0 takes what is free",
         unit="GB",
     )
-    rank: int = option(16, "rank of the LoRA update")
+    method: str = option(
+        "lora",
+        "what is trained: LoRA of one rank; of all ranks at once, by ranks drawn at random or by"
+        " fixed weights; or, to compare with, everything, a bottleneck beside each MLP, or a prefix"
+        " of keys and values, none of which can be converted",
+        choices=METHODS,
+    )
+    compare: str = option(
+        "",
+        "methods to train one after the other, each with the whole budget, and to set side by"
+        " side, as lora,dylora,full",
+        unit="methods",
+    )
+    rank: int = option(
+        16,
+        "rank of the LoRA update, the largest where several are trained; width of the"
+        " bottlenecks, or tokens of the prefix",
+    )
+    ranks: str = option(
+        "",
+        "ranks trained at once, as 4-16 or 1,2,4,8; without it dylora takes all up to --rank,"
+        " matryoshka 1, 2, 4 and so on",
+    )
+    rank_distribution: str = option(
+        "uniform", "how dylora draws a rank", choices=("uniform", "geometric")
+    )
+    rank_decay: float = option(
+        0.15, "how much rarer the next rank is in the geometric distribution", unit="0 to 1"
+    )
+    frozen: bool = option(
+        False, "dylora changes only what the drawn rank has and the next lower one has not"
+    )
+    rank_tolerance: str = option(
+        "1%",
+        "the smallest rank is chosen whose held-out loss is not higher than the best by more than"
+        " this share, as 1%, or than a standard error of the difference, as se",
+    )
     alpha: int = option(0, "scale of the update times the rank; 0 takes the rank, for a scale of 1")
     target: str = option(
-        "all", "which linear layers are tuned", choices=("all", "attention", "mlp")
+        "all",
+        "which linear layers are tuned; auto tries each choice, and the upper half, with as many"
+        " parameters, and takes the best",
+        choices=("all", "attention", "mlp", "auto"),
     )
     layers: str = option(
         "all", "which blocks are tuned; the upper half is quicker", choices=("all", "upper")
@@ -102,6 +150,8 @@ class TrainOptions:
         if self.budget <= 0:
             raise OptionError(f"--budget {self.budget} leaves no time", "Try --budget 15m")
         self._check_numbers()
+        self._check_ranks()
+        self._check_compared()
         if not re.fullmatch("|since:.+", self.holdout):
             raise OptionError(
                 f"--holdout {self.holdout} is not known", "Write it as since:REVISION or since:DATE"
@@ -114,6 +164,74 @@ class TrainOptions:
         Recipe.parse(self.recipe)
         if not 0 <= self.seed < 2**32:
             raise OptionError(f"--seed {self.seed} is out of range", "Use 0 to 4294967295")
+
+    @property
+    def nested(self) -> bool:
+        """Whether all ranks are trained at once."""
+        return self.method in NESTED
+
+    @property
+    def trained_ranks(self) -> tuple[int, ...]:
+        """The ranks that are trained, in rising order; the last one is the size of the adapter."""
+        if not self.nested:
+            return (self.rank,)
+        if self.ranks:
+            return ranks.parse(self.ranks, self.rank)
+        doubling = self.method == "matryoshka"
+        return ranks.doubling(self.rank) if doubling else tuple(range(1, self.rank + 1))
+
+    def of_method(self, method: str, out: Path | None = None) -> "TrainOptions":
+        """The same run by another method, without the options that mean nothing to it."""
+        fields = self.__dataclass_fields__
+        usual: dict[str, Any] = {name: fields[name].default for name in self._foreign(method)}
+        return replace(self, compare="", method=method, out=out, **usual)
+
+    @staticmethod
+    def _foreign(method: str) -> tuple[str, ...]:
+        """Options that mean nothing to a method."""
+        return (
+            *(() if method in NESTED else _OF_NESTED),
+            *(() if method == "dylora" else _OF_DYLORA),
+            *(_OF_LORA if method in COMPARED else ()),
+        )
+
+    def _check_compared(self) -> None:
+        names = self.compare.split(",") if self.compare else []
+        for name in names:
+            if name not in METHODS or names.count(name) > 1:
+                raise OptionError(
+                    f"--compare {self.compare} names no methods", f"Choose of {', '.join(METHODS)}"
+                )
+            self.of_method(name)
+        if names and self.resume:
+            raise OptionError(
+                "--compare is not resumed", "Resume the run of a method: --resume --out FOLDER"
+            )
+
+    def _check_ranks(self) -> None:
+        for name in () if self.compare else self._foreign(self.method):
+            if getattr(self, name) != self.__dataclass_fields__[name].default:
+                other = "lora" if name in _OF_LORA else "dylora"
+                raise OptionError(
+                    f"{flag_name(name)} means nothing to --method {self.method}",
+                    f"Add --method {other}, or leave it out",
+                )
+        if self.method == "full" and self.load_in == "4bit":
+            raise OptionError("--method full cannot train a base in 4 bits", "Use --load-in bf16")
+        if self.nested and self.dora:
+            raise OptionError(
+                f"--dora cannot be cut to smaller ranks, which --method {self.method} is for",
+                "Leave one of them out",
+            )
+        if not 0 < self.rank_decay < 1:
+            raise OptionError(f"--rank-decay {self.rank_decay} is no share", "Try 0.15")
+        if self.target == "auto" and (self.method != "lora" or self.layers != "all"):
+            raise OptionError(
+                "--target auto chooses layers and rank of a LoRA",
+                "Leave --layers out, and add --method lora",
+            )
+        Tolerance.parse(self.rank_tolerance)
+        self.trained_ranks  # noqa: B018 - raises for ranks that are none
 
     def _check_numbers(self) -> None:
         for name in _NOT_NEGATIVE:

@@ -3,15 +3,15 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import transformers
 
-from budgetai_server.artefacts.bases import resolve
+from budgetai_server.artefacts.bases import Base, resolve
 from budgetai_server.artefacts.manifest import BaseRecord
 from budgetai_server.context.index import Index
-from budgetai_training import adapter, memory, processes
+from budgetai_training import adapter, memory, prefix, processes
 from budgetai_training.base import LoadedBase, choose_precision, load, shape
 from budgetai_training.budget import Clock
 from budgetai_training.continuing import adapter_before, changed
@@ -19,6 +19,7 @@ from budgetai_training.corpus.files import Corpus
 from budgetai_training.encoder import Encoder
 from budgetai_training.exam import Exam, set_exam
 from budgetai_training.memory import Plan, Shape
+from budgetai_training.nested import Nested
 from budgetai_training.options import TrainOptions
 from budgetai_training.progress import Reporter
 from budgetai_training.report.account import Stage
@@ -62,6 +63,7 @@ class Run:
     loaded: LoadedBase
     plan: Plan
     model: Any
+    nested: Nested
     encoder: Encoder
     exam: Exam
     report: Reporter
@@ -78,8 +80,9 @@ def prepared(
         record = base.record()
         before = adapter_before(options, record.digest)
         _begun(options, folder, record)
-        rank = before.rank if before else options.rank
-        planned = _planned(options, folder, lambda: shape(base, record.digest, rank))
+        # From here on the rank is that of the adapter to go on from.
+        options = replace(options, rank=before.rank) if before else options
+        planned = _planned(options, folder, lambda: _shape(base, record.digest, options))
         loaded = load(base, record.digest, planned.load_in)
     # After a change of the files, a resumed or continued run still holds out what it began with.
     names = before.held_out if before else found.held_out_names
@@ -89,16 +92,29 @@ def prepared(
     transformers.set_seed(options.seed)
     with stages.stage("loading"):
         model = adapter.attach(loaded.model, options, checkpointing=planned.checkpointing)
+        nested = Nested(model, options)
     folder.check_space(model.get_nb_trainable_parameters()[0])
     _say(report, found, learned, planned, model, options)
     encoder = Encoder(loaded.tokenizer)
+    if options.method == "prefix":
+        prefix.begin(model, _beginning(learned, encoder, adapter.size(model)))
     indexes = found.indexes()
     with stages.stage("setting the exam"):
         exam = set_exam(found, indexes, encoder, options.seed)
     return Run(
         options, folder, clock, stages, found, learned, indexes, record, loaded, planned, model,
-        encoder, exam, report,
+        nested, encoder, exam, report,
     )  # fmt: skip
+
+
+def _beginning(learned: Corpus, encoder: Encoder, tokens: int) -> list[int]:
+    """The first tokens of the first files."""
+    found: list[int] = []
+    for file in learned.train:
+        found += encoder.tokenize(file.text[: 20 * tokens])
+        if len(found) >= tokens:
+            break
+    return found[:tokens]
 
 
 def _begun(options: TrainOptions, folder: RunFolder, record: BaseRecord) -> None:
@@ -108,13 +124,22 @@ def _begun(options: TrainOptions, folder: RunFolder, record: BaseRecord) -> None
         folder.begin(options, record.digest)
 
 
+def _shape(base: Base, digest: str, options: TrainOptions) -> Shape:
+    """The base's, with what is trained on it; a prefix or bottleneck takes less than a LoRA."""
+    found = shape(base, digest, options.trained_ranks[-1])
+    everything = found.parameters - found.embeddings
+    return replace(found, trained=everything) if options.method == "full" else found
+
+
 def _planned(options: TrainOptions, folder: RunFolder, measure: Callable[[], Shape]) -> Plan:
     """What fits into memory; a resumed run keeps to its first plan, or it would be another run."""
 
     def decide() -> dict[str, Any]:
         free = memory.available(options.memory * 1e9)
         wanted = choose_precision(options.load_in)
-        fixed = options.load_in != "auto"
+        if options.method == "full" and wanted == "4bit":
+            wanted = "bf16"
+        fixed = options.load_in != "auto" or options.method == "full"
         return asdict(memory.plan(measure(), wanted, WINDOW, free, fixed=fixed))
 
     kept = folder.once("plan", decide)
@@ -133,7 +158,8 @@ def _say(
     if options.continue_from:
         report.say(f"going on from {options.continue_from}: {len(learned.train)} files shown")
     trained, every = model.get_nb_trainable_parameters()
-    kind = f"{adapter.method(model, options)} of rank {model.active_peft_config.r}"
+    size = adapter.size(model)
+    kind = adapter.method(model, options) + (f" of rank {size}" if size else "")
     report.say(
         f"base in {planned.load_in}, {kind}: "
         f"{trained / 1e6:.1f} of {every / 1e6:.0f} million parameters are trained"

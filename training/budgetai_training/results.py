@@ -27,6 +27,7 @@ from budgetai_training.report.account import (
     Group,
     Memory,
     Point,
+    RankTry,
     RateTry,
 )
 from budgetai_training.runs import FINAL, LOGS
@@ -45,6 +46,7 @@ class Trained:
     before: list[Loss]
     after: list[Loss]
     rates: tuple[RateTry, ...]
+    ranks: tuple[RankTry, ...]
     completions: tuple[Completion, ...]
 
 
@@ -86,12 +88,14 @@ def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> Adap
         base=run.record,
         repository=run.corpus.name,
         method=adapter.method(run.model, run.options),
-        rank=run.model.active_peft_config.r,
+        rank=adapter.size(run.model),
         load_in=run.loaded.load_in,
         seed=run.options.seed,
         held_out=run.corpus.held_out_names,
         holdout=run.corpus.holdout,
         learned=run.corpus.digests(),
+        chosen_rank=next((one.rank for one in trained.ranks if one.chosen), 0),
+        rank_losses={str(one.rank): one.loss for one in trained.ranks if one.loss is not None},
         counts=_counts(run, trained),
         scores={
             "held_out_loss_before": _mean(before.get(ALL)),
@@ -152,6 +156,7 @@ def _account(
         validation=_points(history, "eval_loss"),
         held_out=_held_out(before, after),
         rates=trained.rates,
+        ranks=trained.ranks,
         memory=Memory(
             predicted=run.plan.predicted,
             peak=manifest.counts["peak_memory"],

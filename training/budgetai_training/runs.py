@@ -32,7 +32,7 @@ CURRICULUM_FILE = "curriculum.json"
 # be another run.
 LIMITS = ("budget", "max_steps", "checkpoint_every", "memory", "completions")
 # These are not of the run.
-ASIDE = ("repo", "out", "resume", "dry_run", "json")
+ASIDE = ("repo", "out", "compare", "resume", "dry_run", "json")
 FIXED = tuple(f.name for f in fields(TrainOptions) if f.name not in (*LIMITS, *ASIDE))
 
 

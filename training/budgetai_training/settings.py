@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -12,13 +13,15 @@ from budgetai_server.options import Seconds
 from budgetai_training import adapter, evaluate, head, processes, rate
 from budgetai_training.dataset import MicroBatch, Passes, collate
 from budgetai_training.evaluate import Question
+from budgetai_training.nested import by_rank
 from budgetai_training.options import TrainOptions
 from budgetai_training.preparation import Run
 from budgetai_training.report.account import RateTry
 
-# Shares of the budget for the tries of rates and for the evaluations on the way.
+# Shares of the budget for the tries of rates, the evaluations on the way, and the rank's choice.
 RATE_SHARE = 0.08
 VALIDATION_SHARE = 0.06
+RANK_SHARE = 0.06
 EVALUATIONS = 6
 # With fewer, chance would decide which state is the best.
 FEWEST_QUESTIONS = 6
@@ -31,7 +34,7 @@ STEP_PER_FORWARD = 3.0
 def decide(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
     """Learning rate, accumulation and evaluations, from the size of the base and from what fits."""
     tried = _rates(run, samples, per_batch)
-    usual = rate.usual(run.model.get_nb_trainable_parameters()[1])
+    usual = adapter.usual_rate(run.model, run.options)
     chosen = next((one.rate for one in tried if one.chosen), run.options.learning_rate or usual)
     affordable = run.clock.left() / max(per_batch, 1e-6)
     evaluations, questions = _evaluations(run, per_batch)
@@ -42,6 +45,7 @@ def decide(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
         "accumulate": _accumulation(run.options, affordable),
         "evaluations": evaluations,
         "validation": questions,
+        "ranking": _ranking(run, per_batch),
         "training_from": run.clock.spent(),
     }
 
@@ -59,21 +63,36 @@ def _evaluations(run: Run, per_batch: float) -> tuple[int, int]:
     of the budget holds less than two evaluations, of which one could be the better."""
     most = len(run.exam.validation)
     if run.options.max_steps or not most:
-        return (EVALUATIONS if most else 0), most
+        # Where each is asked at several ranks, fewer do.
+        fewer = max(FEWEST_QUESTIONS, most // run.nested.passes)
+        return (EVALUATIONS if most else 0), min(most, fewer)
     fewest = min(FEWEST_QUESTIONS, most)
-    affordable = VALIDATION_SHARE * run.clock.budget * STEP_PER_FORWARD / per_batch
+    per_question = per_batch * run.nested.passes / STEP_PER_FORWARD
+    affordable = VALIDATION_SHARE * run.clock.budget / per_question
     times = int(min(EVALUATIONS, affordable // fewest))
     return (times, int(min(most, affordable // times))) if times > 1 else (0, 0)
+
+
+def _ranking(run: Run, per_batch: float) -> int:
+    """By how many questions the rank is chosen at the end."""
+    most = len(run.exam.validation) if run.nested.judged else 0
+    if run.options.max_steps:
+        return most
+    per_question = per_batch * run.nested.passes / STEP_PER_FORWARD
+    affordable = int(RANK_SHARE * run.clock.budget / per_question)
+    # By a single question no rank should be chosen: with two, the choice is poor but not blind.
+    return min(most, max(2, affordable))
 
 
 def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
     """Rates tried, where the user names none and their share of the budget holds the tries."""
     questions = run.exam.validation[:6]
-    needed = len(rate.FACTORS) * (rate.STEPS + len(questions) / 3) * per_batch
+    judging = len(questions) * run.nested.passes / STEP_PER_FORWARD
+    needed = len(rate.FACTORS) * (rate.STEPS + judging) * per_batch
     share = RATE_SHARE * run.clock.budget
     if run.options.learning_rate or run.options.max_steps or not questions or needed > share:
         return ()
-    usual = rate.usual(run.model.get_nb_trainable_parameters()[1])
+    usual = adapter.usual_rate(run.model, run.options)
     with (
         run.stages.stage("trying rates"),
         run.report.busy("trying learning rates"),
@@ -82,22 +101,25 @@ def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
         found = rate.tries(
             run.model,
             [usual * factor for factor in rate.FACTORS],
-            lambda optimizer, n: _step(run, output, samples[n], optimizer),
-            lambda value: adapter.optimizer(run.model, value, run.options),
-            lambda: held_out_loss(run, output, questions),
+            lambda optimizer, n: step(run, output, samples[n], optimizer, n),
+            lambda value: run.nested.guard(adapter.optimizer(run.model, value, run.options)),
+            lambda: fmean(losses_by_rank(run, output, questions).values()),
         )
     run.report.say("rates tried: " + ", ".join(f"{one.rate:g} → {one.loss:.3f}" for one in found))
     return found
 
 
-def _step(run: Run, output: head.Head, batch: MicroBatch, optimizer: torch.optim.Optimizer) -> None:
+def step(
+    run: Run, output: head.Head, batch: MicroBatch, optimizer: torch.optim.Optimizer, number: int
+) -> None:
     """One step outside the Trainer."""
     run.model.train()
+    run.nested.draw(number)
     tensors = {
         name: value.to(run.model.device)
         for name, value in collate(batch.rows, run.encoder.pad).items()
     }
-    with evaluate.arithmetic(run.model, output):
+    with evaluate.arithmetic(run.model, output.weight.dtype):
         hidden, labels = head.hidden_at_labels(run.model, tensors)
         loss = head.losses(hidden, output, labels).mean()
     loss.backward()  # type: ignore[no-untyped-call]
@@ -129,6 +151,8 @@ def check_time(run: Run, per_batch: float) -> None:
     )
 
 
-def held_out_loss(run: Run, output: head.Head, questions: Sequence[Question]) -> float:
-    found = evaluate.total(questions, evaluate.answered(run.model, output, questions)).mean
-    return math.inf if found is None else found
+def losses_by_rank(run: Run, output: head.Head, questions: Sequence[Question]) -> dict[int, float]:
+    """Held-out loss at each judged rank; under 0 where one rank alone is trained."""
+    found = by_rank(run.nested, lambda: evaluate.answered(run.model, output, questions))
+    means = {rank: evaluate.total(questions, losses).mean for rank, losses in found.items()}
+    return {rank: math.inf if loss is None else loss for rank, loss in means.items()}

@@ -3,24 +3,36 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from transformers import TrainerState
 
 from budgetai_server.errors import OptionError, RepositoryError
-from budgetai_training import adapter, completions, evaluate, head, processes, settings
+from budgetai_training import (
+    adapter,
+    choice,
+    completions,
+    evaluate,
+    head,
+    processes,
+    settings,
+    targets,
+)
 from budgetai_training.budget import Clock, Pace
 from budgetai_training.callbacks import Interruption
+from budgetai_training.choice import Tolerance
 from budgetai_training.corpus.files import Corpus
 from budgetai_training.corpus.recency import last_changes
 from budgetai_training.curriculum import Curriculum
 from budgetai_training.dataset import Passes
 from budgetai_training.evaluate import Loss, Question
 from budgetai_training.loop import Fitting, fit
+from budgetai_training.nested import by_rank
 from budgetai_training.options import TrainOptions
 from budgetai_training.preparation import WINDOW, Run, prepared
 from budgetai_training.progress import Reporter
-from budgetai_training.report.account import Completion, RateTry
+from budgetai_training.report.account import Completion, RankTry, RateTry
 from budgetai_training.results import Result, Trained, saved
 from budgetai_training.runs import CURRICULUM_FILE, RunFolder
 from budgetai_training.samples.passes import one_pass
@@ -50,10 +62,11 @@ def train(
         # From here on Ctrl-C must not cost what has been learned: also not in the last evaluation
         # or while saving.
         with interruption.listening():
-            return saved(run, _trained(run, interruption))
+            return saved(*_trained(run, interruption))
 
 
-def _trained(run: Run, interruption: Interruption) -> Trained:
+def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
+    """What came out, and the run with the layers that were settled on."""
     curriculum = _curriculum(run)
     samples = _passes(run, curriculum)
     before = _before(run, interruption)
@@ -62,18 +75,22 @@ def _trained(run: Run, interruption: Interruption) -> Trained:
     run.clock.reserve = _reserve(run, before)
     per_batch = settings.batch_seconds(run, before, samples)
     settings.check_time(run, per_batch)
+    run = targets.settled(run, samples, per_batch)
     decided = run.folder.once("settings", lambda: settings.decide(run, samples, per_batch))
     # The last evaluation on the way comes after the last step.
-    run.clock.reserve += decided["validation"] * per_batch / settings.STEP_PER_FORWARD
+    per_question = run.nested.passes * per_batch / settings.STEP_PER_FORWARD
+    run.clock.reserve += (decided["validation"] + decided["ranking"]) * per_question
     state = _fitted(run, samples, curriculum, decided, interruption)
+    ranks = _ranked(run, decided["ranking"], interruption)
     asked = run.exam.report[: len(before["losses"])] if state.global_step else ()
     after = processes.by_first(lambda: _asked(run, asked, stop=interruption.asked))
-    return Trained(
+    return run, Trained(
         state=state,
         samples=samples,
         before=[Loss(*loss) for loss in before["losses"]],
         after=after if len(after) == len(asked) else [],
         rates=tuple(RateTry(**one) for one in decided["rates"]),
+        ranks=ranks,
         completions=_completed(run, interruption),
     )
 
@@ -113,7 +130,10 @@ def _before(run: Run, interruption: Interruption) -> dict[str, Any]:
     def ask() -> dict[str, Any]:
         began = time.monotonic()
         share = run.clock.budget * EVALUATION_SHARE
-        found = _asked(run, run.exam.report, share, interruption.asked)
+        # A new adapter adds nothing yet, but a prefix does.
+        plain = run.model.disable_adapter() if run.options.method == "prefix" else nullcontext()
+        with plain:
+            found = _asked(run, run.exam.report, share, interruption.asked)
         return {
             "losses": [(loss.total, loss.tokens, loss.samples) for loss in found],
             "seconds": time.monotonic() - began,
@@ -170,10 +190,11 @@ def _fitted(
         fitting = Fitting(
             options=run.options,
             folder=run.folder.path,
-            optimizer=adapter.optimizer(run.model, decided["rate"], run.options),
+            optimizer=run.nested.guard(adapter.optimizer(run.model, decided["rate"], run.options)),
             accumulate=decided["accumulate"],
             evaluations=decided["evaluations"],
             validate=_validation(run, decided["validation"]),
+            nested=run.nested,
             mixed=run.loaded.load_in != "fp32",
             pad=run.encoder.pad,
             pace=Pace(run.clock, run.options.max_steps),
@@ -185,16 +206,44 @@ def _fitted(
         return fit(run.model, samples, fitting)
 
 
-def _validation(run: Run, count: int) -> Callable[[head.Head], float]:
+def _validation(run: Run, count: int) -> Callable[[head.Head], dict[int, float]]:
     questions = run.exam.validation[:count]
 
-    def validate(output: head.Head) -> float:
-        def ask() -> float:
-            return settings.held_out_loss(run, output, questions)
-
-        return processes.by_first(ask)
+    def validate(output: head.Head) -> dict[int, float]:
+        return processes.by_first(lambda: settings.losses_by_rank(run, output, questions))
 
     return validate
+
+
+def _ranked(run: Run, count: int, interruption: Interruption) -> tuple[RankTry, ...]:
+    """Held-out loss at each judged rank, and the smallest rank that is enough: with it the run goes
+    on. Empty where one rank alone was trained, or the user wants the run to end."""
+    if not run.nested.judged:
+        return ()
+    found = processes.by_first(lambda: _answered_by_rank(run, count, interruption))
+    means = {rank: choice.mean(losses) for rank, losses in found.items()}
+    chosen = choice.chosen(found, Tolerance.parse(run.options.rank_tolerance))
+    run.nested.cut(chosen)
+    told = ", ".join(f"{rank}: {loss:.3f}" for rank, loss in means.items())
+    run.report.say(f"held-out loss by rank: {told}" if chosen else "held-out loss by rank: -")
+    return tuple(
+        RankTry(rank=rank, loss=loss, chosen=rank == chosen) for rank, loss in means.items()
+    )
+
+
+def _answered_by_rank(run: Run, count: int, interruption: Interruption) -> dict[int, list[Loss]]:
+    questions = run.exam.validation[:count]
+    with (
+        run.stages.stage("choosing the rank"),
+        run.report.busy("choosing the rank"),
+        head.headless(run.model) as output,
+    ):
+        found = by_rank(
+            run.nested,
+            lambda: evaluate.answered(run.model, output, questions, stop=interruption.asked),
+        )
+    # Half of a comparison is none.
+    return {} if interruption.asked() or not questions else found
 
 
 def _completed(run: Run, interruption: Interruption) -> tuple[Completion, ...]:

@@ -11,6 +11,11 @@ from budgetai_server.errors import AdapterError
 
 MANIFEST = "manifest.json"
 
+# Methods that train a LoRA of each rank up to the adapter's own.
+NESTED = ("dylora", "matryoshka")
+# Methods to compare with, which change more than weights of linear layers, or all of them.
+COMPARED = ("full", "parallel-adapter", "prefix")
+
 
 @dataclass(frozen=True, kw_only=True)
 class BaseRecord:
@@ -27,6 +32,8 @@ class AdapterManifest:
 
     `scores` holds losses in nats per token; `counts` numbers of files, samples, tokens, steps.
     `held_out` are paths; with a `holdout`, as since:<commit>, only what they hold since then.
+    An adapter that holds all ranks up to `rank` names the one to be used, `chosen_rank`, and the
+    held-out losses it was chosen by, in `rank_losses`; 0 is `rank` itself.
     """
 
     prompt_format: int
@@ -44,6 +51,18 @@ class AdapterManifest:
     finished: str
     holdout: str = ""
     learned: dict[str, str] = field(default_factory=dict)
+    chosen_rank: int = 0
+    rank_losses: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """The method without its variations."""
+        return self.method.partition(" ")[0]
+
+    @property
+    def usual_rank(self) -> int:
+        """The rank to be used where none is asked for."""
+        return self.chosen_rank or self.rank
 
     def write(self, folder: Path) -> None:
         write_json(folder / MANIFEST, dataclasses.asdict(self))
@@ -64,7 +83,8 @@ class AdapterManifest:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelManifest:
-    """Written by the converter beside a GGUF file. `checks` are the numbers of verification."""
+    """Written by the converter beside a GGUF file. `checks` are the numbers of verification;
+    `rank` is that of the update merged in, 0 where it was not noted."""
 
     prompt_format: int
     base: BaseRecord
@@ -77,6 +97,7 @@ class ModelManifest:
     versions: dict[str, str]
     notes: dict[str, str] = field(default_factory=dict)
     holdout: str = ""
+    rank: int = 0
 
     def write(self, model: Path) -> None:
         write_json(self.path(model), dataclasses.asdict(self))

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from budgetai_server.artefacts.manifest import COMPARED
 from budgetai_training.report import formats, pictures, tally
 from budgetai_training.report.account import Account, from_json, to_json
 from budgetai_training.report.verdict import (
@@ -45,6 +46,7 @@ def page(account: Account) -> str:
             account=shown,
             verdict=verdict(shown),
             next_command=next_command(shown),
+            convertible=shown.method.partition(" ")[0] not in COMPARED,
             pictures={name: Markup(svg) for name, svg in _pictures(shown).items()},
             several=len({row.repository for row in shown.corpus}) > 1,
             max_rows=MAX_ROWS,

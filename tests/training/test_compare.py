@@ -1,0 +1,68 @@
+"""Methods side by side: the same samples, a budget each, one table."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import tiny
+from budgetai_server.command import parse
+from budgetai_server.errors import OptionError
+from budgetai_server.options import Seconds
+from budgetai_training.cli import main
+from budgetai_training.compare import Outcome, flags, table
+from budgetai_training.options import TrainOptions
+
+
+def test_flags_are_read_back_as_they_were() -> None:
+    options = TrainOptions(
+        repo=Path("/a b"), include=("*.py", "-x"), method="dylora", frozen=True, rank=8,
+        ranks="1,2,4", budget=Seconds(90.5), learning_rate=0.003, completions=0, out=Path("o"),
+    )  # fmt: skip
+    assert parse("x", "y", TrainOptions, flags(options)) == options
+
+
+def test_options_of_one_method_are_no_mistake_beside_another() -> None:
+    options = TrainOptions(compare="lora,dylora,full", frozen=True, ranks="1,2", rslora=True)
+    lora, dylora, full = (options.of_method(m) for m in ("lora", "dylora", "full"))
+    assert (lora.frozen, lora.rslora, lora.ranks) == (False, True, "")
+    assert (dylora.frozen, dylora.rslora, dylora.ranks) == (True, True, "1,2")
+    assert (full.frozen, full.rslora, full.ranks) == (False, False, "")
+    for wrong in ("lora,lora", "lora,", "qlora"):
+        with pytest.raises(OptionError):
+            TrainOptions(compare=wrong)
+    with pytest.raises(OptionError):
+        TrainOptions(compare="lora,full", load_in="4bit")
+
+
+def test_the_table_has_a_row_for_each() -> None:
+    base = Outcome("base", 0, 0, None, 0.0, 2.5, 1, 10, "")
+    tuned = Outcome("dylora", 4, 4_884_480, 1_900_000_000, 61.0, 2.125, 3, 10, "/out/dylora")
+    lines = table([base, tuned]).splitlines()
+    assert lines[1].split() == ["base", "-", "-", "-", "-", "2.500", "1", "of", "10"]
+    assert lines[2].split() == [
+        "dylora", "4", "4,884,480", "1,900", "61", "2.125", "3", "of", "10", "/out/dylora",
+    ]  # fmt: skip
+
+
+def test_each_method_is_trained_in_a_folder_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo = tmp_path / "shop"
+    repo.mkdir()
+    for number in range(4):
+        body = "".join(f"def total_{number}_{i}():\n    return {i}\n\n\n" for i in range(9))
+        (repo / f"m{number}.py").write_text(body)
+    base = tiny.make_llama(tmp_path / "m")
+    out = tmp_path / "out"
+    given = ["--repo", str(repo), "--base", str(base), "--load-in", "fp32", "--completions", "1",
+             "--max-steps", "1", "--learning-rate", "0.01", "--out", str(out)]  # fmt: skip
+    assert main([*given, "--compare", "dylora", "--ranks", "1,2", "--json"]) == 0
+    before, dylora = json.loads(capsys.readouterr().out)
+    assert before["method"] == "base"
+    assert before["loss"] > 0
+    assert dylora["adapter"] == str(out / "dylora")
+    assert dylora["rank"] in (1, 2)
+    assert dylora["lines"] == before["lines"] == 1
+    assert main([*given, "--compare", "lora"]) == 2
+    assert "exists already" in capsys.readouterr().err

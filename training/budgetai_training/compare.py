@@ -1,0 +1,136 @@
+"""Several methods side by side: each trained in a process of its own with one budget, one table.
+
+The corpus, the samples and what is held out depend on the seed alone, and are the same for all.
+"""
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from budgetai_server.artefacts import home
+from budgetai_server.artefacts.manifest import MANIFEST, AdapterManifest
+from budgetai_server.errors import AdapterError, OptionError
+from budgetai_server.options import Seconds, flag_name
+from budgetai_training.options import TrainOptions
+from budgetai_training.report import files as report
+from budgetai_training.report.account import Account
+from budgetai_training.report.verdict import right
+
+_HEADS = (
+    "method", "rank", "parameters", "memory MB", "seconds", "held-out loss", "exact", "adapter",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method led to. `exact` counts held-out lines completed as they stand, of `lines`."""
+
+    method: str
+    rank: int
+    parameters: int
+    memory: int | None
+    seconds: float
+    loss: float | None
+    exact: int
+    lines: int
+    adapter: str
+
+
+def compared(options: TrainOptions) -> Iterator[Outcome]:
+    """Train by each method in turn; the base comes first, once something is known of it. A method
+    that fails has said why, and is left out. Raises AdapterError where all have failed."""
+    out = options.out or home.new_adapter(options.repo)
+    if out.exists():
+        raise OptionError(f"--out {out} exists already", "Name a folder that does not exist")
+    found = False
+    for method in options.compare.split(","):
+        folder = out / method
+        print(f"--- {method}", file=sys.stderr, flush=True)
+        _train(options.of_method(method, folder))
+        if not (folder / MANIFEST).exists():
+            continue
+        manifest, account = AdapterManifest.read(folder), report.read(folder)
+        if not found:
+            yield _base(account)
+        found = True
+        yield _outcome(manifest, account, folder)
+    if not found:
+        raise AdapterError("no method could be trained")
+
+
+def _train(options: TrainOptions) -> None:
+    command = [sys.executable, "-m", "budgetai_training", *flags(options)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        # It has had the signal too, and is saving what it has learned.
+        process.wait()
+        raise
+
+
+def flags(options: Any) -> list[str]:
+    """A command line that `options` would be read from."""
+    found: list[str] = []
+    for field in dataclasses.fields(options):
+        value, flag = getattr(options, field.name), flag_name(field.name)
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            found.append(flag)
+        elif isinstance(value, tuple):
+            found += [f"{flag}={part}" for part in value]
+        else:
+            found.append(
+                f"{flag}={float(value)}s" if isinstance(value, Seconds) else f"{flag}={value}"
+            )
+    return found
+
+
+def _base(account: Account) -> Outcome:
+    whole = next((group for group in account.held_out if group.by == "all"), None)
+    exact = sum(right(each.base, each.expected) for each in account.completions)
+    lines = len(account.completions)
+    loss = whole.before if whole else None
+    return Outcome("base", 0, 0, None, 0.0, loss, exact, lines, "")
+
+
+def _outcome(manifest: AdapterManifest, account: Account, folder: Path) -> Outcome:
+    return Outcome(
+        method=manifest.method,
+        rank=manifest.usual_rank,
+        parameters=account.trained_parameters,
+        memory=account.memory.peak if account.memory else None,
+        seconds=manifest.seconds["spent"],
+        loss=manifest.scores["held_out_loss_after"],
+        exact=sum(right(each.tuned, each.expected) for each in account.completions),
+        lines=len(account.completions),
+        adapter=str(folder),
+    )
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Columns for a terminal."""
+    rows = [_HEADS, *map(_row, outcomes)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    return (
+        outcome.method,
+        str(outcome.rank or "-"),
+        f"{outcome.parameters:,}" if outcome.parameters else "-",
+        f"{outcome.memory / 1e6:,.0f}" if outcome.memory else "-",
+        f"{outcome.seconds:.0f}" if outcome.seconds else "-",
+        "-" if outcome.loss is None else f"{outcome.loss:.3f}",
+        f"{outcome.exact} of {outcome.lines}",
+        outcome.adapter,
+    )
