@@ -1,7 +1,8 @@
 """Killed at any stage, two at once, folders that cannot be written, and files from strangers."""
 
-import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,12 +23,16 @@ MakeBase = Callable[..., Path]
 
 def killed_in(owner: type, method: str, arguments: list[str]) -> None:
     """Convert in a process that kills itself where `method` would begin."""
-    child = os.fork()
-    if child == 0:
-        setattr(owner, method, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-        main(arguments)
-        os._exit(0)
-    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    # Not a fork of this one: the threads that torch has started here would be missing there.
+    program = f"""
+import os, signal, sys
+from {owner.__module__} import {owner.__name__}
+from budgetai_convert.cli import main
+{owner.__name__}.{method} = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:])
+"""
+    done = subprocess.run([sys.executable, "-c", program, *arguments], check=False)
+    assert done.returncode == -signal.SIGKILL
 
 
 def test_killed_between_stages_it_leaves_no_file_and_the_next_one_clears_up(
