@@ -290,6 +290,8 @@ def test_a_tokenizer_that_differs_is_found(base: MakeBase) -> None:
             check_tokenizer(native, lambda text: [*tokenize(text), 0], ["x = 1"])
 
 
+# What `tests/e2e` does too, by the whole command; here with all there is to check.
+@pytest.mark.big
 def test_the_embedded_base_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SmolLM2-135M itself: Q4_1 and Q8_0 weights, nine heads, three of keys."""
     adapter = tiny.make_adapter(tmp_path / "adapter", "smollm2-135m", scale=0.02)
