@@ -25,6 +25,8 @@ class Editor(LanguageClient):
 
         self.feature(types.WINDOW_SHOW_MESSAGE)(note)
         self.feature(types.WINDOW_LOG_MESSAGE)(note)
+        # The same for a status bar, which this editor has not.
+        self.feature("$/budgetai/state")(lambda _: None)
 
     async def server_exit(self, server: "asyncio.subprocess.Process") -> None:
         self.settled.set()
