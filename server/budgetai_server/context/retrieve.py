@@ -153,7 +153,7 @@ def _imported(index: Index, query: Query) -> Iterator[tuple[tuple[str, ...], Lin
     """What the file imports, and the statement. The index may know one that has been deleted, or
     that is to be guessed: only what the document says counts."""
     source, found = _known(index, query)
-    lines = source.split("\n")
+    lines = _lines(source)
     for one in found.imports:
         text, last = _bracketed(lines, one.line)
         if text and "\n".join(lines[one.line : last]) in query.text:
@@ -165,6 +165,12 @@ def _known(index: Index, query: Query) -> tuple[str, Facts]:
     if query.path in index:
         return index.text(query.path), index.facts(query.path)
     return query.text, _facts(query.path, query.text)
+
+
+# The same few files are asked for at one place after the other.
+@lru_cache(maxsize=32)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
 
 
 @lru_cache(maxsize=4)
@@ -250,7 +256,7 @@ def _similar(index: Index, query: Query) -> Iterator[Lines]:
 
 
 def _cut(index: Index, path: str, first: int, last: int) -> Lines:
-    lines = index.text(path).split("\n")[first:last]
+    lines = _lines(index.text(path))[first:last]
     return Lines(path, first, first + len(lines), "\n".join(lines).rstrip())
 
 
