@@ -344,6 +344,8 @@ def test_interrupted_nothing_is_left(adapter: Path, tmp_path: Path, stage: str) 
 import signal, sys
 from budgetai_convert.cli import main
 from budgetai_convert.making import Making
+# A shell that runs tests in its background has Ctrl-C ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 Making.{stage} = lambda *_, **__: signal.raise_signal(signal.SIGINT)
 sys.exit(main(sys.argv[1:]))
 """
