@@ -40,7 +40,7 @@ def test_the_fixtures(case: Path) -> None:
 
 
 def in_file(path: str, **settings: object) -> str | None:
-    uri = "file:///work/" + path
+    uri = "file:///repository/" + path
     return in_document(uri, path, 10, options(**settings), writable=True, left_alone=False)
 
 
