@@ -388,6 +388,29 @@ async def test_ghost_text_goes_on_from_the_selected_item(editor: Editor) -> None
 
 
 @on_one_server
+async def test_a_list_that_opens_while_an_answer_is_said(editor: Editor) -> None:
+    """The editor takes its first request back, and asks again with the list's item selected."""
+    uri, text = "file:///opens.py", SOURCE
+    editor.open(uri, text)
+    for number, typed in enumerate("ret", 1):
+        put_in(editor, uri, position_after(text), typed)
+        text += typed
+        at = position_after(text)
+        context = types.InlineCompletionContext(types.InlineCompletionTriggerKind.Automatic)
+        first = types.InlineCompletionParams(context, types.TextDocumentIdentifier(uri), at)
+        request = editor.protocol.send_request_async(
+            types.TEXT_DOCUMENT_INLINE_COMPLETION, first, msg_id=f"first {number}"
+        )
+        waiting = asyncio.ensure_future(request)
+        await asyncio.sleep(0.01 * number)
+        editor.cancel_request(types.CancelParams(id=f"first {number}"))
+        range_ = types.Range(left_of(at, number), at)
+        item = await ghost(editor, uri, at, types.SelectedCompletionInfo(range_, "return"))
+        assert item and (item.insert_text, item.range) == ("return a - b", range_)
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+@on_one_server
 async def test_the_rest_of_what_was_accepted_in_part(editor: Editor) -> None:
     uri = "file:///part.py"
     editor.open(uri, SOURCE)

@@ -10,6 +10,7 @@ from time import thread_time
 
 import tree_sitter
 
+from budgetai_server.context.beginning import common_length
 from budgetai_server.context.languages import Language, parser
 
 # Characters between two known byte offsets: few to store, and few to count from there.
@@ -131,30 +132,18 @@ def encoded(text: str) -> bytes:
 
 def _head(one: bytes, other: bytes) -> int:
     """How many bytes two texts share at their start; whole characters."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    while low and (_inside(one, low) or _inside(other, low)):
-        low -= 1
-    return low
+    shared = common_length(one, other)
+    while shared and (_inside(one, shared) or _inside(other, shared)):
+        shared -= 1
+    return shared
 
 
 def _tail(one: bytes, other: bytes) -> int:
     """How many bytes two texts share at their end; whole characters."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[len(one) - middle : len(one) - low] == other[len(other) - middle : len(other) - low]:
-            low = middle
-        else:
-            high = middle - 1
-    while low and _inside(one, len(one) - low):
-        low -= 1
-    return low
+    shared = common_length(one[::-1], other[::-1])
+    while shared and _inside(one, len(one) - shared):
+        shared -= 1
+    return shared
 
 
 def _inside(data: bytes, byte: int) -> bool:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from budgetai_server.context.beginning import common_length
+
 Logits = npt.NDArray[np.float32]
 
 # A sequence that shares less than this with a prompt holds another place, worth keeping.
@@ -120,16 +122,3 @@ def splice(held: Sequence[int], prompt: Sequence[int]) -> tuple[int, int, int] |
             if len(ahead) == _AGREEING and ahead == held[place + gone : place + gone + _AGREEING]:
                 return place, gone, new
     return None
-
-
-def common_length(a: Sequence[int], b: Sequence[int]) -> int:
-    """The length of the longest common beginning."""
-    low, high = 0, min(len(a), len(b))
-    # Comparing slices is done in C: a prompt has a thousand tokens, and each key compares.
-    while low < high:
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
