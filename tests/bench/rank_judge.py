@@ -26,14 +26,15 @@ def judge(
     asked: TrainOptions,
     ranks: Sequence[int],
     svd: Sequence[int],
+    most: int,
 ) -> dict[str, Any]:
-    """Nats per token over all held-out windows that `asked` leads to, by rank: `losses` as the
-    method means its ranks, `svd` by the singular values of the whole update."""
+    """Nats per token over at most `most` of the held-out windows that `asked` leads to, by rank:
+    `losses` as the method means its ranks, `svd` by the singular values of the whole update."""
     found = resolve(base)
     loaded = load(found, found.record().digest, load_in)
     data = corpus.read(asked)
     exam = set_exam(data, data.indexes(), Encoder(loaded.tokenizer), asked.seed)
-    windows = [question for question in exam.report if ALL in question.groups]
+    windows = [question for question in exam.report if ALL in question.groups][:most]
     model = PeftModel.from_pretrained(loaded.model, folder)
     manifest = AdapterManifest.read(folder)
     method = manifest.kind if manifest.kind in NESTED else "lora"

@@ -58,6 +58,7 @@ class RankOptions:
     base: str = option(EMBEDDED, "a base, as budgetai-train takes it")
     steps: int = option(300, "steps of each training")
     ranks: str = option("1,2,4,8,16", "ranks that are trained alone and judged, with commas")
+    windows: int = option(64, "held-out windows that each rank is judged by, at most")
     seed: int = option(0, "seed of training and of the places")
     train: str = option("", 'further options of budgetai-train, for all, as in --train="--rslora"')
     work: Path | None = option(
@@ -78,7 +79,7 @@ def _main() -> int:
     judged = options.judged()
     work = options.work or Path(tempfile.mkdtemp(prefix="ranks-"))
     print(f"working in {work}", file=sys.stderr)
-    names = ("old", "new", "base", "steps", "ranks", "seed", "train")
+    names = ("old", "new", "base", "steps", "ranks", "windows", "seed", "train")
     ledger = Ledger(work, {name: getattr(options, name) for name in names})
     bench = Bench(options, repository(options.old, options.new, work), work, judged)
     # What all others are compared with comes first, and of it the largest, which is cut by SVD.
@@ -125,7 +126,7 @@ class Bench:
         self._train(out, given)
         told = report.read(out)
         asked = TrainOptions(repo=self.repo, holdout=f"since:{OLD}", seed=self.options.seed)
-        found = judge(out, self.options.base, told.load_in, asked, ranks, svd)
+        found = judge(out, self.options.base, told.load_in, asked, ranks, svd, self.options.windows)
         shutil.rmtree(out)
         return found | {
             "seconds": round(sum(s.seconds for s in told.stages if s.name in _PAID), 1),

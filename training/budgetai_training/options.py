@@ -13,7 +13,9 @@ from budgetai_training import ranks
 from budgetai_training.choice import Tolerance
 from budgetai_training.samples.recipe import Recipe
 
-_NOT_NEGATIVE = ("max_steps", "alpha", "memory", "lora_plus", "accumulate", "completions")
+_NOT_NEGATIVE = (
+    "max_steps", "alpha", "memory", "lora_plus", "accumulate", "completions", "evaluations",
+)  # fmt: skip
 METHODS = ("lora", *NESTED, *COMPARED)
 # Options that say something to methods which train all ranks at once, and to one of them.
 _OF_NESTED = ("ranks", "rank_tolerance")
@@ -130,6 +132,10 @@ class TrainOptions:
     )
     old_share: float = option(
         0.25, "share of unchanged files shown again with --continue-from", unit="0 to 1"
+    )
+    evaluations: int = option(
+        6,
+        "times the held-out loss is taken on the way, at most, to keep the best state; 0 for none",
     )
     completions: int = option(10, "held-out lines completed for the report, if time allows")
     max_steps: int = option(0, "stop after this many steps, if time is left; 0 for no limit")

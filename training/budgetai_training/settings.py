@@ -22,7 +22,6 @@ from budgetai_training.report.account import RateTry
 RATE_SHARE = 0.08
 VALIDATION_SHARE = 0.06
 RANK_SHARE = 0.06
-EVALUATIONS = 6
 # With fewer, chance would decide which state is the best.
 FEWEST_QUESTIONS = 6
 # Adam wants about this many updates; with more time, more samples are averaged in each.
@@ -61,15 +60,17 @@ def _accumulation(options: TrainOptions, affordable: float) -> int:
 def _evaluations(run: Run, per_batch: float) -> tuple[int, int]:
     """How often the run is judged on the way, and by how many questions; (0, 0) where their share
     of the budget holds less than two evaluations, of which one could be the better."""
-    most = len(run.exam.validation)
-    if run.options.max_steps or not most:
+    most, times = len(run.exam.validation), run.options.evaluations
+    if not (most and times):
+        return 0, 0
+    if run.options.max_steps:
         # Where each is asked at several ranks, fewer do.
         fewer = max(FEWEST_QUESTIONS, most // run.nested.passes)
-        return (EVALUATIONS if most else 0), min(most, fewer)
+        return times, min(most, fewer)
     fewest = min(FEWEST_QUESTIONS, most)
     per_question = per_batch * run.nested.passes / STEP_PER_FORWARD
     affordable = VALIDATION_SHARE * run.clock.budget / per_question
-    times = int(min(EVALUATIONS, affordable // fewest))
+    times = int(min(times, affordable // fewest))
     return (times, int(min(most, affordable // times))) if times > 1 else (0, 0)
 
 
