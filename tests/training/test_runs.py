@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 import tiny
 from budgetai_training.cli import main
+from budgetai_training.ranks import Draw
 
 LEARNING = ("--learning-rate", "0.01", "--load-in", "fp32", "--budget", "10m", "--completions", "0")
 
@@ -87,6 +89,20 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(
         assert again["scores"][name] == pytest.approx(whole["scores"][name], abs=1e-3)
 
 
+def by_two(*arguments: object) -> dict[str, Any]:
+    """A run of two processes: what the one of them that speaks prints with --json."""
+    launched = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+                "--standalone", "-m", "budgetai_training"]  # fmt: skip
+    done = subprocess.run(
+        [*launched, *map(str, arguments), "--json"],
+        capture_output=True, text=True, timeout=120, check=False,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
+
+
 def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,22 +110,26 @@ def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
         capsys, *arguments, "--max-steps", 6, "--accumulate", 2, "--out", tmp_path / "one"
     )
     out = tmp_path / "two"
-    launched = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-                "--standalone", "-m", "budgetai_training"]  # fmt: skip
-    done = subprocess.run(
-        [*launched, *arguments, "--max-steps", "6", "--out", str(out), "--json"],
-        capture_output=True, text=True, timeout=120, check=False,
-        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    # One of them speaks.
-    two = json.loads(done.stdout)
+    two = by_two(*arguments, "--max-steps", 6, "--out", out)
     assert two["counts"]["tokens"] == one["counts"]["tokens"]
     for name in ("held_out_loss_after", "training_loss"):
         assert two["scores"][name] == pytest.approx(one["scores"][name], abs=2e-3)
     assert sorted(p.name for p in out.iterdir()) == sorted(
         p.name for p in (tmp_path / "one").iterdir()
     )
+
+
+def test_two_processes_draw_the_same_ranks(arguments: list[str], tmp_path: Path) -> None:
+    """In a first step only what is drawn gets a gradient: another rank in the other process would
+    leave its columns of B in the mean."""
+    ranks = tuple(range(1, 9))
+    alike = (1 / len(ranks),) * len(ranks)
+    seed = next(seed for seed in range(100) if Draw(ranks, alike, seed).at(0) == 1)
+    method = ("--method", "dylora", "--rank", 8, "--seed", seed)
+    by_two(*arguments, *method, "--max-steps", 1, "--evaluations", 0, "--out", tmp_path / "two")
+    tensors = load_file(tmp_path / "two" / "adapter_model.safetensors")
+    columns = [b for name, b in tensors.items() if "lora_B" in name]
+    assert all(b[:, 0].any() and not b[:, 1:].any() for b in columns)
 
 
 def test_going_on_from_an_adapter_learns_what_has_changed(
