@@ -38,7 +38,7 @@ def test_a_grammar_and_its_queries_are_there(language: Language) -> None:
 
 def test_every_query_belongs_to_a_language() -> None:
     folder = resources.files("budgetai_server.context") / "queries"
-    files = {file.name for file in folder.iterdir()}
+    files = {file.name for file in folder.iterdir() if file.is_file()}
     assert files == {f"{name}.scm" for language in PARSED for name in language.queries}
 
 

@@ -150,22 +150,22 @@ def parser(language: Language) -> tree_sitter.Parser | None:
     return tree_sitter.Parser(grammar) if grammar else None
 
 
-def cursor(language: Language) -> tree_sitter.QueryCursor | None:
+def cursor(language: Language, about: str = "") -> tree_sitter.QueryCursor | None:
     """What runs the language's queries once; None where there are none.
 
     A text may nest so deeply that each of its nodes is the beginning of a thing that is looked
     for. How many are kept in mind is bounded, or such a text would take minutes.
     """
-    asked = query(language)
+    asked = query(language, about)
     return tree_sitter.QueryCursor(asked, match_limit=_MAX_BEGUN) if asked else None
 
 
 @cache
-def query(language: Language) -> tree_sitter.Query | None:
+def query(language: Language, about: str = "") -> tree_sitter.Query | None:
     """The language's queries as one, or None where its grammar is missing or another version of it
-    does not know a node that is asked for."""
+    does not know a node that is asked for. `about` names a folder of queries for one purpose."""
     grammar = _grammar(language)
-    folder = resources.files(__package__) / "queries"
+    folder = resources.files(__package__) / "queries" / about
     try:
         sources = [(folder / f"{name}.scm").read_text("utf-8") for name in language.queries]
         return tree_sitter.Query(grammar, "\n".join(sources)) if grammar else None

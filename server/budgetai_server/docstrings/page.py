@@ -1,0 +1,105 @@
+"""The lines of a docstring that is being written, each with what belongs in front of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from budgetai_server.docstrings.habits import Habits
+from budgetai_server.docstrings.marks import closing, lead, opening
+from budgetai_server.docstrings.sections import Sections
+from budgetai_server.docstrings.subject import Subject
+
+
+@dataclass(frozen=True)
+class Literal:
+    text: str
+
+
+@dataclass(frozen=True)
+class Free:
+    """What the model says: it ends behind `lines` lines, at the closing mark, or after `tokens`.
+    `name` is summary, returns, "parameter x" or "raises ValueError"."""
+
+    name: str
+    tokens: int
+    lines: int = 1
+
+
+class Page:
+    """What is written of one subject; `parameters`, `returns` and `raises` are to be told."""
+
+    def __init__(self, subject: Subject, habits: Habits, known: Sections) -> None:
+        self.subject, self.habits, self.known = subject, habits, known
+        self.step = "\t" if subject.indent.startswith("\t") else "    "
+        self.mark = opening(subject, habits)
+        self.closing = closing(self.mark)
+        self._lead = lead(self.mark)
+        self._parts: list[Literal | Free] = []
+        listed = subject.kind != "class" or habits.classes
+        self.parameters = subject.parameters if habits.parameters and listed else ()
+        called = subject.kind in ("function", "method")
+        self.returns = called and habits.returns and (subject.returns or subject.yields)
+        self.raises = subject.raises if called and habits.raises else ()
+
+    @property
+    def sectioned(self) -> bool:
+        return bool(self.parameters or self.returns or self.raises)
+
+    def begin(self) -> None:
+        """Up to where the first line's text stands."""
+        if self._below:
+            self.line()
+        elif self._lead:
+            self.write(" ")
+
+    @property
+    def _below(self) -> bool:
+        block = self.mark == "/**" and (
+            self.sectioned or bool(self.known.description or self.known.rest)
+        )
+        return self.habits.summary_below or block if self.closing else False
+
+    def line(self, text: str = "") -> None:
+        self.write(f"\n{self.subject.indent}{self._lead}{text}")
+
+    def blank(self) -> None:
+        self.write(f"\n{self.subject.indent}{self._lead}".rstrip(" \t"))
+
+    def write(self, text: str) -> None:
+        self._parts.append(Literal(text))
+
+    def say(
+        self, name: str, tokens: int, said: str | None, indent: str = "", lines: int = 1
+    ) -> None:
+        """What is known, else what the model says."""
+        if not said or not said.strip():
+            self._parts.append(Free(name, tokens, lines))
+            return
+        first, *others = said.strip().split("\n")
+        self.write(first)
+        for other in others:
+            self.line(indent + other) if other.strip() else self.blank()
+
+    def parts(self) -> tuple[Literal | Free, ...]:
+        """With the line of the closing mark; literal texts side by side are one."""
+        written = any("\n" in each.text for each in self._parts if isinstance(each, Literal))
+        several = any(each.lines > 1 for each in self._parts if isinstance(each, Free))
+        end = ""
+        if self.closing and (written or several):
+            end = f"\n{self.subject.indent}{' ' if self.mark == '/**' else ''}"
+        elif self.mark == "/**":
+            end = " "
+        return tuple(_joined([*self._parts, Literal(end)]))
+
+
+def _joined(parts: Iterable[Literal | Free]) -> Iterable[Literal | Free]:
+    text = ""
+    for part in parts:
+        if isinstance(part, Literal):
+            text += part.text
+            continue
+        if text:
+            yield Literal(text)
+        text = ""
+        yield part
+    if text:
+        yield Literal(text)

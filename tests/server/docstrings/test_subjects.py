@@ -1,0 +1,63 @@
+"""Subjects, where their docstrings go, and what is written there: as the fixtures say."""
+
+from importlib import resources
+
+import pytest
+
+from budgetai_server.context.languages import LANGUAGES, language_of, query
+from budgetai_server.context.parsed import Parsed
+from budgetai_server.docstrings.conventions import convention
+from budgetai_server.docstrings.subject import subject_at, subjects
+from docstring_cases import Case, cases, outcome, told
+
+SUBJECTS = cases("subjects")
+FORMS = cases("forms")
+
+
+@pytest.mark.parametrize("case", SUBJECTS.values(), ids=SUBJECTS)
+def test_subjects(case: Case) -> None:
+    found = [told(case.text, each) for each in subjects(case.parsed)]
+    assert found == case.expected.splitlines()
+
+
+@pytest.mark.parametrize("case", FORMS.values(), ids=FORMS)
+def test_forms(case: Case) -> None:
+    assert outcome(case) == case.expected
+
+
+def check_at(name: str, text: str, expected: str) -> None:
+    """Which subject the cursor ▮ is in."""
+    cursor = text.index("▮")
+    parsed = Parsed.of(text.replace("▮", ""), language_of(name))
+    found = subject_at(parsed, cursor)
+    assert (found.name or found.kind if found else "") == expected
+
+
+def test_the_innermost_subject_is_the_one_at_a_cursor() -> None:
+    check_at("a.py", "import x\n\nclass A:\n    def f(self):\n        retu▮rn 1\n", "f")
+    check_at("a.py", "import x\n\nclass A:\n  ▮  def f(self):\n        return 1\n", "f")
+    check_at("a.py", "import x\n\nclass A:\n    x =▮ 1\n", "A")
+
+
+def test_a_docstring_belongs_to_its_subject() -> None:
+    check_at("a.go", "package p\n\n// F d▮oes.\nfunc F() {}\n", "F")
+    check_at("a.rs", "/// Fi▮rst.\n/// Second.\n#[inline]\nfn f() {}\n", "f")
+
+
+def test_a_module_is_found_on_its_first_line_and_in_its_docstring_only() -> None:
+    check_at("a.py", "impo▮rt x\n", "module")
+    check_at("a.py", '\n\n"""All\n▮of it."""\nimport x\n', "module")
+    check_at("a.py", "import x\nimport ▮y\n", "")
+
+
+def test_each_language_with_docstrings_has_queries_that_its_grammar_knows() -> None:
+    known = [each for each in LANGUAGES if convention(each)]
+    assert all(query(each, "docs") for each in known)
+    folder = resources.files("budgetai_server.context") / "queries" / "docs"
+    files = {file.name for file in folder.iterdir()}
+    assert files == {f"{name}.scm" for each in known for name in each.queries}
+
+
+def test_other_languages_have_no_subjects() -> None:
+    assert subjects(Parsed.of("int f(int x) { return x; }", language_of("a.c"))) == ()
+    assert subjects(Parsed.of("def f(): pass", None)) == ()
