@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from budgetai_convert import safetensors_file
+from budgetai_convert import foreign, safetensors_file
 from budgetai_convert.gguf_file import Floats
 from budgetai_convert.safetensors_file import StoredTensor
-from budgetai_server.artefacts.manifest import COMPARED, AdapterManifest
+from budgetai_server.artefacts.manifest import COMPARED, MANIFEST, AdapterManifest
 from budgetai_server.artefacts.storage import read_json
 from budgetai_server.context.prompt import PROMPT_FORMAT
-from budgetai_server.errors import AdapterError
+from budgetai_server.errors import AdapterError, OptionError
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -89,18 +89,25 @@ class Adapter:
     updates: dict[str, Update]
 
 
-def read_manifest(folder: Path) -> AdapterManifest:
-    """The manifest of an adapter whose prompts this version writes. Raises AdapterError."""
+def read_manifest(folder: Path, base: str = "") -> AdapterManifest:
+    """The manifest of an adapter whose prompts this version writes, or whose prompts are unknown;
+    `base` names the base of one that others made. Raises AdapterError, BaseError or OptionError."""
     if not folder.is_dir():
         raise AdapterError(f"no adapter folder {folder}", "Give a folder that budgetai-train made")
+    if not (folder / MANIFEST).exists() and (folder / CONFIG).is_file():
+        return foreign.manifest(folder, _config(folder), base)
     manifest = AdapterManifest.read(folder)
+    if base:
+        raise OptionError(
+            f"--base {base}: {folder.name} was trained on {manifest.base.location}", "Leave it out"
+        )
     if manifest.kind in COMPARED:
         raise AdapterError(
             f"the adapter {folder.name} was trained by --method {manifest.kind}, which is there to "
             "be compared with and cannot be converted",
             "Train with --method lora or dylora",
         )
-    if manifest.prompt_format != PROMPT_FORMAT:
+    if manifest.prompt_format not in (PROMPT_FORMAT, foreign.UNKNOWN_PROMPTS):
         raise AdapterError(
             f"the adapter {folder.name} was trained on prompt format {manifest.prompt_format}, "
             f"this version writes format {PROMPT_FORMAT}",
@@ -109,9 +116,9 @@ def read_manifest(folder: Path) -> AdapterManifest:
     return manifest
 
 
-def read(folder: Path) -> Adapter:
-    """Read and check an adapter; its values stay on disk. Raises AdapterError."""
-    manifest = read_manifest(folder)
+def read(folder: Path, manifest: AdapterManifest | None = None) -> Adapter:
+    """Read and check an adapter; its values stay on disk. Raises as `read_manifest` does."""
+    manifest = manifest or read_manifest(folder)
     config = _config(folder)
     path = folder / WEIGHTS
     if not path.is_file():

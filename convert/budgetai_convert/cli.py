@@ -26,7 +26,6 @@ def main(argv: list[str] | None = None) -> int:
 def _story(options: ConvertOptions) -> int:
     # Imported here: --help must not wait for llama.cpp and numpy.
     from budgetai_convert.convert import convert, cut
-    from budgetai_convert.table import table
 
     if options.peft is not None:
         made = cut(options, options.peft)
@@ -38,7 +37,15 @@ def _story(options: ConvertOptions) -> int:
     result = convert(options)
     if options.json:
         command.print_json(_as_json(result))
-        return 0
+    else:
+        _print(result)
+        print(f"next       {_next(options)}")
+    return 0
+
+
+def _print(result: "Result") -> None:
+    from budgetai_convert.table import table
+
     if result.choice:
         print(table(result.choice))
     checks = result.manifest.checks
@@ -46,6 +53,9 @@ def _story(options: ConvertOptions) -> int:
     print(f"model      {result.model}")
     print(f"rank       {result.manifest.rank}")
     print(f"size       {result.manifest.size / 1e6:,.1f} MB, {result.manifest.quant}")
+    for entry in result.entries:
+        told = f"{entry.task}, rank {entry.rank}, {entry.size / 1e6:,.1f} MB"
+        print(f"adapter    {entry.name}: {told}")
     print(f"merge      KL divergence {checks['kld_f16']:.2g} to torch, same answers{ties}")
     if result.manifest.quant != "F16":
         print(
@@ -63,8 +73,8 @@ def _story(options: ConvertOptions) -> int:
             f"16 bits {checks['held_out_exact_f16']:.0%}; "
             f"KL divergence {checks['held_out_kld']:.2g}"
         )
-    print(f"next       {_next(options)}")
-    return 0
+    elif "judged_by" in result.manifest.notes:
+        print(f"held out   {result.manifest.notes['judged_by']}")
 
 
 def _as_json(result: "Result") -> dict[str, object]:
@@ -74,13 +84,18 @@ def _as_json(result: "Result") -> dict[str, object]:
         "model": str(result.model),
         "seconds": round(result.seconds, 1),
         **dataclasses.asdict(result.manifest),
+        **(
+            {"adapters": [dataclasses.asdict(one) for one in result.entries]}
+            if result.entries
+            else {}
+        ),
         **({"auto": as_json(result.choice)} if result.choice else {}),
     }
 
 
 def _next(options: ConvertOptions) -> str:
-    if options.bundle:
-        return f"llama-server -m {options.out}/base.gguf --lora {options.out}/adapter.gguf"
+    if options.add_to is not None:
+        return "servers that run take it up by themselves"
     if options.out is not None:
         return f"budgetai-server --model {options.out}"
     return "budgetai-server finds it by itself; start your editor"

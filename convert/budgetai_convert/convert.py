@@ -6,57 +6,88 @@ Nothing stands at the final name before every check has passed, and the manifest
 import dataclasses
 import importlib.metadata
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_convert import slices
+from budgetai_convert import bundle, given, slices
+from budgetai_convert.adapter import Adapter
 from budgetai_convert.auto import Choice
-from budgetai_convert.job import Job, adapter_at_rank, adapter_folder, claimed, prepared
+from budgetai_convert.claim import claimed
+from budgetai_convert.job import Job, further, joining, prepared
 from budgetai_convert.making import Making
 from budgetai_convert.options import ConvertOptions
-from budgetai_convert.outputs import lora
 from budgetai_convert.outputs.card import card
 from budgetai_convert.outputs.modelfile import modelfile
 from budgetai_convert.progress import Begin, shown
 from budgetai_convert.table import picture
-from budgetai_server.artefacts.manifest import MANIFEST, AdapterManifest, ModelManifest
-from budgetai_server.artefacts.storage import replaced, replaced_folder, write_json
+from budgetai_server.artefacts.bundle import AdapterEntry
+from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
+from budgetai_server.artefacts.storage import replaced, replaced_folder
 from budgetai_server.context.prompt import PROMPT_FORMAT
+from budgetai_server.errors import OptionError
 
 VERSIONED = ("budgetai", "gguf", "llama-cpp-python", "numpy", "torch", "transformers", "peft")
-BASE, ADAPTER = "base.gguf", "adapter.gguf"
 
 
 @dataclass(frozen=True)
 class Result:
-    """A finished model, or a bundle's folder; `seconds` is the time the whole conversion took.
-    `choice` is what auto measured."""
+    """A finished model, or a bundle's folder with the `entries` that were made for it; `seconds`
+    is the time the whole conversion took. `choice` is what auto measured."""
 
     model: Path
     manifest: ModelManifest
-    seconds: float
+    seconds: float = 0.0
     choice: Choice | None = None
+    entries: tuple[AdapterEntry, ...] = ()
 
 
 def convert(options: ConvertOptions) -> Result:
-    """Make a model file, or a bundle. Raises BudgetAIError for everything the user can mend."""
+    """Make a model file or a bundle, or add to one. Raises BudgetAIError for everything the user
+    can mend."""
     start = time.monotonic()
-    with adapter_at_rank(options) as adapter:
-        job = prepared(options, adapter)
+    with given.adapters(options) as adapters:
+        made = (_added if options.add_to else _made)(options, adapters)
+    return dataclasses.replace(made, seconds=time.monotonic() - start)
+
+
+def _made(options: ConvertOptions, adapters: Sequence[Adapter]) -> Result:
+    if len(adapters) > 1 and not options.bundle:
+        raise OptionError(f"{len(adapters)} adapters at once", "Use --bundle to keep them apart")
+    job = prepared(options, adapters[0] if adapters else None)
+    jobs = [job]
+    for adapter in adapters[1:]:
+        names = [one.entry.name for one in jobs if one.entry]
+        jobs.append(further(job, adapter, options, names))
+    with claimed(job.final), shown() as begin:
+        return _bundle(jobs, begin) if options.bundle else _model(job, begin)
+
+
+def _added(options: ConvertOptions, adapters: Sequence[Adapter]) -> Result:
+    """Each adapter by itself: what is there already stays, if one of them fails."""
+    assert options.add_to is not None
+    if options.bundle or options.out:
+        raise OptionError("--add-to names a bundle that is there", "Leave --bundle and --out out")
+    found = bundle.find(options.add_to)
+    laid = []
+    for adapter in adapters:
+        job = joining(options, adapter, found.quant, found.digest)
         with claimed(job.final), shown() as begin:
-            making, manifest = (_bundle if job.bundle else _model)(job, begin)
-    return Result(job.final, manifest, time.monotonic() - start, making.choice)
+            laid.append(bundle.add(found, job, begin))
+    manifest = _manifest(laid[-1].making, (found.folder / bundle.BASE).stat().st_size)
+    return Result(found.folder, manifest, entries=tuple(one.entry for one in laid))
 
 
 def cut(options: ConvertOptions, into: Path) -> AdapterManifest:
     """Write the adapter at its rank as a PEFT folder. Raises BudgetAIError as `convert` does."""
-    with slices.at_rank(adapter_folder(options), options.rank) as adapter:
+    folder = given.only_adapter(options)
+    with slices.at_rank(folder, options.rank, options.base) as adapter:
         slices.write(adapter, adapter.manifest.rank, into)
     return AdapterManifest.read(into)
 
 
-def _model(job: Job, begin: Begin) -> tuple[Making, ModelManifest]:
+def _model(job: Job, begin: Begin) -> Result:
     making = Making(job, begin)
     with replaced(job.final) as temporary:
         making.make(temporary)
@@ -65,51 +96,36 @@ def _model(job: Job, begin: Begin) -> tuple[Making, ModelManifest]:
             _write_beside(job, making, manifest)
         # Written just before the model is renamed, so that no model is ever seen without it.
         manifest.write(job.final)
-    return making, manifest
+    return Result(job.final, manifest, choice=making.choice)
 
 
 def _write_beside(job: Job, making: Making, manifest: ModelManifest) -> None:
-    for suffix, text in _papers(job, making, manifest, job.final.name).items():
+    papers = _papers(making, manifest) | {
+        ".Modelfile": modelfile(job.source.metadata, job.final.name)
+    }
+    for suffix, text in papers.items():
         with replaced(job.final.with_suffix(suffix)) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
-def _bundle(job: Job, begin: Begin) -> tuple[Making, ModelManifest]:
-    """A folder with the base as it was, quantised, and the adapter beside it."""
-    assert job.adapter is not None
-    with replaced_folder(job.final) as folder:
-        lora.write(folder / ADAPTER, job.source, job.adapter)
-        making = Making(job, begin, folder / ADAPTER)
-        making.make(folder / BASE)
-        manifest = _manifest(making, (folder / BASE).stat().st_size)
-        names = {".Modelfile": "Modelfile", ".md": "README.md", ".svg": "auto.svg"}
-        for suffix, text in _papers(job, making, manifest, BASE, ADAPTER).items():
+def _bundle(jobs: Sequence[Job], begin: Begin) -> Result:
+    """A folder with the base as it was, quantised, and the adapters beside it."""
+    with replaced_folder(jobs[0].final) as folder:
+        laid = bundle.create(folder, jobs, begin)
+        making = laid[0].making
+        manifest = _manifest(making, (folder / bundle.BASE).stat().st_size)
+        names = {".md": "README.md", ".svg": "auto.svg"}
+        for suffix, text in _papers(making, manifest).items():
             (folder / names[suffix]).write_text(text, encoding="utf-8")
-        write_json(folder / MANIFEST, _bundle_manifest(job, manifest))
-    return making, manifest
+        bundle.describe(folder, manifest, laid)
+    entries = tuple(one.entry for one in laid)
+    return Result(jobs[0].final, manifest, choice=making.choice, entries=entries)
 
 
-def _papers(
-    job: Job, making: Making, manifest: ModelManifest, model: str, adapter: str = ""
-) -> dict[str, str]:
-    """The texts beside a model, by the ending of their names."""
-    name = job.adapter.manifest.repository if job.adapter else job.base.name
-    found = {
-        ".Modelfile": modelfile(job.source.metadata, model, adapter),
-        ".md": card(Path(name).name, manifest, making.choice),
-    }
-    return found | ({".svg": picture(making.choice)} if making.choice else {})
-
-
-def _bundle_manifest(job: Job, manifest: ModelManifest) -> dict[str, object]:
-    assert job.adapter is not None
-    adapter = {
-        "file": ADAPTER,
-        "repository": job.adapter.manifest.repository,
-        "rank": job.adapter.manifest.rank,
-        "trained": job.adapter.folder.resolve().name,
-    }
-    return {"base_file": BASE, "adapters": [adapter], **dataclasses.asdict(manifest)}
+def _papers(making: Making, manifest: ModelManifest) -> dict[str, str]:
+    """A model card, and the picture of what auto measured, by the ending of their names."""
+    card_text = card(making.job.title, manifest, making.choice)
+    return {".md": card_text} | ({".svg": picture(making.choice)} if making.choice else {})
 
 
 def _manifest(making: Making, size: int) -> ModelManifest:

@@ -1,29 +1,33 @@
 """What a conversion is to make, with everything refused that can be before any work."""
 
+import dataclasses
 import math
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_convert import merge, quantize, slices, source, writer
+from budgetai_convert import given, merge, place, quantize, source, writer
 from budgetai_convert.adapter import Adapter
 from budgetai_convert.auto import Limits
 from budgetai_convert.options import AUTO, ConvertOptions
 from budgetai_convert.source import Source
-from budgetai_server.artefacts import bases, home
+from budgetai_server.artefacts import bases
 from budgetai_server.artefacts.bases import Base
-from budgetai_server.artefacts.manifest import ModelManifest
-from budgetai_server.errors import AdapterError, OptionError, RepositoryError, StorageError
+from budgetai_server.artefacts.bundle import NO_ADAPTER, AdapterEntry
+from budgetai_server.artefacts.manifest import MANIFEST
+from budgetai_server.context.languages import LANGUAGES
+from budgetai_server.errors import AdapterError, OptionError, RepositoryError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
+_LARGEST_SCALE = 100.0
 
 
 @dataclass(frozen=True)
 class Job:
     """What is to be made: from which base and adapter, of which type, at which path. `root` is
-    the repository whose code is read, if it is there."""
+    the repository whose code is read, if it is there; `entry` is what a bundle will say of the
+    adapter, but for its file, and None without a bundle."""
 
     base: Base
     adapter: Adapter | None
@@ -34,24 +38,51 @@ class Job:
     limits: Limits
     importance: bool
     imatrix: Path | None
-    bundle: bool
     card: bool
+    entry: AdapterEntry | None = None
+
+    @property
+    def title(self) -> str:
+        """What the model is called by people: its repository, else its adapter, else its base."""
+        if self.adapter is None:
+            return self.base.name
+        return Path(self.adapter.manifest.repository).name or self.adapter.folder.resolve().name
 
 
 def prepared(options: ConvertOptions, adapter: Adapter | None) -> Job:
-    """Raises BudgetAIError for everything the user can mend."""
+    """The job of a model, or of a bundle's base and first adapter. Raises BudgetAIError for
+    everything the user can mend."""
     quant = quantize.known(options.quant)
     _check_limits(options, quant)
-    given = str(options.source)
-    base = bases.located(adapter.manifest.base) if adapter else bases.resolve(given)
-    if options.bundle and adapter is None:
-        raise OptionError(f"{options.source} has no adapter to bundle", "Leave --bundle out")
+    _check_labels(options)
+    base = bases.located(adapter.manifest.base) if adapter else bases.resolve(_model(options))
     final = options.out or _shelved(adapter, options, quant)
-    _check_place(final, base, bundle=options.bundle)
+    place.check(final, base, bundle=options.bundle)
+    return _job(options, base, adapter, quant, final)
+
+
+def joining(options: ConvertOptions, adapter: Adapter, quant: str, digest: str) -> Job:
+    """The job of an adapter for a bundle that is there, whose base has this digest and is of the
+    type `quant`. Raises BudgetAIError."""
+    assert options.add_to is not None
+    _check_labels(options)
+    if adapter.manifest.base.digest != digest:
+        raise AdapterError(
+            f"{adapter.folder.name} was trained on {adapter.manifest.base.location}, which is not "
+            f"the base of {options.add_to}",
+            "Make a bundle of its own with --bundle",
+        )
+    base, final = bases.located(adapter.manifest.base), options.add_to / MANIFEST
+    return _job(options, base, adapter, quant, final)
+
+
+def _job(
+    options: ConvertOptions, base: Base, adapter: Adapter | None, quant: str, final: Path
+) -> Job:
     opened = source.open_source(base)
     if adapter:
         merge.placed(opened, adapter)
-    _check_space(final, writer.size_of(opened.weights), quant)
+    place.check_space(final.parent, writer.size_of(opened.weights), quant)
     return Job(
         base=base,
         adapter=adapter,
@@ -62,9 +93,33 @@ def prepared(options: ConvertOptions, adapter: Adapter | None) -> Job:
         limits=Limits(options.max_kld, options.max_size * 1e6),
         importance=options.importance,
         imatrix=options.imatrix,
-        bundle=options.bundle,
         card=options.card,
+        entry=_entry(adapter, options) if adapter and (options.bundle or options.add_to) else None,
     )
+
+
+def further(job: Job, adapter: Adapter, options: ConvertOptions, taken: Sequence[str]) -> Job:
+    """The job of one more adapter of the same base, under a name that is not `taken`. Raises
+    AdapterError or OptionError."""
+    assert job.adapter is not None
+    if adapter.manifest.base.digest != job.adapter.manifest.base.digest:
+        raise AdapterError(
+            f"{adapter.folder.name} was trained on {adapter.manifest.base.location}, "
+            f"{job.adapter.folder.name} on {job.adapter.manifest.base.location}",
+            "A bundle has one base: convert them apart",
+        )
+    merge.placed(job.source, adapter)
+    entry = _entry(adapter, options)
+    count, name = 1, entry.name
+    while name in taken:
+        count += 1
+        name = f"{entry.name}-{count}"
+    entry = dataclasses.replace(entry, name=name)
+    return dataclasses.replace(job, adapter=adapter, root=_root(adapter, options), entry=entry)
+
+
+def _model(options: ConvertOptions) -> str:
+    return str(options.source[0])
 
 
 def _check_limits(options: ConvertOptions, quant: str) -> None:
@@ -75,33 +130,43 @@ def _check_limits(options: ConvertOptions, quant: str) -> None:
             raise OptionError(f"{name} is for --quant auto", f"{quant} is one type")
 
 
-@contextmanager
-def adapter_at_rank(options: ConvertOptions) -> Iterator[Adapter | None]:
-    """The adapter, cut to the rank that is wanted; None for a model that is converted as it is."""
-    if not _is_model(options.source):
-        with slices.at_rank(adapter_folder(options), options.rank) as found:
-            yield found
-        return
-    if options.rank:
-        raise OptionError(f"--rank {options.rank}: {options.source} is no adapter", "Leave it out")
-    yield None
+def _check_labels(options: ConvertOptions) -> None:
+    """Raises OptionError for what a bundle cannot say of an adapter, or where there is none."""
+    bundled = options.bundle or options.add_to
+    for flag, said in (
+        ("--name", options.name),
+        ("--scale", options.scale != 1),
+        ("--languages", options.languages),
+    ):
+        if said and not bundled:
+            raise OptionError(f"{flag} is for --bundle and --add-to", "Leave it out")
+    if options.name and (not _NAME.fullmatch(options.name) or options.name in ("base", NO_ADAPTER)):
+        raise OptionError(f"--name {options.name!r}", "Use letters, digits, _, ., + and -")
+    if options.name and len(options.source) > 1:
+        raise OptionError(f"--name {options.name} for several adapters", "Add them one by one")
+    if not -_LARGEST_SCALE <= options.scale <= _LARGEST_SCALE:
+        raise OptionError(f"--scale {options.scale}", f"Use at most {_LARGEST_SCALE:g}")
+    known = {language.name for language in LANGUAGES}
+    for language in options.languages:
+        if language not in known:
+            raise OptionError(f"--languages {language}", f"Known: {', '.join(sorted(known))}")
 
 
-def _is_model(given: Path | None) -> bool:
-    return given is not None and (given.is_file() or (given / "config.json").is_file())
-
-
-def adapter_folder(options: ConvertOptions) -> Path:
-    """The folder named, or the newest one of the repository."""
-    if options.source is not None:
-        return options.source
-    repo = options.repo or Path.cwd()
-    if not repo.is_dir():
-        raise RepositoryError(f"no such repository: {repo}", "Give --repo a folder that exists")
-    found = home.newest_adapter(repo)
-    if found is None:
-        raise AdapterError(f"no adapter for {repo.resolve()}", "Run budgetai-train first")
-    return found
+def _entry(adapter: Adapter, options: ConvertOptions) -> AdapterEntry:
+    manifest = adapter.manifest
+    repository = Path(manifest.repository.replace("\\", "/")).name
+    told = f"{repository or adapter.folder.resolve().name}-{manifest.task}"
+    plain = re.sub(r"[^A-Za-z0-9_.+-]+", "-", told).strip("-.")[:60]
+    return AdapterEntry(
+        name=options.name or plain,
+        file="",
+        task=manifest.task,
+        rank=manifest.rank,
+        scale=options.scale,
+        languages=options.languages,
+        repository=repository,
+        trained=adapter.folder.resolve().name,
+    )
 
 
 def _root(adapter: Adapter | None, options: ConvertOptions) -> Path | None:
@@ -110,112 +175,15 @@ def _root(adapter: Adapter | None, options: ConvertOptions) -> Path | None:
         if not options.repo.is_dir():
             raise RepositoryError(f"no such repository: {options.repo}", "Give a folder")
         return options.repo
-    if adapter is None:
+    if adapter is None or not adapter.manifest.repository:
         return None
     here = Path.cwd()
     return next((f for f in (here, *here.parents) if f.name == adapter.manifest.repository), None)
 
 
 def _shelved(adapter: Adapter | None, options: ConvertOptions, quant: str) -> Path:
-    """On the shelf the adapter came from, else on that of the repository."""
     if adapter is None:
-        raise OptionError(f"{options.source} is no adapter of a repository", "Name a file: --out")
-    if options.bundle:
-        raise OptionError("a bundle needs a place", "Name a folder: --out")
-    # A cut stands elsewhere.
-    place = adapter_folder(options).resolve()
-    shelves = (home.home() / "repositories").resolve()
-    if place.parent.name == "adapters" and place.parents[2] == shelves:
-        return place.parents[1] / "models" / f"{home.stamp()}-{quant}.gguf"
-    return home.new_model(options.repo or Path.cwd(), quant)
-
-
-def _check_place(final: Path, base: Base, *, bundle: bool) -> None:
-    """Raises OptionError or StorageError when nothing can, or may, be written at `final`."""
-    if bundle and final.exists():
-        raise OptionError(f"--out {final} is there already", "Give another name for the folder")
-    if not bundle:
-        _check_file(final, base)
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=final.parent):
-            pass
-    except OSError as error:
-        raise StorageError(f"cannot write to {final.parent}: {error.strerror}") from None
-
-
-def _check_file(final: Path, base: Base) -> None:
-    if final.suffix != ".gguf":
-        raise OptionError(f"--out {final} does not end in .gguf")
-    if final.is_dir():
-        raise OptionError(f"--out {final} is a folder")
-    if base.path is not None and final.resolve() == base.path:
-        raise OptionError(f"--out {final} is the base itself", "Give another name")
-    beside = ModelManifest.path(final)
-    if beside.exists() and ModelManifest.find(final) is None:
-        raise OptionError(
-            f"{beside} is there and is no manifest of ours", "Give --out another name"
-        )
-
-
-def _check_space(final: Path, size: int, quant: str) -> None:
-    """The F16 file and the quantised one stand side by side for a while; auto keeps about four
-    more in the middle of its search."""
-    more = {"F16": 0, AUTO: 2 * size}.get(quant)
-    needed = size + (quantize.expected_size(size, quant) if more is None else more)
-    free = shutil.disk_usage(final.parent).free
-    if needed > free:
-        raise StorageError(
-            f"the disk is full: converting needs {_megabytes(needed)}, "
-            f"{final.parent} has {_megabytes(free)} free"
-        )
-
-
-def _megabytes(size: int) -> str:
-    return f"{math.ceil(size / 1e6):,} MB"
-
-
-@contextmanager
-def claimed(final: Path) -> Iterator[None]:
-    """Keep other conversions from writing `final`, and clear away what killed ones have left.
-
-    The lock is the system's, so that it goes with its process. Raises StorageError.
-    """
-    lock = final.parent / f".{final.name}.lock"
-    with lock.open("w") as held:
-        if not (_locked(held.fileno()) and _still_there(lock, held.fileno())):
-            raise StorageError(f"another conversion is writing {final}", "Wait for it to end")
-        try:
-            _sweep(final.parent, lock)
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-
-
-def _locked(descriptor: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        # Windows: files that are open cannot be replaced there anyway.
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _still_there(lock: Path, descriptor: int) -> bool:
-    """Between opening and locking, the one before may have taken its lock file away."""
-    return lock.exists() and os.path.samestat(lock.stat(), os.fstat(descriptor))
-
-
-def _sweep(folder: Path, own: Path) -> None:
-    """What stands beside a lock that nobody holds belongs to nobody."""
-    for lock in folder.glob(".*.lock"):
-        with suppress(OSError), lock.open("r+") as held:
-            if lock != own and not _locked(held.fileno()):
-                continue
-            for left in folder.glob(f"{lock.name.removesuffix('.lock')}.*"):
-                if left != own:
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+        raise OptionError(f"{_model(options)} is no adapter of a repository", "Name a file: --out")
+    # A cut stands elsewhere: the folder that was named tells the shelf.
+    folder = options.source[0] if options.source else given.newest(options)
+    return place.shelved(folder, options, quant)

@@ -4,6 +4,8 @@ With a `lora` the base stays as it is, and every check is made with that adapter
 """
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from budgetai_convert import (
     writer,
 )
 from budgetai_convert.auto import Choice
+from budgetai_convert.foreign import UNKNOWN_PROMPTS
 from budgetai_convert.gguf_file import Metadata, pack
 from budgetai_convert.job import Job
 from budgetai_convert.measure import Judge, Measured, Reference
@@ -55,9 +58,7 @@ class Making:
 
     def make(self, target: Path) -> None:
         """Write and check the model at `target`."""
-        prefix = f".{self.job.final.name}."
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as name:
-            folder = Path(name)
+        with self._workshop(target.parent) as folder:
             merged = folder / "merged-f16.gguf"
             self._merge(merged)
             f16, answers = self._checked_f16(merged)
@@ -72,6 +73,25 @@ class Making:
                 self._quantise(merged, target, importance, drawn)
                 found = self._checked_quant(target, answers)
         self.checks = _checks(f16, found) | self.checks
+
+    def fit(self, base: Path) -> None:
+        """Check the adapter file over a base that is there already, quantised or not."""
+        with self._workshop(base.parent) as folder:
+            merged = folder / "merged-f16.gguf"
+            self._merge(merged)
+            f16, answers = self._checked_f16(merged)
+            found = self._checked_quant(base, answers)
+            drawn = self._drawn(merged)
+            if drawn and drawn.probes:
+                self._judge(*self._compared(merged, base, drawn))
+        self.checks = _checks(f16, found) | self.checks
+
+    @contextmanager
+    def _workshop(self, beside: Path) -> Iterator[Path]:
+        """A folder that is cleared away, or, after a kill, swept by the next conversion."""
+        prefix = f".{self.job.final.name}."
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=beside) as name:
+            yield Path(name)
 
     def _merge(self, target: Path) -> None:
         weights = self.job.source.weights
@@ -103,15 +123,24 @@ class Making:
 
     def _metadata(self) -> Metadata:
         """The base's metadata and ours: names only, no path of this machine. A model that was not
-        tuned on our prompts does not say so."""
+        tuned on our prompts does not say so, and a bundle's base nothing of its adapters."""
         own = {"budgetai.base": pack(self.job.base.name, GGUFValueType.STRING)}
-        if self.job.adapter:
-            repository = self.job.adapter.manifest.repository.replace("\\", "/").rstrip("/")
-            own |= {
-                "budgetai.prompt_format": pack(PROMPT_FORMAT, GGUFValueType.UINT32),
-                "budgetai.repository": pack(repository.rpartition("/")[2], GGUFValueType.STRING),
-            }
+        if self._prompt_format:
+            own["budgetai.prompt_format"] = pack(self._prompt_format, GGUFValueType.UINT32)
+        if self.job.adapter and not self.lora:
+            trained = self.job.adapter.manifest
+            repository = trained.repository.replace("\\", "/").rstrip("/").rpartition("/")[2]
+            own["budgetai.repository"] = pack(repository, GGUFValueType.STRING)
+            own["budgetai.task"] = pack(trained.task, GGUFValueType.STRING)
         return self.job.source.metadata | own
+
+    @property
+    def _prompt_format(self) -> int:
+        """That of the adapter's prompts; 0 without one, or where they are not known. The base of a
+        bundle is served with ours, whatever its adapters were trained on."""
+        if self.lora:
+            return PROMPT_FORMAT
+        return self.job.adapter.manifest.prompt_format if self.job.adapter else UNKNOWN_PROMPTS
 
     def _checked_f16(self, merged: Path) -> tuple[Agreement, list[Answer]]:
         """Compare the merged file with torch. Only one of the two models is in memory at a time."""
@@ -129,8 +158,8 @@ class Making:
         return found, answers
 
     def _check_metadata(self, native: Native) -> None:
-        prompt_format = PROMPT_FORMAT if self.job.adapter else None
-        verify.check_metadata(native, self.job.source.sizes.architecture, prompt_format)
+        architecture = self.job.source.sizes.architecture
+        verify.check_metadata(native, architecture, self._prompt_format or None)
 
     def _check_tokenizer(self, native: Native) -> None:
         """A folder's tokenizer is asked through transformers, a GGUF's through llama.cpp."""
@@ -154,6 +183,8 @@ class Making:
                 manifest = self.job.adapter.manifest if self.job.adapter else None
                 drawn = samples.draw(self.job.root, manifest, reader)
                 self.notes["judged_by"] = drawn.origin
+        if self.job.adapter and not self.job.adapter.manifest.prompt_format:
+            self.notes["judged_by"] = "nothing: it is not known what the adapter was trained on"
         if self.job.quant == AUTO and (drawn is None or len(drawn.probes) < _FEWEST_PROBES):
             raise OptionError(
                 "--quant auto needs held-out code to measure on",

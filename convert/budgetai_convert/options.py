@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from budgetai_server.artefacts.bundle import TASKS
 from budgetai_server.options import option
 
 AUTO = "auto"
@@ -34,11 +35,17 @@ QUANTS = (
 class ConvertOptions:
     """What is converted, to which type, and where the file goes."""
 
-    source: Path | None = option(
-        None,
-        "folder made by budgetai-train, or a model folder or .gguf file to convert as it is;"
-        " without it, the newest adapter of the repository",
+    source: tuple[Path, ...] = option(
+        (),
+        "folder made by budgetai-train or peft, several for a bundle; or a model folder, .gguf file"
+        " or Hub id to convert as it is; without it, the newest adapter of the repository",
         positional=True,
+    )
+    base: str = option(
+        "",
+        "base of an adapter that was not made by budgetai-train: a Hub id, which is then fetched, a"
+        " folder or a .gguf file; without it, the one its configuration names",
+        unit="name",
     )
     repo: Path | None = option(
         None,
@@ -64,8 +71,28 @@ class ConvertOptions:
     )
     bundle: bool = option(
         False,
-        "write a folder with the quantised base, the adapter as a GGUF file beside it, and"
+        "write a folder with the quantised base, the adapters as GGUF files beside it, and"
         " manifest.json, to switch adapters without loading",
+    )
+    add_to: Path | None = option(
+        None,
+        "add the adapter to this bundle, or replace the one of its name there; servers that run go"
+        " on with it",
+        unit="folder",
+    )
+    name: str = option(
+        "", "name of the adapter in its bundle; without it, repository and task", unit="name"
+    )
+    task: str = option(
+        "",
+        "what the adapter writes; without it, what it was trained for",
+        choices=TASKS,
+    )
+    scale: float = option(
+        1.0, "factor on the adapter's update in its bundle; checks are made with 1"
+    )
+    languages: tuple[str, ...] = option(
+        (), "languages the adapter of a bundle is for; without it, all", unit="name"
     )
     card: bool = option(
         False, "write a model card and an Ollama Modelfile beside the model, as a bundle has them"
@@ -81,7 +108,7 @@ class ConvertOptions:
     )
     out: Path | None = option(
         None,
-        "file to write, ending in .gguf, or the folder of a bundle; without it, the model goes"
-        " where the server looks",
+        "file to write, ending in .gguf, or the folder of a bundle; without it, they go where the"
+        " server looks",
     )
     json: bool = option(False, "print the result as JSON")

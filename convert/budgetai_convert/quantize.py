@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -69,13 +70,12 @@ def quantize(source: Path, target: Path, recipe: Recipe, progress: Callable[[int
     program = [sys.executable, "-P", "-m", "budgetai_convert.quantize"]
     command = [*program, str(source), str(target), json.dumps(asdict(recipe))]
     with tempfile.TemporaryFile() as log:
-        child = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        try:
-            while _running(child):
-                progress(target.stat().st_size if target.exists() else 0)
-        finally:
-            child.kill()
-            child.wait()
+        with subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.PIPE) as child:
+            try:
+                while _running(child):
+                    progress(target.stat().st_size if target.exists() else 0)
+            finally:
+                child.kill()
         if child.returncode:
             log.seek(0)
             raise StorageError(
@@ -100,6 +100,7 @@ def _reason(log: bytes) -> str:
 
 def main(source: str, target: str, described: str) -> int:
     """The child: one call of llama_model_quantize. Returns its exit code."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     import llama_cpp
 
     recipe = Recipe(**json.loads(described))
@@ -118,6 +119,14 @@ def main(source: str, target: str, described: str) -> int:
             os.fsencode(source), os.fsencode(target), ctypes.byref(settings)
         )
     )
+
+
+def _end_with_parent() -> None:
+    """The parent writes nothing: its end of the pipe closes when it is gone, however it went."""
+    # Buffered reading would keep a lock that the interpreter wants at its end.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os._exit(1)
 
 
 def _importance(means: dict[str, NDArray[np.float32]]) -> Any:

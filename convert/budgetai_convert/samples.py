@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from budgetai_convert import documented
 from budgetai_convert.imatrix import CHUNK
 from budgetai_server import repository
 from budgetai_server.artefacts.manifest import AdapterManifest
@@ -73,17 +74,21 @@ class Reader:
 
 
 def draw(root: Path, manifest: AdapterManifest | None, reader: Reader, seed: int = 0) -> Samples:
-    """Samples of the repository at `root`. Without a manifest nothing says what the model has
-    seen: a tenth of the files, at least one, is kept for judging."""
+    """Samples of the repository at `root`, of what the adapter was trained to write. Without a
+    manifest nothing says what the model has seen: a tenth of the files, at least one, is kept for
+    judging. With one that holds nothing back, nothing is judged."""
     files, _ = repository.sources(repository.open_repository(root))
     unseen = _unseen(root, manifest, files)
     seen = [(f.path, f.text) for f in files if f.path not in unseen]
     held = [(f.path, f.text) for f in files if f.path in unseen]
-    texts = [reader.text(hole) for hole in cut(seen, CALIBRATING, seed)]
-    found = [reader.probe(hole) for hole in cut(held, JUDGING, seed, unseen)]
+    task = manifest.task if manifest else "completion"
+    holes = documented.cut if task == documented.KIND else cut
+    texts = [reader.text(hole) for hole in holes(seen, CALIBRATING, seed)]
+    found = [reader.probe(hole) for hole in holes(held, JUDGING, seed, unseen)]
     probes = tuple(probe for probe in found if probe)
     kept = "held out of training" if manifest else "kept back"
-    return Samples(tuple(texts), probes, f"{len(probes)} holes in {len(held)} files {kept}")
+    what = "docstrings" if task == documented.KIND else "holes"
+    return Samples(tuple(texts), probes, f"{len(probes)} {what} in {len(held)} files {kept}")
 
 
 def _unseen(

@@ -21,17 +21,18 @@ from budgetai_server.errors import AdapterError, OptionError
 
 
 @contextmanager
-def at_rank(folder: Path, rank: int) -> Iterator[Adapter]:
+def at_rank(folder: Path, rank: int, base: str = "") -> Iterator[Adapter]:
     """The adapter in a folder at a rank, or at its usual one where that is 0. A cut stands in a
-    temporary folder of the same name. Raises AdapterError or OptionError."""
-    manifest = adapters.read_manifest(folder)
+    temporary folder of the same name. Raises as `adapter.read_manifest` does, for the same `base`,
+    and OptionError for a rank that is not there."""
+    manifest = adapters.read_manifest(folder, base)
     wanted = _known(manifest, rank, folder)
     if wanted == manifest.rank:
-        yield adapters.read(folder)
+        yield adapters.read(folder, manifest)
         return
     with tempfile.TemporaryDirectory(prefix="budgetai-cut-") as place:
         made = Path(place) / folder.resolve().name
-        write(adapters.read(folder), wanted, made)
+        write(adapters.read(folder, manifest), wanted, made)
         yield adapters.read(made)
 
 

@@ -83,6 +83,16 @@ def fetch(name: str) -> Path:
         raise BaseError(f"the base {name} cannot be fetched: {first_line}") from error
 
 
+def cached(name: str) -> Path | None:
+    """The local folder of a model that was fetched from the Hub before, without asking there."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True))
+    except (OSError, ValueError, RuntimeError):
+        return None
+
+
 def _from_gguf(path: Path, name: str) -> Source:
     file = gguf_file.read(path)
     sizes = sizes_of_gguf(file)

@@ -1,5 +1,8 @@
 """Killed at any stage, two at once, folders that cannot be written, and files from strangers."""
 
+import dataclasses
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,9 +14,11 @@ import pytest
 
 import tiny
 from budgetai_convert import gguf_file, imatrix, mix, source
+from budgetai_convert.auto import Workshop
+from budgetai_convert.claim import claimed
 from budgetai_convert.cli import main
-from budgetai_convert.job import claimed
 from budgetai_convert.making import Making
+from budgetai_convert.quantize import Recipe
 from budgetai_server.artefacts import bases
 from budgetai_server.artefacts.manifest import ModelManifest
 from budgetai_server.errors import BaseError
@@ -41,14 +46,45 @@ def test_killed_between_stages_it_leaves_no_file_and_the_next_one_clears_up(
     adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
     out = tmp_path / "out" / "model.gguf"
     arguments = [str(adapter), "--out", str(out)]
-    stages = ((Making, "_checked_f16"), (Making, "_checked_quant"), (ModelManifest, "write"))
-    for owner, method in stages:
-        killed_in(owner, method, arguments)
+    auto = ["--quant", "auto", "--repo", str(tiny.make_repository(tmp_path))]
+    stages = (
+        (Making, "_checked_f16", []),
+        (Workshop, "quantised", auto),
+        (ModelManifest, "write", []),
+    )
+    for owner, method, more in stages:
+        killed_in(owner, method, [*arguments, *more])
         assert not out.exists()
         assert list(out.parent.glob(".model.gguf.*")), "nothing was left, so nothing was tested"
     assert main(arguments) == 0
     capsys.readouterr()
     assert {path.name for path in out.parent.iterdir()} == {"model.gguf", "model.json"}
+
+
+def test_the_quantiser_killed(
+    base: MakeBase,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a system without memory does it."""
+    adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
+    monkeypatch.setattr("budgetai_convert.quantize._running", lambda child: child.kill())
+    assert main([str(adapter), "--out", str(tmp_path / "out" / "model.gguf")]) == 2
+    assert "could not write the Q8_0 file: it was stopped" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_quantiser_ends_with_its_parent(tmp_path: Path) -> None:
+    """However the parent went, its end of a pipe closes. The file is one that never comes."""
+    os.mkfifo(tmp_path / "never.gguf")
+    recipe = json.dumps(dataclasses.asdict(Recipe(quant="Q8_0")))
+    arguments = [str(tmp_path / name) for name in ("never.gguf", "out.gguf")]
+    program = [sys.executable, "-m", "budgetai_convert.quantize", *arguments, recipe]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+        assert child.stdin is not None
+        child.stdin.close()
+        assert child.wait(60) == 1
 
 
 def test_two_at_once(base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

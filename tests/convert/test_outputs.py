@@ -12,52 +12,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import tiny
-from budgetai_convert import corpus, gguf_file, reference, safetensors_file, source, writer
+from budgetai_convert import gguf_file, safetensors_file, source, writer
 from budgetai_convert.cli import main
-from budgetai_convert.native import Native
-from budgetai_convert.verify import compare
 from budgetai_server.errors import BaseError
 
 MakeBase = Callable[..., Path]
-
-
-def test_a_bundle_is_the_tuned_model_in_two_files(
-    base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Ranks and scales that differ from module to module, and rows that llama.cpp has otherwise."""
-    adapter = tiny.make_adapter(
-        tmp_path / "adapter",
-        base("llama"),
-        use_rslora=True,
-        rank_pattern={"down_proj": 2},
-        alpha_pattern={"o_proj": 3},
-    )
-    out = tmp_path / "bundle"
-    assert main([str(adapter), "--bundle", "--out", str(out), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["checks"]["kld_f16"] < 1e-4
-    assert {path.name for path in out.iterdir()} == {
-        *("base.gguf", "adapter.gguf", "manifest.json", "Modelfile", "README.md")
-    }
-    described = json.loads((out / "manifest.json").read_text())
-    assert described["adapters"][0]["file"] == "adapter.gguf"
-    with Native(out / "base.gguf") as native:
-        prompts = [native.tokenize(text) for text in corpus.PROMPTS[:2]]
-        answers = reference.answers(base("llama"), adapter, prompts)
-        assert compare(native, answers).kld > 0.5, "the base must not be merged"
-    with Native(out / "base.gguf", lora=out / "adapter.gguf") as native:
-        assert compare(native, answers).kld < 0.01
-    assert main([str(adapter), "--bundle", "--out", str(out)]) == 2
-    assert "is there already" in capsys.readouterr().err
-    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-
-
-def test_dora_cannot_be_bundled(
-    base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"), use_dora=True)
-    assert main([str(adapter), "--bundle", "--out", str(tmp_path / "bundle")]) == 2
-    assert "is a DoRA, which GGUF cannot hold apart" in capsys.readouterr().err
-    assert not (tmp_path / "bundle").exists()
 
 
 @pytest.mark.parametrize("kind", ["folder", "gguf"])

@@ -48,12 +48,19 @@ def resolve(name: str) -> Base:
         return _folder(path)
     if path.is_file():
         return _gguf(path)
-    if _HUB_ID.fullmatch(name) and not name.lower().endswith(".gguf"):
+    if is_name(name):
         return Base(name, "hub", None)
     known = ", ".join([EMBEDDED, *HUB_NAMES])
     raise BaseError(
         f"unknown base '{name}'", f"Use {known}, a Hub id (owner/name), a folder or a .gguf file"
     )
+
+
+def is_name(text: str) -> bool:
+    """Whether a text names a base by itself: the embedded one, a known one, or a Hub id."""
+    if text == EMBEDDED or text in HUB_NAMES:
+        return True
+    return bool(_HUB_ID.fullmatch(text)) and not text.lower().endswith(".gguf")
 
 
 def _embedded() -> Path:

@@ -4,6 +4,7 @@
         adapters/<time>/        PEFT adapter and manifest.json
         adapters/<time>.partial/  a run that is not finished: checkpoints
         models/<time>-<quant>.gguf and <same name>.json
+        models/<time>-<quant>/    a bundle: a base, adapters and manifest.json
         usage.sqlite            what was shown and accepted, in numbers
     <home>/bases/<digest>/      a GGUF base unpacked for training; may be removed at any time
 
@@ -17,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
+
+from budgetai_server.artefacts.manifest import MANIFEST
 
 PARTIAL = ".partial"
 RUN_FILE = "run.json"
@@ -67,7 +70,7 @@ def usage(root: Path) -> Path:
 
 def newest_adapter(root: Path) -> Path | None:
     """The newest finished adapter of the repository, or of the nearest folder above `root`."""
-    return _newest(root, "adapters/*/manifest.json", skip_partial=True)
+    return _newest(root, "adapters/*/manifest.json")
 
 
 def newest_partial(root: Path) -> Path | None:
@@ -77,17 +80,20 @@ def newest_partial(root: Path) -> Path | None:
 
 
 def newest_model(root: Path) -> Path | None:
-    """The newest model made for the repository, or for the nearest folder above `root`."""
-    return _newest(root, "models/*.gguf", skip_partial=False)
+    """The newest model made for the repository, or for the nearest folder above `root`: a GGUF
+    file, or the folder of a bundle."""
+    return _newest(root, "models/*.gguf", "models/*/manifest.json")
 
 
-def _newest(root: Path, pattern: str, *, skip_partial: bool) -> Path | None:
+def _newest(root: Path, *patterns: str) -> Path | None:
+    """The last by name of what is found, a manifest standing for its folder."""
     for folder in _upwards(root.resolve()):
-        found = sorted(shelf(folder).glob(pattern))
-        if skip_partial:
-            found = [path.parent for path in found if not path.parent.name.endswith(PARTIAL)]
-        if found:
-            return found[-1]
+        paths = [path for pattern in patterns for path in shelf(folder).glob(pattern)]
+        found = [path.parent if path.name == MANIFEST else path for path in paths]
+        # A folder that is being written has a name that is not its own yet.
+        done = [path for path in found if path.suffix != PARTIAL and path.name[0] != "."]
+        if done:
+            return max(done, key=lambda path: path.name)
     return None
 
 

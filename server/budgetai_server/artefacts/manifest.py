@@ -33,7 +33,8 @@ class AdapterManifest:
     `scores` holds losses in nats per token; `counts` numbers of files, samples, tokens, steps.
     `held_out` are paths; with a `holdout`, as since:<commit>, only what they hold since then.
     An adapter that holds all ranks up to `rank` names the one to be used, `chosen_rank`, and the
-    held-out losses it was chosen by, in `rank_losses`; 0 is `rank` itself.
+    held-out losses it was chosen by, in `rank_losses`; 0 is `rank` itself. `task` is what it was
+    trained to write: completion or docstring.
     """
 
     prompt_format: int
@@ -49,6 +50,7 @@ class AdapterManifest:
     seconds: dict[str, float]
     versions: dict[str, str]
     finished: str
+    task: str = "completion"
     holdout: str = ""
     learned: dict[str, str] = field(default_factory=dict)
     chosen_rank: int = 0

@@ -11,15 +11,16 @@ from typing import Any
 
 
 @contextmanager
-def replaced(final: Path) -> Iterator[Path]:
-    """Give a temporary path beside `final`; rename it there when the block ends without error."""
+def replaced(final: Path, *, mode: int | None = None) -> Iterator[Path]:
+    """Give a temporary path beside `final`; rename it there when the block ends without error, with
+    `mode`, or the one that new files have."""
     final.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".tmp", dir=final.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o666 & ~_umask() if mode is None else mode)
         temporary.replace(final)
     finally:
         with suppress(OSError):
