@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from budgetai_server.artefacts.manifest import COMPARED
 from budgetai_server.command import parse, print_json, run
-from budgetai_training.options import TrainOptions
+from budgetai_training.options import DOCSTRING, TrainOptions
 
 if TYPE_CHECKING:
     from budgetai_server.artefacts.manifest import AdapterManifest
@@ -38,6 +38,7 @@ def _main(argv: list[str] | None, started: float) -> int:
     from budgetai_training.corpus import read as corpus
     from budgetai_training.progress import Reporter
     from budgetai_training.runs import RunFolder
+    from budgetai_training.samples import docstrings
 
     # Of several processes the first one speaks.
     first = os.environ.get("RANK", "0") == "0"
@@ -46,6 +47,8 @@ def _main(argv: list[str] | None, started: float) -> int:
     # Both are cheap, and a mistake in them should not wait for torch.
     with report.reading() as tick:
         found = corpus.read(options, tick)
+    if options.task == DOCSTRING:
+        docstrings.check_enough(found)
     resolve(options.base)
     with report.busy("starting"):
         from budgetai_training.train import train

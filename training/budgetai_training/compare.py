@@ -131,6 +131,6 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
         f"{outcome.memory / 1e6:,.0f}" if outcome.memory else "-",
         f"{outcome.seconds:.0f}" if outcome.seconds else "-",
         "-" if outcome.loss is None else f"{outcome.loss:.3f}",
-        f"{outcome.exact} of {outcome.lines}",
+        f"{outcome.exact} of {outcome.lines}" if outcome.lines else "-",
         outcome.adapter,
     )

@@ -13,20 +13,31 @@ from budgetai_training.evaluate import arithmetic
 from budgetai_training.report.account import Completion
 from budgetai_training.samples.sample import Sample
 
+# Asked of the text written so far, after each token.
+Enough = Callable[[str], bool]
+
 _LONGEST = 40
 _SHOWN_LINES = 6
 
 
-class _LineEnd(StoppingCriteria):
-    """Stops when a newline follows some text: only the first line is shown."""
+class _Done(StoppingCriteria):
+    """Stops when what has been written is enough."""
 
-    def __init__(self, tokenizer: Any, start: int) -> None:
+    def __init__(self, tokenizer: Any, start: int, healed: str, enough: Enough) -> None:
         self._tokenizer = tokenizer
         self._start = start
+        self._healed = healed
+        self._enough = enough
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        text = self._tokenizer.decode(input_ids[0, self._start :])
-        return torch.tensor([("\n" in text.lstrip("\n"))], device=input_ids.device)
+        text = self._tokenizer.decode(input_ids[0, self._start :], skip_special_tokens=True)
+        done = self._enough(text[len(self._healed) :])
+        return torch.tensor([done], device=input_ids.device)
+
+
+def _line_over(text: str) -> bool:
+    """A newline follows some text: only the first line is shown."""
+    return "\n" in text.lstrip("\n")
 
 
 def side_by_side(
@@ -66,9 +77,25 @@ def _beside(hole: Sample, base: str, tuned: str) -> Completion:
     )  # fmt: skip
 
 
-@torch.no_grad()
 def complete(model: Any, tokenizer: Any, encoder: Encoder, hole: Sample) -> str:
     """The first line of the greedy answer at a hole."""
+    text = written(model, tokenizer, encoder, hole, _LONGEST, _line_over)
+    return text.split("\n")[0].rstrip()
+
+
+def _ends(model: Any, encoder: Encoder) -> list[int]:
+    """What a base ends with by itself, and the marker it has learned to end with here."""
+    own = model.generation_config.eos_token_id
+    found = own if isinstance(own, list) else [own]
+    return [token for token in {*found, encoder.markers.end} if token is not None]
+
+
+@torch.no_grad()
+def written(
+    model: Any, tokenizer: Any, encoder: Encoder, hole: Sample, longest: int, enough: Enough
+) -> str:
+    """The greedy answer at a hole, of at most `longest` tokens; perhaps a little more than
+    enough."""
     prompt = hole.prompt
     asked = replace(hole, prompt=replace(prompt, before=prompt.before[: -hole.answer or None]))
     ids = encoder.head(asked) + encoder.tokenize(asked.prompt.before)
@@ -78,18 +105,19 @@ def complete(model: Any, tokenizer: Any, encoder: Encoder, hole: Sample) -> str:
     # ends inside what the tokenizer would have joined is outside the model's experience.
     dropped = tokenizer.convert_ids_to_tokens(ids.pop())
     allowed = [i for text, i in tokenizer.get_vocab().items() if text.startswith(dropped)]
+    healed = tokenizer.convert_tokens_to_string([dropped])
     start = len(ids)
     everything = list(range(len(tokenizer)))
     out = model.generate(
         input_ids=torch.tensor([ids], device=model.device),
         attention_mask=torch.ones(1, start, dtype=torch.int64, device=model.device),
-        max_new_tokens=_LONGEST,
+        max_new_tokens=longest,
         do_sample=False,
         use_cache=True,
         pad_token_id=encoder.pad,
-        stopping_criteria=[_LineEnd(tokenizer, start)],
+        eos_token_id=_ends(model, encoder),
+        stopping_criteria=[_Done(tokenizer, start, healed, enough)],
         prefix_allowed_tokens_fn=lambda _, seen: allowed if len(seen) == start else everything,
     )
     text: str = tokenizer.decode(out[0, start:], skip_special_tokens=True)
-    healed = tokenizer.convert_tokens_to_string([dropped])
-    return text[len(healed) :].split("\n")[0].rstrip()
+    return text[len(healed) :]

@@ -45,7 +45,13 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
 
 
 def _check_kind(before: AdapterManifest, folder: Path, options: TrainOptions) -> None:
-    """An adapter of all ranks stays one, or the smaller ranks would be forgotten."""
+    """An adapter stays with its task, and one of all ranks stays one, or the smaller ranks would be
+    forgotten."""
+    if options.task != before.task:
+        raise OptionError(
+            f"{folder} was trained for the task {before.task}, not for {options.task}",
+            f"Give --task {before.task}",
+        )
     kind = before.kind
     if kind in COMPARED:
         raise AdapterError(f"{folder} was trained by {kind}, which is not gone on with")

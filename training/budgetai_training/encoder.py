@@ -31,11 +31,16 @@ class Encoder:
         return encode(sample.prompt, self.markers, self.tokenize, beginning=self._beginning)[0]
 
     def learned(self, sample: Sample) -> Encoded:
-        """`labels` equal `input_ids` over BEFORE and the end marker, and are -100 elsewhere."""
-        head, before = self.head(sample), self.tokenize(sample.prompt.before)
+        """`labels` equal `input_ids` over what is learned and the end marker, and are -100
+        elsewhere."""
+        if sample.answer_alone:
+            found = self.asked(sample)
+        else:
+            head, before = self.head(sample), self.tokenize(sample.prompt.before)
+            found = {"input_ids": head + before, "labels": [UNLABELLED] * len(head) + before}
         if sample.ends and self.markers.end is not None:
-            before = [*before, self.markers.end]
-        return {"input_ids": head + before, "labels": [UNLABELLED] * len(head) + before}
+            found = {name: [*ids, self.markers.end] for name, ids in found.items()}
+        return found
 
     def asked(self, sample: Sample) -> Encoded:
         """The same text with labels on the answer alone: on the tokens that reach into it, as a

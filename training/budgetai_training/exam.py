@@ -6,16 +6,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import TypeVar
 
 from budgetai_server.context.index import Index
 from budgetai_server.context.prompt import Snapshot, build
 from budgetai_training.corpus.files import Corpus, CorpusFile
 from budgetai_training.encoder import Encoded, Encoder
 from budgetai_training.evaluate import ALL, Question
+from budgetai_training.samples import docstrings
+from budgetai_training.samples.docstrings import Pair
 from budgetai_training.samples.holes import hole_samples
 from budgetai_training.samples.passes import one_pass
 from budgetai_training.samples.recipe import Recipe
 from budgetai_training.samples.sample import Sample
+
+T = TypeVar("T")
 
 GENERAL = ("general", "python")
 GENERAL_WHAT = "eight modules of Python's own library"
@@ -31,22 +36,19 @@ MODULES = ("bisect", "heapq", "textwrap", "shlex", "fnmatch", "sched", "colorsys
 @dataclass(frozen=True)
 class Exam:
     """`report` is asked before and after training; `validation`, other places where there are
-    enough, decides while it goes on. `holes` are places to complete."""
+    enough, decides while it goes on. `holes` are places to complete, `pairs` docstrings to write.
+    """
 
     report: tuple[Question, ...]
     validation: tuple[Question, ...]
-    holes: tuple[Sample, ...]
+    holes: tuple[Sample, ...] = ()
+    pairs: tuple[Pair, ...] = ()
 
 
 def set_exam(corpus: Corpus, indexes: Mapping[str, Index], encoder: Encoder, seed: int) -> Exam:
     """Questions in an order in which any beginning is a fair choice."""
     rng = random.Random(f"exam/{seed}")
-    windows = _windows(corpus, indexes, rng)
-    # Every fourth window decides; with so few that none would be left, they do both.
-    deciding = windows[::4] if len(windows) >= 4 else windows
-    # The longest say most: a new line of a few tokens would decide by chance.
-    deciding = sorted(deciding, key=_learned, reverse=True)[:MOST_VALIDATION]
-    judging = [w for w in windows if w not in deciding] or windows
+    deciding, judging = _parted(_windows(corpus, indexes, rng), _learned)
     holes = hole_samples(corpus.held_out, indexes, f"{seed}", MOST_HOLES)
     first = _questions(judging[:MOST_WINDOWS], _asked_by(encoder), _window_groups)
     others = [
@@ -54,11 +56,40 @@ def set_exam(corpus: Corpus, indexes: Mapping[str, Index], encoder: Encoder, see
         *_questions(general_samples(), encoder.learned, lambda sample: (GENERAL,)),
     ]
     rng.shuffle(others)
-    # However few of them there is time for, half are windows: the held-out loss comes first.
-    pairs = zip_longest(first, others)
-    report = [question for pair in pairs for question in pair if question is not None]
     validation = _questions(deciding, _asked_by(encoder), _window_groups)
-    return Exam(tuple(report), tuple(validation), tuple(holes))
+    return Exam(_in_turn(first, others), tuple(validation), tuple(holes))
+
+
+def set_docstring_exam(
+    held_out: Sequence[Pair], indexes: Mapping[str, Index], encoder: Encoder, seed: int
+) -> Exam:
+    """The same for docstrings: what is asked are the held-out ones."""
+    rng = random.Random(f"exam/{seed}")
+    pairs = rng.sample(held_out, len(held_out))
+
+    def ask(pair: Pair) -> Question:
+        shown = docstrings.sample(pair, indexes[pair.file.repository])
+        return Question(encoder.learned(shown), (*_window_groups(shown), ("style", pair.style)))
+
+    deciding, judging = _parted(pairs, lambda pair: len(pair.answer))
+    others = _questions(general_samples(), encoder.learned, lambda sample: (GENERAL,))
+    report = _in_turn([ask(pair) for pair in judging[:MOST_WINDOWS]], others)
+    return Exam(report, tuple(map(ask, deciding)), pairs=tuple(judging))
+
+
+def _parted(things: list[T], size: Callable[[T], int]) -> tuple[list[T], list[T]]:
+    """Those that decide and those that judge: every fourth decides; with so few that none would be
+    left, they do both."""
+    deciding = things[::4] if len(things) >= 4 else things
+    # The longest say most: a new line of a few tokens would decide by chance.
+    deciding = sorted(deciding, key=size, reverse=True)[:MOST_VALIDATION]
+    return deciding, [one for one in things if one not in deciding] or things
+
+
+def _in_turn(first: Sequence[Question], others: Sequence[Question]) -> tuple[Question, ...]:
+    """However few of them there is time for, half are the first: the held-out loss comes first."""
+    pairs = zip_longest(first, others)
+    return tuple(question for pair in pairs for question in pair if question is not None)
 
 
 def _windows(corpus: Corpus, indexes: Mapping[str, Index], rng: random.Random) -> list[Sample]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from budgetai_server.artefacts.bases import EMBEDDED
+from budgetai_server.artefacts.bundle import TASKS
 from budgetai_server.artefacts.manifest import COMPARED, NESTED
 from budgetai_server.errors import OptionError
 from budgetai_server.options import Seconds, flag_name, option
@@ -17,6 +18,9 @@ _NOT_NEGATIVE = (
     "max_steps", "alpha", "memory", "lora_plus", "accumulate", "completions", "evaluations",
 )  # fmt: skip
 METHODS = ("lora", *NESTED, *COMPARED)
+COMPLETION, DOCSTRING = TASKS
+# Options that say how code is cut into samples; a docstring is learned whole.
+_OF_COMPLETION = ("recipe", "curriculum")
 # Options that say something to methods which train all ranks at once, and to one of them.
 _OF_NESTED = ("ranks", "rank_tolerance")
 _OF_DYLORA = ("rank_distribution", "rank_decay", "frozen")
@@ -49,6 +53,11 @@ class TrainOptions:
         "decisions on each file, as --dry-run wrote and you edited them; with --dry-run, the file"
         " to write",
         unit="file",
+    )
+    task: str = option(
+        COMPLETION,
+        "what is learned: to go on with code, or to write docstrings as the repository has them",
+        choices=TASKS,
     )
     base: str = option(EMBEDDED, "base model: a known name, a Hub id, a folder or a .gguf file")
     budget: Seconds = option(
@@ -168,6 +177,7 @@ class TrainOptions:
                 "Leave one of them out",
             )
         Recipe.parse(self.recipe)
+        self._check_task()
         if not 0 <= self.seed < 2**32:
             raise OptionError(f"--seed {self.seed} is out of range", "Use 0 to 4294967295")
 
@@ -200,6 +210,13 @@ class TrainOptions:
             *(() if method == "dylora" else _OF_DYLORA),
             *(_OF_LORA if method in COMPARED else ()),
         )
+
+    def _check_task(self) -> None:
+        for name in _OF_COMPLETION if self.task == DOCSTRING else ():
+            if getattr(self, name) != self.__dataclass_fields__[name].default:
+                raise OptionError(
+                    f"{flag_name(name)} means nothing to --task {self.task}", "Leave it out"
+                )
 
     def _check_compared(self) -> None:
         names = self.compare.split(",") if self.compare else []

@@ -17,13 +17,14 @@ from budgetai_training.budget import Clock
 from budgetai_training.continuing import adapter_before, changed
 from budgetai_training.corpus.files import Corpus
 from budgetai_training.encoder import Encoder
-from budgetai_training.exam import Exam, set_exam
+from budgetai_training.exam import Exam, set_docstring_exam, set_exam
 from budgetai_training.memory import Plan, Shape
 from budgetai_training.nested import Nested
-from budgetai_training.options import TrainOptions
+from budgetai_training.options import DOCSTRING, TrainOptions
 from budgetai_training.progress import Reporter
 from budgetai_training.report.account import Stage
 from budgetai_training.runs import RunFolder
+from budgetai_training.samples.docstrings import Pairs, pairs_of
 
 # Tokens a micro-batch shows, about: the longest sample with its context.
 WINDOW = 1200
@@ -50,7 +51,8 @@ class Stages:
 @dataclass(frozen=True)
 class Run:
     """Everything that stays the same while a run goes on. `corpus` is what is judged and told of,
-    `learned` the part of it that is trained on."""
+    `learned` the part of it that is trained on; `pairs` are the docstrings of both, where they are
+    the task."""
 
     options: TrainOptions
     folder: RunFolder
@@ -58,6 +60,7 @@ class Run:
     stages: Stages
     corpus: Corpus
     learned: Corpus
+    pairs: Pairs | None
     indexes: Mapping[str, Index]
     record: BaseRecord
     loaded: LoadedBase
@@ -89,21 +92,28 @@ def prepared(
     kept = folder.once("held_out", lambda: {"names": list(names)})
     found = found.holding_out(kept["names"])
     learned = changed(found, options)
+    pairs = pairs_of(found).among(learned.train) if options.task == DOCSTRING else None
     transformers.set_seed(options.seed)
     with stages.stage("loading"):
         model = adapter.attach(loaded.model, options, checkpointing=planned.checkpointing)
         nested = Nested(model, options)
     folder.check_space(model.get_nb_trainable_parameters()[0])
     _say(report, found, learned, planned, model, options)
+    if pairs:
+        report.say(pairs.told)
     encoder = Encoder(loaded.tokenizer)
     if options.method == "prefix":
         prefix.begin(model, _beginning(learned, encoder, adapter.size(model)))
     indexes = found.indexes()
     with stages.stage("setting the exam"):
-        exam = set_exam(found, indexes, encoder, options.seed)
+        exam = (
+            set_docstring_exam(pairs.held_out, indexes, encoder, options.seed)
+            if pairs
+            else set_exam(found, indexes, encoder, options.seed)
+        )
     return Run(
-        options, folder, clock, stages, found, learned, indexes, record, loaded, planned, model,
-        nested, encoder, exam, report,
+        options, folder, clock, stages, found, learned, pairs, indexes, record, loaded, planned,
+        model, nested, encoder, exam, report,
     )  # fmt: skip
 
 

@@ -21,7 +21,10 @@ from budgetai_training.preparation import Run
 from budgetai_training.report import files as report
 from budgetai_training.report.account import (
     Account,
+    By,
     Completion,
+    Docstrings,
+    Drafts,
     FileRow,
     Forgetting,
     Group,
@@ -33,7 +36,7 @@ from budgetai_training.report.account import (
 from budgetai_training.runs import FINAL, LOGS
 
 Groups = dict[tuple[str, str], Loss]
-_ORDER = ("all", "language", "hole")
+_ORDER = ("all", "language", "style", "hole")
 _OF_THIS_CALL = ("json", "dry_run", "resume")
 
 
@@ -48,6 +51,7 @@ class Trained:
     rates: tuple[RateTry, ...]
     ranks: tuple[RankTry, ...]
     completions: tuple[Completion, ...]
+    drafts: tuple[Drafts, ...]
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> Adap
         prompt_format=PROMPT_FORMAT,
         base=run.record,
         repository=run.corpus.name,
+        task=run.options.task,
         method=adapter.method(run.model, run.options),
         rank=adapter.size(run.model),
         load_in=run.loaded.load_in,
@@ -111,7 +116,12 @@ def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> Adap
 
 
 def _counts(run: Run, trained: Trained) -> dict[str, int]:
-    return {
+    docstrings = {}
+    if run.pairs:
+        docstrings = {
+            "docstrings": len(run.pairs.train), "held_out_docstrings": len(run.pairs.held_out),
+        }  # fmt: skip
+    return docstrings | {
         "files": len(run.learned.train),
         "held_out_files": len(run.corpus.held_out),
         "held_out_samples": evaluate.total(run.exam.report, trained.before).samples,
@@ -165,9 +175,21 @@ def _account(
         ),
         forgetting=_forgetting(manifest),
         completions=trained.completions,
+        task=manifest.task,
+        docstrings=_docstrings(run),
+        drafts=trained.drafts,
         options=_given(run.options),
         notes=_notes(trained),
         versions=manifest.versions,
+    )
+
+
+def _docstrings(run: Run) -> Docstrings | None:
+    pairs = run.pairs
+    if pairs is None:
+        return None
+    return Docstrings(
+        learned=len(pairs.train), held_out=len(pairs.held_out), left_out=dict(pairs.left_out)
     )
 
 
@@ -204,7 +226,7 @@ def _held_out(before: Groups, after: Groups) -> tuple[Group, ...]:
     names = [key for key in before if key[0] in _ORDER]
     return tuple(
         Group(
-            by=cast(Literal["all", "language", "hole"], by),
+            by=cast(By, by),
             name=name or "all",
             samples=before[by, name].samples,
             tokens=before[by, name].tokens,

@@ -12,8 +12,8 @@ from budgetai_server.errors import OptionError, RepositoryError
 from budgetai_training import (
     adapter,
     choice,
-    completions,
     evaluate,
+    examples,
     head,
     processes,
     settings,
@@ -32,19 +32,18 @@ from budgetai_training.nested import by_rank
 from budgetai_training.options import TrainOptions
 from budgetai_training.preparation import WINDOW, Run, prepared
 from budgetai_training.progress import Reporter
-from budgetai_training.report.account import Completion, RankTry, RateTry
+from budgetai_training.report.account import RankTry, RateTry
 from budgetai_training.results import Result, Trained, saved
 from budgetai_training.runs import CURRICULUM_FILE, RunFolder
+from budgetai_training.samples.docstrings import Pairs, one_round, sample
 from budgetai_training.samples.passes import one_pass
 from budgetai_training.samples.recipe import Recipe
 from budgetai_training.samples.sample import Sample
 
 # More passes over the same text than this is memorising: held-out loss no longer falls.
 MAX_PASSES = 6
-# Shares of the budget: each of the two evaluations, and the completions for the report.
+# Share of the budget of each of the two evaluations.
 EVALUATION_SHARE = 0.05
-COMPLETION_SHARE = 0.03
-SAVING_SECONDS = 4.0
 
 
 def train(
@@ -91,7 +90,8 @@ def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
         after=after if len(after) == len(asked) else [],
         rates=tuple(RateTry(**one) for one in decided["rates"]),
         ranks=ranks,
-        completions=_completed(run, interruption),
+        completions=examples.completed(run, interruption),
+        drafts=examples.drafted(run, interruption),
     )
 
 
@@ -109,19 +109,36 @@ def _curriculum(run: Run) -> Curriculum:
 
 
 def _passes(run: Run, curriculum: Curriculum) -> Passes:
-    recipe = Recipe.parse(run.options.recipe).scaled(run.plan.window / WINDOW)
     # About three characters are a token of code.
     characters = 3 * run.plan.window
+    passes = Passes(_laid_out(run, curriculum), run.encoder, MAX_PASSES, characters)
+    if not passes.pass_length:
+        raise RepositoryError("there is nothing to learn", "Give the files in --corpus more weight")
+    return passes
+
+
+def _laid_out(run: Run, curriculum: Curriculum) -> Callable[[int], list[Sample]]:
+    """The samples of a pass, by its number."""
+    if run.pairs:
+        return _docstrings(run, run.pairs)
+    recipe = Recipe.parse(run.options.recipe).scaled(run.plan.window / WINDOW)
 
     def lay_out(number: int) -> list[Sample]:
         weights = curriculum.weights(number)
         seed = f"{run.options.seed}/{number}"
         return one_pass(run.learned.train, run.indexes, seed, recipe, weights)
 
-    passes = Passes(lay_out, run.encoder, MAX_PASSES, characters)
-    if not passes.pass_length:
-        raise RepositoryError("there is nothing to learn", "Give the files in --corpus more weight")
-    return passes
+    return lay_out
+
+
+def _docstrings(run: Run, pairs: Pairs) -> Callable[[int], list[Sample]]:
+    """Each pair once in a pass, always with the same prompt, the server's; less of it where there
+    is little memory."""
+    if not pairs.train:
+        raise RepositoryError("no docstring is new", "Come back after some commits")
+    share = run.plan.window / WINDOW
+    samples = [sample(pair, run.indexes[pair.file.repository], share) for pair in pairs.train]
+    return lambda number: one_round(samples, f"{run.options.seed}/{number}")
 
 
 def _before(run: Run, interruption: Interruption) -> dict[str, Any]:
@@ -166,8 +183,8 @@ def _asked(
 
 def _reserve(run: Run, before: dict[str, Any]) -> float:
     """Seconds kept for what comes after training."""
-    completing = COMPLETION_SHARE * run.clock.budget if run.options.completions else 0.0
-    return float(before["seconds"]) * 1.2 + completing + SAVING_SECONDS
+    completing = examples.SHARE * run.clock.budget if run.options.completions else 0.0
+    return float(before["seconds"]) * 1.2 + completing + examples.SAVING_SECONDS
 
 
 def _fitted(
@@ -244,17 +261,3 @@ def _answered_by_rank(run: Run, count: int, interruption: Interruption) -> dict[
         )
     # Half of a comparison is none.
     return {} if interruption.asked() or not questions else found
-
-
-def _completed(run: Run, interruption: Interruption) -> tuple[Completion, ...]:
-    """Held-out lines side by side; some are better than a budget overdrawn."""
-    lines = [hole for hole in run.exam.holes if hole.kind in ("line", "end")]
-    left = run.clock.left() + run.clock.reserve - SAVING_SECONDS
-    seconds = min(COMPLETION_SHARE * run.clock.budget, left)
-    with run.stages.stage("completing"), run.report.busy("completing held-out lines"):
-        return processes.by_first(
-            lambda: completions.side_by_side(
-                run.model, run.loaded.tokenizer, run.encoder, lines[: run.options.completions],
-                seconds, interruption.asked,
-            )
-        )  # fmt: skip

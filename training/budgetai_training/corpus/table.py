@@ -15,8 +15,9 @@ from budgetai_server.options import Seconds
 from budgetai_training.corpus import annotations
 from budgetai_training.corpus.files import TRAIN, Corpus, Row
 from budgetai_training.corpus.read import read
-from budgetai_training.options import TrainOptions
+from budgetai_training.options import DOCSTRING, TrainOptions
 from budgetai_training.progress import Reporter
+from budgetai_training.samples.docstrings import Pairs, pairs_of
 
 # Tokenizers of code models make about this many characters a token of code.
 CHARACTERS_PER_TOKEN = 3.4
@@ -31,15 +32,16 @@ def show(options: TrainOptions) -> int:
     with Reporter(quiet=options.json).reading() as tick:
         found = read(options, tick)
     file = options.corpus or _own_file(options.repo)
+    pairs = pairs_of(found) if options.task == DOCSTRING else None
     kept = _written(found, file, own=options.corpus is None)
     if options.json:
-        print_json(summary(found) | {"corpus": str(file)})
+        print_json(summary(found) | _docstrings(pairs) | {"corpus": str(file)})
         return 0
     console = Console(highlight=False)
     for table in (_languages(found), _reasons(found), _secrets(found)):
         if table.row_count:
             console.print(table)
-    for line in _lines(found, options, file, kept):
+    for line in _lines(found, options, file, kept, pairs):
         console.print(line, markup=False, soft_wrap=True)
     return 0
 
@@ -58,6 +60,13 @@ def summary(found: Corpus) -> dict[str, Any]:
         "tokens": _tokens(characters),
         "secrets": found.secrets,
     }
+
+
+def _docstrings(pairs: Pairs | None) -> dict[str, Any]:
+    if pairs is None:
+        return {}
+    counts = {"train": len(pairs.train), "held_out": len(pairs.held_out)}
+    return {"docstrings": counts | {"left_out": dict(pairs.left_out)}}
 
 
 def _own_file(repo: Path) -> Path:
@@ -118,22 +127,37 @@ def _secrets(found: Corpus) -> Table:
     return table
 
 
-def _lines(found: Corpus, options: TrainOptions, file: Path, kept: Path | None) -> list[str]:
+def _lines(
+    found: Corpus, options: TrainOptions, file: Path, kept: Path | None, pairs: Pairs | None
+) -> list[str]:
     names = found.held_out_names
     held = ", ".join(names[:_MOST_NAMES]) or "nothing: there is too little to split"
     held += ", …" if len(names) > _MOST_NAMES else ""
     lines = [f"held out ({len(names)}): {held}"]
     if found.holdout:
         lines.append(f"judged on what they hold {found.holdout.replace(':', ' ')}")
-    lines += [_duration(found, options), f"every file with its reason, to edit: {file}"]
+    if pairs:
+        lines.append(pairs.told)
+    lines += [
+        _duration(_characters(found, pairs), options),
+        f"every file with its reason, to edit: {file}",
+    ]
     if kept:
         lines.append(f"the file of before: {kept}")
-    return [*lines, f"then: budgetai-train --corpus {file}"]
+    task = f" --task {options.task}" if pairs else ""
+    return [*lines, f"then: budgetai-train{task} --corpus {file}"]
 
 
-def _duration(found: Corpus, options: TrainOptions) -> str:
+def _characters(found: Corpus, pairs: Pairs | None) -> float:
+    """What a pass shows, about."""
+    if pairs is None:
+        return sum(len(file.text) * file.weight for file in found.train)
+    return sum(pair.characters * pair.file.weight for pair in pairs.train)
+
+
+def _duration(characters: float, options: TrainOptions) -> str:
     """One pass at the speed that was measured with a base; of others nothing is known."""
-    tokens = _tokens(sum(len(file.text) * file.weight for file in found.train))
+    tokens = _tokens(characters)
     speed = SPEEDS.get(options.base)
     if speed is None:
         return f"one pass: about {tokens:,} tokens; the speed of this base is not known"

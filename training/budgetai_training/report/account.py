@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 Part = Literal["train", "held-out", "out"]
-By = Literal["all", "language", "hole"]
+By = Literal["all", "language", "hole", "style"]
 
 _NOT_FINITE = ("nan", "inf", "-inf")
 
@@ -117,6 +117,40 @@ class Completion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Docstrings:
+    """How many docstrings were learned and held out; those left out by reason."""
+
+    learned: int
+    held_out: int
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A docstring that a model wrote. `rouge` is ROUGE-L, F1 over words (Lin 2004); `structure` is
+    F1 over the parameters, returns and exceptions to be named; `sound` where all are and no other.
+    """
+
+    text: str
+    rouge: float
+    structure: float
+    sound: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drafts:
+    """A held-out definition: the docstring that stands there, and those of two models."""
+
+    path: str
+    line: int
+    name: str
+    style: str
+    expected: str
+    base: Draft
+    tuned: Draft
+
+
+@dataclass(frozen=True, kw_only=True)
 class Account:
     """A whole run. `options` are those with a value, by field name; `notes` whole sentences."""
 
@@ -141,6 +175,9 @@ class Account:
     memory: Memory | None = None
     forgetting: Forgetting | None = None
     completions: tuple[Completion, ...] = ()
+    task: str = "completion"
+    docstrings: Docstrings | None = None
+    drafts: tuple[Drafts, ...] = ()
     options: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)

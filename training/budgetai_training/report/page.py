@@ -17,6 +17,7 @@ from budgetai_training.report import formats, pictures, tally
 from budgetai_training.report.account import Account, from_json, to_json
 from budgetai_training.report.verdict import (
     FEW_TOKENS,
+    drafted,
     exactly,
     few,
     mood,
@@ -79,7 +80,7 @@ def _environment() -> Environment:
         *(formats.change, formats.count, formats.counted, formats.duration, formats.loss),
         *(formats.perplexity, formats.rate, formats.short, formats.size),
         *(tally.by_language, tally.by_part, tally.by_reason, tally.by_secret),
-        *(exactly, mood, right, code),
+        *(drafted, exactly, mood, right, code),
     )
     made.filters |= {word.__name__: word for word in words}
     made.tests["few"] = few

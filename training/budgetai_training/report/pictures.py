@@ -52,7 +52,7 @@ def held_out(groups: Sequence[Group]) -> str:
     rows = _rows(groups)
     if not rows:
         return ""
-    # A row of air between all, the languages and the holes.
+    # A row of air between all, the languages, the styles and the holes.
     gaps = accumulate(int(a.by != b.by) for a, b in zip(rows, [rows[0], *rows], strict=False))
     places = [number + 0.5 * gap for number, gap in enumerate(gaps)]
 
@@ -168,7 +168,7 @@ def _rows(groups: Sequence[Group]) -> list[Group]:
     def of(by: str) -> list[Group]:
         return sorted((g for g in known if g.by == by), key=lambda g: -g.tokens)
 
-    return [*of("all"), *of("language")[:LANGUAGES_SHOWN], *of("hole")]
+    return [*of("all"), *of("language")[:LANGUAGES_SHOWN], *of("style"), *of("hole")]
 
 
 def _row_label(group: Group) -> str:

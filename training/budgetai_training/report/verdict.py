@@ -3,9 +3,10 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
-from budgetai_training.report.account import Account, Completion, Forgetting, Group
+from budgetai_training.report.account import Account, Completion, Drafts, Forgetting, Group
 from budgetai_training.report.formats import loss, measured, percent
 
 # Less than this share of the loss is called no change.
@@ -41,7 +42,8 @@ def verdict(account: Account) -> Verdict:
         return Verdict("worse", *_DIVERGED, overall)
     found = mood(overall)
     title = _TITLES[found].format(abs(after - before), percent(before, after))
-    return Verdict(found, title, _TEXTS[found] + (_UNSURE if few(overall) else ""), overall)
+    text = _TEXTS[found].format(what=_WHAT.get(account.task, "code"))
+    return Verdict(found, title, text + (_UNSURE if few(overall) else ""), overall)
 
 
 def mood(losses: Group | Forgetting) -> Mood:
@@ -63,6 +65,15 @@ def exactly(completions: Sequence[Completion], model: Literal["base", "tuned"]) 
     """How many completions of a model are right, as 3 of 10."""
     hits = sum(right(getattr(each, model), each.expected) for each in completions)
     return f"{hits} of {len(completions)}"
+
+
+def drafted(drafts: Sequence[Drafts], model: Literal["base", "tuned"]) -> str:
+    """The mean scores of the docstrings that a model wrote."""
+    found = [getattr(each, model) for each in drafts]
+    rouge = fmean(each.rouge for each in found)
+    structure = fmean(each.structure for each in found)
+    sound = sum(each.sound for each in found)
+    return f"ROUGE-L {rouge:.2f}, structure {structure:.2f}, sound {sound} of {len(found)}"
 
 
 def next_command(account: Account) -> str:
@@ -97,12 +108,15 @@ _TITLES = {
     "worse": "Held-out loss rose by {:.3f} nats per token ({})",
 }
 _TEXTS = {
-    "better": "On files it was not shown, the tuned model predicts the code better than the base.",
+    "better": "On files it was not shown, the tuned model predicts the {what} better than the "
+    "base.",
     "same": "On files it was not shown, the tuned model is as good as the base. "
     "A longer --budget or a larger base may do more.",
     "worse": "On files it was not shown, the tuned model is worse than the base. Better keep the "
-    "base; a smaller --learning-rate, a longer --budget or more code may help.",
+    "base; a smaller --learning-rate, a longer --budget or more {what} may help.",
 }
+# What a task is judged by.
+_WHAT = {"docstring": "docstrings"}
 _DIVERGED = (
     "Training diverged: held-out loss is not a number",
     "This adapter is of no use. Try a smaller --learning-rate.",

@@ -13,7 +13,8 @@ class Sample:
     cut took out: a whole thing of this `kind`, which the text after it goes on from.
 
     `ends` says whether the end marker is learned behind it. It is not where the file goes on but
-    no text after the cut is shown: there, stopping would be a guess.
+    no text after the cut is shown: there, stopping would be a guess. Of a sample with
+    `answer_alone` nothing but the answer is learned; the rest of BEFORE is shown.
     """
 
     file: CorpusFile
@@ -21,6 +22,7 @@ class Sample:
     kind: str
     answer: int
     ends: bool = True
+    answer_alone: bool = False
 
     @property
     def language(self) -> str:
