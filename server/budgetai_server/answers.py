@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from budgetai_server.context.prompt import Prompt, Snapshot
-from budgetai_server.inference.engine import Piece, Usage
+from budgetai_server.inference.engine import Engine, Piece, Usage
 
 _MOST_ANSWERS = 64
 _MOST_CHARACTERS = 8_000_000
@@ -23,13 +23,14 @@ class Answer:
     """The model's text after a place. Grows on the model's thread, is read on any.
 
     `ended` means that no more text will come, whoever asks: the model ended, or a stop rule.
-    `prompt` is what the model was shown, once it was.
+    `prompt` is what the model was shown, once it was, and `engine` who says it.
     """
 
     snapshot: Snapshot
     text: str = ""
     ended: bool = False
     prompt: Prompt | None = None
+    engine: Engine | None = None
     usage: Usage = field(default_factory=Usage)
     _ends: list[int] = field(default_factory=list)
     _logprobs: list[float | None] = field(default_factory=list)

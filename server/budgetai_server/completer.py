@@ -7,6 +7,7 @@ for it; one that contradicts it stops it.
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 
 from budgetai_server.answers import Answer, Answers
@@ -17,6 +18,8 @@ from budgetai_server.context.index import Index
 from budgetai_server.context.prompt import Prompt, Snapshot
 from budgetai_server.inference.engine import Cancelled, Engine, Usage
 from budgetai_server.worker import Job, Worker
+
+EngineFor = Callable[[Snapshot], Engine]
 
 # Editors cancel at each key and ask again at once: what agrees with the new text is kept.
 _GRACE = 0.02
@@ -75,10 +78,15 @@ class Ongoing:
 
 
 class Completer:
-    """One engine, and what it has said and is saying."""
+    """One engine, and what it has said and is saying. With adapters it is one for each of them,
+    and what one has said is no answer of another."""
 
-    def __init__(self, engine: Engine, worker: Worker, rules: Rules) -> None:
+    def __init__(
+        self, engine: Engine, worker: Worker, rules: Rules, engine_for: EngineFor | None = None
+    ) -> None:
+        """`engine_for` names the engine for a place, where not all are answered by the same."""
         self.engine = engine
+        self._engine_for = engine_for or (lambda _: engine)
         self.rules = rules
         self.index: Index | None = None
         self.totals = Totals()
@@ -159,9 +167,10 @@ class Completer:
     def _kept(self, snapshot: Snapshot) -> Completion | None:
         """What the answers said before offer at a place; they need not be asked twice."""
         found: list[Completion] = []
+        engine = self._engine_for(snapshot)
 
         def good(answer: Answer) -> bool:
-            offered = offer(answer, snapshot, self.rules)
+            offered = offer(answer, snapshot, self.rules) if answer.engine is engine else None
             found.extend([offered] if offered else [])
             return offered is not None
 
@@ -213,12 +222,14 @@ class Completer:
     def _say(self, ongoing: Ongoing, job: Job[None], last: Prompt | None) -> None:
         """On the model's thread: say the answer, and count what it cost."""
         answer = ongoing.answer
+        # Chosen here, where adapters come and go between two jobs and never during one.
+        answer.engine = engine = self._engine_for(answer.snapshot)
         try:
             if ongoing.anchoring:
-                answer.prompt = prompts.build(answer.snapshot, self.index, self.engine.limits, last)
-                self.engine.warm(answer.prompt, job.stopped, answer.usage)
+                answer.prompt = prompts.build(answer.snapshot, self.index, engine.limits, last)
+                engine.warm(answer.prompt, job.stopped, answer.usage)
             else:
-                say(self.engine, answer, self.index, self.rules, job.stopped, ongoing.enough, last)
+                say(engine, answer, self.index, self.rules, job.stopped, ongoing.enough, last)
         finally:
             ongoing.counted = True
             self.totals.add(answer.usage)

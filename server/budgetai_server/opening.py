@@ -4,7 +4,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from budgetai_server.adapters import Adapters
 from budgetai_server.artefacts import speeds
+from budgetai_server.artefacts.bundle import NO_ADAPTER, Bundle
 from budgetai_server.completion import Rules
 from budgetai_server.errors import ModelError
 from budgetai_server.inference.engine import Engine
@@ -19,11 +21,47 @@ _KEYSTROKE = 64
 
 @dataclass(frozen=True)
 class Opened:
-    """An engine, the rules for its answers, and in words what was found and chosen."""
+    """An engine, the rules for its answers, and in words what was found and chosen; with a bundle
+    its adapters too."""
 
     engine: Engine
     rules: Rules
     words: str
+    adapters: Adapters | None = None
+
+    def __str__(self) -> str:
+        """What is served, how, and what of it could not be used."""
+        plan = f"{self.engine.name}: {self.words}"
+        if self.adapters is None:
+            return plan
+        return ". ".join([f"{plan}; {self.adapters}", *self.adapters.refused])
+
+    def engine_for(self, task: str, language: str, repository: str) -> Engine:
+        """The engine with the adapter that fits best, if there are any. May be called from any
+        thread."""
+        if self.adapters is None:
+            return self.engine
+        return self.adapters.engine_for(task, language, repository)
+
+
+def open_model(path: Path, options: ServerOptions) -> Opened:
+    """Open what the option `model` may name: a GGUF file, or the folder of a bundle, with all of
+    its adapters. Raises ModelError as `open_file` does, and if the bundle is broken."""
+    if not path.is_dir():
+        if options.adapter not in ("", NO_ADAPTER):
+            raise ModelError(f"{path} has no adapter {options.adapter}", "Name a bundle's folder")
+        return open_file(path, options)
+    bundle = Bundle.read(path)
+    opened = open_file(bundle.base, options)
+    assert isinstance(opened.engine, LocalEngine)
+    try:
+        adapters = Adapters(
+            opened.engine, bundle, only=options.adapter, scale=options.adapter_scale
+        )
+    except ModelError:
+        opened.engine.close()
+        raise
+    return replace(opened, adapters=adapters)
 
 
 def open_file(path: Path, options: ServerOptions) -> Opened:

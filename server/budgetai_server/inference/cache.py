@@ -1,7 +1,7 @@
 """The KV cache over its sequences: a prompt comes in, and only what is new of it is evaluated.
 
-It keeps `Sequences` true to what llama.cpp holds. A running evaluation can be stopped; what was
-evaluated before stays usable.
+It keeps `Sequences` true to what llama.cpp holds, which does not know itself with which adapter it
+was evaluated. A running evaluation can be stopped; what was evaluated before stays usable.
 """
 
 import time
@@ -35,16 +35,31 @@ class Cache:
         self.length = self.llama.context_tokens
         self.sequences = Sequences(sequences)
 
+    def add_adapter(self, name: str, path: Path, scale: float) -> None:
+        """As Llama.add_adapter; what was evaluated with an older one of this name is dropped."""
+        self.llama.add_adapter(name, path, scale)
+        self._forget(name)
+
+    def remove_adapter(self, name: str) -> None:
+        self.llama.remove_adapter(name)
+        self._forget(name)
+
+    def _forget(self, adapter: str) -> None:
+        for held in self.sequences.all:
+            if held.adapter == adapter:
+                self.cut(held, 0)
+
     def prepare(
-        self, prompt: list[int], usage: Usage, *, exact: bool = False
+        self, prompt: list[int], usage: Usage, adapter: str = "", *, exact: bool = False
     ) -> tuple[Held, Logits]:
-        """A sequence that holds exactly `prompt`, and the logits of what follows it. If `exact`,
-        nothing spliced is used. Raises Cancelled."""
+        """A sequence that holds exactly `prompt`, evaluated with an adapter, and the logits of what
+        follows it. If `exact`, nothing spliced is used. Raises Cancelled, and ModelError for an
+        adapter that is not there."""
         usage.prompt_tokens = len(prompt)
         if not exact:
-            self._splice(prompt)
-        held = self._take(prompt, exact=exact)
-        common = held.common(prompt, exact=exact)
+            self._splice(prompt, adapter)
+        held = self._take(prompt, adapter, exact=exact)
+        common = held.common(prompt, adapter, exact=exact)
         usage.spliced = common > held.exact
         mark = held.marks.get(common) if common == len(prompt) else None
         if mark is not None:
@@ -56,8 +71,11 @@ class Cache:
         self._read(held, prompt[len(held.tokens) :], usage)
         return held, held.marks[len(prompt)]
 
-    def _take(self, prompt: list[int], *, exact: bool) -> Held:
-        held, source = self.sequences.take(prompt, exact=exact)
+    def _take(self, prompt: list[int], adapter: str, *, exact: bool) -> Held:
+        held, source = self.sequences.take(prompt, adapter, exact=exact)
+        if held.adapter != adapter:
+            self.cut(held, 0)
+            held.adapter = adapter
         if source:
             self.llama.copy(source.number, held.number)
             held.tokens, held.marks = list(source.tokens), dict(source.marks)
@@ -73,11 +91,11 @@ class Cache:
             usage.evaluated_tokens += len(tokens)
         held.mark(self.llama.logits())
 
-    def _splice(self, prompt: list[int]) -> None:
+    def _splice(self, prompt: list[int], adapter: str) -> None:
         """Where the cursor has moved down by some lines, the prompt lacks these lines in AFTER.
         They are taken out of the sequence, and the rest is used as it is: an approximation (known
         as cache reuse in llama.cpp's server), good for an answer until `warm` is asked."""
-        if self.llama.cuttable and (found := self.sequences.similar(prompt)):
+        if self.llama.cuttable and (found := self.sequences.similar(prompt, adapter)):
             held, (place, gone, new) = found
             if self.llama.take_out(held.number, place, gone, new):
                 held.tokens[place : place + gone] = prompt[place : place + new]
@@ -100,6 +118,7 @@ class Cache:
         Raises Cancelled, and then nothing has changed."""
         if self.cancelled():
             raise Cancelled
+        self.llama.use(held.adapter)
         with _timed(usage):
             done = self.llama.evaluate(held.number, len(held.tokens), tokens, outputs=outputs)
         if not done:

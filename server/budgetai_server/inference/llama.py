@@ -1,19 +1,23 @@
-"""llama.cpp: the one module that runs it for inference. A model in memory, with several sequences.
+"""llama.cpp: the one module that runs it for inference. A model in memory, with several sequences
+and with adapters that are laid over it.
 
 A thin layer on the low-level API: token ids go in, logits come out. It knows no prompts and
 chooses no tokens.
 """
 
 import ctypes
+import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from budgetai_server.artefacts.bases import GGUF_MAGIC
 from budgetai_server.errors import ModelError
+from budgetai_server.inference import lora
 
 # GNU's OpenMP reads this once, when it is loaded. Its threads wait for each other by spinning, some
 # milliseconds long: beside any other load that steals the processor from the thread they wait for.
@@ -71,6 +75,9 @@ class Llama:
             or llama_cpp.llama_model_is_hybrid(self._model)
         )
         self._batch = _Batch()
+        # By name: llama.cpp's own, and the factor on its update.
+        self._adapters: dict[str, tuple[Any, float]] = {}
+        self._used = ""
 
     def _new_context(self, context_tokens: int, threads: int) -> llama_cpp.llama_context_p:
         params = llama_cpp.llama_context_default_params()
@@ -131,6 +138,45 @@ class Llama:
         """The tokens with which the vocabulary wants every text to begin."""
         wanted = llama_cpp.llama_vocab_get_add_bos(self._vocab)
         return (llama_cpp.llama_vocab_bos(self._vocab),) if wanted else ()
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters that are loaded, in that order."""
+        return tuple(self._adapters)
+
+    def add_adapter(self, name: str, path: Path, scale: float) -> None:
+        """Load a LoRA file under a name, in the place of what had it. Raises ModelError if it is
+        none, is broken, or is for another model, and leaves what was there."""
+        if not math.isfinite(scale):
+            raise ModelError(f"the adapter {path} cannot be scaled by {scale}")
+        lora.check(path, self.metadata("general.architecture") or "")
+        adapter = llama_cpp.llama_adapter_lora_init(self._model, os.fsencode(path))
+        if not adapter:
+            raise ModelError(f"the adapter {path} does not fit this model", "Its base is another")
+        self.remove_adapter(name)
+        self._adapters[name] = adapter, scale
+
+    def remove_adapter(self, name: str) -> None:
+        """Drop an adapter, if there is one of this name."""
+        if found := self._adapters.pop(name, None):
+            if name == self._used:
+                # The context would go on to read what is freed.
+                self.use("")
+            llama_cpp.llama_adapter_lora_free(found[0])
+
+    def use(self, name: str) -> None:
+        """Evaluate with an adapter from now on, or with none: "". Raises ModelError if no adapter
+        has this name. The first evaluation after a change builds llama.cpp's graphs anew."""
+        if name == self._used:
+            return
+        if name and name not in self._adapters:
+            raise ModelError(f"there is no adapter {name}", "It may have been removed meanwhile")
+        found = [self._adapters[name]] if name else []
+        adapters = (llama_cpp.llama_adapter_lora_p_ctypes * len(found))(*(one for one, _ in found))
+        scales = (ctypes.c_float * len(found))(*(scale for _, scale in found))
+        if llama_cpp.llama_set_adapters_lora(self._context, adapters, len(found), scales):
+            raise ModelError(f"llama.cpp cannot use the adapter {name}")
+        self._used = name
 
     def evaluate(
         self, sequence: int, position: int, tokens: Sequence[int], *, outputs: int = 1

@@ -5,9 +5,11 @@ drafts are checked in one evaluation. It knows prompts, tokens and bytes; not do
 """
 
 import codecs
+import copy
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -40,7 +42,8 @@ _MARKER_KEYS = {
 
 
 class LocalEngine:
-    """A GGUF file on this machine's processors. One thread owns it; see `learn`."""
+    """A GGUF file on this machine's processors, and adapters laid over it. One thread owns it;
+    see `learn` and `adapted`."""
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class LocalEngine:
         `threads` 0 takes `default_threads`, `gpu_layers` -1 all layers where the build has a GPU.
         """
         self.path = path
+        self.adapter = ""
         self.threads = threads or default_threads()
         self.limits = Limits()
         # Tokens kept free behind a prompt, so that an answer and one more keystroke fit.
@@ -83,7 +87,29 @@ class LocalEngine:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return f"{self.path.name} with {self.adapter}" if self.adapter else self.path.name
+
+    @property
+    def adapters(self) -> tuple[str, ...]:
+        """Names of the adapters that are loaded."""
+        return self.llama.adapters
+
+    def adapted(self, name: str) -> Self:
+        """This model with an adapter, "" with none: it shares all the rest, drafts and what is in
+        the cache for this adapter included. Thread-safe; the adapter may come later, and without it
+        `generate` and `warm` raise ModelError."""
+        view = copy.copy(self)
+        view.adapter = name
+        return view
+
+    def add(self, name: str, path: Path, scale: float = 1.0) -> None:
+        """Load an adapter from a GGUF LoRA file; `scale` is a factor on its update. One that has
+        the name already is replaced. Raises ModelError, and then nothing has changed."""
+        self.cache.add_adapter(name, path, scale)
+
+    def remove(self, name: str) -> None:
+        """Drop an adapter, and what was evaluated with it."""
+        self.cache.remove_adapter(name)
 
     def close(self) -> None:
         self.llama.close()
@@ -102,9 +128,10 @@ class LocalEngine:
             self.drafter.table = Table(self.tokenize(text) for text in texts)
 
     def measure(self) -> Speed:
-        """Measure prefill and decode speed on this machine, and use it from now on. Takes one to
-        two seconds for 0.5B parameters on two cores."""
+        """Measure prefill and decode speed on this machine, without an adapter, and use it from
+        now on. Takes one to two seconds for 0.5B parameters on two cores."""
         self.cache.cancelled = lambda: False
+        self.llama.use("")
         held = self.cache.sequences.all[0]
         held.cut(0)
         tokens = [index % self.llama.size for index in range(1000, 1000 + BATCH)]
@@ -126,7 +153,7 @@ class LocalEngine:
         self.cache.cancelled = cancelled
         ids, _ = self._tokens(prompt)
         if ids:
-            self.cache.prepare(ids, usage or Usage(), exact=True)
+            self.cache.prepare(ids, usage or Usage(), self.adapter, exact=True)
 
     def generate(
         self,
@@ -165,7 +192,7 @@ class LocalEngine:
     def _say(self, ids: list[int], begin_with: bytes, limit: int) -> Iterator[tuple[int, Logits]]:
         """The tokens of an answer, counted and timed, up to its end or its limit."""
         usage, began = self._usage, time.perf_counter()
-        held, logits = self.cache.prepare(ids, usage)
+        held, logits = self.cache.prepare(ids, usage, self.adapter)
         usage.prompt_seconds = time.perf_counter() - began
         needed = len(begin_with)
         for token, seen in self._follow(held, logits, begin_with):

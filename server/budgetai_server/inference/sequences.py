@@ -32,7 +32,8 @@ class Held:
 
     `marks` are logits after the first n tokens, kept from earlier prompts: while a word is typed
     its prompt stays the same, and needs no evaluation at all. `used` grows with use. Tokens from
-    `exact` on have seen others that have been taken out since.
+    `exact` on have seen others that have been taken out since. What was evaluated with one
+    `adapter` is of no use to another.
     """
 
     number: int
@@ -40,15 +41,16 @@ class Held:
     marks: dict[int, Logits] = field(default_factory=dict)
     used: int = 0
     exact: int = sys.maxsize
+    adapter: str = ""
 
     @property
     def spliced(self) -> bool:
         return self.exact < sys.maxsize
 
-    def common(self, prompt: Sequence[int], *, exact: bool = False) -> int:
-        """How many tokens the sequence and a prompt begin with alike; if `exact`, only those that
-        were evaluated with all of them in front."""
-        common = common_length(self.tokens, prompt)
+    def common(self, prompt: Sequence[int], adapter: str = "", *, exact: bool = False) -> int:
+        """How many tokens the sequence and a prompt for an adapter begin with alike; if `exact`,
+        only those that were evaluated with all of them in front."""
+        common = common_length(self.tokens, prompt) if adapter == self.adapter else 0
         return min(common, self.exact) if exact else common
 
     def cut(self, length: int) -> None:
@@ -66,41 +68,49 @@ class Held:
 
 
 class Sequences:
-    """A fixed number of sequences, the least recently used one given away first."""
+    """A fixed number of sequences for all adapters, the least recently used one given away first.
+    An `adapter` is named by what the owner calls it; "" is the model without any."""
 
     def __init__(self, count: int) -> None:
         self.all = [Held(number) for number in range(count)]
         self._clock = 0
 
-    def take(self, prompt: Sequence[int], *, exact: bool = False) -> tuple[Held, Held | None]:
+    def take(
+        self, prompt: Sequence[int], adapter: str = "", *, exact: bool = False
+    ) -> tuple[Held, Held | None]:
         """The sequence to evaluate a prompt in, still with what it holds, and one to copy into it
-        first, if there is one that begins more like the prompt.
+        first, if there is one that begins more like the prompt. What it holds may be another
+        adapter's, and is then to be dropped.
 
         That is the sequence that begins most like the prompt, if it holds the same place;
         otherwise an empty one, or the one not used for longest.
         """
 
         def likeness(held: Held) -> tuple[int, bool, int]:
-            return held.common(prompt, exact=exact), not held.spliced, held.used
+            return held.common(prompt, adapter, exact=exact), not held.spliced, held.used
 
         best = max(self.all, key=likeness)
         source = None
-        shared = best.common(prompt, exact=exact)
-        if shared < _SAME_PLACE * min(len(prompt), len(best.tokens)) or not best.tokens:
+        shared = best.common(prompt, adapter, exact=exact)
+        if shared < _SAME_PLACE * min(len(prompt), len(best.tokens)) or not shared:
             target = min(self.all, key=lambda held: (bool(held.tokens), held.used))
-            if shared >= target.common(prompt, exact=exact) + _WORTH_COPYING:
+            if shared >= target.common(prompt, adapter, exact=exact) + _WORTH_COPYING:
                 source = best
             best = target
         self._clock += 1
         best.used = self._clock
         return best, source
 
-    def similar(self, prompt: Sequence[int]) -> tuple[Held, tuple[int, int, int]] | None:
+    def similar(
+        self, prompt: Sequence[int], adapter: str = ""
+    ) -> tuple[Held, tuple[int, int, int]] | None:
         """A sequence that a splice brings further than any does now, and the splice."""
-        best = max(held.common(prompt) for held in self.all)
+        best = max(held.common(prompt, adapter) for held in self.all)
         if best >= len(prompt) / 2:
             return None
         for held in sorted(self.all, key=lambda held: -held.used):
+            if held.adapter != adapter:
+                continue
             if found := splice(held.tokens, prompt):
                 place, gone, new = found
                 joined = [*prompt[: place + new], *held.tokens[place + gone :]]
