@@ -13,7 +13,7 @@ PACKAGES = {
     "budgetai_training": ROOT / "training/budgetai_training",
     "budgetai_convert": ROOT / "convert/budgetai_convert",
 }
-SHARED = ("context", "repository", "artefacts", "options", "command", "errors")
+SHARED = ("context", "docstrings", "repository", "artefacts", "options", "command", "errors")
 CORE = PACKAGES["budgetai_server"] / "context"
 
 
@@ -127,7 +127,13 @@ def test_the_core_loads_no_model_library() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["budgetai_server", "budgetai_training", "budgetai_convert", "budgetai_server.eval_cli"],
+    [
+        "budgetai_server",
+        "budgetai_training",
+        "budgetai_convert",
+        "budgetai_server.eval_cli",
+        "budgetai_server.docstring_cli",
+    ],
 )
 def test_help_loads_nothing_heavy(module: str) -> None:
     """--help has to answer in 0.5 s. Times are noisy; what makes it slow is not: heavy imports."""

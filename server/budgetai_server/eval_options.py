@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from budgetai_server.artefacts.bundle import TASKS
 from budgetai_server.errors import OptionError
 from budgetai_server.options import option
 
@@ -13,9 +14,20 @@ class EvalOptions:
 
     repo: Path = option(Path(), "the repository whose held-out files are used", unit="folder")
     model: tuple[Path, ...] = option(
-        (), "GGUF files to compare; without it, the newest model of the repository", unit="file"
+        (),
+        "GGUF files or bundle folders to compare, of a bundle its base and its adapters of the"
+        " task; without it, the newest model of the repository",
+        unit="file",
     )
-    holes: int = option(100, "places to complete")
+    task: str = option(
+        TASKS[0],
+        "what is judged: lines that are completed, or docstrings that are written",
+        choices=TASKS,
+    )
+    free: bool = option(
+        False, "with --task docstring, also let the models write without a form that leads them"
+    )
+    holes: int = option(100, "places to complete, or docstrings to write")
     seed: int = option(0, "seed of the choice of places")
     usage: bool = option(
         False, "instead, say what editors have shown in the repository, and what was accepted"
@@ -25,3 +37,5 @@ class EvalOptions:
     def __post_init__(self) -> None:
         if self.holes < 1:
             raise OptionError(f"--holes {self.holes} asks for nothing", "Use 1 or more")
+        if self.free and self.task != "docstring":
+            raise OptionError("--free is about docstrings", "Add --task docstring")

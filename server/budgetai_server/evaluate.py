@@ -9,6 +9,7 @@ from budgetai_server import repository
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
 from budgetai_server.completion import Rules, complete
+from budgetai_server.contenders import manifest_of, named
 from budgetai_server.context.holes import Hole, cut
 from budgetai_server.context.index import Index
 from budgetai_server.errors import AdapterError, ModelError, RepositoryError
@@ -25,10 +26,15 @@ class Judged:
     """A model's scores; latencies in milliseconds from request to text."""
 
     model: Path
+    adapter: str
     scores: LineScores
     latency_p50: float
     latency_p95: float
     answers: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return named(self.model, self.adapter)
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,17 @@ class Exam:
     name: str
     holes: tuple[Hole, ...]
     index: Index
+    note: str
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files of the repository `name` as path and text. `ranges` are the characters, by path,
+    that no compared model was trained on, as `note` says."""
+
+    name: str
+    texts: tuple[tuple[str, str], ...]
+    ranges: dict[str, tuple[Range, ...]]
     note: str
 
 
@@ -56,20 +73,25 @@ def models_of(options: EvalOptions) -> tuple[Path, ...]:
 
 def exam(options: EvalOptions, models: Sequence[Path]) -> Exam:
     """Cut holes in the files that no compared model has been trained on."""
-    root = repository.open_repository(options.repo)
-    files, _ = repository.sources(root)
-    if not files:
-        raise RepositoryError(f"{options.repo} has no code files", "Name another --repo")
-    ranges, note = held_out(root, models, files)
-    texts = [(file.path, file.text) for file in files]
-    chosen = [(path, text) for path, text in texts if path in ranges]
-    holes = cut(chosen, options.holes, options.seed, ranges)
+    found = sources_of(options, models)
+    chosen = [(path, text) for path, text in found.texts if path in found.ranges]
+    holes = cut(chosen, options.holes, options.seed, found.ranges)
     if not holes:
         raise RepositoryError(
             f"the held-out files of {options.repo} have no line to complete",
             "Train on a larger repository",
         )
-    return Exam(root.name, tuple(holes), Index(texts), note)
+    return Exam(found.name, tuple(holes), Index(found.texts), found.note)
+
+
+def sources_of(options: EvalOptions, models: Sequence[Path]) -> Sources:
+    """The files of a repository, and what of them is held out. Raises RepositoryError."""
+    root = repository.open_repository(options.repo)
+    files, _ = repository.sources(root)
+    if not files:
+        raise RepositoryError(f"{options.repo} has no code files", "Name another --repo")
+    ranges, note = held_out(root, models, files)
+    return Sources(root.name, tuple((file.path, file.text) for file in files), ranges, note)
 
 
 def held_out(
@@ -81,7 +103,7 @@ def held_out(
     With a warning, all of every file where nothing is known. Raises RepositoryError where the
     commit that a model was trained at is missing.
     """
-    found = [manifest for model in models if (manifest := ModelManifest.find(model))]
+    found = [manifest for model in models if (manifest := manifest_of(model))]
     if found:
         unseen = [_unseen(root, one, files) for one in found]
         return _by_all(unseen), "files held out by the models' training"
@@ -129,6 +151,7 @@ def judge(
         tick(number)
     return Judged(
         engine.path,
+        engine.adapter,
         score(answers, [hole.expected for hole in questions.holes]),
         percentile(latencies, 0.5),
         percentile(latencies, 0.95),

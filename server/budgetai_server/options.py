@@ -72,7 +72,17 @@ class ServerOptions:
     """How the language server behaves."""
 
     model: Path | None = option(
-        None, "GGUF file to serve; without it, the newest model made for the workspace"
+        None,
+        "GGUF file or bundle folder to serve; without it, the newest one made for the workspace",
+    )
+    adapter: str = option(
+        "",
+        "adapter of a bundle to use for all completions, or none for its base alone; without it,"
+        " the one that fits the language and the workspace",
+        unit="name",
+    )
+    adapter_scale: float = option(
+        1.0, "how strongly adapters of a bundle change its base", unit="factor"
     )
     latency_ms: int = option(
         300,
@@ -153,6 +163,9 @@ class ServerOptions:
     in_strings: bool = option(True, "complete inside of strings")
     in_comments: bool = option(
         True, "complete inside of comments and docstrings; there too only what is likely is shown"
+    )
+    code_lens: bool = option(
+        False, "show above each definition without a docstring that one can be written"
     )
     mid_line: bool = option(
         False, "complete where more than closing marks stands right of the cursor"
@@ -265,7 +278,8 @@ def _add_argument(
         # Named twice, an option means both.
         more |= {"nargs": "+", "action": "extend", "default": list(more["default"])}
     if meta["positional"]:
-        parser.add_argument(declared.name, nargs="?", **more)
+        more["nargs"] = "*" if _repeated(_value_type(hint)) else "?"
+        parser.add_argument(declared.name, **more)
     else:
         parser.add_argument(flag_name(declared.name), dest=declared.name, **more)
 

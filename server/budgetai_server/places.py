@@ -48,7 +48,11 @@ class Places:
         )
 
     def place_reason(self, uri: str, snapshot: Snapshot) -> where.PlaceReason | None:
-        """Why nothing is completed at a place. The tree is kept: a key costs a millisecond."""
+        """Why nothing is completed at a place."""
+        return where.at_place(self.parsed(uri, snapshot), snapshot.cursor, self._options)
+
+    def parsed(self, uri: str, snapshot: Snapshot) -> Parsed:
+        """The document's text with its tree, which is kept: a key costs a millisecond."""
         language = language_of(snapshot.path) if len(snapshot.text) <= _MOST_PARSED else None
         last = self._parsed.get(uri)
         if last and last.language == language:
@@ -56,7 +60,7 @@ class Places:
         else:
             parsed = Parsed.of(snapshot.text, language)
         self._parsed[uri] = parsed
-        return where.at_place(parsed, snapshot.cursor, self._options)
+        return parsed
 
     def say_nothing(self, reason: where.Reason) -> None:
         self.silent[reason] += 1

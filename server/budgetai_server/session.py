@@ -16,20 +16,25 @@ from typing import Any
 from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
-from budgetai_server import items
+from budgetai_server import items, line_ends
 from budgetai_server.acceptance import Acceptance
 from budgetai_server.artefacts import home
 from budgetai_server.completer import Completer
 from budgetai_server.completion import Completion
+from budgetai_server.context.languages import language_of
+from budgetai_server.context.parsed import Parsed
 from budgetai_server.context.prompt import Snapshot
+from budgetai_server.docstring import Offer, Wish, offer
+from budgetai_server.docstrings.subject import subject_at, subjects
 from budgetai_server.errors import BudgetAIError, ModelError
 from budgetai_server.indexing.upkeep import Progress, Upkeep
 from budgetai_server.inference.engine import Engine
 from budgetai_server.items import Item
-from budgetai_server.opening import Opened, open_endpoint, open_file
+from budgetai_server.opening import Opened, open_endpoint, open_model
 from budgetai_server.options import ServerOptions
 from budgetai_server.places import Places
 from budgetai_server.repository import relative
+from budgetai_server.scribe import Scribe
 from budgetai_server.usage import Usage
 from budgetai_server.where import DocumentReason, Reason
 from budgetai_server.worker import Worker
@@ -67,7 +72,9 @@ class Session:
         self._root = roots[0].resolve() if roots else None
         self._trusted = trusted or options.trust_workspace_model
         self._worker = Worker()
+        self._opened: Opened | None = None
         self._completer: Completer | None = None
+        self._scribe: Scribe | None = None
         self._upkeep: Upkeep | None = None
         self._cursors: dict[str, int] = {}
         self._places = Places(options, self._root)
@@ -83,7 +90,7 @@ class Session:
 
     def _text(self, uri: str) -> str | None:
         document = self._documents.get(uri)
-        return document.source.replace("\r\n", "\n") if document else None
+        return line_ends.plain(document.source) if document else None
 
     async def start(self) -> State:
         """Load the model, if there is one. Never raises: the state says what went wrong."""
@@ -92,8 +99,12 @@ class Session:
         self._starting = True
         try:
             opened = await self._worker.submit(lambda _: self._open()).future
-            self._completer = Completer(opened.engine, self._worker, opened.rules)
-            self._ready = State("ready", f"BudgetAI serves {opened.engine.name}: {opened.words}")
+            self._opened = opened
+            self._completer = Completer(
+                opened.engine, self._worker, opened.rules, self._completion_engine
+            )
+            self._scribe = Scribe(self._worker, self._docstring_engine, self._completer.totals.add)
+            self._ready = State("ready", f"BudgetAI serves {opened}")
             self.state = self._state_of(opened.engine)
         except NoModelError as error:
             self.state = State("no-model", str(error))
@@ -110,7 +121,7 @@ class Session:
     def _open(self) -> Opened:
         if self._options.endpoint:
             return open_endpoint(self._options)
-        return open_file(self._find_model(), self._options)
+        return open_model(self._find_model(), self._options)
 
     def _state_of(self, engine: Engine) -> State:
         """A server may go down and come back; a model in memory does neither."""
@@ -135,6 +146,34 @@ class Session:
             )
         return path
 
+    def _completion_engine(self, snapshot: Snapshot) -> Engine:
+        language = language_of(snapshot.path)
+        name = language.name if language else ""
+        return self._engine_for("completion", name, snapshot.repository)
+
+    def _docstring_engine(self, language: str) -> Engine:
+        return self._engine_for("docstring", language, self._root.name if self._root else "")
+
+    def _engine_for(self, task: str, language: str, repository: str) -> Engine:
+        assert self._opened is not None
+        return self._opened.engine_for(task, language, repository)
+
+    def _look_for_adapters(self) -> None:
+        """What has changed in the bundle is taken up as soon as nobody waits for anything."""
+        adapters = self._opened.adapters if self._opened else None
+        if adapters and adapters.stale():
+            job = self._worker.submit(lambda _: adapters.update(), urgent=False)
+            job.future.add_done_callback(self._updated)
+
+    def _updated(self, update: "asyncio.Future[tuple[str, ...]]") -> None:
+        """One that had to make way for a request is made up for at the next look."""
+        if self._opened is None or update.exception():
+            return
+        for refusal in update.result():
+            log.warning("%s", refusal)
+        self._ready = State("ready", f"BudgetAI serves {self._opened}")
+        self.state = self._state_of(self._opened.engine)
+
     def _inside(self, path: Path) -> bool:
         """In the workspace by its name, or by what a link leads to."""
         roots = {form for root in self._roots for form in (root.absolute(), root.resolve())}
@@ -148,11 +187,11 @@ class Session:
     async def build_index(self, tell: Callable[[Progress], None]) -> None:
         """Read the workspace in the background; until then nothing of it is shown. What the code
         says often becomes a source of drafts."""
-        if not (self._root and self._completer and self.can_index):
+        if not (self._root and self._completer and self._scribe and self.can_index):
             return
         self._upkeep = Upkeep(self._root)
         index = await self._upkeep.build(tell)
-        self._completer.index = index
+        self._completer.index = self._scribe.index = index
         texts = [index.text(path) for path in index.paths]
         await asyncio.to_thread(self._completer.engine.learn, texts)
 
@@ -164,6 +203,7 @@ class Session:
         ModelError if the model fails."""
         if self._completer is None:
             return None
+        self._look_for_adapters()
         began = time.perf_counter()
         self._cursors[document.uri] = offset
         source = document.source
@@ -190,6 +230,8 @@ class Session:
                 completer.totals.requests += 1
                 completer.totals.cached += 1
                 return rest
+            if docstring := await self._docstring(document, snapshot):
+                return docstring
             reason = self._places.place_reason(document.uri, snapshot)
         if reason:
             self._places.say_nothing(reason)
@@ -198,6 +240,57 @@ class Session:
             return await completer.complete(document.uri, snapshot)
         finally:
             self.state = self._state_of(completer.engine)
+
+    async def _docstring(self, document: TextDocument, snapshot: Snapshot) -> Completion | None:
+        """A whole docstring, where its opening mark was just typed."""
+        if not (self._scribe and self._options.in_comments):
+            return None
+        parsed = self._places.parsed(document.uri, snapshot)
+        return await self._scribe.opened(document.uri, snapshot, parsed)
+
+    @property
+    def shows_lenses(self) -> bool:
+        return self._options.code_lens
+
+    def offers(self, document: TextDocument, offset: int | None = None) -> list[Offer]:
+        """The docstrings that can be written or brought up to date in a document; with an offset,
+        that of the innermost definition there, if it needs one."""
+        seen = self._look(document)
+        parsed = seen[1] if seen else None
+        if self._scribe is None or parsed is None or parsed.language is None:
+            return []
+        found = subjects(parsed)
+        if offset is not None:
+            cursor = len(line_ends.plain(document.source[:offset]))
+            found = tuple(filter(None, [subject_at(parsed, cursor)]))
+        offered = (offer(subject, parsed.language) for subject in found)
+        return [one for one in offered if one]
+
+    async def write_docstring(
+        self, document: TextDocument, wish: Wish, tell: Callable[[str], None]
+    ) -> Item:
+        """Write a docstring. The item is for the text as it is when this returns; it may go over
+        several lines. Raises as Scribe.write does."""
+        self._look_for_adapters()
+        if self._scribe is None:
+            raise ModelError("there is no model that could write a docstring", self.state.message)
+
+        def look() -> tuple[Snapshot, Parsed]:
+            if seen := self._look(document):
+                return seen
+            raise ModelError(f"{Path(document.path).name} is left alone", "See the option ignore")
+
+        written = await self._scribe.write(wish, look, tell)
+        source = document.source
+        start, end = (line_ends.in_source(source, at) for at in (written.start, written.end))
+        return Item(start, end, line_ends.like(source, written.text))
+
+    def _look(self, document: TextDocument) -> tuple[Snapshot, Parsed] | None:
+        """The document as it is now; None where it is to be left alone."""
+        snapshot = self._snapshot(document, document.source, 0)
+        if self._document_reason(document, snapshot):
+            return None
+        return snapshot, self._places.parsed(document.uri, snapshot)
 
     def _document_reason(self, document: TextDocument, snapshot: Snapshot) -> DocumentReason | None:
         return self._places.document_reason(document.uri, Path(document.path), snapshot)
@@ -211,6 +304,8 @@ class Session:
             self._cursors[document.uri] = offset
         snapshot = self._snapshot(document, document.source, offset or 0)
         self._acceptance.change(document.uri, snapshot.text)
+        if self._scribe:
+            self._scribe.stop(document.uri)
         off = self._document_reason(document, snapshot)
         if self._upkeep and not off and (path := self._relative(document)):
             self._upkeep.edited(path, snapshot.text)
@@ -239,6 +334,8 @@ class Session:
         self._documents.pop(uri, None)
         if self._completer:
             self._completer.forget(uri)
+        if self._scribe:
+            self._scribe.stop(uri)
 
     def accepted(self, number: int) -> None:
         """The editor says that the user has taken an item whole."""
@@ -247,10 +344,12 @@ class Session:
     def status(self) -> dict[str, Any]:
         """What the server does, for people and editors. It holds no code."""
         completer = self._completer
+        adapters = self._opened.adapters if self._opened else None
         return {
             "state": self.state.name,
             "message": self.state.message,
             "model": completer.engine.name if completer else None,
+            "adapters": list(adapters.names) if adapters else [],
             "busy": completer.busy if completer else False,
             "usage": asdict(completer.totals) if completer else None,
             "items": asdict(self._acceptance.counts),
@@ -267,6 +366,7 @@ class Session:
 
     def saved(self, document: TextDocument) -> None:
         """Not every client tells of changed files; each tells of what it saves itself."""
+        self._look_for_adapters()
         self._places.look_again(document.uri)
         self.files_changed([document.path])
 
@@ -276,8 +376,8 @@ class Session:
             self._upkeep.changed(relative(self._root, paths))
 
     def _snapshot(self, document: TextDocument, text: str, offset: int) -> Snapshot:
-        before = text[:offset].replace("\r\n", "\n")
-        plain = before + text[offset:].replace("\r\n", "\n")
+        before = line_ends.plain(text[:offset])
+        plain = before + line_ends.plain(text[offset:])
         path = self._relative(document) or Path(document.path).name
         name = self._root.name if self._root else Path(document.path).parent.name
         return Snapshot(name or "repository", path, plain, len(before))

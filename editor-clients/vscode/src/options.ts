@@ -2,6 +2,8 @@
 /** Sent as initialization options. */
 export const SENT: readonly string[] = [
   "model",
+  "adapter",
+  "adapterScale",
   "latencyMs",
   "promptTokens",
   "answerTokens",
@@ -15,6 +17,7 @@ export const SENT: readonly string[] = [
   "maxEntropy",
   "inStrings",
   "inComments",
+  "codeLens",
   "midLine",
   "ignore",
   "usage",

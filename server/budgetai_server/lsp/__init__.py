@@ -1,11 +1,20 @@
-"""The language server: LSP requests in, completions out. All protocol types stay here.
+"""The language server: LSP requests in, completions and docstrings out. All protocol types stay
+here.
 
 stdout belongs to the protocol; logs go to stderr and hold no code.
 """
 
 from lsprotocol import types
 
-from budgetai_server.lsp import completion, documents, inline, lifecycle, request, watching
+from budgetai_server.lsp import (
+    completion,
+    docstrings,
+    documents,
+    inline,
+    lifecycle,
+    request,
+    watching,
+)
 from budgetai_server.lsp.server import BudgetAIServer
 from budgetai_server.options import ServerOptions
 
@@ -30,5 +39,8 @@ def make_server(options: ServerOptions) -> BudgetAIServer:
     inline_options = types.InlineCompletionOptions()
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_options)(inline.inline)
     server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(completion.completion)
+    server.feature(types.TEXT_DOCUMENT_CODE_ACTION, docstrings.ACTIONS)(docstrings.code_action)
+    server.feature(types.TEXT_DOCUMENT_CODE_LENS)(docstrings.code_lens)
     server.command(request.ACCEPTED)(request.accepted)
+    server.command(docstrings.WRITE)(docstrings.write_docstring)
     return server

@@ -1,4 +1,4 @@
-"""How far the index has come, for editors that show such things."""
+"""How far work has come, for editors that show such things."""
 
 import asyncio
 import time
@@ -44,6 +44,26 @@ async def shown(server: LanguageServer) -> AsyncIterator[Callable[[Progress], No
         yield tell
     finally:
         display.end(token, types.WorkDoneProgressEnd(message=newest))
+
+
+@asynccontextmanager
+async def stoppable(
+    server: LanguageServer, title: str, stop: Callable[[], object]
+) -> AsyncIterator[Callable[[str], None]]:
+    """Gives what to call with words on how far it is. `stop` is called if the user wants that."""
+    window = server.client_capabilities.window
+    token = str(uuid.uuid4())
+    if not (window and window.work_done_progress and await _created(server, token)):
+        yield lambda words: None
+        return
+    display = server.work_done_progress
+    display.tokens[token].add_done_callback(lambda _: stop())
+    display.begin(token, types.WorkDoneProgressBegin(title=title, cancellable=True))
+    try:
+        yield lambda words: display.report(token, types.WorkDoneProgressReport(message=words))
+    finally:
+        display.tokens.pop(token, None)
+        display.end(token, types.WorkDoneProgressEnd())
 
 
 async def _created(server: LanguageServer, token: str) -> bool:

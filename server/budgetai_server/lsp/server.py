@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -46,6 +47,14 @@ class BudgetAIServer(LanguageServer):
         for key in [key for key, future in futures.items() if future.done()]:
             del futures[key]
 
+    def when_cancelled(self, stop: Callable[[], object]) -> None:
+        """Call `stop` if the client cancels the request that is being handled. pygls runs commands
+        beside their requests, and cancels those alone."""
+        number = self.protocol.msg_id
+        asked = self.protocol._request_futures.get(number) if number is not None else None
+        if asked:
+            asked.add_done_callback(lambda done: stop() if done.cancelled() else None)
+
     def tell(self, message: str, kind: types.MessageType) -> None:
         self.window_show_message(types.ShowMessageParams(type=kind, message=message))
 
@@ -63,12 +72,20 @@ class BudgetAIServer(LanguageServer):
                 types.LogMessageParams(type=types.MessageType.Info, message=state.message)
             )
 
+    def _refresh_lenses(self, session: Session) -> None:
+        """Until there is a model, documents that are open got none."""
+        workspace = self.client_capabilities.workspace
+        lenses = workspace.code_lens if workspace else None
+        if session.shows_lenses and lenses and lenses.refresh_support:
+            self.workspace_code_lens_refresh(None)
+
     async def start_session(self) -> None:
         """Look for a model; tell the user what came of it, unless it is what they know already."""
         session = self.session
         assert session is not None
         await session.start()
         self.report(session.state)
+        self._refresh_lenses(session)
         if session.can_index:
             async with progress.shown(self) as tell:
                 await session.build_index(tell)

@@ -11,6 +11,13 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_PLAIN = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 # PEP 263, which editors follow in other languages too.
 _COOKIE = re.compile(rb"^[ \t\f]*(?:#|//|/?\*).*?coding[:=][ \t]*([-\w.]+)", re.MULTILINE)
 # Only encodings of text: a cookie may name any codec Python has.
@@ -54,14 +61,32 @@ def _strictly(data: bytes, encoding: str) -> str:
 
 def _repaired(data: bytes) -> str:
     """Text of an older encoding: the one it names, or Windows-1252 where that makes sense."""
-    cookie = _COOKIE.search(b"\n".join(data.split(b"\n", 2)[:2]))
-    if cookie and (encoding := _text_codec(cookie[1].decode("ascii", "replace"))):
+    if encoding := _named(data):
         return _strictly(data, encoding)
     # Some characters are UTF-8: the file is, with broken ones among them.
     if _MULTIBYTE.search(data):
         return ""
     text = _strictly(data, "cp1252")
     return text if _is_western(text) else ""
+
+
+def encoding(data: bytes) -> tuple[bytes, str]:
+    """The byte order mark, if there is one, and the codec of what follows, for bytes that `decoded`
+    finds to be text."""
+    for mark, _ in _MARKS:
+        if data.startswith(mark):
+            return mark, _PLAIN[mark]
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return b"", _named(data) or "cp1252"
+    return b"", "utf-8"
+
+
+def _named(data: bytes) -> str:
+    """The encoding of text that a file names itself."""
+    cookie = _COOKIE.search(b"\n".join(data.split(b"\n", 2)[:2]))
+    return _text_codec(cookie[1].decode("ascii", "replace")) if cookie else ""
 
 
 def _text_codec(name: str) -> str:

@@ -1,0 +1,268 @@
+"""The story of a docstring: subject → hole → prompt → the parts of a form → one edit.
+
+What the signature decides is written here: sections, names, indentation. The model says the rest,
+part by part, after all that is there already. So no model can invent a parameter, and each part
+costs no more than what is new in front of it.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from budgetai_server.context import prompt as prompts
+from budgetai_server.context.index import Index
+from budgetai_server.context.languages import Language, language_of
+from budgetai_server.context.parsed import Parsed
+from budgetai_server.context.prompt import Prompt, Snapshot
+from budgetai_server.docstrings.form import Free, Literal, clean, form
+from budgetai_server.docstrings.habits import Habits
+from budgetai_server.docstrings.limits import limits
+from budgetai_server.docstrings.marks import lead as lead_of
+from budgetai_server.docstrings.place import hole, replacement
+from budgetai_server.docstrings.said import ended
+from budgetai_server.docstrings.sections import sections
+from budgetai_server.docstrings.structure import stale, structure
+from budgetai_server.docstrings.subject import Subject, subjects
+from budgetai_server.errors import BudgetAIError
+from budgetai_server.inference.engine import Engine, Usage
+
+# Without a form, for comparison: as many tokens as a long docstring has.
+_FREE = Free("docstring", tokens=192, lines=24)
+# So many words in which each comes more than half as often say nothing.
+_MANY = 8
+_WORD = re.compile(r"[^\W_]+")
+
+
+class SilentError(BudgetAIError):
+    """The model has nothing to say of something."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A docstring that can be written. `stale` says what a present one has wrong."""
+
+    subject: Subject
+    stale: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return "Update docstring" if self.subject.docstring else "Write docstring"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A subject as a client names it: `start` is where it began when it was offered."""
+
+    kind: str
+    owner: str
+    name: str
+    start: int
+
+    @classmethod
+    def of(cls, subject: Subject) -> "Wish":
+        return cls(subject.kind, subject.owner, subject.name, subject.start)
+
+    def find(self, parsed: Parsed) -> Subject | None:
+        """The subject of the same name, the nearest where there are several."""
+        name = self.kind, self.owner, self.name
+        same = (each for each in subjects(parsed) if (each.kind, each.owner, each.name) == name)
+        return min(same, key=lambda each: abs(each.start - self.start), default=None)
+
+
+@dataclass(frozen=True)
+class Written:
+    """One edit: `text` in the place of the characters from `start` up to `end`. `inside` is what
+    stands between the marks."""
+
+    start: int
+    end: int
+    text: str
+    inside: str
+
+
+def offer(subject: Subject, language: Language) -> Offer | None:
+    """What there is to do for a subject; None where its docstring says what the code does."""
+    if subject.docstring is None:
+        return Offer(subject)
+    wrong = stale(subject, language)
+    return Offer(subject, wrong) if wrong else None
+
+
+def write(
+    engine: Engine,
+    text: str,
+    path: str,
+    repository: str,
+    subject: Subject,
+    habits: Habits,
+    index: Index | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    tick: Callable[[str], None] = lambda part: None,
+    *,
+    free: bool = False,
+) -> Written:
+    """Write the docstring of a subject of `text`, or bring the one it has up to date.
+
+    `tick` gets the name of each part before it is said. `free` lets the model say everything, which
+    is good for comparison alone. Raises SilentError where the model has nothing to say, Cancelled
+    when `cancelled` becomes true, and ModelError if the model fails.
+    """
+    writing = Writing(Snapshot(repository, path, text, 0), subject, habits, index, free=free)
+    while part := writing.part:
+        tick(part)
+        writing.say(engine, cancelled)
+    return writing.written()
+
+
+class Writing:
+    """A docstring while it is written. What was cancelled may be said again later."""
+
+    def __init__(
+        self,
+        document: Snapshot,
+        subject: Subject,
+        habits: Habits,
+        index: Index | None = None,
+        *,
+        free: bool = False,
+    ) -> None:
+        """`document` is the text that `subject` was found in, wherever its cursor is."""
+        self.document = document
+        self.subject = subject
+        self.habits = habits
+        self.inside = ""
+        # One for each look at the model: an engine counts up to a limit in it.
+        self.usages: list[Usage] = []
+        self.hole = hole(document.text, subject, habits)
+        self._index = index
+        self._prompt: Prompt | None = None
+        self._descriptions: list[str] = []
+        self._lines = {line.strip() for line in self.hole.text.split("\n")}
+        self._parts: deque[Literal | Free] = deque([_FREE] if free else self._form())
+        self._write_literals()
+
+    def _form(self) -> Iterable[Literal | Free]:
+        language = language_of(self.document.path)
+        old = self.subject.docstring
+        known = sections(old.text, language) if old and language else None
+        return form(self.subject, self.habits, known)
+
+    @property
+    def part(self) -> str:
+        """The name of what is to be said next; empty when everything is."""
+        first = self._parts[0] if self._parts else None
+        return first.name if isinstance(first, Free) else ""
+
+    @property
+    def words(self) -> str:
+        """For people: what is to be said next, behind the first line."""
+        first = self._descriptions[0] if self._descriptions else ""
+        return f"{first} … {self.part}" if first else self.part
+
+    def say(self, engine: Engine, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Let the model say the next part. Raises Cancelled, and then nothing has changed."""
+        part = self._parts[0]
+        assert isinstance(part, Free)
+        said = self._said(engine, part, cancelled)
+        if not self._sensible(part, said):
+            said = _fallback(part.name, self.subject)
+        if not said:
+            name = self.subject.name or self.document.path
+            raise SilentError(f"the model has nothing to say of {name}")
+        self._parts.popleft()
+        self._descriptions.append(said)
+        self.inside += said
+        self._write_literals()
+
+    def written(self) -> Written:
+        """The edit, once all parts are said."""
+        start, end, text = replacement(self.document.text, self.subject, self.habits, self.inside)
+        return Written(start, end, text, self.inside)
+
+    def _write_literals(self) -> None:
+        while self._parts and isinstance(first := self._parts[0], Literal):
+            self.inside += first.text
+            self._parts.popleft()
+
+    def _said(self, engine: Engine, part: Free, cancelled: Callable[[], bool]) -> str:
+        shown = self._prompt = self._prompt or self._shown(engine, cancelled)
+        prompt = replace(shown, before=shown.before + self.inside)
+        said, usage = "", self._usage()
+        for piece in engine.generate(prompt, part.tokens, cancelled, usage):
+            said += piece.text
+            # A line that is empty so far is none: some begin on the line below.
+            if said.lstrip().count("\n") >= part.lines or ended(self.hole, said) < len(said):
+                break
+        else:
+            said = _whole_words(said) if usage.answer_tokens >= part.tokens else said
+        return self._prose(said, part)
+
+    def _prose(self, said: str, part: Free) -> str:
+        """What was said, line by line and each with what stands in front of it, as far as it says
+        no more of the code than there is."""
+        lead, kept = lead_of(self.hole.opening), list[str]()
+        lines = said[: ended(self.hole, said)].strip().split("\n")[: part.lines]
+        if part is _FREE:
+            return self._closed("\n".join(lines))
+        for line in lines:
+            text = clean(line.strip().removeprefix(lead.strip()), self.hole.closing)
+            if self._invents("\n".join([*kept, text])):
+                break
+            kept.append(text)
+        several = [f"{self.subject.indent}{lead}{line}".rstrip() for line in kept[1:]]
+        return "\n".join([*kept[:1], *several]).rstrip()
+
+    def _closed(self, text: str) -> str:
+        """What was said without a form, and the line of the closing mark."""
+        if "\n" not in text or not self.hole.closing:
+            return text
+        return f"{text}\n{self.subject.indent}{' ' if self.hole.opening == '/**' else ''}"
+
+    def _invents(self, text: str) -> bool:
+        language = language_of(self.document.path)
+        return language is not None and bool(structure(self.subject, text, language).invented)
+
+    def _shown(self, engine: Engine, cancelled: Callable[[], bool]) -> Prompt:
+        """The prompt in front of all parts. It is evaluated exactly: what was spliced for a quick
+        completion would be heard in each of them."""
+        place = replace(self.document, text=self.hole.text, cursor=self.hole.cursor)
+        shown = limits(self.document.text, self.subject, self.hole)
+        prompt = prompts.build(place, self._index, shown)
+        if engine.ahead:
+            engine.warm(prompt, cancelled, self._usage())
+        return prompt
+
+    def _usage(self) -> Usage:
+        self.usages.append(Usage())
+        return self.usages[-1]
+
+    def _sensible(self, part: Free, said: str) -> bool:
+        """Whether a description says anything that is not there already: a name, a description, a
+        line of the code, or the same word for ever."""
+        words = _words(said)
+        names = (part.name.partition(" ")[2], self.subject.name, self.subject.owner)
+        copied = not said.endswith(".") and said in self._lines
+        if not words or words in map(_words, names) or said in self._descriptions or copied:
+            return False
+        return len(words) < _MANY or _MANY * len(set(words)) > 2 * len(words)
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _whole_words(said: str) -> str:
+    """What was cut short, up to the last sentence that ends in it, or the last word."""
+    end = said.rfind(". ")
+    return said[: end + 1] if end > 0 else said[: max(said.rfind(" "), said.rfind("\n"), 0)]
+
+
+def _fallback(part: str, subject: Subject) -> str:
+    """What the signature says, where the model says nothing: a section must not stay empty."""
+    kind, _, name = part.partition(" ")
+    if kind == "parameter":
+        return f"the {' '.join(_words(name)) or name}."
+    if kind in ("returns", "yields"):
+        return f"{subject.return_type or 'the result'}."
+    return "in case of an error." if kind == "raises" else ""

@@ -1,0 +1,161 @@
+"""Docstrings beside completions: on the same thread, behind them, and stopped at once.
+
+Everything here runs in the event loop but the parts that are given to the model's thread. Each part
+of a docstring is work of its own, so that a completion that someone waits for goes first.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from budgetai_server.completion import Completion
+from budgetai_server.context.index import Index
+from budgetai_server.context.languages import language_of
+from budgetai_server.context.parsed import Parsed
+from budgetai_server.context.prompt import Snapshot
+from budgetai_server.docstring import SilentError, Wish, Writing, Written, offer
+from budgetai_server.docstring_habits import habits_near
+from budgetai_server.docstring_opening import Opening, opening
+from budgetai_server.docstrings.place import replacement
+from budgetai_server.docstrings.subject import Subject
+from budgetai_server.errors import BudgetAIError
+from budgetai_server.inference.engine import Cancelled, Engine, Usage
+from budgetai_server.worker import Worker
+
+
+class MovedError(BudgetAIError):
+    """The text has changed, and what a docstring was written for is not there any more."""
+
+
+@dataclass(eq=False)
+class _Asked:
+    """The docstring for a mark that was just typed, and how many requests wait for it."""
+
+    snapshot: Snapshot
+    task: "asyncio.Task[Completion | None]"
+    waiters: int = 0
+
+
+class Scribe:
+    """Writes with the engine that `engine_for` names for a language."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        engine_for: Callable[[str], Engine],
+        count: Callable[[Usage], None] = lambda usage: None,
+    ) -> None:
+        """`count` is told what each docstring has cost."""
+        self.index: Index | None = None
+        self._worker = worker
+        self._engine_for = engine_for
+        self._count = count
+        self._asked: dict[str, _Asked] = {}
+
+    async def write(
+        self,
+        wish: Wish,
+        look: Callable[[], tuple[Snapshot, Parsed]],
+        tell: Callable[[str], None] = lambda part: None,
+    ) -> Written:
+        """Write a docstring for a document, of which `look` gives the text and the tree as they are
+        now: the edit is one of the text as it is at the end. `tell` gets words on each part.
+
+        Raises MovedError where the subject is not there, or has become another one meanwhile;
+        SilentError and ModelError as `docstring.write` does.
+        """
+        snapshot, parsed = look()
+        subject = wish.find(parsed)
+        if subject is None or parsed.language is None or not offer(subject, parsed.language):
+            raise MovedError(f"{wish.name or 'the file'} needs no docstring any more")
+        writing = await self._begin(snapshot, parsed, subject)
+        await self._say(writing, tell, urgent=False)
+        snapshot, parsed = look()
+        here = wish.find(parsed)
+        if here is None or _signature(here) != _signature(subject):
+            raise MovedError(f"{wish.name or 'the file'} has changed meanwhile")
+        edit = replacement(snapshot.text, here, writing.habits, writing.inside)
+        return Written(*edit, writing.inside)
+
+    async def opened(self, uri: str, snapshot: Snapshot, parsed: Parsed) -> Completion | None:
+        """What follows an opening mark that was just typed; None at any other place, and nothing to
+        show where the text has become another one meanwhile."""
+        asked = self._asked.get(uri)
+        if asked is None or asked.snapshot != snapshot:
+            self.stop(uri)
+            if not (found := opening(parsed, snapshot)):
+                return None
+            asked = _Asked(snapshot, asyncio.ensure_future(self._finish(snapshot, found)))
+            self._asked[uri] = asked
+        asked.waiters += 1
+        try:
+            return await asyncio.shield(asked.task)
+        except asyncio.CancelledError:
+            if not asked.task.cancelled():
+                raise
+            return Completion("")
+        finally:
+            asked.waiters -= 1
+            if not asked.waiters:
+                self.stop(uri, asked)
+
+    def stop(self, uri: str, asked: _Asked | None = None) -> None:
+        """Stop what is written for a mark in a document: it is closed, or its text another one."""
+        if asked is None or self._asked.get(uri) is asked:
+            asked = self._asked.pop(uri, None)
+        if asked:
+            asked.task.cancel()
+
+    async def _finish(self, snapshot: Snapshot, found: Opening) -> Completion | None:
+        document = replace(snapshot, text=found.document.text)
+        writing = await self._begin(document, found.document, found.subject, found.mark)
+        try:
+            await self._say(writing, lambda part: None, urgent=True)
+        except SilentError:
+            return None
+        whole = writing.written().text.strip()
+        if not whole.startswith(found.mark):
+            # It needs another mark than was typed, for its backslashes.
+            return None
+        return Completion(whole[len(found.mark) :], replaces=found.replaces)
+
+    async def _begin(
+        self, snapshot: Snapshot, parsed: Parsed, subject: Subject, mark: str = ""
+    ) -> Writing:
+        """Off the event loop: other files are looked at, too."""
+
+        def begin() -> Writing:
+            habits = habits_near(parsed, snapshot.path, self.index)
+            manner = replace(habits, mark=mark) if mark else habits
+            return Writing(snapshot, subject, manner, self.index)
+
+        return await asyncio.to_thread(begin)
+
+    async def _say(self, writing: Writing, tell: Callable[[str], None], *, urgent: bool) -> None:
+        language = language_of(writing.document.path)
+        engine = self._engine_for(language.name if language else "")
+        try:
+            while writing.part:
+                tell(writing.words)
+                await self._part(writing, engine, urgent)
+        finally:
+            for usage in writing.usages:
+                self._count(usage)
+
+    async def _part(self, writing: Writing, engine: Engine, urgent: bool) -> None:
+        """One part, said again from its beginning where it had to make way."""
+        while True:
+            job = self._worker.submit(lambda job: writing.say(engine, job.stopped), urgent=urgent)
+            try:
+                return await job.future
+            except Cancelled:
+                if job.halted:
+                    raise asyncio.CancelledError from None
+            finally:
+                job.stop()
+
+
+def _signature(subject: Subject) -> Subject:
+    """All but where it stands."""
+    docstring = subject.docstring and replace(subject.docstring, start=0, end=0)
+    return replace(subject, start=0, end=0, head_end=0, at=0, docstring=docstring)
