@@ -87,6 +87,17 @@ def test_the_core_needs_the_standard_library_and_tree_sitter_only() -> None:
         assert not [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "open"], file
 
 
+def test_docstrings_are_told_by_text_alone() -> None:
+    """What they look like depends on no model, file or editor."""
+    allowed = {"tree_sitter", "docstring_parser"}
+    for file in sorted((PACKAGES["budgetai_server"] / "docstrings").glob("*.py")):
+        for name in imports(file):
+            first = name.split(".")[0]
+            own = name.startswith(("budgetai_server.context", "budgetai_server.docstrings"))
+            assert own or first in sys.stdlib_module_names or first in allowed, (file, name)
+            assert first not in {"os", "io", "subprocess", "socket", "logging"}, (file, name)
+
+
 def test_no_import_cycle() -> None:
     graph: dict[str, set[str]] = {}
     for package, folder in PACKAGES.items():
@@ -132,7 +143,7 @@ def test_the_core_loads_no_model_library() -> None:
         "budgetai_training",
         "budgetai_convert",
         "budgetai_server.eval_cli",
-        "budgetai_server.docstring_cli",
+        "budgetai_server.documenting.cli",
     ],
 )
 def test_help_loads_nothing_heavy(module: str) -> None:

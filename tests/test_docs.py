@@ -12,6 +12,7 @@ import pytest
 
 from budgetai_convert.options import ConvertOptions
 from budgetai_server.context.languages import LANGUAGES
+from budgetai_server.documenting.options import DocstringOptions
 from budgetai_server.eval_options import EvalOptions
 from budgetai_server.options import ServerOptions, markdown_table
 from budgetai_training.options import TrainOptions
@@ -23,6 +24,7 @@ TABLES = {
     "convert": ConvertOptions,
     "server": ServerOptions,
     "eval": EvalOptions,
+    "docstring": DocstringOptions,
 }
 
 

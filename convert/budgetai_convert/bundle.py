@@ -7,10 +7,11 @@ content gives it before the manifest, which is replaced in one step, tells of it
 import dataclasses
 import hashlib
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from budgetai_convert.job import Job
 from budgetai_convert.making import Making
@@ -75,7 +76,10 @@ def describe(folder: Path, manifest: ModelManifest, laid: Sequence[Laid]) -> Non
         "adapters": [dataclasses.asdict(one.entry) for one in laid],
         _CHECKS: {one.entry.name: one.making.checks for one in laid},
     }
-    write_json(folder / MANIFEST, dataclasses.asdict(manifest) | values)
+    told = dataclasses.asdict(manifest)
+    for one in laid[1:]:
+        told |= _unseen(told, one)
+    write_json(folder / MANIFEST, told | values)
 
 
 def add(found: Found, job: Job, begin: Begin) -> Laid:
@@ -102,7 +106,17 @@ def _tell(folder: Path, entries: Sequence[AdapterEntry], added: Laid) -> None:
     values = read_json(folder / MANIFEST)
     values["adapters"] = [dataclasses.asdict(entry) for entry in entries]
     values[_CHECKS] = values.get(_CHECKS, {}) | {added.entry.name: added.making.checks}
-    write_json(folder / MANIFEST, values)
+    write_json(folder / MANIFEST, values | _unseen(values, added))
+
+
+def _unseen(told: Mapping[str, Any], more: Laid) -> dict[str, Any]:
+    """What neither the adapters told of nor one more has been trained on, as manifests say it: the
+    bundle is judged by that. Nothing, where they were held out in different ways."""
+    assert more.making.job.adapter is not None
+    manifest = more.making.job.adapter.manifest
+    alike = told.get("holdout", "") == manifest.holdout
+    both = set(told.get("held_out", ())) & set(manifest.held_out) if alike else set()
+    return {"held_out": sorted(both)}
 
 
 def _written(folder: Path, job: Job, begin: Begin) -> Laid:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from budgetai_server.command import parse, print_json, run
 
 if TYPE_CHECKING:
-    from budgetai_server.docstring_eval import Judged as DocstringsJudged
+    from budgetai_server.documenting.exam import Judged as DocstringsJudged
     from budgetai_server.eval_options import EvalOptions
     from budgetai_server.evaluate import Exam, Judged
     from budgetai_server.inference.local import LocalEngine
@@ -65,7 +65,7 @@ def _score(options: "EvalOptions") -> int:
 
 
 def _docstrings(options: "EvalOptions") -> int:
-    from budgetai_server.docstring_eval import docstring_exam, judge
+    from budgetai_server.documenting.exam import docstring_exam, judge
     from budgetai_server.evaluate import models_of
 
     models = models_of(options)

@@ -24,8 +24,9 @@ from budgetai_server.completion import Completion
 from budgetai_server.context.languages import language_of
 from budgetai_server.context.parsed import Parsed
 from budgetai_server.context.prompt import Snapshot
-from budgetai_server.docstring import Offer, Wish, offer
 from budgetai_server.docstrings.subject import subject_at, subjects
+from budgetai_server.documenting.scribe import Scribe
+from budgetai_server.documenting.writing import Offer, Wish, offer
 from budgetai_server.errors import BudgetAIError, ModelError
 from budgetai_server.indexing.upkeep import Progress, Upkeep
 from budgetai_server.inference.engine import Engine
@@ -34,7 +35,6 @@ from budgetai_server.opening import Opened, open_endpoint, open_model
 from budgetai_server.options import ServerOptions
 from budgetai_server.places import Places
 from budgetai_server.repository import relative
-from budgetai_server.scribe import Scribe
 from budgetai_server.usage import Usage
 from budgetai_server.where import DocumentReason, Reason
 from budgetai_server.worker import Worker

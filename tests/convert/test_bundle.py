@@ -60,7 +60,8 @@ def adapters(base: MakeBase, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         alpha_pattern={"o_proj": 3},
     )
     second = tiny.make_adapter(place / "second", base("llama"), seed=2, rank=3, alpha=6)
-    return first, changed(second, task="docstring")
+    changed(second, task="docstring", held_out=("held/out.py", "c.py"))
+    return changed(first, held_out=("a.py", "held/out.py")), second
 
 
 @pytest.fixture(scope="session")
@@ -118,6 +119,9 @@ def test_several_adapters_of_one_base(
         ("tiny-completion-2", "completion", 4),
     ]
     assert found[1].languages == ("python", "go")
+    assert read_json(out / "manifest.json")["held_out"] == ["held/out.py"], (
+        "one of them has learned it"
+    )
     for entry in (0, 1):
         assert divergence(out, entry, base("llama"), adapters[entry]) < 0.01
     assert divergence(out, 1, base("llama"), adapters[0]) > 0.5, "they are too alike to tell"
@@ -158,6 +162,7 @@ def test_an_adapter_is_added_and_replaced_and_the_base_stays(
     assert [one.name for one in found.adapters] == ["tiny-completion", "tiny-docstring"]
     assert (found.adapters[0], found.adapters[1].scale) == (first, 0.5)
     assert divergence(bundle, 1, base("llama"), adapters[1]) < 0.01
+    assert read_json(bundle / "manifest.json")["held_out"] == ["held/out.py"]
     added = files(bundle)
     assert {name for name in before if added[name] != before[name]} == {"manifest.json"}
 

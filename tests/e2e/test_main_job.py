@@ -1,11 +1,7 @@
 """The whole path, command by command, each in a process of its own, as a user runs it."""
 
 import asyncio
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,32 +11,7 @@ from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.inference.local import FORMAT_KEY
 from budgetai_server.inference.local import LocalEngine as Engine
 from editor import position_after, started
-
-SOURCES = Path(__file__).parents[2] / "server" / "budgetai_server"
-
-
-def command(module: str, *arguments: Any) -> dict[str, Any]:
-    """Run a command with --json and return what it says."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments), "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    """A copy of the server's own sources as a repository without git."""
-    root = tmp_path / "project"
-    for file in SOURCES.rglob("*.py"):
-        target = root / file.relative_to(SOURCES)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
-    return root
+from running import command
 
 
 async def ask(root: Path, before: str) -> tuple[list[str], list[str]]:

@@ -13,14 +13,14 @@ from budgetai_server.context.languages import language_of
 from budgetai_server.context.parsed import Parsed
 from budgetai_server.context.prompt import Prompt, Snapshot
 from budgetai_server.context.syntax import errors
-from budgetai_server.docstring import SilentError, Wish, Writing, offer, write
-from budgetai_server.docstring_habits import habits_near
-from budgetai_server.docstring_opening import opening
 from budgetai_server.docstrings.structure import structure
 from budgetai_server.docstrings.subject import Subject, subjects
+from budgetai_server.documenting.manner import habits_near
+from budgetai_server.documenting.opening import opening
+from budgetai_server.documenting.scribe import MovedError, Scribe
+from budgetai_server.documenting.writing import SilentError, Wish, Writing, offer, write
 from budgetai_server.inference.engine import Cancelled, Piece, Usage
 from budgetai_server.inference.local import LocalEngine
-from budgetai_server.scribe import MovedError, Scribe
 from budgetai_server.worker import Worker
 from says import Says
 

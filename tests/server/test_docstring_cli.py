@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from budgetai_server import docstring_tree
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
 from budgetai_server.context.index import Index
-from budgetai_server.docstring_cli import main
-from budgetai_server.docstring_files import CodeFile, save
-from budgetai_server.docstring_options import DocstringOptions
-from budgetai_server.docstring_tree import Author, look
+from budgetai_server.documenting import tree
+from budgetai_server.documenting.cli import main
+from budgetai_server.documenting.files import CodeFile, save
+from budgetai_server.documenting.options import DocstringOptions
+from budgetai_server.documenting.tree import Author, look
 from says import Says
 
 CODE = '''\
@@ -131,7 +131,7 @@ def written(repo: Path, data: bytes, *parts: str) -> bytes:
     (repo / "a.py").write_bytes(data)
     (repo / "a.py").chmod(0o750)
     ((file, offers),) = look(DocstringOptions(repo=repo)).files
-    done = docstring_tree.changed(repo, author(*parts), file, offers, saving=True)
+    done = tree.changed(repo, author(*parts), file, offers, saving=True)
     assert done.notes == ()
     assert (repo / "a.py").stat().st_mode & 0o777 == 0o750
     return (repo / "a.py").read_bytes()
@@ -165,7 +165,7 @@ def test_a_diff_that_git_applies(repo: Path) -> None:
         file, offers
     )
     assert [one.name for one in found] == ["take", "told", "put"]
-    diff = docstring_tree.diff(file, new)
+    diff = tree.diff(file, new)
     subprocess.run(["git", "-C", repo, "apply", "-"], input=diff.encode(), check=True)
     assert (repo / "a.py").read_bytes() == new.encoded()
     assert "ghost" not in new.source and "count: how many" in new.source

@@ -9,8 +9,8 @@ import pytest
 import tiny
 from budgetai_server import eval_cli
 from budgetai_server.context.parsed import Parsed
-from budgetai_server.docstring_eval import docstring_exam
 from budgetai_server.docstrings.subject import subjects
+from budgetai_server.documenting.exam import docstring_exam
 from budgetai_server.errors import OptionError, RepositoryError
 from budgetai_server.eval_options import EvalOptions
 

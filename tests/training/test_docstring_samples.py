@@ -6,7 +6,6 @@ import pytest
 
 import tiny
 from budgetai_server.artefacts.bases import resolve
-from budgetai_server.context.index import Index
 from budgetai_server.context.languages import language_of
 from budgetai_server.context.parsed import Parsed
 from budgetai_server.context.prompt import Snapshot, build, encode
@@ -128,11 +127,6 @@ def pairs() -> Pairs:
     return pairs_of(CORPUS)
 
 
-@pytest.fixture(scope="module")
-def index() -> Index:
-    return CORPUS.indexes()["shop"]
-
-
 def everything(pairs: Pairs) -> tuple[Pair, ...]:
     return (*pairs.train, *pairs.held_out)
 
@@ -165,14 +159,11 @@ def test_an_answer_is_what_stood_between_the_marks(pairs: Pairs) -> None:
         assert ended(pair.hole, pair.answer + text[cursor:]) == len(pair.answer)
 
 
-def test_no_prompt_shows_its_own_answer(pairs: Pairs, index: Index) -> None:
-    chunks = 0
+def test_no_prompt_shows_its_own_answer(pairs: Pairs) -> None:
     for pair in everything(pairs):
-        prompt = sample(pair, index).prompt
-        shown = prompt.after + prompt.before[: -len(pair.answer)] + str(prompt.chunks)
+        prompt = sample(pair).prompt
+        shown = prompt.after + prompt.before[: -len(pair.answer)]
         assert pair.subject.docstring.text.split("\n")[0] not in shown
-        chunks += len(prompt.chunks)
-    assert chunks
 
 
 def test_a_docstring_that_stands_there_twice_is_not_learned() -> None:
@@ -183,22 +174,7 @@ def test_a_docstring_that_stands_there_twice_is_not_learned() -> None:
     assert not [pair for pair in found.train if pair.subject.name in ("fx", "fy")]
 
 
-def test_a_chunk_that_says_the_answer_is_not_shown(pairs: Pairs) -> None:
-    """Another file with the same function under another name, which is like it in every word."""
-    pair = next(p for p in pairs.train if p.subject.name == "discount_3")
-    copy = pair.file.text.replace("discount_3", "rebate").replace("kind 3", "other kind")
-    place = Snapshot("shop", pair.file.path, pair.hole.text, pair.hole.cursor)
-    index = Index([("other/copy.py", copy)])
-    summary = pair.subject.docstring.text.split("\n")[0]
-    assert summary in str(
-        build(place, index, limits(pair.file.text, pair.subject, pair.hole)).chunks
-    )
-    assert summary not in str(sample(pair, index).prompt.chunks)
-
-
-def test_the_prompt_is_the_servers_token_for_token(
-    pairs: Pairs, index: Index, tmp_path: Path
-) -> None:
+def test_the_prompt_is_the_servers_token_for_token(pairs: Pairs, tmp_path: Path) -> None:
     """At serving the docstring is not there yet: the prompt must not tell the difference."""
     folder = tiny.make_qwen2(tmp_path / "qwen2")
     encoder = Encoder(load(resolve(str(folder)), "", "fp32").tokenizer)
@@ -216,9 +192,9 @@ def test_the_prompt_is_the_servers_token_for_token(
         )
         place = hole(bare, asked, usual)
         snapshot = Snapshot("shop", pair.file.path, place.text, place.cursor)
-        prompt = build(snapshot, index, limits(bare, asked, place))
+        prompt = build(snapshot, limits=limits(bare, asked, place))
         head, before = encode(prompt, encoder.markers, encoder.tokenize)
-        shown = sample(pair, index)
+        shown = sample(pair)
         assert encoder.head(shown) == head
         learned = encoder.learned(shown)
         asked_for = [n for n, label in enumerate(learned["labels"]) if label != UNLABELLED]
@@ -239,8 +215,8 @@ def _without(pair: Pair) -> str:
     return text[:start] + text[found.end :].removeprefix("\n")
 
 
-def test_a_round_shows_each_pair_as_often_as_its_file_weighs(pairs: Pairs, index: Index) -> None:
-    samples = [sample(pair, index) for pair in pairs.train]
+def test_a_round_shows_each_pair_as_often_as_its_file_weighs(pairs: Pairs) -> None:
+    samples = [sample(pair) for pair in pairs.train]
     first, again, other = (one_round(samples, seed) for seed in ("0/0", "0/0", "0/1"))
     assert first == again != other
     assert sorted(map(id, first)) == sorted(map(id, samples)) == sorted(map(id, other))

@@ -60,15 +60,13 @@ def set_exam(corpus: Corpus, indexes: Mapping[str, Index], encoder: Encoder, see
     return Exam(_in_turn(first, others), tuple(validation), tuple(holes))
 
 
-def set_docstring_exam(
-    held_out: Sequence[Pair], indexes: Mapping[str, Index], encoder: Encoder, seed: int
-) -> Exam:
+def set_docstring_exam(held_out: Sequence[Pair], encoder: Encoder, seed: int) -> Exam:
     """The same for docstrings: what is asked are the held-out ones."""
     rng = random.Random(f"exam/{seed}")
     pairs = rng.sample(held_out, len(held_out))
 
     def ask(pair: Pair) -> Question:
-        shown = docstrings.sample(pair, indexes[pair.file.repository])
+        shown = docstrings.sample(pair)
         return Question(encoder.learned(shown), (*_window_groups(shown), ("style", pair.style)))
 
     deciding, judging = _parted(pairs, lambda pair: len(pair.answer))

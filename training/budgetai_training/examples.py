@@ -32,7 +32,7 @@ def drafted(run: Run, interruption: Interruption) -> tuple[Drafts, ...]:
     if not run.pairs:
         return ()
     pairs = run.exam.pairs[: run.options.completions]
-    shown = [(pair, sample(pair, run.indexes[pair.file.repository])) for pair in pairs]
+    shown = [(pair, sample(pair)) for pair in pairs]
     seconds = _seconds(run)
     with run.stages.stage("writing docstrings"), run.report.busy("writing held-out docstrings"):
         return processes.by_first(

@@ -107,7 +107,7 @@ def prepared(
     indexes = found.indexes()
     with stages.stage("setting the exam"):
         exam = (
-            set_docstring_exam(pairs.held_out, indexes, encoder, options.seed)
+            set_docstring_exam(pairs.held_out, encoder, options.seed)
             if pairs
             else set_exam(found, indexes, encoder, options.seed)
         )

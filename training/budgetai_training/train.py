@@ -137,7 +137,7 @@ def _docstrings(run: Run, pairs: Pairs) -> Callable[[int], list[Sample]]:
     if not pairs.train:
         raise RepositoryError("no docstring is new", "Come back after some commits")
     share = run.plan.window / WINDOW
-    samples = [sample(pair, run.indexes[pair.file.repository], share) for pair in pairs.train]
+    samples = [sample(pair, share) for pair in pairs.train]
     return lambda number: one_round(samples, f"{run.options.seed}/{number}")
 
 

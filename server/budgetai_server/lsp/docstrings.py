@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from lsprotocol import types
 from pygls.workspace import TextDocument
 
-from budgetai_server.docstring import Offer, Wish
+from budgetai_server.documenting.writing import Offer, Wish
 from budgetai_server.errors import BudgetAIError
 from budgetai_server.items import Item
 from budgetai_server.line_ends import in_source

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from budgetai_server.context.index import Index
 from budgetai_server.context.languages import language_of
 from budgetai_server.context.parsed import Parsed
 from budgetai_server.context.prompt import Snapshot, build
@@ -61,7 +60,7 @@ class Pair:
         """How many a sample shows, about."""
         most = limits(self.file.text, self.subject, self.hole)
         around = min(len(self.hole.text), most.before + most.after)
-        return around + most.chunks + len(self.answer)
+        return around + len(self.answer)
 
 
 @dataclass(frozen=True)
@@ -199,16 +198,13 @@ def _fresh(pair: Pair, file: CorpusFile) -> bool:
     return any(low <= docstring.start and docstring.end <= high for low, high in file.fresh)
 
 
-def sample(pair: Pair, index: Index, share: float = 1.0) -> Sample:
-    """What a server would send at the place, and the answer. Chunks that say its first line are
-    left out: it would be copied and not learned. With a `share` below 1 less is shown."""
+def sample(pair: Pair, share: float = 1.0) -> Sample:
+    """What a server would send at the place, and the answer; less of it by a `share` below 1."""
     file = pair.file
     place = Snapshot(file.repository, file.path, pair.hole.text, pair.hole.cursor)
     most = limits(file.text, pair.subject, pair.hole)
-    prompt = build(place, index, most.scaled(share))
-    said = _summary(pair.answer)
-    chunks = tuple(chunk for chunk in prompt.chunks if not said or said not in chunk.text)
-    shown = replace(prompt, chunks=chunks, before=prompt.before + pair.answer)
+    prompt = build(place, limits=most.scaled(share))
+    shown = replace(prompt, before=prompt.before + pair.answer)
     return Sample(file, shown, KIND, len(pair.answer), answer_alone=True)
 
 

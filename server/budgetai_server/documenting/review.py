@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from budgetai_server.context.parsed import Parsed
-from budgetai_server.docstring import Offer, offer
 from budgetai_server.docstrings.conventions import convention
 from budgetai_server.docstrings.subject import Subject, subjects
+from budgetai_server.documenting.writing import Offer, offer
 
 _RUST = re.compile(r"\bpub\b")
 _JAVA = re.compile(r"\b(?:public|protected)\b")

@@ -18,12 +18,12 @@ from budgetai_server import repository
 from budgetai_server.artefacts import home
 from budgetai_server.context.index import Index
 from budgetai_server.context.syntax import errors
-from budgetai_server.docstring import Offer, SilentError, Wish, Written, write
-from budgetai_server.docstring_files import CodeFile, code_files, save
-from budgetai_server.docstring_habits import habits_near
-from budgetai_server.docstring_options import DocstringOptions
-from budgetai_server.docstring_review import Finding, finding, review
 from budgetai_server.docstrings.habits import Habits
+from budgetai_server.documenting.files import CodeFile, code_files, save
+from budgetai_server.documenting.manner import habits_near
+from budgetai_server.documenting.options import DocstringOptions
+from budgetai_server.documenting.review import Finding, finding, review
+from budgetai_server.documenting.writing import Offer, SilentError, Wish, Written, write
 from budgetai_server.errors import ModelError
 from budgetai_server.inference.engine import Cancelled, Engine
 
@@ -159,7 +159,7 @@ class Author:
         self.tell(f"{file.path} {wish.name}")
         engine = self.engine_for(parsed.language.name)
         return write(
-            engine, parsed.text, file.path, self.repository, subject, habits, self.index,
+            engine, parsed.text, file.path, self.repository, subject, habits,
             self.interrupted,
         )  # fmt: skip
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from budgetai_server.context import prompt as prompts
-from budgetai_server.context.index import Index
 from budgetai_server.context.languages import Language, language_of
 from budgetai_server.context.parsed import Parsed
 from budgetai_server.context.prompt import Prompt, Snapshot
@@ -96,7 +95,6 @@ def write(
     repository: str,
     subject: Subject,
     habits: Habits,
-    index: Index | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     tick: Callable[[str], None] = lambda part: None,
     *,
@@ -108,7 +106,7 @@ def write(
     is good for comparison alone. Raises SilentError where the model has nothing to say, Cancelled
     when `cancelled` becomes true, and ModelError if the model fails.
     """
-    writing = Writing(Snapshot(repository, path, text, 0), subject, habits, index, free=free)
+    writing = Writing(Snapshot(repository, path, text, 0), subject, habits, free=free)
     while part := writing.part:
         tick(part)
         writing.say(engine, cancelled)
@@ -123,7 +121,6 @@ class Writing:
         document: Snapshot,
         subject: Subject,
         habits: Habits,
-        index: Index | None = None,
         *,
         free: bool = False,
     ) -> None:
@@ -135,7 +132,6 @@ class Writing:
         # One for each look at the model: an engine counts up to a limit in it.
         self.usages: list[Usage] = []
         self.hole = hole(document.text, subject, habits)
-        self._index = index
         self._prompt: Prompt | None = None
         self._descriptions: list[str] = []
         self._lines = {line.strip() for line in self.hole.text.split("\n")}
@@ -228,7 +224,7 @@ class Writing:
         completion would be heard in each of them."""
         place = replace(self.document, text=self.hole.text, cursor=self.hole.cursor)
         shown = limits(self.document.text, self.subject, self.hole)
-        prompt = prompts.build(place, self._index, shown)
+        prompt = prompts.build(place, limits=shown)
         if engine.ahead:
             engine.warm(prompt, cancelled, self._usage())
         return prompt

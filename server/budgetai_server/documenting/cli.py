@@ -1,4 +1,4 @@
-"""`budgetai-docstring`: the command line around `docstring_tree`."""
+"""`budgetai-docstring`: the command line around `tree`."""
 
 import dataclasses
 import sys
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from budgetai_server.command import parse, print_json, run
 
 if TYPE_CHECKING:
-    from budgetai_server.docstring_options import DocstringOptions
-    from budgetai_server.docstring_tree import Change, Tree
+    from budgetai_server.documenting.options import DocstringOptions
+    from budgetai_server.documenting.tree import Change, Tree
 
 PROGRAM = "budgetai-docstring"
 ABOUT = "Write the docstrings that are missing, or list them; shows a diff and changes nothing."
@@ -20,8 +20,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _main(argv: list[str] | None) -> int:
-    from budgetai_server.docstring_options import DocstringOptions
-    from budgetai_server.docstring_tree import look
+    from budgetai_server.documenting.options import DocstringOptions
+    from budgetai_server.documenting.tree import look
 
     options = parse(PROGRAM, ABOUT, DocstringOptions, argv)
     tree = look(options)
@@ -59,7 +59,7 @@ def _follow(tree: "Tree", options: "DocstringOptions", done: "list[Change]") -> 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
-    from budgetai_server.docstring_tree import changes
+    from budgetai_server.documenting.tree import changes
 
     words = TextColumn("{task.description}", markup=False)
     console = Console(file=sys.stderr, quiet=options.json)

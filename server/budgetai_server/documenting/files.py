@@ -15,8 +15,8 @@ from budgetai_server import line_ends
 from budgetai_server.artefacts.storage import replaced
 from budgetai_server.context.languages import language_of
 from budgetai_server.context.parsed import Parsed
-from budgetai_server.docstring import Written
 from budgetai_server.docstrings.conventions import convention
+from budgetai_server.documenting.writing import Written
 from budgetai_server.errors import RepositoryError
 from budgetai_server.repository import listing, relative
 from budgetai_server.repository.files import Examiner, from_disk

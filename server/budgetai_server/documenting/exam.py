@@ -11,8 +11,6 @@ from budgetai_server.contenders import named
 from budgetai_server.context.index import Index
 from budgetai_server.context.languages import Language, language_of
 from budgetai_server.context.parsed import Parsed
-from budgetai_server.docstring import SilentError, Wish, write
-from budgetai_server.docstring_habits import habits_near
 from budgetai_server.docstrings.habits import Habits
 from budgetai_server.docstrings.place import hole
 from budgetai_server.docstrings.rouge import rouge_l
@@ -20,6 +18,8 @@ from budgetai_server.docstrings.said import said
 from budgetai_server.docstrings.structure import structure
 from budgetai_server.docstrings.subject import Subject, subjects
 from budgetai_server.docstrings.worth import worth_learning
+from budgetai_server.documenting.manner import habits_near
+from budgetai_server.documenting.writing import SilentError, Wish, write
 from budgetai_server.errors import RepositoryError
 from budgetai_server.eval_options import EvalOptions
 from budgetai_server.evaluate import Sources, sources_of
@@ -46,7 +46,6 @@ class DocstringExam:
 
     name: str
     questions: tuple[Question, ...]
-    index: Index
     note: str
 
 
@@ -83,7 +82,7 @@ def docstring_exam(options: EvalOptions, models: Sequence[Path]) -> DocstringExa
             "Train on a repository with more of them",
         )
     drawn = random.Random(options.seed).sample(questions, min(options.holes, len(questions)))
-    return DocstringExam(found.name, tuple(drawn), index, found.note)
+    return DocstringExam(found.name, tuple(drawn), found.note)
 
 
 def _questions(found: Sources, index: Index) -> Iterator[Question]:
@@ -149,9 +148,7 @@ def _written(engine: LocalEngine, exam: DocstringExam, asked: Question, *, led: 
     """What a model says of a definition; empty where it has nothing to say."""
     subject, usual = asked.subject, asked.habits
     try:
-        done = write(
-            engine, asked.text, asked.path, exam.name, subject, usual, exam.index, free=not led
-        )
+        done = write(engine, asked.text, asked.path, exam.name, subject, usual, free=not led)
     except SilentError:
         return ""
     return said(hole(asked.text, subject, usual), done.inside)

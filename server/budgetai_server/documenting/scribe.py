@@ -13,11 +13,11 @@ from budgetai_server.context.index import Index
 from budgetai_server.context.languages import language_of
 from budgetai_server.context.parsed import Parsed
 from budgetai_server.context.prompt import Snapshot
-from budgetai_server.docstring import SilentError, Wish, Writing, Written, offer
-from budgetai_server.docstring_habits import habits_near
-from budgetai_server.docstring_opening import Opening, opening
 from budgetai_server.docstrings.place import replacement
 from budgetai_server.docstrings.subject import Subject
+from budgetai_server.documenting.manner import habits_near
+from budgetai_server.documenting.opening import Opening, opening
+from budgetai_server.documenting.writing import SilentError, Wish, Writing, Written, offer
 from budgetai_server.errors import BudgetAIError
 from budgetai_server.inference.engine import Cancelled, Engine, Usage
 from budgetai_server.worker import Worker
@@ -62,7 +62,7 @@ class Scribe:
         now: the edit is one of the text as it is at the end. `tell` gets words on each part.
 
         Raises MovedError where the subject is not there, or has become another one meanwhile;
-        SilentError and ModelError as `docstring.write` does.
+        SilentError and ModelError as `writing.write` does.
         """
         snapshot, parsed = look()
         subject = wish.find(parsed)
@@ -127,7 +127,7 @@ class Scribe:
         def begin() -> Writing:
             habits = habits_near(parsed, snapshot.path, self.index)
             manner = replace(habits, mark=mark) if mark else habits
-            return Writing(snapshot, subject, manner, self.index)
+            return Writing(snapshot, subject, manner)
 
         return await asyncio.to_thread(begin)
 
