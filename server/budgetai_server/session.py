@@ -5,11 +5,10 @@ wire: `lsp` does.
 """
 
 import asyncio
-import logging
 import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,35 +20,23 @@ from budgetai_server.acceptance import Acceptance
 from budgetai_server.artefacts import home
 from budgetai_server.completer import Completer
 from budgetai_server.completion import Completion
-from budgetai_server.context.languages import language_of
 from budgetai_server.context.parsed import Parsed
 from budgetai_server.context.prompt import Snapshot
 from budgetai_server.docstrings.subject import subject_at, subjects
 from budgetai_server.documenting.scribe import Scribe
 from budgetai_server.documenting.writing import Offer, Wish, offer
-from budgetai_server.errors import BudgetAIError, ModelError
+from budgetai_server.errors import ModelError
 from budgetai_server.indexing.upkeep import Progress, Upkeep
-from budgetai_server.inference.engine import Engine
 from budgetai_server.items import Item
-from budgetai_server.opening import Opened, open_endpoint, open_model
 from budgetai_server.options import ServerOptions
 from budgetai_server.places import Places
 from budgetai_server.repository import relative
+from budgetai_server.serving import Serving, State
 from budgetai_server.usage import Usage
 from budgetai_server.where import DocumentReason, Reason
 from budgetai_server.worker import Worker
 
-log = logging.getLogger(__name__)
-
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
-
-
-@dataclass(frozen=True)
-class State:
-    """What the server can do now. `name` is starting, ready, no-model or error."""
-
-    name: str
-    message: str
 
 
 class Document(TextDocument):
@@ -68,11 +55,9 @@ class Session:
         """`roots` are the workspace's folders, the main one first. `trusted` says that
         `options.model` comes from the user's own command line."""
         self._options = options
-        self._roots = roots
         self._root = roots[0].resolve() if roots else None
-        self._trusted = trusted or options.trust_workspace_model
         self._worker = Worker()
-        self._opened: Opened | None = None
+        self._serving = Serving(options, roots, self._worker, trusted=trusted)
         self._completer: Completer | None = None
         self._scribe: Scribe | None = None
         self._upkeep: Upkeep | None = None
@@ -81,8 +66,6 @@ class Session:
         self._documents: dict[str, TextDocument] = {}
         self._usage = Usage(self._ledger(), self._text)
         self._acceptance = Acceptance(self._usage.over)
-        self._starting = False
-        self.state = self._ready = State("starting", "BudgetAI is starting")
 
     def _ledger(self) -> Path | None:
         """Where usage is written, if the user wants it and there is a workspace."""
@@ -92,93 +75,17 @@ class Session:
         document = self._documents.get(uri)
         return line_ends.plain(document.source) if document else None
 
+    @property
+    def state(self) -> State:
+        return self._serving.state
+
     async def start(self) -> State:
         """Load the model, if there is one. Never raises: the state says what went wrong."""
-        if self._starting:
-            return self.state
-        self._starting = True
-        try:
-            opened = await self._worker.submit(lambda _: self._open()).future
-            self._opened = opened
-            self._completer = Completer(
-                opened.engine, self._worker, opened.rules, self._completion_engine
-            )
-            self._scribe = Scribe(self._worker, self._docstring_engine, self._completer.totals.add)
-            self._ready = State("ready", f"BudgetAI serves {opened}")
-            self.state = self._state_of(opened.engine)
-        except NoModelError as error:
-            self.state = State("no-model", str(error))
-        except BudgetAIError as error:
-            self.state = State("error", f"BudgetAI gives no completions: {error}")
-        except Exception as error:
-            log.exception("loading failed")
-            self.state = State("error", f"BudgetAI cannot start: {type(error).__name__}")
-        finally:
-            self._starting = False
-        log.info("%s", self.state.message)
+        if opened := await self._serving.start():
+            of_place, of_language = self._serving.for_completion, self._serving.for_docstring
+            self._completer = Completer(opened.engine, self._worker, opened.rules, of_place)
+            self._scribe = Scribe(self._worker, of_language, self._completer.totals.add)
         return self.state
-
-    def _open(self) -> Opened:
-        if self._options.endpoint:
-            return open_endpoint(self._options)
-        return open_model(self._find_model(), self._options)
-
-    def _state_of(self, engine: Engine) -> State:
-        """A server may go down and come back; a model in memory does neither."""
-        if engine.state == "ready":
-            return self._ready
-        return State("error", f"BudgetAI gives no completions: {engine.name} is {engine.state}")
-
-    def _find_model(self) -> Path:
-        path = self._options.model
-        if path is None:
-            found = home.newest_model(self._root) if self._root else None
-            if found is None:
-                raise NoModelError(
-                    "BudgetAI has no model for this workspace",
-                    "Run budgetai-train and budgetai-convert in it, or set the option model",
-                )
-            return found
-        if not self._trusted and self._inside(path):
-            raise ModelError(
-                f"the model {path} lies inside the workspace and is not trusted",
-                "Start the server with --trust-workspace-model, or move the file",
-            )
-        return path
-
-    def _completion_engine(self, snapshot: Snapshot) -> Engine:
-        language = language_of(snapshot.path)
-        name = language.name if language else ""
-        return self._engine_for("completion", name, snapshot.repository)
-
-    def _docstring_engine(self, language: str) -> Engine:
-        return self._engine_for("docstring", language, self._root.name if self._root else "")
-
-    def _engine_for(self, task: str, language: str, repository: str) -> Engine:
-        assert self._opened is not None
-        return self._opened.engine_for(task, language, repository)
-
-    def _look_for_adapters(self) -> None:
-        """What has changed in the bundle is taken up as soon as nobody waits for anything."""
-        adapters = self._opened.adapters if self._opened else None
-        if adapters and adapters.stale():
-            job = self._worker.submit(lambda _: adapters.update(), urgent=False)
-            job.future.add_done_callback(self._updated)
-
-    def _updated(self, update: "asyncio.Future[tuple[str, ...]]") -> None:
-        """One that had to make way for a request is made up for at the next look."""
-        if self._opened is None or update.exception():
-            return
-        for refusal in update.result():
-            log.warning("%s", refusal)
-        self._ready = State("ready", f"BudgetAI serves {self._opened}")
-        self.state = self._state_of(self._opened.engine)
-
-    def _inside(self, path: Path) -> bool:
-        """In the workspace by its name, or by what a link leads to."""
-        roots = {form for root in self._roots for form in (root.absolute(), root.resolve())}
-        places = (path.absolute(), path.resolve())
-        return any(place.is_relative_to(root) for place in places for root in roots)
 
     @property
     def can_index(self) -> bool:
@@ -203,7 +110,7 @@ class Session:
         ModelError if the model fails."""
         if self._completer is None:
             return None
-        self._look_for_adapters()
+        self._serving.look_for_adapters()
         began = time.perf_counter()
         self._cursors[document.uri] = offset
         source = document.source
@@ -239,7 +146,7 @@ class Session:
         try:
             return await completer.complete(document.uri, snapshot)
         finally:
-            self.state = self._state_of(completer.engine)
+            self._serving.look()
 
     async def _docstring(self, document: TextDocument, snapshot: Snapshot) -> Completion | None:
         """A whole docstring, where its opening mark was just typed."""
@@ -271,7 +178,7 @@ class Session:
     ) -> Item:
         """Write a docstring. The item is for the text as it is when this returns; it may go over
         several lines. Raises as Scribe.write does."""
-        self._look_for_adapters()
+        self._serving.look_for_adapters()
         if self._scribe is None:
             raise ModelError("there is no model that could write a docstring", self.state.message)
 
@@ -344,7 +251,8 @@ class Session:
     def status(self) -> dict[str, Any]:
         """What the server does, for people and editors. It holds no code."""
         completer = self._completer
-        adapters = self._opened.adapters if self._opened else None
+        opened = self._serving.opened
+        adapters = opened.adapters if opened else None
         return {
             "state": self.state.name,
             "message": self.state.message,
@@ -366,7 +274,7 @@ class Session:
 
     def saved(self, document: TextDocument) -> None:
         """Not every client tells of changed files; each tells of what it saves itself."""
-        self._look_for_adapters()
+        self._serving.look_for_adapters()
         self._places.look_again(document.uri)
         self.files_changed([document.path])
 
@@ -395,7 +303,3 @@ class Session:
             self._upkeep.close()
         self._worker.close()
         self._usage.close()
-
-
-class NoModelError(ModelError):
-    """There is no model yet: a state, not a fault."""

@@ -12,7 +12,8 @@ from pygls.lsp.server import LanguageServer
 from budgetai_server import __version__
 from budgetai_server.lsp import progress
 from budgetai_server.options import ServerOptions
-from budgetai_server.session import Session, State
+from budgetai_server.serving import State
+from budgetai_server.session import Session
 
 log = logging.getLogger(__name__)
 
