@@ -1,9 +1,15 @@
-"""The server as an installed program, for editors that are given one."""
+"""The server as an installed program, a workspace for it, and the lines that pages print."""
 
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
+
+import pytest
+
+from budgetai_server.artefacts import home
+from budgetai_server.artefacts.bases import EMBEDDED, resolve
 
 
 def program(folder: Path) -> list[str]:
@@ -19,3 +25,26 @@ def program(folder: Path) -> list[str]:
     )
     path.chmod(0o755)
     return [str(path)]
+
+
+def workspace_with_model(folder: Path) -> tuple[Path, dict[str, str]]:
+    """A repository below a folder with a model made for it, and an environment for an editor that
+    has the server on its PATH."""
+    command = Path(program(folder)[0])
+    workspace = folder / "workspace"
+    (workspace / ".git").mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BUDGETAI_HOME", str(folder / "budgetai-home"))
+        model = home.new_model(workspace, "Q4_1")
+    model.parent.mkdir(parents=True)
+    base = resolve(EMBEDDED).path
+    assert base is not None
+    model.symlink_to(base)
+    path = f"{command.parent}:{os.environ['PATH']}"
+    return workspace, {"TERM": "screen-256color", "LANG": "C.UTF-8", "PATH": path}
+
+
+def printed(page: Path, language: str) -> list[str]:
+    """The blocks of a language on a page."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)

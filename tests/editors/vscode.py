@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from editors.neovim import EDITORS, ROOT
-from editors.waiting import server_below, until
+from editors.waiting import kill_server, until
 
 EXTENSION = ROOT / "editor-clients/vscode"
 PACKAGE = EXTENSION / "budgetai.vsix"
@@ -135,9 +135,7 @@ class VSCode:
         self.do("shot", file=str(file))
 
     def kill_server(self) -> None:
-        server = until(lambda: server_below(self._server.pid), "server")
-        server.kill()
-        until(lambda: not server.is_running(), "end of the server")
+        kill_server(self._server.pid)
 
     def close(self) -> None:
         assert self._page.stdin
