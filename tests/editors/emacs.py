@@ -1,5 +1,6 @@
 """A real Emacs in a terminal, with eglot or lsp-mode. What it holds is asked over its own server."""
 
+import base64
 import json
 import subprocess
 from pathlib import Path
@@ -56,12 +57,11 @@ class Emacs:
 
     def lisp(self, code: str) -> Any:
         """Evaluate Lisp in the buffer that is shown. Strings, numbers and nil come back."""
-        inside = f"(json-serialize (vector (with-current-buffer (window-buffer) {code})))"
+        found = f"(json-serialize (vector (with-current-buffer (window-buffer) {code})))"
+        inside = f"(base64-encode-string {found} t)"
         command = [FOLDER / "bin/emacsclient.emacs", "-s", self._socket, "--eval", inside]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-        # Emacs prints a string as Lisp reads it.
-        printed = done.stdout.strip()[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-        return json.loads(printed)[0]
+        return json.loads(base64.b64decode(done.stdout.strip().strip('"')))[0]
 
     def open(self, path: Path) -> None:
         self.terminal.keys("C-x", "C-f", "C-a", "C-k")

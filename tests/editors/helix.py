@@ -39,11 +39,15 @@ class Helix:
         self.terminal.type(text)
 
     def take(self, words: str) -> None:
-        """C-x asks; below what stands in the text, the item is seen a second time once chosen."""
+        """C-x asks. Once chosen, the item is seen twice: in the list and in the text."""
 
         def listed() -> bool:
             self.terminal.keys("C-x")
-            return self.terminal.soon(lambda screen: words in screen)
+            if self.terminal.soon(lambda screen: words in screen):
+                return True
+            # A list that has opened before the model was there stays as it is.
+            self.terminal.keys("C-c")
+            return False
 
         def chosen() -> bool:
             self.terminal.keys("C-n")
