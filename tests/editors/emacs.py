@@ -30,6 +30,12 @@ GHOST = """
   (if (overlayp one) (substring-no-properties (or (overlay-get one 'after-string) "")) ""))
 """
 
+STATE = """
+(if (bound-and-true-p lsp-mode)
+    (condition-case nil (gethash "state" (lsp-request "budgetai/status" nil)) (error ""))
+  "ready")
+"""
+
 
 class Emacs:
     """One Emacs in a workspace, with an init file."""
@@ -67,6 +73,7 @@ class Emacs:
         self.terminal.keys("C-x", "C-f", "C-a", "C-k")
         self.terminal.type(f"{path}\r")
         until(lambda: self.lisp("(buffer-file-name)") == str(path), str(path))
+        self.state("ready")
         self.terminal.keys("M->")
 
     def type(self, text: str) -> None:
@@ -103,7 +110,8 @@ class Emacs:
             self.terminal.keys({"undo": "C-_", "delete": "BSpace"}[action])
 
     def state(self, name: str) -> None:
-        """Emacs says nothing of the server's state."""
+        """Emacs shows nothing of it: the server is asked. Eglot's list asks anew each time."""
+        until(lambda: self.lisp(STATE) == name, f"state {name}")
 
     def kill_server(self) -> None:
         kill_server(self.terminal.pid())
