@@ -127,7 +127,7 @@ def two_files(editor: Editor) -> None:
 
 
 def emoji(editor: Editor) -> None:
-    begun = SOURCE + 'party = "🎉🎉é"; '
+    begun = SOURCE + '"🎉🎉é"; '
     path = opened(editor, "emoji.py", begun)
     editor.type("ret")
     assert editor.ghost("a - b") == "urn a - b"
@@ -204,7 +204,7 @@ def listed_in_two_files(editor: ListEditor) -> None:
 
 
 def listed_behind_emoji(editor: ListEditor) -> None:
-    begun = SOURCE + 'party = "🎉🎉é"; '
+    begun = SOURCE + '"🎉🎉é"; '
     path = opened(editor, "emoji.py", begun)
     editor.type("ret")
     editor.take("return a - b")

@@ -82,6 +82,27 @@ def test_the_menu_turns_it_off_and_on(vscode: VSCode) -> None:
     vscode.press("save")
 
 
+def test_grey_text_beside_the_list(tmp_path: Path) -> None:
+    """What is selected there is a word of the file that the model goes on from, or its own item."""
+    (server,) = program(tmp_path)
+    settings = {"budgetai.serverPath": server, "budgetai.model": BASE, "budgetai.minConfidence": 0}
+    words = {"editor.wordBasedSuggestions": "matchingDocuments"}
+    for number, more in enumerate((words, {"budgetai.list": True})):
+        editor = VSCode(tmp_path / str(number), settings | more)
+        try:
+            path = opened(editor, "list.py", SOURCE)
+            for key in "ret":
+                editor.type(key)
+            until(lambda editor=editor: editor.do("listed"), "list of suggestions")
+            assert editor.ghost("a - b") == "urn a - b"
+            editor.do("press", key="Tab")
+            editor.do("press", key="Escape")
+            assert path.read_text() == SOURCE
+            assert editor.text().startswith(SOURCE + "return")
+        finally:
+            editor.close()
+
+
 def test_without_a_server_it_asks(tmp_path: Path) -> None:
     editor = VSCode(tmp_path, {"budgetai.serverPath": str(tmp_path / "nowhere")})
     try:
