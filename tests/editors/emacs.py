@@ -87,7 +87,10 @@ class Emacs:
             text = str(self.lisp(GHOST))
             return text if text and all(word in text for word in words) else ""
 
-        return until(shown, f"grey text with {words}")
+        try:
+            return until(shown, f"grey text with {words}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}:\n{self.terminal.screen()}") from error
 
     def take(self, words: str) -> None:
         """Put in what completion-at-point offers; it asks only where it is told to."""

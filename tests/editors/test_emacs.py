@@ -13,9 +13,9 @@ from editors.server import printed, workspace_with_model
 pytestmark = pytest.mark.editors
 
 EGLOT, LSP_MODE = printed(ROOT / "editor-clients/emacs.md", "elisp")
-# Keys that a terminal can send, and no questions.
+# Keys that a terminal can send, no questions, and no other server that happens to be on the PATH.
 HERE = """
-(setq lsp-restart 'auto-restart lsp-auto-guess-root t)
+(setq lsp-restart 'auto-restart lsp-auto-guess-root t lsp-enabled-clients '(budgetai))
 (with-eval-after-load 'lsp-inline-completion
   (define-key lsp-inline-completion-active-map (kbd "M-RET") #'lsp-inline-completion-accept))
 """
