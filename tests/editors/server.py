@@ -14,17 +14,23 @@ from budgetai_server.artefacts.bases import EMBEDDED, resolve
 
 def program(folder: Path, *flags: str) -> list[str]:
     """The command of a server with a home of its own below a folder. It runs this checkout."""
-    path = folder / "bin/budgetai-server"
+    return [str(script(folder, "server", *flags))]
+
+
+def script(folder: Path, name: str, *flags: str) -> Path:
+    """One of our programs, beside the others."""
+    path = folder / f"bin/budgetai-{name}"
     path.parent.mkdir(exist_ok=True)
+    module = {"server": "budgetai_server", "train": "budgetai_training"}[name]
     python_path = os.environ.get("PYTHONPATH", "")
     path.write_text(
         "#!/bin/sh\n"
         f"export BUDGETAI_HOME={shlex.quote(str(folder / 'budgetai-home'))}\n"
         f"export PYTHONPATH={shlex.quote(python_path)} HF_HUB_OFFLINE=1\n"
-        f'exec {shlex.join([sys.executable, "-m", "budgetai_server", *flags])} "$@"\n'
+        f'exec {shlex.join([sys.executable, "-m", module, *flags])} "$@"\n'
     )
     path.chmod(0o755)
-    return [str(path)]
+    return path
 
 
 def workspace_with_model(folder: Path) -> tuple[Path, dict[str, str]]:

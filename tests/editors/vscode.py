@@ -46,7 +46,7 @@ class VSCode:
 
     def __init__(self, folder: Path, settings: dict[str, Any], trust: bool = True) -> None:
         self.workspace = folder / "workspace"
-        self.workspace.mkdir(parents=True)
+        self.workspace.mkdir(parents=True, exist_ok=True)
         (folder / "machine/data/Machine").mkdir(parents=True)
         file = folder / "machine/data/Machine/settings.json"
         file.write_text(json.dumps(SETTINGS | settings))
