@@ -1,4 +1,4 @@
-"""A real Emacs in a terminal, with eglot or lsp-mode. What it holds is asked over its own server."""
+"""A real Emacs in a terminal, with eglot or lsp-mode. It is asked over its own server."""
 
 import base64
 import json
