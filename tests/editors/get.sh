@@ -72,9 +72,19 @@ vscode() {
   there browser/node_modules || npm install --silent --no-audit --no-fund --prefix "$ROOT/browser" "playwright-core@$PLAYWRIGHT"
 }
 
+# Its tests are skipped where it cannot be had, and say so. In a process of its own, which ends at its first error.
+optional() {
+  rm -f "$ROOT/$1.missing"
+  tests/editors/get.sh unpacked "$@" || echo "$1 could not be fetched from Debian $SUITE" | tee "$ROOT/$1.missing"
+}
+
+if [ $# -gt 0 ]; then
+  "$@"
+  exit
+fi
 system_packages
 unpacked neovim-0.12 usr/bin/nvim neovim
 neovim_011
-unpacked helix usr/bin/hx hx
-unpacked emacs "usr/bin/emacs-nox usr/bin/emacsclient.emacs" emacs-nox elpa-lsp-mode
+optional helix usr/bin/hx hx
+optional emacs "usr/bin/emacs-nox usr/bin/emacsclient.emacs" emacs-nox elpa-lsp-mode
 vscode

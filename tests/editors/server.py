@@ -55,3 +55,10 @@ def printed(page: Path, language: str) -> list[str]:
     """The blocks of a language on a page."""
     text = page.read_text(encoding="utf-8")
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def there(editors: Path, name: str) -> None:
+    """Skip where an editor could not be fetched."""
+    missing = editors / f"{name}.missing"
+    if missing.exists():
+        pytest.skip(missing.read_text().strip())

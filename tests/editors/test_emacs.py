@@ -6,9 +6,9 @@ import pytest
 
 from editors import scenarios
 from editors.emacs import Emacs
-from editors.neovim import ROOT
+from editors.neovim import EDITORS, ROOT
 from editors.scenarios import Editor, ListEditor
-from editors.server import printed, workspace_with_model
+from editors.server import printed, there, workspace_with_model
 
 pytestmark = pytest.mark.editors
 
@@ -22,6 +22,7 @@ HERE = """
 
 
 def started(factory: pytest.TempPathFactory, init: str) -> Emacs:
+    there(EDITORS, "emacs")
     folder = factory.mktemp("emacs")
     workspace, env = workspace_with_model(folder)
     return Emacs(folder, workspace, env, init)

@@ -6,9 +6,9 @@ import pytest
 
 from editors import scenarios
 from editors.helix import Helix
-from editors.neovim import ROOT
+from editors.neovim import EDITORS, ROOT
 from editors.scenarios import ListEditor
-from editors.server import printed, workspace_with_model
+from editors.server import printed, there, workspace_with_model
 
 pytestmark = pytest.mark.editors
 
@@ -17,6 +17,7 @@ PAGE = ROOT / "editor-clients/helix.md"
 
 @pytest.fixture(scope="module")
 def helix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Helix]:
+    there(EDITORS, "helix")
     folder = tmp_path_factory.mktemp("helix")
     workspace, env = workspace_with_model(folder)
     editor = Helix(folder, workspace, env, printed(PAGE, "toml")[0])
