@@ -16,7 +16,7 @@ help:
 	echo "make test                          install what tests need, and run them"
 	echo "make install                       the environment alone, in .venv, with all extras"
 	echo "make lint                          ruff format and check, mypy --strict"
-	echo "make test-editors                  drive real editors: Neovim, VS Code (Debian)"
+	echo "make test-editors                  drive real editors: VS Code, Neovim, Helix, Emacs (Debian)"
 	echo "make test-big                      the slow tests, with big models"
 
 install: $(INSTALLED)

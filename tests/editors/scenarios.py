@@ -32,14 +32,30 @@ class Editor(Protocol):
     def kill_server(self) -> None: ...
 
 
-def opened(editor: Editor, name: str, text: str) -> Path:
+class ListEditor(Protocol):
+    """A real editor that has a list of completions, and no grey text."""
+
+    workspace: Path
+
+    def open(self, path: Path) -> None: ...
+    def type(self, text: str) -> None: ...
+    def press(self, action: str) -> None:
+        """One of undo, save, delete."""
+
+    def take(self, words: str) -> None:
+        """Ask for the list until an item with these words is in it, and put that in."""
+
+    def kill_server(self) -> None: ...
+
+
+def opened(editor: Editor | ListEditor, name: str, text: str) -> Path:
     path = editor.workspace / name
     path.write_bytes(text.encode())
     editor.open(path)
     return path
 
 
-def saved(editor: Editor, path: Path, text: str) -> None:
+def saved(editor: Editor | ListEditor, path: Path, text: str) -> None:
     editor.press("save")
     assert path.read_bytes() == text.encode()
 
@@ -111,7 +127,7 @@ def two_files(editor: Editor) -> None:
 
 
 def emoji(editor: Editor) -> None:
-    begun = SOURCE + 'party = "🎉🎉é"; '
+    begun = SOURCE + '"🎉🎉é"; '
     path = opened(editor, "emoji.py", begun)
     editor.type("ret")
     assert editor.ghost("a - b") == "urn a - b"
@@ -149,4 +165,74 @@ ALL: tuple[Callable[[Editor], None], ...] = (
     emoji,
     crlf,
     crash,
+)
+
+
+def listed_first(editor: ListEditor) -> None:
+    path = opened(editor, "first.py", SOURCE)
+    editor.type("r")
+    editor.take("return a - b")
+    saved(editor, path, WHOLE)
+
+
+def listed_while_typing(editor: ListEditor) -> None:
+    path = opened(editor, "through.py", SOURCE)
+    for key in "retur":
+        editor.type(key)
+    editor.take("return a - b")
+    saved(editor, path, WHOLE)
+
+
+def listed_undo(editor: ListEditor) -> None:
+    path = opened(editor, "undo.py", SOURCE)
+    editor.type("ret")
+    editor.take("return a - b")
+    editor.press("undo")
+    saved(editor, path, SOURCE + "ret")
+
+
+def listed_in_two_files(editor: ListEditor) -> None:
+    other = SOURCE.replace("sub", "minus")
+    first, second = opened(editor, "one.py", SOURCE), opened(editor, "two.py", other)
+    editor.type("re")
+    editor.take("return a - b")
+    saved(editor, second, other + "return a - b")
+    editor.open(first)
+    editor.type("ret")
+    editor.take("return a - b")
+    saved(editor, first, WHOLE)
+
+
+def listed_behind_emoji(editor: ListEditor) -> None:
+    begun = SOURCE + '"🎉🎉é"; '
+    path = opened(editor, "emoji.py", begun)
+    editor.type("ret")
+    editor.take("return a - b")
+    saved(editor, path, begun + "return a - b")
+
+
+def listed_crlf(editor: ListEditor) -> None:
+    path = opened(editor, "crlf.py", SOURCE.rstrip().removesuffix(":").replace("\n", "\r\n"))
+    editor.type(":")
+    editor.take("return a - b")
+    saved(editor, path, WHOLE.replace("\n", "\r\n"))
+
+
+def listed_after_a_crash(editor: ListEditor) -> None:
+    path = opened(editor, "crash.py", SOURCE)
+    editor.type("r")
+    editor.kill_server()
+    editor.type("e")
+    editor.take("return a - b")
+    saved(editor, path, WHOLE)
+
+
+LISTED: tuple[Callable[[ListEditor], None], ...] = (
+    listed_first,
+    listed_while_typing,
+    listed_undo,
+    listed_in_two_files,
+    listed_behind_emoji,
+    listed_crlf,
+    listed_after_a_crash,
 )

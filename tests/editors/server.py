@@ -1,21 +1,64 @@
-"""The server as an installed program, for editors that are given one."""
+"""The server as an installed program, a workspace for it, and the lines that pages print."""
 
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
 
+import pytest
 
-def program(folder: Path) -> list[str]:
+from budgetai_server.artefacts import home
+from budgetai_server.artefacts.bases import EMBEDDED, resolve
+
+
+def program(folder: Path, *flags: str) -> list[str]:
     """The command of a server with a home of its own below a folder. It runs this checkout."""
-    path = folder / "bin/budgetai-server"
+    return [str(script(folder, "server", *flags))]
+
+
+def script(folder: Path, name: str, *flags: str) -> Path:
+    """One of our programs, beside the others."""
+    path = folder / f"bin/budgetai-{name}"
     path.parent.mkdir(exist_ok=True)
+    module = {"server": "budgetai_server", "train": "budgetai_training"}[name]
     python_path = os.environ.get("PYTHONPATH", "")
     path.write_text(
         "#!/bin/sh\n"
         f"export BUDGETAI_HOME={shlex.quote(str(folder / 'budgetai-home'))}\n"
         f"export PYTHONPATH={shlex.quote(python_path)} HF_HUB_OFFLINE=1\n"
-        f'exec {shlex.quote(sys.executable)} -m budgetai_server "$@"\n'
+        f'exec {shlex.join([sys.executable, "-m", module, *flags])} "$@"\n'
     )
     path.chmod(0o755)
-    return [str(path)]
+    return path
+
+
+def workspace_with_model(folder: Path) -> tuple[Path, dict[str, str]]:
+    """A repository below a folder with a model made for it, and an environment for an editor that
+    has the server on its PATH."""
+    # What a small model is sure of differs with what it is shown, and so with the machine's speed.
+    command = Path(program(folder, "--min-confidence", "0")[0])
+    workspace = folder / "workspace"
+    (workspace / ".git").mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BUDGETAI_HOME", str(folder / "budgetai-home"))
+        model = home.new_model(workspace, "Q4_1")
+    model.parent.mkdir(parents=True)
+    base = resolve(EMBEDDED).path
+    assert base is not None
+    model.symlink_to(base)
+    path = f"{command.parent}:{os.environ['PATH']}"
+    return workspace, {"TERM": "screen-256color", "LANG": "C.UTF-8", "PATH": path}
+
+
+def printed(page: Path, language: str) -> list[str]:
+    """The blocks of a language on a page."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+def there(editors: Path, name: str) -> None:
+    """Skip where an editor could not be fetched."""
+    missing = editors / f"{name}.missing"
+    if missing.exists():
+        pytest.skip(missing.read_text().strip())

@@ -1,5 +1,6 @@
 """The package in a real VS Code, with the real server and model."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
 from editors import scenarios
 from editors.scenarios import SOURCE, Editor, opened
-from editors.server import program
+from editors.server import program, script
 from editors.vscode import EXTENSION, VSCode
 from editors.waiting import until
 
@@ -80,6 +81,75 @@ def test_the_menu_turns_it_off_and_on(vscode: VSCode) -> None:
     vscode.type("e")
     vscode.ghost("turn")
     vscode.press("save")
+
+
+def test_grey_text_beside_the_list(tmp_path: Path) -> None:
+    """What is selected there is a word of the file that the model goes on from, or its own item."""
+    (server,) = program(tmp_path)
+    settings = {"budgetai.serverPath": server, "budgetai.model": BASE, "budgetai.minConfidence": 0}
+    words = {"editor.wordBasedSuggestions": "matchingDocuments"}
+    for number, more in enumerate((words, {"budgetai.list": True})):
+        editor = VSCode(tmp_path / str(number), settings | more)
+        try:
+            path = opened(editor, "list.py", SOURCE)
+            for key in "ret":
+                editor.type(key)
+            until(lambda editor=editor: editor.do("listed"), "list of suggestions")
+            assert editor.ghost("a - b") == "urn a - b"
+            editor.do("press", key="Tab")
+            editor.do("press", key="Escape")
+            assert path.read_text() == SOURCE
+            assert editor.text().startswith(SOURCE + "return")
+        finally:
+            editor.close()
+
+
+def noted(editor: VSCode, words: str) -> None:
+    def there() -> bool:
+        return any(words in note for note in editor.do("notes"))
+
+    try:
+        until(there, f"notification '{words}'")
+    except AssertionError as error:
+        raise AssertionError(f"{error}, but {editor.do('notes')}") from error
+
+
+def test_training_is_shown_and_can_be_cancelled(tmp_path: Path) -> None:
+    (server,) = program(tmp_path)
+    script(tmp_path, "train")
+    editor = VSCode(tmp_path, {"budgetai.serverPath": server})
+    try:
+        (editor.workspace / "shapes.py").write_text(SHAPES + "return side * side\n")
+        editor.state("no model")
+        editor.do("palette", words="BudgetAI: Train on this workspace")
+        noted(editor, "training for 15m")
+        editor.do("click", words="Cancel")
+        noted(editor, "budgetai-train was cancelled")
+        assert not any("training for" in note for note in editor.do("notes"))
+    finally:
+        editor.close()
+
+
+def test_a_workspace_that_is_not_trusted_names_no_program(tmp_path: Path) -> None:
+    """Its own environment and its own settings are passed over."""
+    folder = tmp_path / "workspace"
+    for place in (".venv/bin", "tools"):
+        (folder / place).mkdir(parents=True)
+        trap = folder / place / "budgetai-server"
+        trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/run\n")
+        trap.chmod(0o755)
+    (folder / ".vscode").mkdir()
+    chosen = {"budgetai.serverPath": str(folder / "tools/budgetai-server")}
+    (folder / ".vscode/settings.json").write_text(json.dumps(chosen))
+    startup = {"security.workspace.trust.startupPrompt": "never"}
+    editor = VSCode(tmp_path, startup, trust=False)
+    try:
+        until(lambda: "Restricted Mode" in editor.do("status"), "restricted mode")
+        until(lambda: "BudgetAI:" in editor.do("status"), "state")
+        until(lambda: "BudgetAI: starting" not in editor.do("status"), "settled state")
+        assert not (tmp_path / "run").exists()
+    finally:
+        editor.close()
 
 
 def test_without_a_server_it_asks(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from editors.neovim import EDITORS, ROOT
-from editors.waiting import server_below, until
+from editors.waiting import kill_server, until
 
 EXTENSION = ROOT / "editor-clients/vscode"
 PACKAGE = EXTENSION / "budgetai.vsix"
@@ -46,7 +46,7 @@ class VSCode:
 
     def __init__(self, folder: Path, settings: dict[str, Any], trust: bool = True) -> None:
         self.workspace = folder / "workspace"
-        self.workspace.mkdir(parents=True)
+        self.workspace.mkdir(parents=True, exist_ok=True)
         (folder / "machine/data/Machine").mkdir(parents=True)
         file = folder / "machine/data/Machine/settings.json"
         file.write_text(json.dumps(SETTINGS | settings))
@@ -135,9 +135,7 @@ class VSCode:
         self.do("shot", file=str(file))
 
     def kill_server(self) -> None:
-        server = until(lambda: server_below(self._server.pid), "server")
-        server.kill()
-        until(lambda: not server.is_running(), "end of the server")
+        kill_server(self._server.pid)
 
     def close(self) -> None:
         assert self._page.stdin

@@ -31,3 +31,11 @@ def server_below(pid: int) -> psutil.Process | None:
         if "budgetai_server" in words:
             return process
     return None
+
+
+def kill_server(pid: int) -> None:
+    """Kill the server that an editor has started. Not every editor asks for its last words."""
+    server = until(lambda: server_below(pid), "server")
+    server.kill()
+    over = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    until(lambda: not server.is_running() or server.status() in over, "end of the server")

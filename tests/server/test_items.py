@@ -388,6 +388,21 @@ async def test_ghost_text_goes_on_from_the_selected_item(editor: Editor) -> None
 
 
 @on_one_server
+async def test_our_own_item_is_selected_in_the_list(editor: Editor) -> None:
+    """It is what the ghost text says already: neither grows, however often they are asked."""
+    uri, text = "file:///own.py", SOURCE + "re"
+    editor.open(uri, text)
+    at = position_after(text)
+    typed = types.Range(left_of(at, 2), at)
+    for _ in range(2):
+        mine = await listed(editor, uri, at)
+        assert isinstance(mine.text_edit, types.TextEdit)
+        selected = types.SelectedCompletionInfo(typed, mine.text_edit.new_text)
+        item = await ghost(editor, uri, at, selected)
+        assert item and (item.insert_text, item.range) == ("return a - b", typed)
+
+
+@on_one_server
 async def test_a_list_that_opens_while_an_answer_is_said(editor: Editor) -> None:
     """The editor takes its first request back, and asks again with the list's item selected."""
     uri, text = "file:///opens.py", SOURCE

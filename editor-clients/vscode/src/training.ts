@@ -6,6 +6,9 @@ import { runShown } from './programs';
 import { Server } from './server';
 import { setting } from './settings';
 
+/** The exit code after Ctrl-C. */
+const INTERRUPTED = 130;
+
 export async function train(server: Server, log: vscode.OutputChannel): Promise<void> {
   const budget = setting('trainBudget', '15m');
   const title = `BudgetAI: training for ${budget}`;
@@ -45,7 +48,9 @@ async function done(
   }
   const what = { file: beside(server.file, name, WINDOWS), args: ['--repo', folder, ...more], folder };
   const code = await runShown(what, title, log).then(undefined, (error: Error) => error.message);
-  if (code !== 0) {
+  if (code === INTERRUPTED) {
+    void vscode.window.showInformationMessage(`${name} was cancelled.`);
+  } else if (code !== 0) {
     log.show();
     void vscode.window.showErrorMessage(`${name} has not finished: see the log of BudgetAI.`);
   }

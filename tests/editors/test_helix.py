@@ -1,0 +1,30 @@
+"""What the page prints, in a real Helix."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from editors import scenarios
+from editors.helix import Helix
+from editors.neovim import EDITORS, ROOT
+from editors.scenarios import ListEditor
+from editors.server import printed, there, workspace_with_model
+
+pytestmark = pytest.mark.editors
+
+PAGE = ROOT / "editor-clients/helix.md"
+
+
+@pytest.fixture(scope="module")
+def helix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Helix]:
+    there(EDITORS, "helix")
+    folder = tmp_path_factory.mktemp("helix")
+    workspace, env = workspace_with_model(folder)
+    editor = Helix(folder, workspace, env, printed(PAGE, "toml")[0])
+    yield editor
+    editor.close()
+
+
+@pytest.mark.parametrize("scenario", scenarios.LISTED, ids=lambda one: one.__name__)
+def test_scenarios(helix: Helix, scenario: Callable[[ListEditor], None]) -> None:
+    scenario(helix)
