@@ -3,6 +3,7 @@
 import argparse
 import errno
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ T = TypeVar("T")
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+PIPE_CLOSED = 141
 
 _DISK_ERRORS = {
     errno.ENOSPC: "the disk is full",
@@ -37,11 +39,19 @@ def parse(program: str, about: str, options: type[T], argv: list[str] | None = N
 
 
 def run(program: str, story: Callable[[], int]) -> int:
-    """Run a command. A user's mistake is one line on stderr and exit code 2."""
+    """Run a command. A user's mistake is one line on stderr and exit code 2; a reader of the output
+    that has gone is no mistake."""
     try:
-        return story()
+        code = story()
+        sys.stdout.flush()
+        return code
     except BudgetAIError as error:
         return _complain(program, str(error))
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. What is still in the buffer must not be tried
+        # again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except OSError as error:
         if error.errno not in _DISK_ERRORS:
             raise

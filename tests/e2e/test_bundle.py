@@ -54,10 +54,10 @@ def test_two_adapters_over_one_base(repo: Path, tmp_path: Path) -> None:
     lines, docstrings = (one["adapter"] for one in trained.values())
     both = bundle(tmp_path / "both", lines, docstrings)
     mixed = answers(both, "line mark line mark")
-    assert mixed == [*mixed[:2], *mixed[:2]], "one adapter has heard what another said"
-    assert mixed[0] and mixed[1]
-    assert mixed[:1] == answers(bundle(tmp_path / "lines", lines), "line")
-    assert mixed[1:2] == answers(bundle(tmp_path / "docstrings", docstrings), "mark")
+    assert all(mixed)
+    # Asked twice there too: what is in the cache is evaluated in other batches, and rounds anew.
+    assert mixed[::2] == answers(bundle(tmp_path / "lines", lines), "line line")
+    assert mixed[1::2] == answers(bundle(tmp_path / "docstrings", docstrings), "mark mark")
     (written,) = mixed[1]
     assert all(f"{name}:" in written for name in ("width", "height", "depth"))
     plain = answers(both / "base.gguf", "line mark")

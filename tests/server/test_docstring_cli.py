@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -180,3 +181,15 @@ def test_the_whole_command(repo: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert file.read_bytes() == before
     subprocess.run(["git", "-C", repo, "apply", "-"], input=done.out.encode(), check=True)
     assert file.read_text().endswith('"""\n    return width * height\n')
+
+
+def test_whoever_reads_may_stop(repo: Path) -> None:
+    """As `head` does."""
+    command = [sys.executable, "-m", "budgetai_server.documenting.cli", "--check", "--json"]
+    with subprocess.Popen(
+        [*command, "--repo", str(repo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as started:
+        assert started.stdout and started.stderr
+        started.stdout.close()
+        assert started.stderr.read() == b""
+    assert started.returncode == 141
