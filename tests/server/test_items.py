@@ -22,6 +22,8 @@ from budgetai_server.lsp.request import Place
 from budgetai_server.session import Document
 from editor import Editor, position_after, started
 
+pytestmark = pytest.mark.usefixtures("measured_before")
+
 BASE = resolve(EMBEDDED).path
 SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
 URI = "file:///x.py"

@@ -16,6 +16,8 @@ from budgetai_server.artefacts.bases import EMBEDDED, resolve
 from editor import Editor, inline_params, position_after, started
 from model_server import ModelServer
 
+pytestmark = pytest.mark.usefixtures("measured_before")
+
 BASE = resolve(EMBEDDED).path
 SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
 URI = "file:///x.py"

@@ -16,6 +16,8 @@ from budgetai_server.lsp import make_server
 from budgetai_server.options import ServerOptions
 from editor import Editor, inline_params, position_after, started
 
+pytestmark = pytest.mark.usefixtures("measured_before")
+
 BASE = resolve(EMBEDDED).path
 SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
 

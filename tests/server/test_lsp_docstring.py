@@ -6,7 +6,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,8 @@ from budgetai_server.lsp.ranges import offset
 from budgetai_server.options import ServerOptions
 from budgetai_server.session import Document
 from editor import Editor, position_after
+
+pytestmark = pytest.mark.usefixtures("measured_before")
 
 BASE = resolve(EMBEDDED).path
 URI = "file:///x.py"
@@ -128,14 +129,6 @@ async def authoring(
         await asyncio.wait_for(editor.shutdown_async(None), 30)
         editor.exit(None)
         await editor.stop()
-
-
-@pytest.fixture(autouse=True)
-def one_home(
-    own_home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One for all servers here: the first measures this machine, the others know it."""
-    monkeypatch.setenv("BUDGETAI_HOME", str(tmp_path_factory.getbasetemp() / "docstring-home"))
 
 
 def titles(actions: list[types.CodeAction]) -> list[str]:

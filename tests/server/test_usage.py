@@ -19,6 +19,8 @@ from budgetai_server.usage import Usage
 from budgetai_server.usage_report import by_language, summary
 from editor import Editor, position_after, started
 
+pytestmark = pytest.mark.usefixtures("measured_before")
+
 BASE = resolve(EMBEDDED).path
 SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
 

@@ -11,6 +11,8 @@ from lsprotocol import types
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
 from editor import Editor
 
+pytestmark = pytest.mark.usefixtures("measured_before")
+
 PRICE = "def total(items):\n    return sum(items)\n"
 
 
