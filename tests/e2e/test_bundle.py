@@ -16,7 +16,7 @@ SETTINGS = (
 )
 LEARNING = ("--max-steps", 8, "--learning-rate", 0.003, "--budget", "6m", "--completions", 0,
             "--evaluations", 0)  # fmt: skip
-LINE = "def area(width, height):\n    "
+LINE = '"""Wait for answers of the model."""\n\nfrom pathlib import Path\n\nfrom '
 MARK = 'def volume(width, height, depth):\n    """'
 ASKED = {"line": (LINE, ""), "mark": (MARK, "\n    return width * height * depth\n")}
 
@@ -31,7 +31,8 @@ def answers(model: Path, places: str, *options: str) -> list[list[str]]:
             found = []
             for number, place in enumerate(places.split()):
                 before, after = ASKED[place]
-                uri = f"file:///{number}/new.py"
+                # The folder stands for the repository in the prompt.
+                uri = f"file:///{number}/shop/new.py"
                 editor.open(uri, before + after)
                 found.append(await editor.inline(uri, position_after(before)))
             return found
@@ -55,9 +56,9 @@ def test_two_adapters_over_one_base(repo: Path, tmp_path: Path) -> None:
     both = bundle(tmp_path / "both", lines, docstrings)
     mixed = answers(both, "line mark line mark")
     assert all(mixed)
-    # Asked twice there too: what is in the cache is evaluated in other batches, and rounds anew.
-    assert mixed[::2] == answers(bundle(tmp_path / "lines", lines), "line line")
-    assert mixed[1::2] == answers(bundle(tmp_path / "docstrings", docstrings), "mark mark")
+    assert mixed == [*mixed[:2], *mixed[:2]], "one adapter has heard what another said"
+    assert mixed[:1] == answers(bundle(tmp_path / "lines", lines), "line")
+    assert mixed[1:2] == answers(bundle(tmp_path / "docstrings", docstrings), "mark")
     (written,) = mixed[1]
     assert all(f"{name}:" in written for name in ("width", "height", "depth"))
     plain = answers(both / "base.gguf", "line mark")
