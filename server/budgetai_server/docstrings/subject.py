@@ -65,6 +65,11 @@ class Subject:
     return_type: str = ""
     nameless: int = 0
 
+    @property
+    def takes_more(self) -> bool:
+        """Whether a docstring may name parameters that are not in the list."""
+        return self.nameless > 0 or any(each.stars == "**" for each in self.parameters)
+
 
 def subjects(parsed: Parsed) -> tuple[Subject, ...]:
     """All that can have a docstring, in document order; what has no room for one is left out."""

@@ -15,12 +15,12 @@ from budgetai_server.context.languages import Language, language_of
 from budgetai_server.context.parsed import Parsed
 from budgetai_server.context.prompt import Prompt, Snapshot
 from budgetai_server.docstrings.form import Free, Literal, clean, form
-from budgetai_server.docstrings.habits import Habits
+from budgetai_server.docstrings.habits import QUOTES, Habits
 from budgetai_server.docstrings.limits import limits
 from budgetai_server.docstrings.marks import lead as lead_of
 from budgetai_server.docstrings.place import hole, replacement
 from budgetai_server.docstrings.said import ended
-from budgetai_server.docstrings.sections import sections
+from budgetai_server.docstrings.sections import sections, style_of
 from budgetai_server.docstrings.structure import stale, structure
 from budgetai_server.docstrings.subject import Subject, subjects
 from budgetai_server.errors import BudgetAIError
@@ -127,7 +127,7 @@ class Writing:
         """`document` is the text that `subject` was found in, wherever its cursor is."""
         self.document = document
         self.subject = subject
-        self.habits = habits
+        self.habits = habits = kept(habits, subject)
         self.inside = ""
         # One for each look at the model: an engine counts up to a limit in it.
         self.usages: list[Usage] = []
@@ -242,6 +242,15 @@ class Writing:
         if not words or words in map(_words, names) or said in self._descriptions or copied:
             return False
         return len(words) < _MANY or _MANY * len(set(words)) > 2 * len(words)
+
+
+def kept(habits: Habits, subject: Subject) -> Habits:
+    """Those of a docstring that is there already go before those of its neighbours."""
+    old = subject.docstring
+    if old and old.mark in QUOTES:
+        style = style_of(old.text)
+        habits = replace(habits, mark=old.mark, style=habits.style if style == "plain" else style)
+    return habits
 
 
 def _words(text: str) -> list[str]:
