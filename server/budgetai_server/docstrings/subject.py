@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import tree_sitter
 
@@ -71,6 +72,8 @@ class Subject:
         return self.nameless > 0 or any(each.stars == "**" for each in self.parameters)
 
 
+# An editor asks at each move of the cursor, where 30,000 lines took 0.2 seconds each time.
+@lru_cache(maxsize=2)
 def subjects(parsed: Parsed) -> tuple[Subject, ...]:
     """All that can have a docstring, in document order; what has no room for one is left out."""
     rules = convention(parsed.language)
