@@ -175,6 +175,14 @@ def test_a_file_that_has_changed_meanwhile_is_left(repo: Path) -> None:
     assert (repo / "a.py").read_text() == "x = 1\n"
 
 
+def test_what_was_not_saved_is_not_told_as_written(repo: Path) -> None:
+    ((file, offers),) = look(DocstringOptions(repo=repo)).files
+    (repo / "a.py").write_text("x = 1\n")
+    change = tree.changed(repo, author("Take it.", "name", "a row"), file, offers, saving=True)
+    assert (change.written, change.diff) == ((), "")
+    assert "a.py: left as it is: it has changed meanwhile" in change.notes
+
+
 def test_a_diff_that_git_applies(repo: Path) -> None:
     text = CODE.replace("\n", "\r\n").rstrip()
     (repo / "a.py").write_bytes(text.encode())
