@@ -77,6 +77,7 @@ def test_an_entry_without_a_name_has_that_of_its_file(folder: Path) -> None:
         ({"task": []}, "no text"),
         ({"scale": "much"}, "no number"),
         ({"scale": float("nan")}, "the scale nan"),
+        ({"scale": 10**400}, "the scale 1000"),
         ({"languages": [1]}, "no list of names"),
         ({"languages": "python"}, "no list of names"),
         ({"file": "../first.gguf"}, "names the file"),

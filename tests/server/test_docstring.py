@@ -251,6 +251,35 @@ async def test_a_completion_goes_first() -> None:
     worker.close()
 
 
+@pytest.mark.asyncio
+async def test_an_adapter_that_goes_midway_is_not_asked_again() -> None:
+    """Each part asks for its engine when its turn comes."""
+    text = SAMPLES["a.py"]
+    first, second, worker = Says("Take rows."), Says("A name.", "How many.", "It.", "If."), Worker()
+    engines = [first]
+    scribe = Scribe(worker, lambda language: engines.pop() if engines else second)
+    look = lambda: (Snapshot("shop", "a.py", text, 0), parsed("a.py", text))  # noqa: E731
+    written = await scribe.write(Wish.of(named("a.py", text, "take")), look)
+    assert (len(first.heard), len(second.heard)) == (1, 4)
+    assert "Take rows." in written.text and "name: A name." in written.text
+    worker.close()
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["if count < 1: raise ValueError(count)", "return self.rows[name] - count", "Args:",
+     ">>> take(1)", "@param x the x", ":param name: x"],
+)  # fmt: skip
+def test_code_and_markup_are_no_summary(said: str) -> None:
+    with pytest.raises(SilentError):
+        documented("a.py", SAMPLES["a.py"], Says(f"{said}\n"))
+
+
+def test_the_name_in_a_sentence_of_go_is_said_once() -> None:
+    written = documented("d.go", SAMPLES["d.go"], Says("Take takes rows.\n"))
+    assert "// Take takes rows.\n" in written
+
+
 def test_a_part_that_was_stopped_is_said_again() -> None:
     text = SAMPLES["d.go"]
     manner = habits_near(parsed("d.go", text), "d.go", None)

@@ -11,10 +11,13 @@ import pytest
 
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
 from budgetai_server.context.index import Index
+from budgetai_server.context.languages import language_of
+from budgetai_server.context.parsed import Parsed
 from budgetai_server.documenting import tree
 from budgetai_server.documenting.cli import main
 from budgetai_server.documenting.files import CodeFile, save
 from budgetai_server.documenting.options import DocstringOptions
+from budgetai_server.documenting.review import review
 from budgetai_server.documenting.tree import Author, look
 from says import Says
 
@@ -115,6 +118,20 @@ def test_what_is_there_for_others(repo: Path, name: str, code: str, names: set[s
     assert {one.name for one in found} == names
 
 
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("a.pyi", "def f(x: int) -> int: ...\n"),
+        ("a.py", '"""A."""\n\n@typing.overload\ndef f(x: int) -> int: ...\n'),
+        ("a.py", '"""A."""\n\nclass A:\n    """A."""\n\n    @x.setter\n    def x(self, y): ...\n'),
+        ("A.java", "/** A. */\npublic class A {\n  @Override\n  public int f() { return 1; }\n}\n"),
+    ],
+)
+def test_what_has_its_docstring_elsewhere_needs_none(path: str, code: str) -> None:
+    parsed = Parsed.of(code, language_of(path))
+    assert review(path, parsed, private=True, update=True) == []
+
+
 def test_without_a_model_it_says_so(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     done = run(capsys, repo)
     assert done.code == 2 and "there is no model" in done.err
@@ -156,6 +173,14 @@ def test_a_file_that_has_changed_meanwhile_is_left(repo: Path) -> None:
     (repo / "a.py").write_text("x = 1\n")
     assert not save(repo, file)
     assert (repo / "a.py").read_text() == "x = 1\n"
+
+
+def test_what_was_not_saved_is_not_told_as_written(repo: Path) -> None:
+    ((file, offers),) = look(DocstringOptions(repo=repo)).files
+    (repo / "a.py").write_text("x = 1\n")
+    change = tree.changed(repo, author("Take it.", "name", "a row"), file, offers, saving=True)
+    assert (change.written, change.diff) == ((), "")
+    assert "a.py: left as it is: it has changed meanwhile" in change.notes
 
 
 def test_a_diff_that_git_applies(repo: Path) -> None:

@@ -8,7 +8,6 @@ The folder may come from anywhere: nothing outside of it is ever named by its ma
 """
 
 import hashlib
-import math
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -25,6 +24,7 @@ NO_ADAPTER = "none"
 
 _NAME = re.compile(r"[\w.+-]{1,80}")
 _LARGEST_MANIFEST = 1_000_000
+_LARGEST_SCALE = 1e6
 _REMAKE = "Make the bundle again with budgetai-convert"
 
 
@@ -165,7 +165,7 @@ def _wrong(entry: AdapterEntry) -> str:
         return "languages that are no list of names"
     if isinstance(entry.scale, bool) or not isinstance(entry.scale, int | float):
         return "a scale that is no number"
-    return "" if math.isfinite(entry.scale) else f"the scale {entry.scale}"
+    return "" if abs(entry.scale) <= _LARGEST_SCALE else f"the scale {str(entry.scale)[:80]}"
 
 
 def _check_file(folder: Path, name: object, size: object) -> None:

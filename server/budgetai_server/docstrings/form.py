@@ -6,6 +6,7 @@ All that follows from the signature is literal, so no parameter can be invented.
 import re
 from collections.abc import Callable
 
+from budgetai_server.docstrings.google import RETURN
 from budgetai_server.docstrings.habits import Habits
 from budgetai_server.docstrings.page import Free, Literal, Page
 from budgetai_server.docstrings.sections import Sections
@@ -48,14 +49,14 @@ def _google(page: Page) -> None:
     if page.parameters:
         _heading(page, "Args:")
         for each in page.parameters:
-            kind = _type(each, page.habits)
+            kind = page.type(each)
             page.line(f"{page.step}{each.stars}{each.name}{f' ({kind})' if kind else ''}: ")
             page.say(*_parameter(each, page), indent=2 * page.step)
     if page.returns:
         _heading(page, "Yields:" if page.subject.yields else "Returns:")
         page.line(page.step)
-        if page.habits.types and page.subject.return_type:
-            page.write(f"{page.subject.return_type}: ")
+        if page.return_type:
+            page.write(f"{page.return_type}: ")
         page.say("returns", _RETURNS, page.known.returns, indent=page.step)
     if page.raises:
         _heading(page, "Raises:")
@@ -69,15 +70,16 @@ def _numpy(page: Page) -> None:
     if page.parameters:
         _underlined(page, "Parameters")
         for each in page.parameters:
-            kind = _type(each, page.habits)
+            kind = page.type(each)
             page.line(f"{each.stars}{each.name}{f' : {kind}' if kind else ''}")
             page.line(page.step)
             page.say(*_parameter(each, page), indent=page.step)
     if page.returns:
         _underlined(page, "Yields" if page.subject.yields else "Returns")
         # The first line of it is the type; where none is known, what is said stands in its place.
-        page.line(page.subject.return_type)
-        step = page.step if page.subject.return_type else ""
+        kind = page.known.types.get(RETURN) or page.subject.return_type
+        page.line(kind)
+        step = page.step if kind else ""
         if step:
             page.line(step)
         page.say("returns", _RETURNS, page.known.returns, indent=step)
@@ -96,14 +98,14 @@ def _sphinx(page: Page) -> None:
     for each in page.parameters:
         page.line(f":param {each.name}: ")
         page.say(*_parameter(each, page), indent=page.step)
-        kind = _type(each, page.habits)
+        kind = page.type(each)
         if kind:
             page.line(f":type {each.name}: {kind}")
     if page.returns:
         page.line(":yields: " if page.subject.yields else f":{page.habits.returns_tag}: ")
         page.say("returns", _RETURNS, page.known.returns, indent=page.step)
-        if page.habits.types and page.subject.return_type:
-            page.line(f":rtype: {page.subject.return_type}")
+        if page.return_type:
+            page.line(f":rtype: {page.return_type}")
     for name in page.raises:
         page.line(f":raises {name}: ")
         page.say(*_raised(name, page), indent=page.step)
@@ -115,11 +117,12 @@ def _tagged(page: Page) -> None:
         page.blank()
     braces = page.habits.style == "jsdoc"
     for each in page.parameters:
-        kind = f"{{{each.type}}} " if braces and page.habits.types and each.type else ""
+        kind = _braced(page.type(each)) if braces else ""
         page.line(f"@param {kind}{each.name} {'- ' if page.habits.dash else ''}")
         page.say(*_parameter(each, page))
     if page.returns:
         page.line("@yields " if page.subject.yields else f"@{page.habits.returns_tag} ")
+        page.write(_braced(page.known.types.get(RETURN, "")))
         page.say("returns", _RETURNS, page.known.returns)
     for name in page.raises:
         page.line(f"@throws {f'{{{name}}}' if braces else name} ")
@@ -139,6 +142,10 @@ def _rust(page: Page) -> None:
         for each in page.parameters:
             page.line(f"* `{each.name}` - ")
             page.say(*_parameter(each, page), indent="  ")
+    if page.returns:
+        _chapter(page, "Returns")
+        page.line()
+        page.say("returns", _RETURNS, page.known.returns)
     for name in page.raises:
         _chapter(page, name)
         page.line()
@@ -160,10 +167,8 @@ def _chapter(page: Page, title: str) -> None:
     page.blank()
 
 
-def _type(parameter: Parameter, habits: Habits) -> str:
-    if not habits.types or not parameter.type:
-        return ""
-    return f"{parameter.type}, optional" if parameter.optional else parameter.type
+def _braced(kind: str) -> str:
+    return f"{{{kind}}} " if kind else ""
 
 
 def _parameter(parameter: Parameter, page: Page) -> tuple[str, int, str | None]:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from inspect import cleandoc
+from textwrap import indent
 
 _KINDS = {
     "Args": "parameters",
@@ -26,6 +27,8 @@ _KINDS = {
     "Raises": "raises",
 }
 HEADING = re.compile(rf"^[ \t]*({'|'.join(_KINDS)}):[ \t]*$", re.MULTILINE)
+# The key under which the type of what comes back stands among those of parameters.
+RETURN = "return"
 _INLINE = re.compile(r"(Returns?|Yields?): +\S")
 _ITEM = re.compile(r"(?:[-*] +)?((?:\\?[*`])*[\w.]+`?(?: *[,/] *(?:\\?[*`])*[\w.]+`?)*) *")
 _TYPE = re.compile(r"(?:`[^`\n]+`|[\w.]+(?:\[[^\n:]*\])?)(?: \([^()\n]*\))?:(?:\s+|\Z)")
@@ -38,7 +41,7 @@ _CLOSERS = {"(": ")", "{": "}", "[": "]"}
 
 @dataclass
 class Google:
-    """`prose` is all that stands in none of the sections."""
+    """`prose` is all that stands in none of the sections, `rest` that on attributes as it is."""
 
     prose: str = ""
     parameters: dict[str, str] = field(default_factory=dict)
@@ -46,6 +49,7 @@ class Google:
     raises: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     returns: str | None = None
+    rest: str = ""
 
 
 def read(text: str) -> Google:
@@ -57,7 +61,11 @@ def read(text: str) -> Google:
         elif kind == "returns":
             typed = _TYPE.match(inside)
             found.returns = inside[typed.end() if typed else 0 :].strip() or inside
+            if typed and found.returns != inside:
+                found.types[RETURN] = typed[0].strip().removesuffix(":")
         else:
+            if kind == "attributes":
+                found.rest = f"{found.rest}\n\nAttributes:\n{indent(inside, '    ')}".strip()
             group = {"parameters": found.parameters, "attributes": found.attributes}
             for name, written, said in _items(inside.split("\n")):
                 group.get(kind, found.raises)[name.rpartition(".")[2]] = said

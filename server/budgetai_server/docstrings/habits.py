@@ -15,7 +15,7 @@ from budgetai_server.docstrings.subject import Docstring, Subject
 _ENOUGH = 1 / 3
 # Fewer say nothing of a habit.
 _FEW = 3
-_QUOTES = ('"""', "'''")
+QUOTES = ('"""', "'''")
 _MOST_LINES = 8
 _RETURN = re.compile(r"^[ \t]*[@:](returns?)\b", re.MULTILINE)
 _DASH = re.compile(r"^[ \t]*@param\b[^\n-]{0,200}[ \t]-[ \t]", re.MULTILINE)
@@ -100,7 +100,7 @@ def _sections(basis: Habits, read: Sequence[_Read]) -> Habits:
         parameters=_most(
             (bool(each.said.parameters) for each in takes), basis.parameters, _FEW
         ),
-        types=_most((any(each.said.types.values()) for each in lists), basis.types),
+        types=_most((any(map(each.said.types.get, each.said.parameters)) for each in lists), False),
         returns=_most(
             (each.said.returns is not None for each in calls if each.subject.returns),
             basis.returns,
@@ -131,7 +131,7 @@ def _style(read: Sequence[_Read]) -> str:
 
 
 def _mark(rules: Convention, read: Sequence[_Read]) -> str:
-    used = Counter(each.docstring.mark for each in read if each.docstring.mark in _QUOTES)
+    used = Counter(each.docstring.mark for each in read if each.docstring.mark in QUOTES)
     return used.most_common(1)[0][0] if rules.inside and used else rules.mark
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from budgetai_server.docstrings.google import RETURN
 from budgetai_server.docstrings.habits import Habits
 from budgetai_server.docstrings.marks import closing, lead, opening
 from budgetai_server.docstrings.sections import Sections
-from budgetai_server.docstrings.subject import Subject
+from budgetai_server.docstrings.subject import Parameter, Subject
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Free:
 
 
 class Page:
-    """What is written of one subject; `parameters`, `returns` and `raises` are to be told."""
+    """What is written of one subject; `parameters`, `returns` and `raises` are to be told. What is
+    `known` is written all."""
 
     def __init__(self, subject: Subject, habits: Habits, known: Sections) -> None:
         self.subject, self.habits, self.known = subject, habits, known
@@ -38,7 +40,24 @@ class Page:
         self.parameters = subject.parameters if habits.parameters and listed else ()
         called = subject.kind in ("function", "method")
         self.returns = called and habits.returns and (subject.returns or subject.yields)
-        self.raises = subject.raises if called and habits.raises else ()
+        raises = subject.raises if called and habits.raises else ()
+        # What someone wrote stays, as an exception of a function that is called.
+        self.returns = self.returns or known.returns is not None
+        self.raises = tuple(dict.fromkeys((*raises, *known.raises)))
+        if known.parameters:
+            names = {each.name for each in subject.parameters}
+            more = (name for name in known.parameters if subject.takes_more and name not in names)
+            self.parameters = (*subject.parameters, *map(Parameter, more))
+        self.return_type = known.types.get(RETURN) or (subject.return_type if habits.types else "")
+
+    def type(self, parameter: Parameter) -> str:
+        """What was written stays; of an old list without types, too."""
+        if parameter.name in self.known.parameters:
+            return self.known.types.get(parameter.name, "")
+        if not self.habits.types or not parameter.type:
+            return ""
+        python = self.closing == self.mark
+        return f"{parameter.type}, optional" if parameter.optional and python else parameter.type
 
     @property
     def sectioned(self) -> bool:

@@ -25,6 +25,7 @@ def read(text: str) -> Prose:
     rest."""
     found = Prose()
     for heading, said in _under(text):
+        title, heading = heading, heading.lower()
         if not heading:
             found.prose = said
         elif heading in _LISTS:
@@ -34,7 +35,7 @@ def read(text: str) -> Prose:
         elif heading in ("returns", "return value"):
             found.returns = said
         else:
-            found.rest = f"{found.rest}\n\n# {heading.capitalize()}\n\n{said}".strip()
+            found.rest = f"{found.rest}\n\n# {title}\n\n{said}".strip()
     return found
 
 
@@ -45,7 +46,7 @@ def _under(text: str) -> Iterator[tuple[str, str]]:
         mark = None if code else _HEADING.match(line.strip())
         if mark:
             yield heading, "\n".join(lines).strip()
-            heading, lines = mark[1].strip().lower(), []
+            heading, lines = mark[1].strip(), []
         else:
             lines.append(line)
     yield heading, "\n".join(lines).strip()

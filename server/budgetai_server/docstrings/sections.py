@@ -14,6 +14,7 @@ from docstring_parser.common import DocstringParam, DocstringRaises, DocstringRe
 from budgetai_server.context.languages import Language
 from budgetai_server.docstrings import google, prose, tags
 from budgetai_server.docstrings.conventions import convention
+from budgetai_server.docstrings.google import RETURN
 
 _STYLES = {
     "numpy": docstring_parser.DocstringStyle.NUMPYDOC,
@@ -28,11 +29,14 @@ _MARKS = (
     )),
     ("google", google.HEADING),
 )  # fmt: skip
-_READ = frozenset(
-    {"Parameters", "Other Parameters", "Returns", "Yields", "Raises", "Attributes", "Params"}
-)
+_READ = frozenset({"Parameters", "Other Parameters", "Returns", "Yields", "Raises", "Params"})
+_FIELD = re.compile(r"^:(\w+)[^:\n]*:", re.MULTILINE)
 # What is longer was not written for the one thing it stands at.
 _LONGEST = 30_000
+_FIELDS = frozenset(
+    {"param", "parameter", "arg", "argument", "attribute", "key", "keyword", "type", "return",
+     "returns", "rtype", "yield", "yields", "raise", "raises", "except", "exception"}
+)  # fmt: skip
 _NAME = re.compile(r"[^\W\d]\w*")
 
 
@@ -91,8 +95,13 @@ def _python(text: str) -> Sections:
     style = _STYLES.get(name)
     if style is None:
         return _of(google.read(text)) if name == "google" else Sections(*_split(text))
+    kept = _kept(text) if name == "numpy" else []
+    plain = text
+    for piece in kept:
+        # One that it does not know would be read as a part of the section above.
+        plain = plain if piece.startswith("Attributes\n") else plain.replace(piece, "")
     try:
-        read = docstring_parser.parse(text, style)
+        read = docstring_parser.parse(plain, style)
     except Exception:
         # Whatever it stumbles over, the text is one without sections.
         return Sections(*_split(text))
@@ -103,8 +112,8 @@ def _python(text: str) -> Sections:
         returns=_returned(read),
         raises=_raised(read),
         attributes=_told(part for part in takes if part.args[0] == "attribute"),
-        types={name: part.type_name or "" for part in takes for name in _names(part.arg_name)},
-        rest=_rest(text) if name == "numpy" else "",
+        types=_types(takes, read),
+        rest="\n\n".join(kept) if name == "numpy" else _fields(text),
     )
 
 
@@ -130,16 +139,39 @@ def _raised(read: docstring_parser.Docstring) -> dict[str, str]:
     }
 
 
-def _rest(text: str) -> str:
+def _types(takes: Iterable[DocstringParam], read: docstring_parser.Docstring) -> dict[str, str]:
+    found = {name: _kind(part) for part in takes for name in _names(part.arg_name)}
+    # NumPy's style has the type alone where nothing is said of the value.
+    back = read.returns
+    kind = back.type_name if back and back.description else None
+    return found | ({RETURN: kind} if kind else {})
+
+
+def _kind(part: DocstringParam) -> str:
+    kind = part.type_name or ""
+    return f"{kind}, optional" if kind and part.is_optional else kind
+
+
+def _fields(text: str) -> str:
+    """The fields of Sphinx's style that say something else."""
+    fields = list(_FIELD.finditer(text))
+    ends = [*(mark.start() for mark in fields[1:]), len(text)]
+    return "".join(
+        text[mark.start() : end]
+        for mark, end in zip(fields, ends, strict=False)
+        if mark[1] not in _FIELDS
+    ).strip()
+
+
+def _kept(text: str) -> list[str]:
     """The sections of NumPy's style that are neither parameters, returns nor raises."""
     titles = list(_MARKS[0][1].finditer(text))
     ends = [*(title.start() for title in titles[1:]), len(text)]
-    kept = (
+    return [
         text[title.start() : end].strip("\n").rstrip()
         for title, end in zip(titles, ends, strict=False)
         if title[0].split("\n")[0].strip() not in _READ
-    )
-    return "\n\n".join(kept)
+    ]
 
 
 def _names(written: str) -> list[str]:

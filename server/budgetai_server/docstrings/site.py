@@ -41,7 +41,9 @@ class Ground:
         return character(span[0]), character(span[1])
 
     def line(self, at: int) -> int:
-        return self.text.rfind("\n", 0, at) + 1
+        """Where a line begins; a byte order mark is none of the first."""
+        start = self.text.rfind("\n", 0, at) + 1
+        return start or int(self.text.startswith("\ufeff"))
 
     def indent(self, at: int) -> str:
         """The white space at the start of a line."""

@@ -103,8 +103,7 @@ def _mentioned(has: list[str], said: Sections, text: str) -> set[str]:
 
 def _invented(subject: Subject, said: Sections, has: list[str], names: set[str]) -> tuple[str, ...]:
     listed = {f"parameter {name}" for name in said.attributes}
-    free = subject.nameless or any(each.stars == "**" for each in subject.parameters)
-    if free or (subject.kind == "class" and not subject.parameters):
+    if subject.takes_more or (subject.kind == "class" and not subject.parameters):
         listed |= {name for name in names if name.startswith("parameter ")}
     if _NOTHING.match(said.returns or "") or subject.kind not in ("function", "method"):
         listed.add("returns")

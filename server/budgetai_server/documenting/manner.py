@@ -24,10 +24,12 @@ def habits_near(parsed: Parsed, path: str, index: Index | None) -> Habits:
 
 def _nearest(path: str, language: Language, index: Index) -> Sequence[str]:
     with index.lock:
-        others = [one for one in index.paths if one != path and language_of(one) == language]
-        others.sort(key=lambda one: (-_shared(one, path), one))
-        texts = (index.text(one) for one in others[: 4 * _MOST_FILES])
-        return [text for text in texts if len(text) <= _MOST_CHARACTERS][:_MOST_FILES]
+        paths = index.paths
+    # Among 20,000 files this takes 0.3 seconds, in which completions need the index.
+    others = [one for one in paths if one != path and language_of(one) == language]
+    others.sort(key=lambda one: (-_shared(one, path), one))
+    texts = (index.text(one) for one in others[: 4 * _MOST_FILES])
+    return [text for text in texts if len(text) <= _MOST_CHARACTERS][:_MOST_FILES]
 
 
 def _shared(one: str, other: str) -> int:

@@ -14,6 +14,11 @@ _RUST = re.compile(r"\bpub\b")
 _JAVA = re.compile(r"\b(?:public|protected)\b")
 _HIDDEN = re.compile(r"\b(?:private|protected)\b|#\w")
 _EXPORTS = re.compile(r"^(?:export\s*\{[^}]*\}|(?:module\.)?exports\b.*|export default .*)", re.M)
+# What has its docstring elsewhere, by the rules of the tools that check docstrings.
+_ELSEWHERE = re.compile(
+    r"^[ \t]*@(?:(?:[\w.]+\.)?(?:overload|override)|\w+\.(?:setter|deleter)|Override)\b",
+    re.MULTILINE,
+)
 _FUNCTIONS = ("function", "method")
 
 
@@ -45,12 +50,18 @@ def finding(path: str, text: str, one: Offer) -> Finding:
 def review(path: str, parsed: Parsed, *, private: bool, update: bool) -> list[Offer]:
     """The docstrings to write in a file: missing ones, with `update` stale ones too; with `private`
     also those of what nobody else sees."""
-    if parsed.language is None:
+    if parsed.language is None or path.endswith(".pyi"):
         return []
     found = subjects(parsed)
     wanted = found if private else public(found, path, parsed)
+    wanted = [one for one in wanted if not _elsewhere(one, parsed)]
     offers = (offer(subject, parsed.language) for subject in wanted)
     return [one for one in offers if one and (update or not one.subject.docstring)]
+
+
+def _elsewhere(subject: Subject, parsed: Parsed) -> bool:
+    head = parsed.text[subject.start : subject.head_end]
+    return subject.kind in _FUNCTIONS and _ELSEWHERE.search(head) is not None
 
 
 def public(found: Sequence[Subject], path: str, parsed: Parsed) -> list[Subject]:

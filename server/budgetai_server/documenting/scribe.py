@@ -20,7 +20,7 @@ from budgetai_server.documenting.opening import Opening, opening
 from budgetai_server.documenting.writing import SilentError, Wish, Writing, Written, offer
 from budgetai_server.errors import BudgetAIError
 from budgetai_server.inference.engine import Cancelled, Engine, Usage
-from budgetai_server.worker import Worker
+from budgetai_server.worker import Job, Worker
 
 
 class MovedError(BudgetAIError):
@@ -132,20 +132,25 @@ class Scribe:
         return await asyncio.to_thread(begin)
 
     async def _say(self, writing: Writing, tell: Callable[[str], None], *, urgent: bool) -> None:
-        language = language_of(writing.document.path)
-        engine = self._engine_for(language.name if language else "")
         try:
             while writing.part:
                 tell(writing.words)
-                await self._part(writing, engine, urgent)
+                await self._part(writing, urgent)
         finally:
             for usage in writing.usages:
                 self._count(usage)
 
-    async def _part(self, writing: Writing, engine: Engine, urgent: bool) -> None:
-        """One part, said again from its beginning where it had to make way."""
+    async def _part(self, writing: Writing, urgent: bool) -> None:
+        """One part, said again from its beginning where it had to make way. The engine is chosen on
+        the model's thread, where adapters come and go between two jobs and never during one."""
+        language = language_of(writing.document.path)
+        name = language.name if language else ""
+
+        def say(job: Job[None]) -> None:
+            writing.say(self._engine_for(name), job.stopped)
+
         while True:
-            job = self._worker.submit(lambda job: writing.say(engine, job.stopped), urgent=urgent)
+            job = self._worker.submit(say, urgent=urgent)
             try:
                 return await job.future
             except Cancelled:

@@ -108,13 +108,18 @@ def changed(
 ) -> Change:
     """Write the docstrings of a file, and put it in the place of the old one if that is wanted."""
     new, written, notes = author.fill(file, offers)
-    if saving and new != file:
-        try:
-            if not save(root, new):
-                notes.append(f"{file.path}: left as it is: it has changed meanwhile")
-        except UnicodeEncodeError as error:
-            notes.append(f"{file.path}: left as it is: its encoding {error.encoding} lacks a sign")
+    if saving and new != file and (reason := _unsaved(root, new)):
+        notes.append(f"{file.path}: left as it is: {reason}")
+        new, written = file, []
     return Change(file.path, len(offers), tuple(written), diff(file, new), tuple(notes))
+
+
+def _unsaved(root: Path, file: CodeFile) -> str:
+    """Save a file, or say why that cannot be."""
+    try:
+        return "" if save(root, file) else "it has changed meanwhile"
+    except UnicodeEncodeError as error:
+        return f"its encoding {error.encoding} lacks a sign"
 
 
 @dataclass(frozen=True)

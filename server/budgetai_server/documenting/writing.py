@@ -15,12 +15,12 @@ from budgetai_server.context.languages import Language, language_of
 from budgetai_server.context.parsed import Parsed
 from budgetai_server.context.prompt import Prompt, Snapshot
 from budgetai_server.docstrings.form import Free, Literal, clean, form
-from budgetai_server.docstrings.habits import Habits
+from budgetai_server.docstrings.habits import QUOTES, Habits
 from budgetai_server.docstrings.limits import limits
 from budgetai_server.docstrings.marks import lead as lead_of
 from budgetai_server.docstrings.place import hole, replacement
 from budgetai_server.docstrings.said import ended
-from budgetai_server.docstrings.sections import sections
+from budgetai_server.docstrings.sections import sections, style_of
 from budgetai_server.docstrings.structure import stale, structure
 from budgetai_server.docstrings.subject import Subject, subjects
 from budgetai_server.errors import BudgetAIError
@@ -30,6 +30,9 @@ from budgetai_server.inference.engine import Engine, Usage
 _FREE = Free("docstring", tokens=192, lines=24)
 # So many words in which each comes more than half as often say nothing.
 _MANY = 8
+# A heading, a tag, a session: what begins so has its place elsewhere.
+_MARKUP = re.compile(r">>>|@\w|#+ |:\w|```|\w+:\Z")
+_CODE = re.compile(r"[=(){}\[\];<>]|:\s")
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -127,7 +130,7 @@ class Writing:
         """`document` is the text that `subject` was found in, wherever its cursor is."""
         self.document = document
         self.subject = subject
-        self.habits = habits
+        self.habits = habits = kept(habits, subject)
         self.inside = ""
         # One for each look at the model: an engine counts up to a limit in it.
         self.usages: list[Usage] = []
@@ -192,6 +195,10 @@ class Writing:
                 break
         else:
             said = _whole_words(said) if usage.answer_tokens >= part.tokens else said
+        start = f"{self.subject.name} "
+        if self.inside.endswith(f" {start}"):
+            # A sentence of Go has begun with the name already.
+            said = said.strip().removeprefix(start)
         return self._prose(said, part)
 
     def _prose(self, said: str, part: Free) -> str:
@@ -238,10 +245,29 @@ class Writing:
         line of the code, or the same word for ever."""
         words = _words(said)
         names = (part.name.partition(" ")[2], self.subject.name, self.subject.owner)
-        copied = not said.endswith(".") and said in self._lines
+        copied = not said.endswith(".") and (said in self._lines or self._is_code(said))
+        copied = copied or _MARKUP.match(said) is not None
         if not words or words in map(_words, names) or said in self._descriptions or copied:
             return False
         return len(words) < _MANY or _MANY * len(set(words)) > 2 * len(words)
+
+    def _is_code(self, said: str) -> bool:
+        """Whether it stands in the definition, its lines perhaps joined."""
+        code = self.document.text[self.subject.start : self.subject.end]
+        return _CODE.search(said) is not None and _solid(said) in _solid(code)
+
+
+def _solid(text: str) -> str:
+    return "".join(text.split())
+
+
+def kept(habits: Habits, subject: Subject) -> Habits:
+    """Those of a docstring that is there already go before those of its neighbours."""
+    old = subject.docstring
+    if old and old.mark in QUOTES:
+        style = style_of(old.text)
+        habits = replace(habits, mark=old.mark, style=habits.style if style == "plain" else style)
+    return habits
 
 
 def _words(text: str) -> list[str]:

@@ -149,6 +149,14 @@ def test_a_windows_mark_stays_first() -> None:
     text = "\ufeffimport x\n"
     module = subjects(Parsed.of(text, PYTHON))[0]
     assert put(text, module, Habits("plain", '"""'), "All.") == '\ufeff"""All."""\n\nimport x\n'
+    package = subjects(Parsed.of("\ufeffpackage p\n", language_of("a.go")))[0]
+    written = put("\ufeffpackage p\n", package, Habits("go", "//"), " Package p.")
+    assert written == "\ufeff// Package p.\npackage p\n"
+
+
+def test_a_text_is_looked_at_once_while_it_stays() -> None:
+    parsed = Parsed.of("def f(x):\n    pass\n", PYTHON)
+    assert subjects(parsed) is subjects(parsed)
 
 
 def test_line_comments_never_swallow_code() -> None:

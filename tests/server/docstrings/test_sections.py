@@ -121,8 +121,11 @@ def test_tags() -> None:
 add(1)"""
     check(
         "a.js", text, summary="Adds {@link things}.",
-        parameters={"options": "all of them", "y": "Two\n  and on."}, returns="The sum.",
-        raises={"RangeError": "if far", "IOException": "never"}, rest="@example\nadd(1)",
+        parameters={
+            "options": "all of them\n@param {string} options.name its name", "y": "Two\n  and on.",
+        }, returns="The sum.",
+        raises={"RangeError": "if far", "IOException": "never"},
+        rest="@param <T> a type\n@example\nadd(1)",
     )  # fmt: skip
 
 

@@ -61,3 +61,26 @@ def test_each_language_with_docstrings_has_queries_that_its_grammar_knows() -> N
 def test_other_languages_have_no_subjects() -> None:
     assert subjects(Parsed.of("int f(int x) { return x; }", language_of("a.c"))) == ()
     assert subjects(Parsed.of("def f(): pass", None)) == ()
+
+
+def test_what_a_dataclass_does_not_take_is_no_parameter() -> None:
+    text = (
+        "@dataclass\nclass A:\n    a: int\n    b: ClassVar[int] = 1\n"
+        "    c: int = field(default=1, init=False)\n    d: int = field(default=2)\n"
+    )
+    found = subjects(Parsed.of(text, language_of("a.py")))
+    assert [each.name for each in found[1].parameters] == ["a", "d"]
+
+
+def test_references_are_parameters_in_rust() -> None:
+    text = "fn f(&x: &i32, ref y: i32, &(a, b): &(i32, i32)) {}\n"
+    found = subjects(Parsed.of(text, language_of("a.rs")))[-1]
+    assert [each.name for each in found.parameters] == ["x", "y"]
+    assert found.nameless == 1
+
+
+def test_types_of_a_group_in_go_have_their_own_docstrings() -> None:
+    text = "package p\n\n// Types of all.\ntype (\n\tA struct{}\n\n\t// B is.\n\tB int\n)\n"
+    _, a, b = subjects(Parsed.of(text, language_of("a.go")))
+    assert (a.docstring, text[a.at :].startswith("\tA struct")) == (None, True)
+    assert b.docstring and b.docstring.text == "B is."

@@ -12,7 +12,8 @@
 (type_spec name: (_) @name type: (struct_type (field_declaration_list) @body)) @class
 (type_spec name: (_) @name type: (interface_type "{" @body)) @class
 (type_alias name: (_) @name) @class
-(type_declaration . "type" . [(type_spec) (type_alias)] @inner) @whole
+((type_declaration [(type_spec) (type_alias)] @inner) @whole
+  (#not-match? @whole "^type\\s*[(]"))
 (method_elem name: (_) @name parameters: (_) @list result: (_)? @result) @function
 (func_literal) @scope
 

@@ -16,6 +16,11 @@
 (closure_expression) @scope
 
 (parameters (parameter pattern: (identifier) @parameter type: (_) @type)) @of
+(parameters (parameter pattern: [
+  (reference_pattern (identifier) @parameter)
+  (ref_pattern (identifier) @parameter)] type: (_) @type)) @of
+(parameters (parameter pattern: (reference_pattern [(tuple_pattern) (struct_pattern)
+  (tuple_struct_pattern) (slice_pattern)] @nameless))) @of
 (parameters (parameter pattern: [(tuple_pattern) (struct_pattern) (tuple_struct_pattern)
   (slice_pattern)] @nameless)) @of
 
