@@ -183,6 +183,16 @@ def test_what_was_not_saved_is_not_told_as_written(repo: Path) -> None:
     assert "a.py: left as it is: it has changed meanwhile" in change.notes
 
 
+def test_a_file_that_cannot_be_written_stops_no_other(repo: Path) -> None:
+    """Beside a name as long as names may be no temporary file can stand."""
+    name = "a" * 250 + ".py"
+    (repo / "a.py").rename(repo / name)
+    ((file, offers),) = look(DocstringOptions(repo=repo)).files
+    change = tree.changed(repo, author("Take it.", "name", "a row"), file, offers, saving=True)
+    assert any("cannot be written: File name too long" in note for note in change.notes)
+    assert (repo / name).read_text() == CODE
+
+
 def test_a_diff_that_git_applies(repo: Path) -> None:
     text = CODE.replace("\n", "\r\n").rstrip()
     (repo / "a.py").write_bytes(text.encode())

@@ -13,6 +13,7 @@ from budgetai_server.context.index import Index
 from budgetai_server.context.languages import language_of
 from budgetai_server.context.parsed import Parsed
 from budgetai_server.context.prompt import Snapshot
+from budgetai_server.context.syntax import errors
 from budgetai_server.docstrings.place import replacement
 from budgetai_server.docstrings.subject import Subject
 from budgetai_server.documenting.manner import habits_near
@@ -74,8 +75,12 @@ class Scribe:
         here = wish.find(parsed)
         if here is None or _signature(here) != _signature(subject):
             raise MovedError(f"{wish.name or 'the file'} has changed meanwhile")
-        edit = replacement(snapshot.text, here, writing.habits, writing.inside)
-        return Written(*edit, writing.inside)
+        written = Written(
+            *replacement(snapshot.text, here, writing.habits, writing.inside), writing.inside
+        )
+        if _breaks(parsed, written):
+            raise MovedError(f"{wish.name or 'the file'} cannot be told apart in the code as it is")
+        return written
 
     async def opened(self, uri: str, snapshot: Snapshot, parsed: Parsed) -> Completion | None:
         """What follows an opening mark that was just typed; None at any other place, and nothing to
@@ -158,6 +163,12 @@ class Scribe:
                     raise asyncio.CancelledError from None
             finally:
                 job.stop()
+
+
+def _breaks(parsed: Parsed, edit: Written) -> bool:
+    """Whether a text has more errors with an edit: half-typed code is read as well as it goes."""
+    text = parsed.text[: edit.start] + edit.text + parsed.text[edit.end :]
+    return errors(parsed.edited(text)) > errors(parsed)
 
 
 def _signature(subject: Subject) -> Subject:

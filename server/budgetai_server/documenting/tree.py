@@ -120,6 +120,8 @@ def _unsaved(root: Path, file: CodeFile) -> str:
         return "" if save(root, file) else "it has changed meanwhile"
     except UnicodeEncodeError as error:
         return f"its encoding {error.encoding} lacks a sign"
+    except OSError as error:
+        return f"it cannot be written: {error.strerror}"
 
 
 @dataclass(frozen=True)
