@@ -7,7 +7,7 @@ import pytest
 
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
 from editors import docstrings, scenarios
-from editors.docstrings import Writer
+from editors.docstrings import GhostWriter
 from editors.neovim import PLUGIN, Neovim, lua_string
 from editors.scenarios import SOURCE, Editor, opened
 from editors.server import program
@@ -37,7 +37,7 @@ def test_scenarios(neovim: Neovim, scenario: Callable[[Editor], None]) -> None:
 
 
 @pytest.mark.parametrize("scenario", docstrings.ALL, ids=lambda one: one.__name__)
-def test_docstrings(neovim: Neovim, scenario: Callable[[Writer], None]) -> None:
+def test_docstrings(neovim: Neovim, scenario: Callable[[GhostWriter], None]) -> None:
     scenario(neovim)
     assert "Error" not in neovim.messages()
 

@@ -9,7 +9,7 @@ import pytest
 
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
 from editors import docstrings, scenarios
-from editors.docstrings import Writer
+from editors.docstrings import GhostWriter
 from editors.scenarios import SOURCE, Editor, opened
 from editors.server import program, script
 from editors.vscode import EXTENSION, VSCode
@@ -56,7 +56,9 @@ def test_scenarios(vscode: VSCode, scenario: Callable[[Editor], None], tmp_path:
 
 
 @pytest.mark.parametrize("scenario", docstrings.ALL, ids=lambda one: one.__name__)
-def test_docstrings(vscode: VSCode, scenario: Callable[[Writer], None], tmp_path: Path) -> None:
+def test_docstrings(
+    vscode: VSCode, scenario: Callable[[GhostWriter], None], tmp_path: Path
+) -> None:
     try:
         scenario(vscode)
     except AssertionError:
