@@ -7,10 +7,9 @@ from the server's own tests; here it matters that it lands where it belongs.
 import ast
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
-from editors.scenarios import Editor, opened
+from editors.scenarios import Editor, FileEditor, opened, saved
 from editors.waiting import until
 
 BEFORE = '''"""Areas of shapes."""
@@ -40,15 +39,8 @@ STALE = BEFORE + OLD + BODY
 _PARAMETER = re.compile(r"^    (\w+): \S", re.M)
 
 
-class Writer(Protocol):
+class Writer(FileEditor, Protocol):
     """A real editor that writes docstrings when asked."""
-
-    workspace: Path
-
-    def open(self, path: Path) -> None: ...
-    def type(self, text: str) -> None: ...
-    def press(self, action: str) -> None:
-        """One of undo, save."""
 
     def text(self) -> str: ...
     def docstring(self) -> None:
@@ -100,8 +92,7 @@ def written_and_undone(editor: Writer) -> None:
     editor.docstring()
     documented(editor, BARE)
     editor.press("undo")
-    editor.press("save")
-    assert path.read_bytes() == BARE.encode()
+    saved(editor, path, BARE)
 
 
 def updated(editor: Writer) -> None:
@@ -114,8 +105,7 @@ def written_with_crlf(editor: Writer) -> None:
     path = opened(editor, "crlf_docstring.py", BARE.replace("\n", "\r\n"))
     editor.docstring()
     documented(editor, BARE)
-    editor.press("save")
-    assert path.read_bytes() == editor.text().replace("\n", "\r\n").encode()
+    saved(editor, path, editor.text().replace("\n", "\r\n"))
 
 
 def typed(editor: GhostWriter) -> None:
