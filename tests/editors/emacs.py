@@ -31,9 +31,11 @@ GHOST = """
 """
 
 STATE = """
-(if (bound-and-true-p lsp-mode)
-    (condition-case nil (gethash "state" (lsp-request "budgetai/status" nil)) (error ""))
-  "ready")
+(condition-case nil
+    (if (bound-and-true-p lsp-mode)
+        (gethash "state" (lsp-request "budgetai/status" nil))
+      (plist-get (jsonrpc-request (eglot-current-server) :budgetai/status eglot--{}) :state))
+  (error ""))
 """
 
 
@@ -112,8 +114,15 @@ class Emacs:
         else:
             self.terminal.keys({"undo": "C-_", "delete": "BSpace"}[action])
 
+    def docstring(self) -> None:
+        """With nothing else offered, both go ahead."""
+        eglot = self.lisp("(if (bound-and-true-p lsp-mode) 0 1)")
+        command = "eglot-code-action-rewrite" if eglot else "lsp-execute-code-action"
+        self.terminal.keys("M-x")
+        self.terminal.type(f"{command}\r")
+
     def state(self, name: str) -> None:
-        """Emacs shows nothing of it: the server is asked. Eglot's list asks anew each time."""
+        """Emacs shows nothing of it: the server is asked."""
         until(lambda: self.lisp(STATE) == name, f"state {name}")
 
     def kill_server(self) -> None:

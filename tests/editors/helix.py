@@ -30,6 +30,7 @@ class Helix:
         self.terminal.type(f":{words}\r")
 
     def open(self, path: Path) -> None:
+        self._path = path
         self._command(f"open {path}")
         self.terminal.shows(f"   {path.name} ")
         self.terminal.keys("g", "e", "A")
@@ -66,7 +67,30 @@ class Helix:
             self.terminal.keys("u")
         else:
             self._command("write!")
-            until(lambda: "[+]" not in self.terminal.screen(), "saved file")
+            # The file is empty for a moment, also where nothing has changed.
+            until(
+                lambda: "[+]" not in self.terminal.screen() and self._path.read_bytes(),
+                "saved file",
+            )
+
+    def docstring(self) -> None:
+        """`Space a` lists what is offered."""
+        self.terminal.keys("Escape")
+        self.terminal.shows(" NOR ")
+
+        def listed() -> bool:
+            self.terminal.keys("Space", "a")
+            if self.terminal.soon(lambda screen: " docstring" in screen):
+                return True
+            self.terminal.keys("Escape")
+            return False
+
+        until(listed, "docstring in the list")
+        self.terminal.keys("Enter")
+
+    def text(self) -> str:
+        self.press("save")
+        return self._path.read_bytes().decode().replace("\r\n", "\n")
 
     def kill_server(self) -> None:
         """Helix starts none by itself."""

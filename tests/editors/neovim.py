@@ -132,6 +132,12 @@ class Neovim:
         # Typed ahead: what is asked next comes after it.
         self.value("return 1")
 
+    def docstring(self) -> None:
+        self.keys("<Esc>:BudgetAI docstring<CR>")
+
+    def line_above(self) -> None:
+        self.keys("<Esc>O")
+
     def ghost(self, *words: str) -> str:
         def shown() -> str:
             text = str(self.value(GHOST))

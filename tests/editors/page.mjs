@@ -22,16 +22,18 @@ async function palette(words) {
   await page.keyboard.press('Enter');
 }
 
-// Grey text on the line of the cursor stands in spans, one for each colour; further lines below it.
+// Grey text stands in spans, one for each colour, in no order: that of the screen is taken, without empty lines.
 const ghost = () =>
   page.evaluate(() => {
-    const outer = (one) => !one.parentElement.closest('[class*="ghost-text"]');
-    const seen = [...document.querySelectorAll('.editor-instance [class*="ghost-text"]')].filter(outer);
-    const words = (ones) => ones.map((one) => one.textContent.replace(/\u00a0/g, ' ')).join('');
-    const inline = words(seen.filter((one) => one.tagName === 'SPAN'));
-    const below = seen.filter((one) => one.tagName !== 'SPAN').flatMap((one) => [...one.querySelectorAll('.view-line')]);
-    const lines = (below.length ? below : []).map((one) => words([one]));
-    return [inline, ...lines].join('\n');
+    const outer = (one) => !one.parentElement.closest('span[class*="ghost-text"]');
+    const seen = [...document.querySelectorAll('.editor-instance span[class*="ghost-text"]')].filter(outer);
+    const lines = new Map();
+    for (const one of seen) {
+      const { top, left } = one.getBoundingClientRect();
+      lines.set(top, [...(lines.get(top) ?? []), { left, text: one.textContent.replace(/\u00a0/g, ' ') }]);
+    }
+    const words = (ones) => ones.sort((a, b) => a.left - b.left).map((one) => one.text).join('');
+    return [...lines].sort(([a], [b]) => a - b).map(([, ones]) => words(ones)).join('\n');
   });
 
 const actions = {
@@ -62,7 +64,10 @@ const actions = {
     page.evaluate(() => [...document.querySelectorAll('.suggest-widget.visible .monaco-list-row')].map((one) => one.innerText)),
   notes: () =>
     page.evaluate(() => [...document.querySelectorAll('.notification-list-item')].map((one) => one.innerText)),
-  click: ({ words }) => page.getByText(words).first().click(),
+  bulb: () => page.locator('.codicon[class*="light"][class*="bulb"]').first().click(),
+  offered: () =>
+    page.evaluate(() => [...document.querySelectorAll('.action-widget .monaco-list-row.action')].map((one) => one.innerText.trim())),
+  click: ({ words }) => page.getByText(words).filter({ visible: true }).first().click(),
   dirty: () => page.evaluate(() => document.querySelector('.tab.active.dirty') !== null),
   shot: ({ file }) => page.screenshot({ path: file }),
 };

@@ -8,16 +8,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from editors.waiting import until
+
 SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
 WHOLE = SOURCE + "return a - b"
 
 
-class Editor(Protocol):
+class FileEditor(Protocol):
     """A real editor. Files are opened with the cursor at their end, ready to type."""
 
     workspace: Path
 
     def open(self, path: Path) -> None: ...
+    def press(self, action: str) -> None:
+        """One of undo, save."""
+
+
+class Editor(FileEditor, Protocol):
+    """A real editor with grey text."""
+
     def type(self, text: str) -> None: ...
     def press(self, action: str) -> None:
         """One of accept, word, line, undo, save, delete (the character before the cursor)."""
@@ -32,12 +41,9 @@ class Editor(Protocol):
     def kill_server(self) -> None: ...
 
 
-class ListEditor(Protocol):
+class ListEditor(FileEditor, Protocol):
     """A real editor that has a list of completions, and no grey text."""
 
-    workspace: Path
-
-    def open(self, path: Path) -> None: ...
     def type(self, text: str) -> None: ...
     def press(self, action: str) -> None:
         """One of undo, save, delete."""
@@ -48,25 +54,35 @@ class ListEditor(Protocol):
     def kill_server(self) -> None: ...
 
 
-def opened(editor: Editor | ListEditor, name: str, text: str) -> Path:
+def opened(editor: FileEditor, name: str, text: str) -> Path:
     path = editor.workspace / name
     path.write_bytes(text.encode())
     editor.open(path)
     return path
 
 
-def saved(editor: Editor | ListEditor, path: Path, text: str) -> None:
+def saved(editor: FileEditor, path: Path, text: str) -> None:
     editor.press("save")
-    assert path.read_bytes() == text.encode()
+    until(lambda: path.read_bytes() == text.encode(), f"file with {text!r}")
+
+
+def holds(editor: Editor, text: str) -> None:
+    """Keys come to an editor in its own time."""
+    until(lambda: editor.text() == text, f"text {text!r}")
+
+
+def suggests(editor: Editor, text: str) -> None:
+    """Just this is grey; what was grey before the last key may stand for a moment."""
+    until(lambda: editor.ghost() == text, f"grey text {text!r}")
 
 
 def first_suggestion(editor: Editor) -> None:
     path = opened(editor, "first.py", SOURCE)
     editor.type("r")
-    assert editor.ghost("a - b") == "eturn a - b"
-    assert editor.text() == SOURCE + "r"
+    suggests(editor, "eturn a - b")
+    holds(editor, SOURCE + "r")
     editor.press("accept")
-    assert editor.text() == WHOLE
+    holds(editor, WHOLE)
     saved(editor, path, WHOLE)
 
 
@@ -76,7 +92,7 @@ def typing_through(editor: Editor) -> None:
     editor.ghost("eturn")
     for key in "etur":
         editor.type(key)
-    assert editor.ghost("n a - b") == "n a - b"
+    suggests(editor, "n a - b")
     editor.press("accept")
     saved(editor, path, WHOLE)
 
@@ -86,7 +102,7 @@ def accepted_in_part(editor: Editor) -> None:
     editor.type("r")
     editor.ghost("eturn")
     editor.press("word")
-    assert editor.text().rstrip() == SOURCE + "return"
+    until(lambda: editor.text().rstrip() == SOURCE + "return", "first word")
     editor.ghost("a - b")
     editor.press("accept")
     saved(editor, path, WHOLE)
@@ -106,9 +122,9 @@ def undo_restores(editor: Editor) -> None:
     editor.type("ret")
     editor.ghost("urn")
     editor.press("accept")
-    assert editor.text() == WHOLE
+    holds(editor, WHOLE)
     editor.press("undo")
-    assert editor.text() == SOURCE + "ret"
+    holds(editor, SOURCE + "ret")
     saved(editor, path, SOURCE + "ret")
 
 
@@ -116,12 +132,12 @@ def two_files(editor: Editor) -> None:
     other = SOURCE.replace("sub", "minus")
     first, second = opened(editor, "one.py", SOURCE), opened(editor, "two.py", other)
     editor.type("re")
-    assert editor.ghost("a - b") == "turn a - b"
+    suggests(editor, "turn a - b")
     editor.press("accept")
     saved(editor, second, other + "return a - b")
     editor.open(first)
     editor.type("ret")
-    assert editor.ghost("a - b") == "urn a - b"
+    suggests(editor, "urn a - b")
     editor.press("accept")
     saved(editor, first, WHOLE)
 
@@ -130,7 +146,7 @@ def emoji(editor: Editor) -> None:
     begun = SOURCE + '"🎉🎉é"; '
     path = opened(editor, "emoji.py", begun)
     editor.type("ret")
-    assert editor.ghost("a - b") == "urn a - b"
+    suggests(editor, "urn a - b")
     editor.press("accept")
     saved(editor, path, begun + "return a - b")
 

@@ -1,9 +1,9 @@
 """A program in a real terminal: tmux holds its screen, which is read off as a user would."""
 
-import os
 import shlex
 import subprocess
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +14,7 @@ class Terminal:
     """A program in tmux, with a server and screen of its own."""
 
     def __init__(self, folder: Path, command: list[str], env: dict[str, str]) -> None:
-        self._socket = f"budgetai-{os.getpid()}"
+        self._socket = f"budgetai-{uuid.uuid4()}"
         words = shlex.join(["env", *(f"{k}={v}" for k, v in env.items()), *map(str, command)])
         self._tmux("new-session", "-d", "-x", "90", "-y", "20", "-c", str(folder), words)
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from editors import scenarios
+from editors import docstrings, scenarios
+from editors.docstrings import Writer
 from editors.emacs import Emacs
 from editors.neovim import EDITORS, ROOT
 from editors.scenarios import Editor, ListEditor
@@ -54,3 +55,11 @@ WHOLE = [one for one in scenarios.ALL if one is not scenarios.accepted_in_part]
 @pytest.mark.parametrize("scenario", WHOLE, ids=lambda one: one.__name__)
 def test_lsp_mode(lsp_mode: Emacs, scenario: Callable[[Editor], None]) -> None:
     scenario(lsp_mode)
+
+
+@pytest.mark.parametrize("scenario", docstrings.CHOSEN, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("mode", ["eglot", "lsp_mode"])
+def test_docstrings(
+    request: pytest.FixtureRequest, mode: str, scenario: Callable[[Writer], None]
+) -> None:
+    scenario(request.getfixturevalue(mode))

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from editors import scenarios
+from editors import docstrings, scenarios
+from editors.docstrings import Writer
 from editors.helix import Helix
 from editors.neovim import EDITORS, ROOT
 from editors.scenarios import ListEditor
@@ -27,4 +28,9 @@ def helix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Helix]:
 
 @pytest.mark.parametrize("scenario", scenarios.LISTED, ids=lambda one: one.__name__)
 def test_scenarios(helix: Helix, scenario: Callable[[ListEditor], None]) -> None:
+    scenario(helix)
+
+
+@pytest.mark.parametrize("scenario", docstrings.CHOSEN, ids=lambda one: one.__name__)
+def test_docstrings(helix: Helix, scenario: Callable[[Writer], None]) -> None:
     scenario(helix)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from editors import scenarios
+from editors import docstrings, scenarios
+from editors.docstrings import GhostWriter
 from editors.neovim import PLUGIN, Neovim, lua_string
 from editors.scenarios import SOURCE, Editor, opened
 from editors.server import program
@@ -33,6 +34,12 @@ def test_scenarios(neovim: Neovim, scenario: Callable[[Editor], None]) -> None:
     scenario(neovim)
     assert "Error" not in neovim.messages()
     assert "stack traceback" not in neovim.messages()
+
+
+@pytest.mark.parametrize("scenario", docstrings.ALL, ids=lambda one: one.__name__)
+def test_docstrings(neovim: Neovim, scenario: Callable[[GhostWriter], None]) -> None:
+    scenario(neovim)
+    assert "Error" not in neovim.messages()
 
 
 @pytest.mark.parametrize("version", VERSIONS)

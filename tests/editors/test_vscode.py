@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from editors import scenarios
+from editors import docstrings, scenarios
+from editors.docstrings import GhostWriter
 from editors.scenarios import SOURCE, Editor, opened
 from editors.server import program, script
 from editors.vscode import EXTENSION, VSCode
@@ -52,6 +53,40 @@ def test_scenarios(vscode: VSCode, scenario: Callable[[Editor], None], tmp_path:
     except AssertionError:
         vscode.shot(tmp_path / "failed.png")
         raise
+
+
+@pytest.mark.parametrize("scenario", docstrings.ALL, ids=lambda one: one.__name__)
+def test_docstrings(
+    vscode: VSCode, scenario: Callable[[GhostWriter], None], tmp_path: Path
+) -> None:
+    try:
+        scenario(vscode)
+    except AssertionError:
+        vscode.shot(tmp_path / "failed.png")
+        raise
+
+
+def test_the_light_bulb_writes_a_docstring(vscode: VSCode) -> None:
+    opened(vscode, "bulb.py", docstrings.BARE)
+    # It is looked for when the cursor moves; before, the model may still have been loading.
+    vscode.do("press", key="Home")
+    vscode.do("bulb")
+    until(lambda: vscode.do("offered") == ["Write docstring"], "offer")
+    vscode.do("press", key="Enter")
+    docstrings.documented(vscode, docstrings.BARE)
+
+
+def test_a_docstring_is_shown_on_its_way_and_can_be_cancelled(vscode: VSCode) -> None:
+    names = ", ".join(f"side_{number}" for number in range(30))
+    path = opened(vscode, "long.py", f"def many({names}):\n    return side_1")
+    vscode.docstring()
+    until(lambda: "BudgetAI: docstring of many" in vscode.do("status"), "progress")
+    vscode.do("click", words="BudgetAI: docstring of many")
+    noted(vscode, "docstring of many")
+    vscode.do("click", words="Cancel")
+    until(lambda: "docstring of many" not in vscode.do("status"), "end of the progress")
+    assert vscode.text().splitlines()[1:] == ["    return side_1"]
+    assert vscode.text() == path.read_text()
 
 
 def test_a_picture_for_the_readme(vscode: VSCode, tmp_path: Path) -> None:

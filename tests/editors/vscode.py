@@ -108,7 +108,14 @@ class VSCode:
     def press(self, action: str) -> None:
         self.do("press", key=KEYS[action])
         if action == "save":
-            until(lambda: not self.dirty(), "saved file")
+            # The file is empty for a moment, also where nothing has changed.
+            until(lambda: not self.dirty() and self._path.read_bytes(), "saved file")
+
+    def docstring(self) -> None:
+        self.do("palette", words="BudgetAI: Write docstring")
+
+    def line_above(self) -> None:
+        self.do("press", key="Control+Shift+Enter")
 
     def dirty(self) -> bool:
         return bool(self.do("dirty"))
