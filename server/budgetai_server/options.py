@@ -98,7 +98,8 @@ class ServerOptions:
     sequences: int = option(4, "places kept warm in KV caches of their own", unit="places")
     threads: int = option(
         0,
-        "threads for the model; 0 takes the physical cores, less one in four from four on",
+        "threads for the model; 0 takes what OMP_NUM_THREADS says, or the physical cores, less one"
+        " in four from four on",
         unit="threads",
     )
     gpu_layers: int = option(

@@ -48,7 +48,9 @@ def test_tiny_models_from_training_to_completion(family: str, repo: Path, tmp_pa
 
 
 def test_smollm2_end_to_end(repo: Path) -> None:
-    trained = command("budgetai_training", "--repo", repo, "--max-steps", 3, "--budget", "2m")
+    trained = command(
+        "budgetai_training", "--repo", repo, "--max-steps", 3, "--budget", "2m", "--evaluations", 0
+    )
     assert trained["counts"]["steps"] == 3
     assert trained["base"]["location"] == "smollm2-135m"
     made = command("budgetai_convert", "--repo", repo)

@@ -6,6 +6,7 @@ drafts are checked in one evaluation. It knows prompts, tokens and bytes; not do
 
 import codecs
 import copy
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -290,8 +291,11 @@ class LocalEngine:
 
 
 def default_threads() -> int:
-    """Physical cores, since hyper-threads bring a memory-bound loop nothing; from four cores on
-    one in four is left to the editor."""
+    """What OMP_NUM_THREADS says, as for other programs. Else physical cores, since hyper-threads
+    bring a memory-bound loop nothing; from four cores on one in four is left to the editor."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted):
+        return int(wanted)
     cores = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
     return cores if cores < 4 else cores - cores // 4
 

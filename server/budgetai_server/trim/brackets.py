@@ -11,17 +11,18 @@ from budgetai_server.context.languages import Language
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 OPENERS, CLOSERS = "".join(PAIRS), "".join(PAIRS.values())
-# What reaches over lines comes with the mark that ends it; a lone ' may be a Rust lifetime.
+# What reaches over lines comes with the mark that ends it; a lone ' may be a Rust lifetime. There
+# are no groups: before 3.11.5 Python forgets those behind what is possessive.
 _TEXTS = (
-    r'"""(?:[^"\\]|\\.|"(?!""))*+(?P<three>""")?',
-    r"'''(?:[^'\\]|\\.|'(?!''))*+(?P<single>''')?",
-    r"`(?:[^`\\]|\\.)*+(?P<back>`)?",
+    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:""")?',
+    r"'''(?:[^'\\]|\\.|'(?!''))*+(?:''')?",
+    r"`(?:[^`\\]|\\.)*+`?",
     r'"(?:[^"\\\n]|\\.)*+"?',
     r"'(?:[^'\\\n]|\\.)*+'",
 )
-_BLOCK_COMMENT = r"/\*(?:[^*]|\*(?!/))*+(?P<star>\*/)?"
+_BLOCK_COMMENT = r"/\*(?:[^*]|\*(?!/))*+(?:\*/)?"
 _MARKS = r"[()\[\]{}]"
-_OPEN_ENDED = ('"""', "'''", "`", "/*")
+_OPEN_ENDED = {'"""': '"""', "'''": "'''", "`": "`", "/*": "*/"}
 
 
 class Brackets(NamedTuple):
@@ -45,8 +46,19 @@ def brackets(piece: str, language: Language | None) -> Brackets:
         elif mark in CLOSERS:
             _close(piece, match.start(), opened, unmatched)
         elif match.end() == len(piece):
-            inside = mark.startswith(_OPEN_ENDED) and match.lastgroup is None
+            inside = _unclosed(mark)
     return Brackets(tuple(opened), tuple(unmatched), inside)
+
+
+def _unclosed(mark: str) -> bool:
+    """Whether a text of several lines, or what was read of it, lacks the mark that ends it."""
+    for opener, closer in _OPEN_ENDED.items():
+        if mark.startswith(opener):
+            said = mark[len(opener) :]
+            inner = said.removesuffix(closer)
+            escaped = (len(inner) - len(inner.rstrip("\\"))) % 2 and opener != "/*"
+            return bool(escaped) or not said.endswith(closer)
+    return False
 
 
 def _close(piece: str, at: int, opened: list[int], unmatched: list[int]) -> None:
