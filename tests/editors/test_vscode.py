@@ -85,6 +85,7 @@ def test_a_docstring_is_shown_on_its_way_and_can_be_cancelled(vscode: VSCode) ->
     noted(vscode, "docstring of many")
     vscode.do("click", words="Cancel")
     until(lambda: "docstring of many" not in vscode.do("status"), "end of the progress")
+    vscode.do("press", key="Escape")
     assert vscode.text().splitlines()[1:] == ["    return side_1"]
     assert vscode.text() == path.read_text()
 
