@@ -1,6 +1,6 @@
 """Docstrings of a base against those of its adapter, place by place.
 
-    python tests/eval/docstrings.py --repo REPOSITORY --model BUNDLE [--holes 100] [--free]
+    python tests/eval/docstrings.py --task docstring --repo REPOSITORY --model BUNDLE [--free]
 
 Writes each docstring of the held-out files with the base alone and with each docstring adapter of
 the bundle, as `budgetai-eval --task docstring` does, and gives ratios of ROUGE-L and structure on
