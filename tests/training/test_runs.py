@@ -119,6 +119,7 @@ def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
     )
 
 
+@pytest.mark.big
 def test_two_processes_draw_the_same_ranks(arguments: list[str], tmp_path: Path) -> None:
     """In a first step only what is drawn gets a gradient: another rank in the other process would
     leave its columns of B in the mean."""
