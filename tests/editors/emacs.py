@@ -99,7 +99,7 @@ class Emacs:
 
         def put_in() -> bool:
             self.terminal.keys("M-Tab")
-            return words in self.text().splitlines()[-1]
+            return self.terminal.soon(lambda screen: words in self.text().splitlines()[-1])
 
         until(put_in, f"'{words}' in the text")
 

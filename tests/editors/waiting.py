@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import psutil
@@ -19,6 +20,14 @@ def until(found: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
             return result
         time.sleep(0.1)
     raise AssertionError(f"there is no {what}")
+
+
+def content(path: Path) -> bytes:
+    """What a file holds. Nothing while an editor puts another one in its place."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def server_below(pid: int) -> psutil.Process | None:
