@@ -248,12 +248,17 @@ def test_a_list_item_for_a_client_that_says_nothing_of_itself() -> None:
     assert rich.label_details == types.CompletionItemLabelDetails(" +1 lines", "BudgetAI")
 
 
-def test_a_list_item_takes_the_place_of_closers() -> None:
+@pytest.mark.parametrize(
+    ("text", "put_in", "end"),
+    [("a)", "a", 4), ("a) + 1", "a) + 1", 5), (")", ")", 5)],
+)
+def test_a_list_item_leaves_closers_where_they_are(text: str, put_in: str, end: int) -> None:
     place = plain_document("🎉f(")
     place.document._source = "🎉f()"
-    item = list_item(place, Item(3, 4, "a)"), types.ClientCompletionItemOptions())
-    where = types.Range(types.Position(0, 4), types.Position(0, 5))
-    assert item.text_edit == types.TextEdit(where, "a)")
+    item = list_item(place, Item(3, 4, text), types.ClientCompletionItemOptions())
+    where = types.Range(types.Position(0, 4), types.Position(0, end))
+    assert item.text_edit == types.TextEdit(where, put_in)
+    assert item.filter_text == put_in
 
 
 CLIENT = types.ClientCompletionItemOptions(

@@ -37,9 +37,10 @@ def list_item(
 ) -> types.CompletionItem:
     """The word before the cursor is a part of the item, as it is with other servers: editors
     filter, sort and highlight by it."""
+    added, end = _leaving_closers(place, found)
     start = _word_start(place.document.source, place.cursor)
-    text = place.document.source[start : place.cursor] + found.text
-    where = around(place.document, place.position, place.cursor, start, found.end)
+    text = place.document.source[start : place.cursor] + added
+    where = around(place.document, place.position, place.cursor, start, end)
     more = text.count("\n")
     details = types.CompletionItemLabelDetails(
         detail=f" +{more} lines" if more else None, description="BudgetAI"
@@ -47,11 +48,10 @@ def list_item(
     return types.CompletionItem(
         label=_label(text),
         label_details=details if takes.label_details_support else None,
+        # What is mere Text blink.cmp leaves out.
         kind=types.CompletionItemKind.Snippet,
         detail="BudgetAI",
         documentation=_documentation(place, text, takes),
-        # One range: the text says again what it takes the place of, so that an editor which left
-        # that in, as with the `insert` of an InsertReplaceEdit, would double it.
         text_edit=types.TextEdit(range=where, new_text=text),
         insert_text_format=types.InsertTextFormat.PlainText,
         insert_text_mode=_as_is(takes),
@@ -59,6 +59,15 @@ def list_item(
         sort_text=_LAST,
         command=command_of(found),
     )
+
+
+def _leaving_closers(place: Place, found: Item) -> tuple[str, int]:
+    """The text and where its range ends: at the cursor where what stands behind it can stay.
+    Neovim's own list leaves that in, whatever the range, and would double it."""
+    replaced = place.document.source[place.cursor : found.end]
+    text = found.text.removesuffix(replaced)
+    kept = len(text) + len(replaced) == len(found.text)
+    return (text, place.cursor) if kept and text else (found.text, found.end)
 
 
 def _word_start(source: str, cursor: int) -> int:

@@ -1,0 +1,102 @@
+"""What the lists of Neovim make of an item: each puts it in in its own way, and all get one text.
+
+nvim-cmp and blink.cmp were read for this, not run. Neovim's own list is driven in tests/editors.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lsprotocol import types
+
+from budgetai_server.artefacts.bases import EMBEDDED, resolve
+from editor import Editor, inline_params, started
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("measured_before")]
+
+BASE = str(resolve(EMBEDDED).path)
+URI = "file:///popup.py"
+HEAD = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n"
+PLACES = (
+    "    ret‸",
+    '    party = "🎉🎉é"; ret‸',
+    "    return a - b\n\n\nprint(add(1, 2))\nprint(sub(‸))",
+)
+UNITS: dict[str, Callable[[str], int]] = {
+    "utf-8": lambda text: len(text.encode()),
+    "utf-16": lambda text: len(text.encode("utf-16-le")) // 2,
+    "utf-32": len,
+}
+
+# (left of the cursor when it was asked, typed since, right of it, range, text) → the line
+Popup = Callable[[str, str, str, tuple[int, int], str], str]
+
+
+def nvim_cmp(before: str, typed: str, behind: str, where: tuple[int, int], text: str) -> str:
+    """Takes back what was typed since, then the range."""
+    line = before + behind
+    return line[: where[0]] + text + line[max(where[1], len(before)) :]
+
+
+def blink(before: str, typed: str, behind: str, where: tuple[int, int], text: str) -> str:
+    """Moves the end of the range by what was typed since."""
+    line = before + typed + behind
+    return line[: where[0]] + text + line[where[1] + len(typed) :]
+
+
+def to_cursor(before: str, typed: str, behind: str, where: tuple[int, int], text: str) -> str:
+    """Versions of blink.cmp, and Neovim's own list: what is right of the cursor stays."""
+    return before[: where[0]] + text + behind
+
+
+@pytest.mark.parametrize("encoding", UNITS)
+async def test_all_lists_put_in_the_same(tmp_path: Path, encoding: str) -> None:
+    async with started("--model", BASE, "--min-confidence", "0") as editor:
+        result = await editor.open_workspace(tmp_path, encodings=(encoding,))
+        provider = result.capabilities.completion_provider
+        assert provider and not provider.resolve_provider, "an item is whole as it is"
+        for marked in PLACES:
+            await _check(editor, marked, encoding)
+
+
+async def _check(editor: Editor, marked: str, encoding: str) -> None:
+    above, _, last = (HEAD + marked).rpartition("\n")
+    before, behind = last.split("‸")
+    editor.open(URI, above + "\n" + before + behind)
+    at = types.Position(above.count("\n") + 1, UNITS[encoding](before))
+    where, item = await _listed(editor, at, before + behind, encoding)
+    want = await _grey(editor, at, before, behind)
+    text = str(item.text_edit and item.text_edit.new_text)
+    rest = text.removeprefix(before[where[0] :])
+    assert len(rest) > 3
+    for typed in (rest[:count] for count in (0, 1, 3)):
+        # They filter by what stands between the range's start and the cursor.
+        assert str(item.filter_text).startswith(before[where[0] :] + typed)
+        for popup in (nvim_cmp, blink, to_cursor):
+            assert popup(before, typed, behind, where, text) == want, popup.__name__
+    editor.close(URI)
+
+
+async def _listed(
+    editor: Editor, at: types.Position, line: str, encoding: str
+) -> tuple[tuple[int, int], types.CompletionItem]:
+    """The one item, and its range in characters of the line."""
+    params = types.CompletionParams(types.TextDocumentIdentifier(URI), at)
+    answer = await editor.text_document_completion_async(params)
+    assert isinstance(answer, types.CompletionList) and answer.is_incomplete
+    (item,) = answer.items
+    assert isinstance(item.text_edit, types.TextEdit)
+    assert item.insert_text_format == types.InsertTextFormat.PlainText
+    units = [UNITS[encoding](line[:count]) for count in range(len(line) + 1)]
+    found = item.text_edit.range
+    assert found.start.line == found.end.line == at.line
+    return (units.index(found.start.character), units.index(found.end.character)), item
+
+
+async def _grey(editor: Editor, at: types.Position, before: str, behind: str) -> str:
+    """The line as it is with the grey text in it."""
+    answer = await editor.text_document_inline_completion_async(inline_params(URI, at))
+    assert isinstance(answer, types.InlineCompletionList)
+    (item,) = answer.items
+    assert item.range and item.range.start == at
+    return before + str(item.insert_text) + behind[item.range.end.character - at.character :]
