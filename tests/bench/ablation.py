@@ -4,14 +4,17 @@
         --steps 300 --recipes "default;nodes=0;chunks=0" --curricula "none;hard" --work FOLDER
 
 Every variation trains on the old release and is judged by its loss on what the new one adds, over
-all and by kind of hole. The exam and the LoRA's start depend on the seed alone, so a difference to
-the first one with the same seed is one of pairs. Standard errors are those over seeds, of which
-there must be two; with one, those over the kinds of holes say a little. A curriculum begins with
-the second pass: give it steps for more than one.
+all and by kind of hole, and with --lines by the new lines that it brings back. `--more` varies
+anything else: "--rank 64;--learning-rate 1e-3". The exam and the LoRA's start depend on the seed
+alone, so a difference to the first one with the same seed is one of pairs. Standard errors are
+those over seeds, of which there must be two; with one, those over the kinds of holes say a little.
+A curriculum begins with the second pass: give it steps for more than one.
 
-Each result stands in FOLDER/results.json as soon as it is there; the same call goes on.
+Each result stands in FOLDER/results.json as soon as it is there; the same call goes on. On a GPU,
+which one such training does not fill, several --jobs run at once.
 """
 
+import re
 import shlex
 import shutil
 import sys
@@ -23,8 +26,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ablation_table import ALL, table
-from commands import TRAIN, said
+from ablation_table import ALL, UNTUNED, table
+from commands import TRAIN, apart, said
 from ledger import Ledger
 from releases import OLD, repository
 
@@ -58,7 +61,11 @@ class AblationOptions:
     curricula: str = option(
         "none;hard", "curricula, with semicolons; all but the first with the first recipe alone"
     )
+    more: str = option("", "further variations, as options of budgetai-train, with semicolons")
     seeds: int = option(1, "how often each is trained, with the seeds from 0 on")
+    lines: int = option(0, "new lines that each has to bring back, by torch")
+    jobs: int = option(1, "trainings at once")
+    keep: bool = option(False, "keep the adapters, in a folder for each variation and seed")
     train: str = option("", 'further options of budgetai-train, for all, as in --train="--rank 32"')
     work: Path | None = option(
         None, "folder for the repository and the results; without it, a new one", unit="folder"
@@ -66,29 +73,29 @@ class AblationOptions:
 
     def variations(self) -> list["Variation"]:
         """The one that is compared with first. Raises OptionError for an unknown recipe."""
-        recipes = [text.strip() for text in self.recipes.split(";")]
-        curricula = [text.strip() for text in self.curricula.split(";")]
-        found = [Variation(recipe, curricula[0]) for recipe in recipes]
-        found += [Variation(recipes[0], curriculum) for curriculum in curricula[1:]]
-        for one in found:
-            TrainOptions(recipe=one.given)
-        return found
+        recipes, curricula = _parts(self.recipes), _parts(self.curricula)
+        found = [Variation.of(recipe, curricula[0]) for recipe in recipes]
+        found += [Variation.of(recipes[0], curriculum) for curriculum in curricula[1:]]
+        first = found[0].flags
+        return found + [Variation(m, (*first, *shlex.split(m))) for m in _parts(self.more)]
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(";") if part.strip()]
 
 
 class Variation(NamedTuple):
-    """A recipe and a curriculum."""
+    """A name, and options of budgetai-train that hold against the others'."""
 
-    recipe: str
-    curriculum: str
+    name: str
+    flags: tuple[str, ...]
 
-    @property
-    def given(self) -> str:
-        """What --recipe is told."""
-        return "" if self.recipe == DEFAULT else self.recipe
-
-    @property
-    def name(self) -> str:
-        return self.recipe + (f", {self.curriculum}" if self.curriculum != PLAIN else "")
+    @classmethod
+    def of(cls, recipe: str, curriculum: str) -> "Variation":
+        given = "" if recipe == DEFAULT else recipe
+        TrainOptions(recipe=given)
+        name = recipe + (f", {curriculum}" if curriculum != PLAIN else "")
+        return cls(name, ("--recipe", given, "--curriculum", curriculum))
 
 
 def main() -> int:
@@ -100,35 +107,60 @@ def _main() -> int:
     variations = options.variations()
     work = options.work or Path(tempfile.mkdtemp(prefix="ablation-"))
     print(f"working in {work}", file=sys.stderr)
-    names = ("old", "new", "base", "steps", "train")
+    names = ("old", "new", "base", "steps", "lines", "train")
     ledger = Ledger(work, {name: getattr(options, name) for name in names})
-    repo = repository(options.old, options.new, work)
-    found: dict[Variation, list[dict[str, Any]]] = {one: [] for one in variations}
+    bench = Bench(options, repository(options.old, options.new, work), work)
     # Seeds outermost: after an interruption there is something of each variation.
-    for seed, one in product(range(options.seeds), variations):
-        measure = partial(_trained, options, repo, work / "adapter", one, seed)
-        found[one].append(ledger.once(f"{one.name}, seed {seed}", measure))
+    asked = {
+        f"{one.name}, seed {seed}": partial(bench.trained, one, seed)
+        for seed, one in product(range(options.seeds), variations)
+    }
+    if options.lines:
+        asked = {UNTUNED: bench.untuned, **asked}
+    ledger.all(asked, options.jobs)
     print_json(ledger.results)
-    print("\n".join(table({one.name: results for one, results in found.items()})))
+    found = {
+        one.name: [ledger.results[f"{one.name}, seed {seed}"] for seed in range(options.seeds)]
+        for one in variations
+    }
+    print("\n".join(table(found, ledger.results.get(UNTUNED))))
     return 0
 
 
-def _trained(
-    options: AblationOptions, repo: Path, out: Path, one: Variation, seed: int
-) -> dict[str, Any]:
-    """What the report of a run says: losses before and after, with their tokens, by group."""
-    # Rests of a call that was interrupted, or the adapter of the variation before.
-    for folder in (out, out.with_name(out.name + PARTIAL)):
-        shutil.rmtree(folder, ignore_errors=True)
-    named = ("--repo", repo, "--base", options.base, "--out", out, "--seed", seed)
-    limits = ("--budget", _BUDGET, "--max-steps", options.steps, "--completions", 0)
-    varied = ("--recipe", one.given, "--curriculum", one.curriculum)
-    since = ("--holdout", f"since:{OLD}")
-    said(TRAIN, *named, *limits, *varied, *since, *shlex.split(options.train))
-    told = report.read(out)
-    counts = AdapterManifest.read(out).counts
-    shutil.rmtree(out)
-    return _result(told, counts)
+@dataclass(frozen=True)
+class Bench:
+    """One base on one pair of releases."""
+
+    options: AblationOptions
+    repo: Path
+    work: Path
+
+    def trained(self, one: Variation, seed: int) -> dict[str, Any]:
+        """What the report of a run says: losses before and after, with their tokens, by group."""
+        out = self.work / "adapters" / re.sub(r"[^\w.=-]+", "_", f"{one.name}-{seed}").strip("_")
+        # Rests of a call that was interrupted.
+        for folder in (out, out.with_name(out.name + PARTIAL)):
+            shutil.rmtree(folder, ignore_errors=True)
+        named = ("--repo", self.repo, "--base", self.options.base, "--out", out, "--seed", seed)
+        limits = ("--budget", _BUDGET, "--max-steps", self.options.steps, "--completions", 0)
+        since = ("--holdout", f"since:{OLD}")
+        said(TRAIN, *named, *limits, *since, *shlex.split(self.options.train), *one.flags)
+        told = report.read(out)
+        found = _result(told, AdapterManifest.read(out).counts)
+        if self.options.lines:
+            found["lines"] = self._lines(out, told.load_in)
+        if not self.options.keep:
+            shutil.rmtree(out)
+        return found
+
+    def untuned(self) -> dict[str, Any]:
+        return {"lines": self._lines(None, "bf16")}
+
+    def _lines(self, folder: Path | None, load_in: str) -> dict[str, Any]:
+        from line_judge import judge
+
+        given = (folder, self.options.base, load_in, self.repo, OLD, self.options.lines, 0)
+        return apart(judge, *given)
 
 
 def _result(told: Account, counts: Mapping[str, int]) -> dict[str, Any]:
@@ -139,6 +171,9 @@ def _result(told: Account, counts: Mapping[str, int]) -> dict[str, Any]:
         },
         "general": [general.before, general.after] if general else None,
         "counts": dict(counts),
+        "load_in": told.load_in,
+        "peak": told.memory.peak if told.memory else None,
+        "training": next((s.seconds for s in told.stages if s.name == "training"), 0.0),
         "seconds": round(told.spent, 1),
     }
 

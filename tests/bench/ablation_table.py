@@ -11,27 +11,60 @@ from typing import Any
 
 ALL = "all"
 HOLES = "holes"
+UNTUNED = "untuned"
 
 Result = Mapping[str, Any]
 
 
-def table(found: Mapping[str, Sequence[Result]]) -> list[str]:
+def table(found: Mapping[str, Sequence[Result]], untuned: Result | None = None) -> list[str]:
     """Rows of markdown. Results stand by variation, one for each seed, in the same order; the
-    first variation is what the others are compared with. A difference below zero is a gain."""
+    first variation is what the others are compared with. A difference of losses below zero is a
+    gain. `untuned` has the lines that the base brings back, if any were asked for."""
     first = next(iter(found.values()))
     kinds = sorted(kind for kind in first[0]["losses"] if kind != ALL)
     heads = ["variation", "held-out loss", "Δ", "in holes", "Δ", *(f"Δ {kind}" for kind in kinds)]
-    heads += ["other code", "steps (best)", "tokens", "seconds"]
-    before = [_number(_mean(first, group, "before")) for group in (ALL, HOLES)]
-    untuned = ["untuned", before[0], "", before[1], "", *[""] * len(kinds)]
-    untuned += [_number(_mean_of(result["general"][0] for result in first if result["general"]))]
-    rows = [heads, ["---"] * len(heads), [*untuned, "", "", ""]]
-    rows += [_row(name, results, first, kinds) for name, results in found.items()]
+    heads += ["other code", "exact line", "× untuned", "similarity", "steps (best)", "tokens"]
+    rows = [heads, ["---"] * len(heads), _untuned(first, untuned, len(kinds))]
+    rows += [_row(name, results, first, kinds, untuned) for name, results in found.items()]
     return ["| " + " | ".join(row) + " |" for row in rows]
 
 
+def _untuned(first: Sequence[Result], untuned: Result | None, kinds: int) -> list[str]:
+    before = [_number(_mean(first, group, "before")) for group in (ALL, HOLES)]
+    general = _mean_of(result["general"][0] for result in first if result["general"])
+    lines = _lines([untuned], None) if untuned else ["", "", ""]
+    return [
+        "untuned",
+        before[0],
+        "",
+        before[1],
+        "",
+        *[""] * kinds,
+        _number(general),
+        *lines,
+        "",
+        "",
+    ]
+
+
+def _lines(results: Sequence[Result], untuned: Result | None) -> list[str]:
+    """Exact lines, how many times those of the base, and similarity; means over seeds."""
+    if not all("lines" in result for result in results):
+        return ["", "", ""]
+    exact, similar = (
+        mean(result["lines"][score]["mean"] for result in results)
+        for score in ("exact", "similarity")
+    )
+    base = untuned["lines"]["exact"]["mean"] if untuned else 0.0
+    return [f"{exact:.3f}", f"{exact / base:.2f}" if base else "", f"{similar:.3f}"]
+
+
 def _row(
-    name: str, results: Sequence[Result], first: Sequence[Result], kinds: Sequence[str]
+    name: str,
+    results: Sequence[Result],
+    first: Sequence[Result],
+    kinds: Sequence[str],
+    untuned: Result | None,
 ) -> list[str]:
     cells = [name]
     for group in (ALL, HOLES):
@@ -41,9 +74,9 @@ def _row(
         cells.append("" if results is first else _difference(results, first, kind, ()))
     counts = [result["counts"] for result in results]
     cells.append(_number(_mean_of(result["general"][1] for result in results if result["general"])))
+    cells += _lines(results, untuned)
     cells.append(", ".join(f"{count['steps']} ({count['best_step']})" for count in counts))
     cells.append(f"{mean(count['tokens'] for count in counts):,.0f}")
-    cells.append(f"{mean(result['seconds'] for result in results):.0f}")
     return cells
 
 

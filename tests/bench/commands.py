@@ -7,9 +7,15 @@ import json
 import shlex
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import Any, ParamSpec, TypeVar
 
 from budgetai_server.errors import BudgetAIError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 TRAIN = "budgetai_training"
 CONVERT = "budgetai_convert"
@@ -25,3 +31,10 @@ def said(module: str, *arguments: object) -> dict[str, Any]:
         raise BudgetAIError(f"{module} ended with exit code {done.returncode}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def apart(make: Callable[P, T], *given: P.args, **named: P.kwargs) -> T:
+    """What a function returns, from a process of its own: its memory goes back, of a GPU too, and
+    torch starts no threads here."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(make, *given, **named).result()

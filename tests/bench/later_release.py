@@ -13,13 +13,11 @@ import shlex
 import shutil
 import sys
 import tempfile
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from commands import CONVERT, EVALUATE, TRAIN, said
+from commands import CONVERT, EVALUATE, TRAIN, apart, said
 from ledger import Ledger
 from releases import OLD, repository
 
@@ -135,9 +133,7 @@ class Bench:
 
 def _unpack(base: str) -> None:
     """A GGUF is unpacked when it is first trained on; no budget should pay for that."""
-    # In a process of its own: the memory goes back, and torch starts no threads here.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        pool.submit(_unpacked, base).result()
+    apart(_unpacked, base)
 
 
 def _unpacked(base: str) -> None:

@@ -5,8 +5,10 @@
     results     by name
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from budgetai_server.artefacts.storage import read_json, write_json
@@ -28,14 +30,28 @@ class Ledger:
                 "Name another folder with --work, or remove this one",
             )
         self._kept: dict[str, Any] = kept
+        self._lock = Lock()
 
     def once(self, name: str, measure: Callable[[], Any]) -> Any:
         """The result of that name; measured, and written, where there is none yet."""
         results = self._kept["results"]
         if name not in results:
-            results[name] = measure()
-            write_json(self._file, self._kept)
+            found = measure()
+            with self._lock:
+                results[name] = found
+                write_json(self._file, self._kept)
         return results[name]
+
+    def all(self, asked: Mapping[str, Callable[[], Any]], jobs: int) -> None:
+        """The results of all names, so many at once, begun in their order. Raises what the first
+        one that fails has raised, when all that had begun are over."""
+        with ThreadPoolExecutor(jobs) as pool:
+            begun = [pool.submit(self.once, name, measure) for name, measure in asked.items()]
+            try:
+                for one in begun:
+                    one.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
 
     @property
     def results(self) -> dict[str, Any]:

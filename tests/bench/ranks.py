@@ -9,9 +9,11 @@ with each distribution, frozen and not, Matryoshka, and the largest LoRA cut by 
 of its update, which is the best it can be at a lower rank as a matrix. The learning rate is the
 same for all unless --train says otherwise.
 
-Each result stands in FOLDER/results.json as soon as it is there; the same call goes on.
+Each result stands in FOLDER/results.json as soon as it is there; the same call goes on. On a GPU,
+which one such training does not fill, several --jobs run at once.
 """
 
+import re
 import shlex
 import shutil
 import sys
@@ -22,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from commands import TRAIN, said
+from commands import TRAIN, apart, said
 from ledger import Ledger
 from rank_table import table
 from releases import OLD, repository
@@ -60,6 +62,7 @@ class RankOptions:
     ranks: str = option("1,2,4,8,16", "ranks that are trained alone and judged, with commas")
     windows: int = option(64, "held-out windows that each rank is judged by, at most")
     seed: int = option(0, "seed of training and of the places")
+    jobs: int = option(1, "trainings at once; their times say less then")
     train: str = option("", 'further options of budgetai-train, for all, as in --train="--rslora"')
     work: Path | None = option(
         None, "folder for the repository and the results; without it, a new one", unit="folder"
@@ -83,10 +86,9 @@ def _main() -> int:
     ledger = Ledger(work, {name: getattr(options, name) for name in names})
     bench = Bench(options, repository(options.old, options.new, work), work, judged)
     # What all others are compared with comes first, and of it the largest, which is cut by SVD.
-    for rank in reversed(judged):
-        ledger.once(f"lora {rank}", partial(bench.alone, rank))
-    for name, given in NESTED.items():
-        ledger.once(name, partial(bench.nested, given))
+    alone = {f"lora {rank}": partial(bench.alone, rank) for rank in reversed(judged)}
+    nested = {name: partial(bench.nested, given) for name, given in NESTED.items()}
+    ledger.all(alone | nested, options.jobs)
     print_json(ledger.results)
     print("\n".join(table(curves(ledger.results, judged), judged)))
     return 0
@@ -119,14 +121,15 @@ class Bench:
         return self._run(f"{given} --rank {self.judged[-1]}", self.judged, ())
 
     def _run(self, given: str, ranks: Sequence[int], svd: Sequence[int]) -> dict[str, Any]:
-        # torch is wanted for judging only, and a wrong option is answered before it is there.
+        # A wrong option is answered before torch is there.
         from rank_judge import judge
 
-        out = self.work / "adapter"
+        out = self.work / "adapters" / re.sub(r"\W+", "-", given).strip("-")
         self._train(out, given)
         told = report.read(out)
         asked = TrainOptions(repo=self.repo, holdout=f"since:{OLD}", seed=self.options.seed)
-        found = judge(out, self.options.base, told.load_in, asked, ranks, svd, self.options.windows)
+        to_judge = (out, self.options.base, told.load_in, asked, ranks, svd, self.options.windows)
+        found = apart(judge, *to_judge)
         shutil.rmtree(out)
         return found | {
             "seconds": round(sum(s.seconds for s in told.stages if s.name in _PAID), 1),

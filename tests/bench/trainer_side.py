@@ -190,7 +190,7 @@ def _fitting(
         nested=Nested(setting.model, given),
         mixed=setting.loaded.load_in != "fp32",
         pad=setting.encoder.pad,
-        pace=Pace(Clock(float(_LONG), time.monotonic()), steps),
+        pace=Pace(Clock(float(_LONG), time.monotonic()), steps, all_steps=steps),
         curriculum=Curriculum(),
         interruption=Interruption(),
         watcher=watch,

@@ -44,5 +44,13 @@ def test_the_rate_warms_up_and_falls_to_the_end() -> None:
 
 def test_with_a_number_of_steps_the_clock_does_not_count() -> None:
     late = Clock(60, 0, now=lambda: 59.0)
-    assert Pace(late, max_steps=10).now(5) == 0.5
-    assert Pace(late, max_steps=0).now(5) == pytest.approx(59 / 60)
+    assert Pace(late, max_steps=10, all_steps=100).now(5) == 0.5
+    assert Pace(late, max_steps=0, all_steps=100).now(5) == pytest.approx(59 / 60)
+
+
+def test_where_samples_end_before_the_time_the_rate_falls_with_them() -> None:
+    early = Clock(600, 0, now=lambda: 6.0)
+    assert Pace(early, max_steps=0, all_steps=10).now(8) == 0.8
+    assert Pace(early, max_steps=100, all_steps=10).now(8) == 0.8
+    assert Pace(early, max_steps=0, all_steps=10, progress=0.75).left() == pytest.approx(2)
+    assert Pace(early, max_steps=0, all_steps=10).left() == pytest.approx(594)

@@ -39,6 +39,13 @@ def test_with_less_precision_goes_first_then_length_then_time() -> None:
 STEPS = ("base in 4 bit", "shorter samples", "activations computed twice", "still shorter samples")
 
 
+def test_fewer_samples_at_once_come_before_everything_else() -> None:
+    four = plan(SHAPE, "bf16", 1024, 100 * GB, fixed=False, batch=4)
+    assert four.batch == 4 and four.predicted > 10 * GB
+    less = plan(SHAPE, "bf16", 1024, int(four.predicted / 0.9) - GB, fixed=False, batch=4)
+    assert (less.batch, less.load_in, less.notes) == (2, "bf16", ())
+
+
 def test_a_precision_that_was_asked_for_is_kept() -> None:
     whole = plan(SHAPE, "bf16", 1024, 16 * GB, fixed=True).predicted
     found = plan(SHAPE, "bf16", 1024, int(whole / 0.9) - GB, fixed=True)

@@ -40,15 +40,25 @@ class Clock:
 @dataclass
 class Pace:
     """How far along a run is, between 0 and 1: by steps where their number is given, so that the
-    same steps are the same run, else by the clock. Kept up to date by the training loop."""
+    same steps are the same run, else by the clock; by the samples, enough for `all_steps` steps,
+    where these will be over first. Kept up to date by the training loop."""
 
     clock: Clock
     max_steps: int
+    all_steps: int
     progress: float = 0.0
 
     def now(self, step: int) -> float:
         """The progress after `step` steps."""
-        return min(1.0, step / self.max_steps) if self.max_steps else self.clock.progress()
+        limit = step / self.max_steps if self.max_steps else self.clock.progress()
+        return min(1.0, max(limit, step / self.all_steps))
+
+    def left(self) -> float:
+        """Seconds until training ends, if it goes on as it did."""
+        if not self.progress:
+            return self.clock.left()
+        spent = self.clock.spent() - self.clock.training_from
+        return min(self.clock.left(), spent * (1 - self.progress) / self.progress)
 
 
 def rate_factor(progress: float) -> float:

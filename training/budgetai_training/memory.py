@@ -37,7 +37,8 @@ class Shape:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is going to be, and the bytes it takes. `notes` say what was given up, and why."""
+    """What a run is going to be, and the bytes it takes: samples of up to `window` tokens, `batch`
+    of them at once. `notes` say what was given up, and why."""
 
     load_in: str
     window: int
@@ -45,15 +46,19 @@ class Plan:
     predicted: int
     available: int
     notes: tuple[str, ...] = ()
+    batch: int = 1
 
 
-def plan(shape: Shape, load_in: str, window: int, available: int, *, fixed: bool) -> Plan:
+def plan(
+    shape: Shape, load_in: str, window: int, available: int, *, fixed: bool, batch: int = 1
+) -> Plan:
     """Choose precision, tokens a micro-batch and checkpointing so that the peak fits.
 
-    First 4 bit, then half the window, then recomputing activations: in the order of what they
-    cost in quality and time. `fixed` keeps the precision. Raises BaseError where nothing fits.
+    First fewer at once, then 4 bit, then half the window, then recomputing activations: in the
+    order of what they cost in quality and time. `fixed` keeps the precision. Raises BaseError
+    where nothing fits.
     """
-    first = _planned(Plan(load_in, window, False, 0, available), shape)
+    first = _planned(Plan(load_in, window, False, 0, available, batch=batch), shape)
     for tried in _smaller(first, shape, fixed=fixed):
         if tried.predicted <= SHARE_OF_FREE * available:
             return tried
@@ -71,6 +76,9 @@ def _smaller(first: Plan, shape: Shape, *, fixed: bool) -> "list[Plan]":
         changed = replace(found[-1], **changes, notes=(*found[-1].notes, what))  # type: ignore[arg-type]
         found.append(_planned(changed, shape))
 
+    # Smaller batches cost no quality: the same samples are averaged in a step.
+    while found[-1].batch > 1:
+        found.append(_planned(replace(found[-1], batch=found[-1].batch // 2), shape))
     if not fixed and first.load_in != "4bit":
         give_up("base in 4 bit", load_in="4bit")
     give_up("shorter samples", window=first.window // 2)
@@ -98,11 +106,17 @@ def _activations(shape: Shape, plan: Plan) -> float:
     """What backward needs of the forward pass: some 24 vectors of the model's width and 10 of the
     inner one a token and layer, in 16 bits (twice that in 32)."""
     size = 4 if plan.load_in == "fp32" else 2
-    tokens = DENSE * plan.window
+    tokens = DENSE * plan.window * plan.batch
     layer = size * tokens * (24 * shape.width + 10 * shape.inner)
     if plan.checkpointing:
         return layer + shape.layers * size * tokens * shape.width
     return shape.layers * layer
+
+
+def usual_batch() -> int:
+    """Samples at once: a GPU waits for the next kernel most of the time with one of a small model;
+    a CPU is as busy with one as with several."""
+    return 4 if torch.cuda.is_available() else 1
 
 
 def available(limit: float = 0.0) -> int:

@@ -15,7 +15,8 @@ from budgetai_training.choice import Tolerance
 from budgetai_training.samples.recipe import Recipe
 
 _NOT_NEGATIVE = (
-    "max_steps", "alpha", "memory", "lora_plus", "accumulate", "completions", "evaluations",
+    "max_steps", "alpha", "memory", "lora_plus", "batch", "accumulate", "completions",
+    "evaluations",
 )  # fmt: skip
 METHODS = ("lora", *NESTED, *COMPARED)
 COMPLETION, DOCSTRING = TASKS
@@ -123,6 +124,11 @@ class TrainOptions:
     lora_plus: float = option(0.0, "LoRA+: how many times faster B learns than A; 0 for alike")
     learning_rate: float = option(
         0.0, "peak learning rate; 0 chooses it by the base's size, or tries a few if time allows"
+    )
+    batch: int = option(
+        0,
+        "samples of full length evaluated at once; 0 takes up to 4 on a GPU, and 1 on a CPU, where"
+        " more are no faster, or with --max-steps",
     )
     accumulate: int = option(
         0, "micro-batches averaged in a step; 0 chooses by the time, or 1 with --max-steps"

@@ -150,7 +150,8 @@ def _planned(options: TrainOptions, folder: RunFolder, measure: Callable[[], Sha
         if options.method == "full" and wanted == "4bit":
             wanted = "bf16"
         fixed = options.load_in != "auto" or options.method == "full"
-        return asdict(memory.plan(measure(), wanted, WINDOW, free, fixed=fixed))
+        batch = options.batch or (1 if options.max_steps else memory.usual_batch())
+        return asdict(memory.plan(measure(), wanted, WINDOW, free, fixed=fixed, batch=batch))
 
     kept = folder.once("plan", decide)
     return Plan(**{**kept, "notes": tuple(kept["notes"])})

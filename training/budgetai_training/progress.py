@@ -16,21 +16,21 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from budgetai_training.budget import Clock
+from budgetai_training.budget import Pace
 
 # Seconds that need no bar.
 _SHORT = 1.0
 
 
 class _TimeLeft(ProgressColumn):
-    """Training ends by the clock, so the time left is known and not estimated."""
+    """Training mostly ends by the clock, so the time left is known and not estimated."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, pace: Pace) -> None:
         super().__init__()
-        self._clock = clock
+        self._pace = pace
 
     def render(self, task: Task) -> Text:
-        seconds = max(0, int(self._clock.left()))
+        seconds = max(0, int(self._pace.left()))
         return Text(f"{seconds // 60}:{seconds % 60:02d} left")
 
 
@@ -74,15 +74,15 @@ class Reporter:
             bar.stop()
 
     @contextmanager
-    def training(self, clock: Clock) -> Iterator["TrainingBar"]:
+    def training(self, pace: Pace) -> Iterator["TrainingBar"]:
         columns = (
             TextColumn("training"),
             BarColumn(),
             TextColumn("{task.fields[note]}"),
-            _TimeLeft(clock),
+            _TimeLeft(pace),
         )
         with Progress(*columns, console=self._console, transient=True) as bar:
-            yield TrainingBar(bar, clock)
+            yield TrainingBar(bar, pace)
 
 
 class Counter:
@@ -97,12 +97,13 @@ class Counter:
 
 
 class TrainingBar:
-    """One bar for the whole budget; the loss is smoothed over about ten steps."""
+    """One bar for the whole training; the loss is smoothed over about ten steps."""
 
-    def __init__(self, bar: Progress, clock: Clock) -> None:
+    def __init__(self, bar: Progress, pace: Pace) -> None:
         self._bar = bar
-        self._clock = clock
-        self._began = clock.spent()
+        self._pace = pace
+        self._clock = pace.clock
+        self._began = self._clock.spent()
         self._tokens_before: int | None = None
         self._losses: list[float] = []
         self._held_out = ""
@@ -120,7 +121,7 @@ class TrainingBar:
         pace = f"  {speed:.0f} tokens/s" if speed else ""
         mean = sum(self._losses) / len(self._losses)
         note = f"step {number}  loss {mean:.3f}{self._held_out}{pace}"
-        self._bar.update(self._task, completed=self._clock.progress(), note=note)
+        self._bar.update(self._task, completed=self._pace.progress, note=note)
 
     def validated(self, number: int, loss: float) -> None:
         self._held_out = f" (held out {loss:.3f})"

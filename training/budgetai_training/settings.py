@@ -35,7 +35,9 @@ def decide(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
     tried = _rates(run, samples, per_batch)
     usual = adapter.usual_rate(run.model, run.options)
     chosen = next((one.rate for one in tried if one.chosen), run.options.learning_rate or usual)
-    affordable = run.clock.left() / max(per_batch, 1e-6)
+    in_time = run.clock.left() / max(per_batch * run.plan.batch, 1e-6)
+    # A fast machine is through with the samples long before the budget ends.
+    affordable = min(in_time, len(samples) / processes.count())
     evaluations, questions = _evaluations(run, per_batch)
     return {
         "rate": chosen,
@@ -89,7 +91,7 @@ def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
     """Rates tried, where the user names none and their share of the budget holds the tries."""
     questions = run.exam.validation[:6]
     judging = len(questions) * run.nested.passes / STEP_PER_FORWARD
-    needed = len(rate.FACTORS) * (rate.STEPS + judging) * per_batch
+    needed = len(rate.FACTORS) * (rate.STEPS * run.plan.batch + judging) * per_batch
     share = RATE_SHARE * run.clock.budget
     if run.options.learning_rate or run.options.max_steps or not questions or needed > share:
         return ()
@@ -130,7 +132,8 @@ def step(
 
 
 def batch_seconds(run: Run, before: dict[str, Any], samples: Passes) -> float:
-    """Seconds that a micro-batch takes in training, about."""
+    """Seconds that a sample of full length takes in training, about; several at once take so many
+    times as long on a CPU, and less on a GPU."""
     if before["losses"]:
         return STEP_PER_FORWARD * float(before["seconds"]) / len(before["losses"])
     began = time.monotonic()
@@ -141,6 +144,7 @@ def batch_seconds(run: Run, before: dict[str, Any], samples: Passes) -> float:
 
 def check_time(run: Run, per_batch: float) -> None:
     """Raises BudgetError where not even one step fits, with a budget that would do."""
+    per_batch *= run.plan.batch
     if processes.agreed(run.clock.left()) >= per_batch:
         return
     enough = run.clock.spent() + run.clock.reserve + 20 * per_batch

@@ -43,7 +43,8 @@ def settled(run: Run, samples: Passes, per_batch: float) -> Run:
 def _tried(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
     ranks = equal_ranks(run.model, run.options)
     questions = run.exam.validation[: settings.FEWEST_QUESTIONS]
-    needed = len(SETS) * (rate.STEPS + len(questions) / settings.STEP_PER_FORWARD) * per_batch
+    asked = len(questions) / settings.STEP_PER_FORWARD
+    needed = len(SETS) * (rate.STEPS * run.plan.batch + asked) * per_batch
     hurried = not run.options.max_steps and needed > SHARE * run.clock.budget
     losses: dict[str, float] = {}
     if questions and not hurried:

@@ -110,7 +110,7 @@ def _curriculum(run: Run) -> Curriculum:
 
 def _passes(run: Run, curriculum: Curriculum) -> Passes:
     # About three characters are a token of code.
-    characters = 3 * run.plan.window
+    characters = 3 * run.plan.window * run.plan.batch
     passes = Passes(_laid_out(run, curriculum), run.encoder, MAX_PASSES, characters)
     if not passes.pass_length:
         raise RepositoryError("there is nothing to learn", "Give the files in --corpus more weight")
@@ -203,7 +203,9 @@ def _fitted(
         f"{decided['accumulate']} a step, learning rate {decided['rate']:g}"
         + (f", going on from {checkpoint.name}" if checkpoint else "")
     )
-    with run.stages.stage("training"), run.report.training(run.clock) as bar:
+    each = decided["accumulate"] * processes.count()
+    pace = Pace(run.clock, run.options.max_steps, all_steps=-(-len(samples) // each))
+    with run.stages.stage("training"), run.report.training(pace) as bar:
         fitting = Fitting(
             options=run.options,
             folder=run.folder.path,
@@ -214,7 +216,7 @@ def _fitted(
             nested=run.nested,
             mixed=run.loaded.load_in != "fp32",
             pad=run.encoder.pad,
-            pace=Pace(run.clock, run.options.max_steps),
+            pace=pace,
             curriculum=curriculum,
             interruption=interruption,
             watcher=bar,

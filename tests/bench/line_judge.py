@@ -1,0 +1,162 @@
+"""Lines that an adapter brings back by torch, many at a time: for many trainings on a GPU.
+
+The places and their prompts are those of budgetai-eval with the whole context, whatever the speed
+of the machine; the answer is the greedy one, its first token healed. Nothing is trimmed, and no
+weight is quantised: numbers of the server come from budgetai-eval.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel
+from transformers import DynamicCache
+
+from budgetai_server import repository
+from budgetai_server.artefacts.bases import resolve
+from budgetai_server.context.holes import Hole, cut
+from budgetai_server.context.index import Index
+from budgetai_server.context.prompt import build
+from budgetai_server.repository.history import fresh_since
+from budgetai_server.repository.history import resolve as commit_of
+from budgetai_server.scores import first_line
+from budgetai_server.scores import score as scored
+from budgetai_training.base import load
+from budgetai_training.corpus.files import CorpusFile
+from budgetai_training.encoder import Encoder
+from budgetai_training.evaluate import arithmetic
+from budgetai_training.samples.sample import Sample
+
+# Rows that are answered at once; their prompts are of like length.
+_BATCH = 32
+_LONGEST = 40
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A place as token ids. The last token is given back: the first one of the answer must begin
+    with its text, `healed`."""
+
+    ids: tuple[int, ...]
+    healed: str
+    expected: str
+
+
+def judge(
+    folder: Path | None, base: str, load_in: str, repo: Path, since: str, count: int, seed: int
+) -> dict[str, Any]:
+    """Exact match and edit similarity over at most `count` lines that are new since a revision,
+    with the adapter in `folder`, or of the base alone; `hits` says which were exact, in order."""
+    found = resolve(base)
+    loaded = load(found, found.record().digest, load_in)
+    model = PeftModel.from_pretrained(loaded.model, folder) if folder else loaded.model
+    model.eval().config.use_cache = True
+    root, holes, index = _places(repo, since, count, seed)
+    encoder = Encoder(loaded.tokenizer)
+    asked = [_asked(hole, root.name, index, encoder, loaded.tokenizer) for hole in holes]
+    answers = answered(model, loaded.tokenizer, encoder, asked)
+    total = scored(answers, [one.expected for one in asked])
+    return {
+        "count": total.count,
+        "exact": vars(total.exact_match),
+        "similarity": vars(total.edit_similarity),
+        "hits": "".join(
+            str(int(first_line(a) == first_line(one.expected)))
+            for a, one in zip(answers, asked, strict=True)
+        ),
+    }
+
+
+def _places(repo: Path, since: str, count: int, seed: int) -> tuple[Path, list[Hole], Index]:
+    root = repository.open_repository(repo)
+    files, _ = repository.sources(root)
+    ranges = fresh_since(root, commit_of(root, since), files)
+    texts = [(file.path, file.text) for file in files]
+    holes = cut([(path, text) for path, text in texts if path in ranges], count, seed, ranges)
+    return root, holes, Index(texts)
+
+
+def _asked(hole: Hole, name: str, index: Index, encoder: Encoder, tokenizer: Any) -> Asked:
+    prompt = build(hole.snapshot(name), index)
+    shown = Sample(CorpusFile(name, hole.path, ""), prompt, hole.kind, 0, False)
+    ids = encoder.head(shown) + encoder.tokenize(prompt.before)
+    healed = tokenizer.convert_ids_to_tokens(ids.pop()) if prompt.before else ""
+    return Asked(tuple(ids), healed, hole.expected)
+
+
+@torch.no_grad()
+def answered(model: Any, tokenizer: Any, encoder: Encoder, asked: Sequence[Asked]) -> list[str]:
+    """The greedy answers, in the order of the places."""
+    words = _Vocabulary(tokenizer)
+    order = sorted(range(len(asked)), key=lambda place: len(asked[place].ids))
+    found = [""] * len(asked)
+    for start in range(0, len(order), _BATCH):
+        places = order[start : start + _BATCH]
+        with arithmetic(model, model.get_output_embeddings().weight.dtype):
+            texts = _batch(model, words, encoder, [asked[place] for place in places])
+        for place, text in zip(places, texts, strict=True):
+            found[place] = text
+    return found
+
+
+class _Vocabulary:
+    """Which tokens begin with what was given back; tokens as text."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self._entries = sorted(tokenizer.get_vocab().items())
+        self._allowed: dict[str, list[int]] = {}
+        # A model may have more rows than there are tokens.
+        self.size = len(tokenizer)
+
+    def allowed(self, healed: str) -> list[int]:
+        if healed not in self._allowed:
+            self._allowed[healed] = [i for text, i in self._entries if text.startswith(healed)]
+        return self._allowed[healed]
+
+    def text(self, ids: list[int], healed: str) -> str:
+        """What stands behind the text that was given back."""
+        said: str = self._tokenizer.decode(ids, skip_special_tokens=True)
+        return said[len(self._tokenizer.convert_tokens_to_string([healed])) if healed else 0 :]
+
+
+def _batch(model: Any, words: _Vocabulary, encoder: Encoder, rows: Sequence[Asked]) -> list[str]:
+    """Rows padded on the left, one token each at a time."""
+    longest = max(len(row.ids) for row in rows)
+    spare = [longest - len(row.ids) for row in rows]
+    pads = [[encoder.pad] * n + list(row.ids) for n, row in zip(spare, rows, strict=True)]
+    ids = torch.tensor(pads, device=model.device)  # (rows, length)
+    mask = torch.tensor([[0] * n + [1] * (longest - n) for n in spare], device=model.device)
+    places = (mask.cumsum(1) - 1).clamp(min=0)
+    cache, said, open_rows = DynamicCache(), [[] for _ in rows], set(range(len(rows)))
+    for number in range(_LONGEST):
+        logits = model(
+            input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache,
+            logits_to_keep=1,
+        ).logits[:, -1, : words.size]  # fmt: skip
+        if number == 0:
+            _heal(logits, words, rows)
+        ids = logits.argmax(dim=1, keepdim=True)
+        for row in list(open_rows):
+            token = int(ids[row])
+            said[row].append(token)
+            text = words.text(said[row], rows[row].healed)
+            if token == encoder.markers.end or "\n" in text.lstrip("\n"):
+                open_rows.discard(row)
+        if not open_rows:
+            break
+        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+        places = places[:, -1:] + 1
+    return [words.text(tokens, row.healed) for tokens, row in zip(said, rows, strict=True)]
+
+
+def _heal(logits: torch.Tensor, words: _Vocabulary, rows: Sequence[Asked]) -> None:
+    """Leave each row, in place, the tokens that begin with its healed text."""
+    for row, one in enumerate(rows):
+        if one.healed:
+            allowed = torch.tensor(words.allowed(one.healed), device=logits.device)
+            kept = logits[row, allowed]
+            logits[row] = float("-inf")
+            logits[row, allowed] = kept

@@ -1,0 +1,44 @@
+"""Lines answered many at a time are those that are answered one by one."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny
+from budgetai_server.artefacts.bases import resolve
+from budgetai_server.context.holes import cut
+from budgetai_server.context.index import Index
+from budgetai_server.context.prompt import build
+from budgetai_training import completions
+from budgetai_training.base import load
+from budgetai_training.corpus.files import CorpusFile
+from budgetai_training.encoder import Encoder
+from budgetai_training.samples.sample import Sample
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
+
+import line_judge
+
+
+@pytest.mark.parametrize("make", [tiny.make_llama, tiny.make_qwen2])
+def test_answers_do_not_depend_on_those_beside_them(
+    tmp_path: Path, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_judge, "_BATCH", 4)
+    found = resolve(str(make(tmp_path / "base")))
+    loaded = load(found, found.record().digest, "fp32")
+    loaded.model.eval().config.use_cache = True
+    encoder, index = Encoder(loaded.tokenizer), Index([("code.py", tiny.CODE)])
+    holes = cut([("code.py", tiny.CODE)], 7, 0)
+    asked = [line_judge._asked(h, "demo", index, encoder, loaded.tokenizer) for h in holes]
+    answers = line_judge.answered(loaded.model, loaded.tokenizer, encoder, asked)
+    for hole, answer in zip(holes, answers, strict=True):
+        prompt = build(hole.snapshot("demo"), index)
+        shown = Sample(CorpusFile("demo", hole.path, ""), prompt, hole.kind, 0)
+        alone = completions.written(
+            loaded.model, loaded.tokenizer, encoder, shown, 40, completions._line_over
+        )
+        assert answer.partition("\n")[0] == alone.partition("\n")[0]
+    assert len(set(answers)) > 1
