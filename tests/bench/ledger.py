@@ -44,14 +44,11 @@ class Ledger:
 
     def all(self, asked: Mapping[str, Callable[[], Any]], jobs: int) -> None:
         """The results of all names, so many at once, begun in their order. Raises what the first
-        one that fails has raised, when all that had begun are over."""
+        one that failed has raised, when all are over: what there is has taken long."""
         with ThreadPoolExecutor(jobs) as pool:
             begun = [pool.submit(self.once, name, measure) for name, measure in asked.items()]
-            try:
-                for one in begun:
-                    one.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+        for one in begun:
+            one.result()
 
     @property
     def results(self) -> dict[str, Any]:
