@@ -27,9 +27,9 @@ def collect(
         sums[name] = sums.get(name, 0) + squares
         rows[name] = rows.get(name, 0) + len(values)
 
-    with Native(model, lora=lora) as native, native.evaluating(CHUNK, watch) as evaluate:
+    with Native(model, lora=lora) as native, native.reading(CHUNK, watch) as read:
         for tokens in texts:
-            evaluate(tokens[:CHUNK], 0)
+            read(tokens[:CHUNK])
             tick()
     if not sums or not all(np.isfinite(total).all() for total in sums.values()):
         raise CheckError("llama.cpp shows no importance matrix", "Use --no-importance")

@@ -32,9 +32,9 @@ from budgetai_convert.job import Job
 from budgetai_convert.measure import Judge, Measured, Reference
 from budgetai_convert.native import Native
 from budgetai_convert.options import AUTO
-from budgetai_convert.progress import Begin
+from budgetai_convert.progress import Begin, Task
 from budgetai_convert.quantize import Recipe
-from budgetai_convert.reference import Answer
+from budgetai_convert.reference import Answer, Said
 from budgetai_convert.samples import Reader, Samples
 from budgetai_convert.verify import Agreement
 from budgetai_server.artefacts.storage import replaced
@@ -61,7 +61,7 @@ class Making:
         with self._workshop(target.parent) as folder:
             merged = folder / "merged-f16.gguf"
             self._merge(merged)
-            f16, answers = self._checked_f16(merged)
+            f16, answers = self._checked_f16(merged, folder)
             found = f16
             drawn = self._drawn(merged) if self.job.quant != "F16" or self._held_in_4bit else None
             if drawn and drawn.probes and self._held_in_4bit:
@@ -79,7 +79,7 @@ class Making:
         with self._workshop(base.parent) as folder:
             merged = folder / "merged-f16.gguf"
             self._merge(merged)
-            f16, answers = self._checked_f16(merged)
+            f16, answers = self._checked_f16(merged, folder)
             found = self._checked_quant(base, answers)
             drawn = self._drawn(merged)
             if drawn and drawn.probes:
@@ -142,20 +142,26 @@ class Making:
             return PROMPT_FORMAT
         return self.job.adapter.manifest.prompt_format if self.job.adapter else UNKNOWN_PROMPTS
 
-    def _checked_f16(self, merged: Path) -> tuple[Agreement, list[Answer]]:
-        """Compare the merged file with torch. Only one of the two models is in memory at a time."""
-        task = self.begin("Checking the merge", 2 * len(corpus.PROMPTS) + 2)
-        with Native(merged, vocabulary_only=True) as native:
+    def _checked_f16(self, merged: Path, folder: Path) -> tuple[Agreement, list[Answer]]:
+        """Compare the merged file with torch, by the answers that the file gives."""
+        task = self.begin(
+            "Checking the merge", 2 * len(corpus.PROMPTS) + self.job.source.sizes.blocks
+        )
+        adapter = self.job.adapter.folder if self.job.adapter else None
+        with Native(merged, lora=self.lora) as native:
             self._check_metadata(native)
             self._check_tokenizer(native)
-            prompts = [native.beginning() + native.tokenize(text) for text in corpus.PROMPTS]
-        task.add()
-        adapter = self.job.adapter.folder if self.job.adapter else None
-        answers = reference.answers(self.job.source.path, adapter, prompts, task.add)
-        with Native(merged, lora=self.lora) as native:
+            said = [self._said(native, text, task) for text in corpus.PROMPTS]
+            answers = reference.answers(self.job.source.path, adapter, said, folder, task.add)
             found = verify.compare(native, answers, task.add)
         verify.check_f16(found)
         return found, answers
+
+    def _said(self, native: Native, text: str, task: Task) -> Said:
+        prompt = native.beginning() + native.tokenize(text)
+        answer = native.greedy(prompt, reference.ANSWER_TOKENS - 1)
+        task.add()
+        return Said((*prompt, *answer), len(prompt))
 
     def _check_metadata(self, native: Native) -> None:
         architecture = self.job.source.sizes.architecture

@@ -5,6 +5,7 @@ into its matrices. The one module beside `quantize` that imports llama_cpp.
 import ctypes
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -19,11 +20,13 @@ from budgetai_convert.quantize import available_cores
 from budgetai_server.errors import CheckError
 
 Logits = NDArray[np.float32]
+Read = Callable[[Sequence[int]], object]
 Evaluate = Callable[[Sequence[int], int], Logits]
 Watch = Callable[[str, NDArray[np.float32]], None]
 """Told the name of a weight and the rows [tokens, columns] it is multiplied with."""
 
-_BATCH = 512
+# Tokens evaluated at once: a large vocabulary's logits of more take much memory.
+_BATCH = 128
 _LOG = llama_cpp.llama_log_callback(lambda level, text, data: None)
 _NO_CALLBACK = llama_cpp.ggml_backend_sched_eval_callback()
 _F32 = 0
@@ -104,16 +107,26 @@ class Native:
         return room.value.decode("utf-8", "replace") if size >= 0 else None
 
     @contextmanager
-    def evaluating(self, length: int, watch: Watch | None = None) -> Iterator[Evaluate]:
+    def evaluating(self, length: int) -> Iterator[Evaluate]:
         """Give a function from at most `length` tokens, and the first place that is asked for, to
-        the logits [tokens from there on, vocabulary]. `watch` sees each matrix's inputs."""
-        with self._context(max(length, _BATCH), watch) as context:
+        the logits [tokens from there on, vocabulary]."""
+        with self._context(length) as context:
             yield partial(self._logits, context)
 
     @contextmanager
-    def _context(self, length: int, watch: Watch | None = None) -> Iterator[Any]:
+    def reading(self, length: int, watch: Watch) -> Iterator[Read]:
+        """Give a function that evaluates at most `length` tokens, with logits that nobody takes;
+        `watch` sees each matrix's inputs."""
+        with self._context(length, watch) as context:
+            yield lambda tokens: deque(self._evaluated(context, tokens, 0), 0)
+
+    @contextmanager
+    def _context(
+        self, length: int, watch: Watch | None = None, batch: int = _BATCH
+    ) -> Iterator[Any]:
         settings = llama_cpp.llama_context_default_params()
-        settings.n_ctx = settings.n_batch = settings.n_ubatch = length
+        settings.n_ctx = length
+        settings.n_batch = settings.n_ubatch = min(length, batch)
         settings.n_threads = settings.n_threads_batch = available_cores()
         settings.no_perf = True
         settings.op_offload = False
@@ -136,10 +149,19 @@ class Native:
                 raise CheckError("llama.cpp cannot apply the adapter")
 
     def _logits(self, context: Any, tokens: Sequence[int], first: int) -> Logits:
+        return np.concatenate([rows.copy() for rows in self._evaluated(context, tokens, first)])
+
+    def _evaluated(self, context: Any, tokens: Sequence[int], first: int) -> Iterator[Logits]:
+        """Logits from the token `first` on, some at a time, valid until the next ones come: of a
+        whole text they would be hundreds of megabytes, twice."""
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
-        self._decode(context, tokens, 0, first)
-        shape = (len(tokens) - first, self.size)
-        return np.ctypeslib.as_array(llama_cpp.llama_get_logits(context), shape).copy()
+        for start in range(0, len(tokens), _BATCH):
+            part = tokens[start : start + _BATCH]
+            wanted = min(max(first - start, 0), len(part))
+            self._decode(context, part, start, wanted)
+            if wanted < len(part):
+                shape = (len(part) - wanted, self.size)
+                yield np.ctypeslib.as_array(llama_cpp.llama_get_logits(context), shape)
 
     def _decode(self, context: Any, tokens: Sequence[int], start: int, first: int) -> None:
         """Evaluate tokens at places from `start` on, with logits from the token `first` on."""
@@ -155,9 +177,22 @@ class Native:
         finally:
             llama_cpp.llama_batch_free(batch)
 
+    def greedy(self, tokens: Sequence[int], count: int) -> list[int]:
+        """The `count` tokens that follow, each the best one after those before it."""
+        found: list[int] = []
+        with self._context(len(tokens) + count) as context:
+            rows = self._evaluated(context, tokens, len(tokens) - 1)
+            best = int(next(rows).argmax())
+            for place in range(len(tokens), len(tokens) + count):
+                found.append(best)
+                self._decode(context, [best], place, 0)
+                logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits(context), (self.size,))
+                best = int(logits.argmax())
+        return found
+
     def speed(self, tokens: Sequence[int], written: int) -> tuple[float, float]:
         """Tokens per second read (all of `tokens` at once) and written (`written`, one by one)."""
-        with self._context(len(tokens) + written) as context:
+        with self._context(len(tokens) + written, batch=len(tokens)) as context:
             self._decode(context, tokens[:1], 0, 0)
             llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
             began = time.perf_counter()

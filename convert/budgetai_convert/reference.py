@@ -1,7 +1,9 @@
-"""What the tuned model says by itself: the base in torch with the adapter merged by peft, float32.
+"""What the tuned model says by itself: the base in torch with the adapter beside it, float32.
 
 This way shares no code with the converter's own merge; that is why a comparison means something.
-torch and transformers are imported only when a function here is called.
+The answers that are rated were given by the file: one pass over a text tells whether each of its
+tokens is the one that torch would have said. torch and transformers are imported only when a
+function here is called.
 """
 
 import contextlib
@@ -17,18 +19,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from budgetai_convert import offloaded
 from budgetai_server.errors import BaseError
 
 ANSWER_TOKENS = 12
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A prompt with its greedy answer. `tokens` holds both but the answer's last token; row i of
-    `logits` [len(tokens), vocabulary] rates what follows tokens[: i + 1]."""
+class Said:
+    """A prompt with a greedy answer. `tokens` holds both but the answer's last token, `prompt` is
+    the number of those that were given."""
 
     tokens: tuple[int, ...]
     prompt: int
+
+
+@dataclass(frozen=True)
+class Answer(Said):
+    """Row i of `logits` [len(tokens), vocabulary] rates what follows tokens[: i + 1]."""
+
     logits: NDArray[np.float32]
 
 
@@ -53,60 +62,46 @@ def tokenizer(folder: Path, retyped: Sequence[str]) -> Callable[[str], list[int]
 def answers(
     base: Path,
     adapter: Path | None,
-    prompts: Sequence[Sequence[int]],
+    said: Sequence[Said],
+    folder: Path,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Answer]:
-    """The greedy answers of the merged model. Raises BaseError when torch cannot load it."""
+    """What the tuned model thinks of answers that were given elsewhere, each weight read once for
+    all of them; its logits lie in a file in `folder`. `progress` is told of each block of the
+    model. Raises BaseError when torch cannot load it."""
     with _quiet():
-        model = _load(base, adapter)
-        progress()
-        found = []
-        for prompt in prompts:
-            found.append(_answer(model, list(prompt)))
-            progress()
-        del model
+        logits = _logits(_load(base, adapter, progress), said)
         gc.collect()
-    return found
+    return _kept(said, logits, folder / "answers.f32")
 
 
-def _load(base: Path, adapter: Path | None) -> Any:
-    import torch
-    import transformers
-
-    where: dict[str, Any] = {"pretrained_model_name_or_path": base, "local_files_only": True}
-    if base.is_file():
-        where |= {"pretrained_model_name_or_path": base.parent, "gguf_file": base.name}
-        # Newer versions leave weights packed where they have a kernel for it, and nothing can be
-        # merged into those; older ones know no such setting, and always unpack.
-        if hasattr(transformers, "GgufConfig"):
-            where["quantization_config"] = transformers.GgufConfig(dequantize=True)
+def _load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
     try:
-        model = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        return offloaded.load(base, adapter, progress)
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as error:
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BaseError(f"torch cannot load the base {base.name}: {first_line}") from error
-    if adapter is not None:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    return model.eval()
 
 
-def _answer(model: Any, tokens: list[int]) -> Answer:
-    """Greedy, without the sampling settings that a base may bring along."""
+def _logits(model: Any, said: Sequence[Said]) -> Any:
+    """A tensor [texts, longest, vocabulary]. Shorter texts are filled up at their end, where no
+    token before looks."""
     import torch
 
-    prompt, rows, cache = len(tokens), [], None
-    feed = list(tokens)
-    with torch.inference_mode():
-        for step in range(ANSWER_TOKENS):
-            out = model(torch.tensor([feed]), past_key_values=cache, use_cache=True)
-            cache = out.past_key_values
-            rows.append(out.logits[0].float().numpy())
-            feed = [int(rows[-1][-1].argmax())]
-            if step + 1 < ANSWER_TOKENS:
-                tokens = [*tokens, *feed]
-    return Answer(tuple(tokens), prompt, np.concatenate(rows))
+    rows = torch.zeros((len(said), max(len(one.tokens) for one in said)), dtype=torch.long)
+    for row, one in zip(rows, said, strict=True):
+        row[: len(one.tokens)] = torch.tensor(one.tokens)
+    with torch.no_grad():
+        return model(rows, use_cache=False).logits
+
+
+def _kept(said: Sequence[Said], logits: Any, path: Path) -> list[Answer]:
+    """On disk they wait for every file that will be compared with them."""
+    counts = [len(one.tokens) for one in said]
+    kept = np.memmap(path, np.float32, "w+", shape=(sum(counts), logits.shape[-1]))
+    np.concatenate([rows[:n].numpy() for rows, n in zip(logits, counts, strict=True)], out=kept)
+    parts = np.split(kept, np.cumsum(counts)[:-1])
+    return [Answer(o.tokens, o.prompt, part) for o, part in zip(said, parts, strict=True)]
 
 
 @contextlib.contextmanager

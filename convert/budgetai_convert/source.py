@@ -226,7 +226,7 @@ def _stored(folder: Path, sizes: Sizes) -> dict[str, StoredTensor]:
     """The folder's tensors by GGUF name."""
     names = _names(sizes.architecture, sizes.blocks)
     found: dict[str, StoredTensor] = {}
-    for path in _weight_files(folder):
+    for path in weight_files(folder):
         for key, tensor in safetensors_file.read(path, BaseError).items():
             if key.endswith(_COMPUTED) or (sizes.tied and key == "lm_head.weight"):
                 continue
@@ -237,7 +237,7 @@ def _stored(folder: Path, sizes: Sizes) -> dict[str, StoredTensor]:
     return found
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
     """The files transformers would read: those of the index, else model.safetensors, else all."""
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").is_file():

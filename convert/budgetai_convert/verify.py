@@ -72,8 +72,8 @@ def compare(
 ) -> Agreement:
     """Evaluate each answer's tokens in one batch and set the logits against torch's.
 
-    The tokens are torch's, so a greedy answer is the same as torch's exactly when the best token
-    is the same at each of its positions.
+    A greedy answer is the one that torch would have given when torch's best token is the one that
+    was said, at each of its positions.
     """
     parts = []
     with native.evaluating(max(len(answer.tokens) for answer in answers)) as evaluate:
@@ -96,14 +96,25 @@ def compare(
 
 def _compare_one(answer: Answer, logits: NDArray[np.float32]) -> Agreement:
     wanted, found = answer.logits.argmax(1), logits.argmax(1)
-    ties = differing = 0
-    for row in range(answer.prompt - 1, len(answer.tokens)):
-        if wanted[row] != found[row]:
-            gap = answer.logits[row, wanted[row]] - answer.logits[row, found[row]]
-            ties += bool(gap <= TIE_MARGIN)
-            differing += bool(gap > TIE_MARGIN)
+    gaps = np.array(_gaps(answer, found))
     kld = float(np.mean([_divergence(p, q) for p, q in zip(answer.logits, logits, strict=True)]))
-    return Agreement(kld, float((wanted == found).mean()), ties, differing, len(answer.tokens))
+    return Agreement(
+        kld=kld,
+        top=float((wanted == found).mean()),
+        ties=int(((gaps > 0) & (gaps <= TIE_MARGIN)).sum()),
+        differing=int((gaps > TIE_MARGIN).sum()),
+        positions=len(answer.tokens),
+    )
+
+
+def _gaps(answer: Answer, found: NDArray[np.int64]) -> list[float]:
+    """How much lower torch rates what the file says than its own best, token by token: what the
+    file said one by one, and what it says now that all tokens are given."""
+    gaps = []
+    for row in range(answer.prompt - 1, len(answer.tokens)):
+        said = [int(found[row]), *answer.tokens[row + 1 : row + 2]]
+        gaps.append(float(answer.logits[row].max() - answer.logits[row, said].min()))
+    return gaps
 
 
 def _divergence(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> float:

@@ -1,13 +1,14 @@
 """What a conversion takes of memory, stage by stage, on a model of random weights.
 
-    python tests/bench/convert_memory.py [--size 0.5b] [--place FOLDER]
+    python tests/bench/convert_memory.py [--size 0.5b] [--quant Q8_0] [--repo .] [--place FOLDER]
 
-It writes a model in the shape of Qwen2.5 to disk, a slab of a tensor at a time, and converts it to
-Q8_0: first the merge alone and the quantiser alone, which go tensor by tensor, then the command,
-which also runs the model in torch and in llama.cpp to check it. A mapped file counts in the
+It writes a model in the shape of Qwen2.5 to disk, a slab of a tensor at a time, and converts it:
+first the merge alone and the quantiser alone, which go tensor by tensor, then the command with
+all processes it starts, which also runs the model in torch and llama.cpp to check it, and, with a
+repository, reads its code for an importance matrix and held-out lines. A mapped file counts in the
 resident size as far as it was read, although the system can take those pages back at once; so what
-a process has itself allocated stands beside it. The bound is 1.5 times the largest tensor as
-32-bit floats, and 500 MB.
+the processes have themselves allocated stands beside it. The bound is 1.5 times the largest tensor
+as 32-bit floats, and 500 MB.
 """
 
 import json
@@ -23,6 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 from memory import Memory, memory
 
 from budgetai_convert.gguf_file import slabs
@@ -33,7 +35,15 @@ from budgetai_server.options import option
 
 VOCABULARY = 151_936
 SPECIAL = ("<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|file_sep|>")
+# Qwen2's own rule: transformers splits by it whatever the file says.
+SPLIT = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+WORDS = 16_000
+CODE = Path(__file__).parents[2] / "server"
 POLL_SECONDS = 0.01
+NOTHING = Memory(0, 0, 0, 0)
 MERGE = """
 import sys
 from pathlib import Path
@@ -105,6 +115,8 @@ class Options:
     """Which model, and where there is room for it."""
 
     size: str = option("0.5b", "size of the model", choices=tuple(SHAPES))
+    quant: str = option("Q8_0", "what the whole command makes")
+    repo: Path | None = option(None, "repository whose code the whole command reads")
     place: Path | None = option(None, "folder with room for eight bytes per weight", unit="folder")
     whole: bool = option(True, "run the whole command too, with its checks in torch")
     json: bool = option(False, "print the result as JSON")
@@ -143,13 +155,18 @@ def _values(
 
 
 def _write_tokenizer(folder: Path) -> None:
-    """One token for each byte, and the special ones; the embedding has rows to spare."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    """Of words of this project, so that texts are about as many tokens as with a real one; the
+    embedding has rows to spare."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({text: n for n, text in enumerate(alphabet)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer = Tokenizer(models.BPE())
+    split = pre_tokenizers.Split(Regex(SPLIT), "isolated")
+    whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, whole])
     tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=WORDS, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train([str(path) for path in sorted(CODE.rglob("*.py"))], trainer)
     tokenizer.add_special_tokens([AddedToken(text, special=True) for text in SPECIAL])
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": SPECIAL[0]}
@@ -158,16 +175,26 @@ def _write_tokenizer(folder: Path) -> None:
 
 def watched(*command: object) -> tuple[float, Memory]:
     """Run a program of Python; its seconds, and the most memory it had. Raises StorageError."""
-    began, most = time.monotonic(), Memory(0, 0, 0, 0)
+    began, most = time.monotonic(), NOTHING
     program = [sys.executable, *map(str, command)]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet) as child:
         while child.poll() is None:
-            most = most.at_least(memory(child.pid) or most)
+            most = most.at_least(together(child.pid))
             time.sleep(POLL_SECONDS)
     if child.returncode:
         raise StorageError(f"{command[:2]} ended with {child.returncode}")
     return time.monotonic() - began, most
+
+
+def together(pid: int) -> Memory:
+    """The memory of a process and those that it has started, in sum."""
+    try:
+        others = [one.pid for one in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        others = []
+    found = [NOTHING, *filter(None, map(memory, (pid, *others)))]
+    return Memory(*(sum(part) for part in zip(*(vars(one).values() for one in found), strict=True)))
 
 
 def measured(folder: Path, options: Options) -> dict[str, tuple[float, Memory]]:
@@ -182,7 +209,10 @@ def measured(folder: Path, options: Options) -> dict[str, tuple[float, Memory]]:
     f16.unlink()
     small.unlink()
     if options.whole:
-        found["whole command"] = watched("-m", "budgetai_convert.cli", base, "--out", out)
+        more = ("--repo", options.repo) if options.repo else ()
+        found["whole command"] = watched(
+            "-m", "budgetai_convert", base, "--quant", options.quant, "--out", out, *more
+        )
     return found
 
 
@@ -201,7 +231,7 @@ def story(options: Options) -> int:
     print(f"{options.size}: largest tensor {largest / 2**20:,.0f} MiB in 32 bits, ", end="")
     print(f"bound {bound / 2**20:,.0f} MiB")
     for name, (seconds, most) in found.items():
-        told = f"peak {most.peak:7,.0f} MiB, allocated {most.anonymous:7,.0f} MiB"
+        told = f"resident {most.rss:7,.0f} MiB, allocated {most.anonymous:7,.0f} MiB"
         print(f"{name:14} {told}, {seconds:6.1f} s")
     return 0
 

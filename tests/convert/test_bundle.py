@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 import tiny
-from budgetai_convert import corpus, documented, gguf_file, reference
+from budgetai_convert import documented, gguf_file
 from budgetai_convert.cli import main
 from budgetai_convert.native import Native
-from budgetai_convert.verify import compare
+from budgetai_convert.verify import Agreement
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.bundle import Bundle
 from budgetai_server.artefacts.manifest import AdapterManifest
@@ -33,13 +33,17 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def divergence(bundle: Path, entry: int | None, of: Path, adapter: Path) -> float:
+@pytest.fixture
+def divergence(compared: Callable[..., Agreement]) -> Callable[..., float]:
     """Of the base of a bundle, with one of its adapters over it, from torch."""
-    found = Bundle.read(bundle)
-    lora = None if entry is None else found.path(found.adapters[entry])
-    with Native(found.base, lora=lora) as native:
-        prompts = [native.tokenize(text) for text in corpus.PROMPTS[:2]]
-        return compare(native, reference.answers(of, adapter, prompts)).kld
+
+    def measure(bundle: Path, entry: int | None, of: Path, adapter: Path) -> float:
+        found = Bundle.read(bundle)
+        lora = None if entry is None else found.path(found.adapters[entry])
+        with Native(found.base, lora=lora) as native:
+            return compared(native, of, adapter).kld
+
+    return measure
 
 
 def changed(adapter: Path, **facts: Any) -> Path:
@@ -78,7 +82,11 @@ def bundle(made: Path, tmp_path: Path) -> Path:
 
 
 def test_a_bundle_is_the_tuned_model_in_two_files(
-    made: Path, base: MakeBase, adapters: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    made: Path,
+    base: MakeBase,
+    adapters: tuple[Path, Path],
+    capsys: pytest.CaptureFixture[str],
+    divergence: Callable[..., float],
 ) -> None:
     entry = Bundle.read(made).adapters[0]
     Bundle.read(made).check(entry)
@@ -105,6 +113,7 @@ def test_several_adapters_of_one_base(
     base: MakeBase,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    divergence: Callable[..., float],
 ) -> None:
     out = tmp_path / "bundle"
     again = shutil.copytree(adapters[0], tmp_path / "again")
@@ -153,6 +162,7 @@ def test_an_adapter_is_added_and_replaced_and_the_base_stays(
     bundle: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    divergence: Callable[..., float],
 ) -> None:
     before = files(bundle)
     first = Bundle.read(bundle).adapters[0]

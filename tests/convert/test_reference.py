@@ -1,0 +1,63 @@
+"""The tuned model in torch, its weights read from disk as they are needed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tiny
+from budgetai_convert import reference
+from budgetai_convert.reference import Said
+from budgetai_server.errors import BaseError
+
+MakeBase = Callable[..., Path]
+SAID = [Said(tuple(range(5, 45)), 30), Said(tuple(range(300, 320)), 18)]
+
+
+def whole(base: Path, adapter: Path | None) -> list[np.ndarray]:
+    """Logits of the model held in memory as transformers loads it, with peft's own merge."""
+    import torch
+    from peft import PeftModel
+
+    model: Any = tiny._load(base)
+    if adapter is not None:
+        model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    with torch.inference_mode():
+        return [model(torch.tensor([one.tokens])).logits[0].numpy() for one in SAID]
+
+
+@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
+@pytest.mark.parametrize(
+    ("family", "kind", "quant"),
+    [
+        ("llama", "folder", "F16"),
+        ("qwen2", "folder", "F16"),
+        ("qwen3", "folder", "F16"),
+        ("starcoder2", "folder", "F16"),
+        ("granite", "folder", "F16"),
+        ("llama", "gguf", "Q8_0"),
+        ("qwen2", "gguf", "Q4_K_M"),
+    ],
+)
+def test_read_block_by_block_it_says_what_the_whole_model_says(
+    family: str, kind: str, quant: str, tied: bool, base: MakeBase, tmp_path: Path
+) -> None:
+    of = base(family, tied=tied, kind=kind, quant=quant)
+    targets = "all-linear" if tied else ["lm_head", "q_proj", "v_proj", "down_proj"]
+    adapter = tiny.make_adapter(tmp_path / "adapter", of, target_modules=targets, use_dora=tied)
+    for laid in (None, adapter):
+        found = reference.answers(of, laid, SAID, tmp_path)
+        for answer, wanted in zip(found, whole(of, laid), strict=True):
+            assert np.allclose(answer.logits, wanted, atol=2e-4), laid
+
+
+def test_weights_that_are_not_there(base: MakeBase, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
+    path = adapter / "adapter_model.safetensors"
+    save_file({k: v for k, v in load_file(path).items() if "layers.1.mlp.up" not in k}, path)
+    with pytest.raises(BaseError, match=r"layers\.1\.mlp\.up_proj\.lora_A"):
+        reference.answers(base("llama"), adapter, SAID, tmp_path)
