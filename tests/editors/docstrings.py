@@ -111,24 +111,41 @@ def written_with_crlf(editor: Writer) -> None:
 def typed(editor: GhostWriter) -> None:
     opened(editor, "typed.py", BARE)
     editor.line_above()
-    _mark_and_ghost(editor)
+    _mark(editor)
+    editor.press("accept")
+    documented(editor, BARE)
+
+
+def typed_line_by_line(editor: GhostWriter) -> None:
+    opened(editor, "by_line.py", BARE)
+    editor.line_above()
+    _mark(editor)
+    before = editor.text()
+    editor.press("line")
+    assert len(before) < len(editor.text()) and "width: " not in editor.text()
+    editor.ghost("width:", "height:")
+    editor.press("accept")
     documented(editor, BARE)
 
 
 def typed_before_the_body(editor: GhostWriter) -> None:
     opened(editor, "empty.py", BEFORE + "    ")
-    _mark_and_ghost(editor)
+    _mark(editor)
+    editor.press("accept")
     assert _explained(editor).startswith(BEFORE)
 
 
-def _mark_and_ghost(editor: GhostWriter) -> None:
+def _mark(editor: GhostWriter) -> None:
     """It ends as it should, whatever the editor has put in to close it."""
     for key in '"""':
         editor.type(key)
     editor.ghost("width:", "height:")
-    editor.press("accept")
 
 
 CHOSEN: tuple[Callable[[Writer], None], ...] = (written_and_undone, updated, written_with_crlf)
-TYPED: tuple[Callable[[GhostWriter], None], ...] = (typed, typed_before_the_body)
+TYPED: tuple[Callable[[GhostWriter], None], ...] = (
+    typed,
+    typed_line_by_line,
+    typed_before_the_body,
+)
 ALL: tuple[Callable[[GhostWriter], None], ...] = CHOSEN + TYPED

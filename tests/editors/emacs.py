@@ -30,6 +30,15 @@ GHOST = """
   (if (overlayp one) (substring-no-properties (or (overlay-get one 'after-string) "")) ""))
 """
 
+# What stands left of it: the line, and what the overlay shows of the character it begins at.
+BEHIND = """
+(let ((one lsp-inline-completion--overlay))
+  (save-excursion
+    (goto-char (overlay-start one))
+    (concat (buffer-substring-no-properties (line-beginning-position) (point))
+            (substring-no-properties (or (overlay-get one 'display) "")))))
+"""
+
 STATE = """
 (condition-case nil
     (if (bound-and-true-p lsp-mode)
@@ -75,7 +84,7 @@ class Emacs:
         self.terminal.keys("C-x", "C-f", "C-a", "C-k")
         self.terminal.type(f"{path}\r")
         until(lambda: self.lisp("(buffer-file-name)") == str(path), str(path))
-        self.state("ready")
+        until(lambda: self.lisp(STATE) not in ("", "starting"), "state")
         self.terminal.keys("M->")
 
     def type(self, text: str) -> None:
@@ -93,6 +102,16 @@ class Emacs:
             return until(shown, f"grey text with {words}")
         except AssertionError as error:
             raise AssertionError(f"{error}:\n{self.terminal.screen()}") from error
+
+    def behind(self) -> str:
+        return str(self.lisp(BEHIND))
+
+    def shows_nothing(self) -> bool:
+        return self.lisp(GHOST) == ""
+
+    def says(self, words: str) -> None:
+        told = '(with-current-buffer "*Messages*" (buffer-string))'
+        until(lambda: words in self.lisp(told), f"'{words}' among the messages")
 
     def take(self, words: str) -> None:
         """Put in what completion-at-point offers; it asks only where it is told to."""
@@ -123,7 +142,7 @@ class Emacs:
 
     def state(self, name: str) -> None:
         """Emacs shows nothing of it: the server is asked."""
-        until(lambda: self.lisp(STATE) == name, f"state {name}")
+        until(lambda: self.lisp(STATE) == name.replace(" ", "-"), f"state {name}")
 
     def kill_server(self) -> None:
         kill_server(self.terminal.pid())

@@ -43,6 +43,9 @@ class Helix:
     def type(self, text: str) -> None:
         self.terminal.type(text)
 
+    def says(self, words: str) -> None:
+        self.terminal.shows(words)
+
     def take(self, words: str) -> None:
         """C-x asks. Once chosen, the item is seen twice: in the list and in the text."""
 

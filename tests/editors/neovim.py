@@ -11,6 +11,7 @@ from editors.waiting import kill_server, until
 ROOT = Path(__file__).parents[2]
 EDITORS = ROOT / ".editors"
 PLUGIN = ROOT / "editor-clients/neovim"
+VERSIONS = ("0.12", "0.11")
 
 INIT = """
 vim.opt.runtimepath:prepend({plugin})
@@ -21,13 +22,15 @@ local budgetai = require('budgetai')
 budgetai.setup({{ cmd = {command} }})
 """
 
-# The grey text on the line of the cursor and below, as it stands on the screen.
+# The grey text as it stands on the screen, and what stands left of it.
 GHOST = """
-local words = {}
+local words, behind = {}, ''
 for name, space in pairs(vim.api.nvim_get_namespaces()) do
   if name:find('inline_completion') then
     local marks = vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { details = true })
     for _, mark in ipairs(marks) do
+      local row, col = mark[2], mark[3]
+      behind = vim.api.nvim_buf_get_lines(0, row, row + 1, false)[1]:sub(1, col)
       local lines = { mark[4].virt_text or {} }
       vim.list_extend(lines, mark[4].virt_lines or {})
       for at, line in ipairs(lines) do
@@ -37,7 +40,7 @@ for name, space in pairs(vim.api.nvim_get_namespaces()) do
     end
   end
 end
-return table.concat(words)
+return { table.concat(words), behind }
 """
 
 KEYS = {
@@ -113,7 +116,7 @@ class Neovim:
     def open(self, path: Path) -> None:
         self.keys(f"<Esc>:edit {path}<CR>")
         until(lambda: self.value("return vim.api.nvim_buf_get_name(0)") == str(path), str(path))
-        self.state("ready")
+        until(lambda: self.statusline() not in ("", "BudgetAI starting"), "state")
         self.keys("G$a")
 
     def type(self, text: str) -> None:
@@ -140,13 +143,16 @@ class Neovim:
 
     def ghost(self, *words: str) -> str:
         def shown() -> str:
-            text = str(self.value(GHOST))
-            return text if text and all(word in text for word in words) else ""
+            text, _ = self.value(GHOST)
+            return str(text) if text and all(word in text for word in words) else ""
 
         return until(shown, f"grey text with {words}")
 
+    def behind(self) -> str:
+        return str(self.value(GHOST)[1])
+
     def shows_nothing(self) -> bool:
-        return self.value(GHOST) == ""
+        return self.value(GHOST)[0] == ""
 
     def text(self) -> str:
         return str(
@@ -154,8 +160,10 @@ class Neovim:
         )
 
     def state(self, name: str) -> None:
-        wanted = f"BudgetAI {name}"
-        until(lambda: self.value("return require('budgetai').statusline()") == wanted, wanted)
+        until(lambda: self.statusline() == f"BudgetAI {name}", f"BudgetAI {name}")
+
+    def statusline(self) -> str:
+        return str(self.value("return require('budgetai').statusline()"))
 
     def messages(self) -> str:
         return str(self.value("return vim.fn.execute('messages')"))

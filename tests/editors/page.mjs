@@ -23,22 +23,44 @@ async function palette(words) {
 }
 
 // Grey text stands in spans, one for each colour, in no order: that of the screen is taken, without empty lines.
-const ghost = () =>
+// And what stands left of the first of them.
+const grey = () =>
   page.evaluate(() => {
+    const plain = (text) => text.replace(/\u00a0/g, ' ').replace(/\u200b/g, '');
     const outer = (one) => !one.parentElement.closest('span[class*="ghost-text"]');
     const seen = [...document.querySelectorAll('.editor-instance span[class*="ghost-text"]')].filter(outer);
     const lines = new Map();
     for (const one of seen) {
       const { top, left } = one.getBoundingClientRect();
-      lines.set(top, [...(lines.get(top) ?? []), { left, text: one.textContent.replace(/\u00a0/g, ' ') }]);
+      lines.set(top, [...(lines.get(top) ?? []), { one, left, text: plain(one.textContent) }]);
     }
-    const words = (ones) => ones.sort((a, b) => a.left - b.left).map((one) => one.text).join('');
-    return [...lines].sort(([a], [b]) => a - b).map(([, ones]) => words(ones)).join('\n');
+    const rows = [...lines].sort(([a], [b]) => a - b).map(([, ones]) => ones.sort((a, b) => a.left - b.left));
+    const text = rows.map((ones) => ones.map((one) => one.text).join('')).join('\n');
+    const first = rows[0]?.[0]?.one;
+    if (!first?.closest('.view-line')) {
+      return [text, ''];
+    }
+    const left = document.createRange();
+    left.setStart(first.closest('.view-line'), 0);
+    left.setEndBefore(first);
+    return [text, plain(left.toString())];
+  });
+
+// What the status bar has said since the page was there: some of it stands for a moment only.
+const watchStatus = () =>
+  page.evaluate(() => {
+    const bar = document.querySelector('.statusbar');
+    window.said = new Set();
+    const look = () => [...bar.querySelectorAll('.statusbar-item')].forEach((one) => window.said.add(one.innerText.trim()));
+    new MutationObserver(look).observe(bar, { subtree: true, childList: true, characterData: true });
   });
 
 const actions = {
   goto: ({ url }) => page.goto(url, { waitUntil: 'domcontentloaded' }),
-  workbench: () => page.waitForSelector('.monaco-workbench .statusbar', { timeout: 120_000 }),
+  workbench: async () => {
+    await page.waitForSelector('.monaco-workbench .statusbar', { timeout: 120_000 });
+    await watchStatus();
+  },
   // By its whole path: this build has no search.
   open: async ({ path, name }) => {
     await page.keyboard.press(`${mark}+p`);
@@ -52,10 +74,13 @@ const actions = {
     await page.locator('.editor-instance .monaco-editor .view-lines').first().waitFor();
     await page.keyboard.press(`${mark}+End`);
   },
+  // All at once, so that nothing is closed or suggested on the way.
+  insert: ({ text }) => page.keyboard.insertText(text),
   type: ({ text }) => page.keyboard.type(text, { delay: 30 }),
   press: ({ key }) => page.keyboard.press(key),
   palette: ({ words }) => palette(words),
-  ghost,
+  grey,
+  said: () => page.evaluate(() => [...window.said]),
   status: () =>
     page.evaluate(() => [...document.querySelectorAll('.statusbar-item')].map((one) => one.innerText).join('\n')),
   rows: () =>
@@ -68,6 +93,16 @@ const actions = {
   offered: () =>
     page.evaluate(() => [...document.querySelectorAll('.action-widget .monaco-list-row.action')].map((one) => one.innerText.trim())),
   click: ({ words }) => page.getByText(words).filter({ visible: true }).first().click(),
+  answer: async ({ text }) => {
+    await page.locator('.quick-input-widget input.input').first().fill(text);
+    await page.keyboard.press('Enter');
+  },
+  shown: ({ words }) => page.getByText(words).filter({ visible: true }).count().then((number) => number > 0),
+  // Pages of extensions are frames in frames.
+  framed: async () => {
+    const texts = page.frames().map((frame) => frame.evaluate(() => document.body?.innerText ?? '').catch(() => ''));
+    return (await Promise.all(texts)).join('\n');
+  },
   dirty: () => page.evaluate(() => document.querySelector('.tab.active.dirty') !== null),
   shot: ({ file }) => page.screenshot({ path: file }),
 };

@@ -11,6 +11,13 @@ import pytest
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.bases import EMBEDDED, resolve
 
+MODULES = {
+    "server": "budgetai_server",
+    "train": "budgetai_training",
+    "convert": "budgetai_convert",
+    "eval": "budgetai_server.eval_cli",
+}
+
 
 def program(folder: Path, *flags: str) -> list[str]:
     """The command of a server with a home of its own below a folder. It runs this checkout."""
@@ -21,7 +28,7 @@ def script(folder: Path, name: str, *flags: str) -> Path:
     """One of our programs, beside the others."""
     path = folder / f"bin/budgetai-{name}"
     path.parent.mkdir(exist_ok=True)
-    module = {"server": "budgetai_server", "train": "budgetai_training"}[name]
+    module = MODULES[name]
     python_path = os.environ.get("PYTHONPATH", "")
     path.write_text(
         "#!/bin/sh\n"
@@ -33,13 +40,20 @@ def script(folder: Path, name: str, *flags: str) -> Path:
     return path
 
 
-def workspace_with_model(folder: Path) -> tuple[Path, dict[str, str]]:
-    """A repository below a folder with a model made for it, and an environment for an editor that
-    has the server on its PATH."""
+def workspace_without_model(folder: Path) -> tuple[Path, dict[str, str]]:
+    """A repository below a folder, and an environment for an editor that has the server on its
+    PATH."""
     # What a small model is sure of differs with what it is shown, and so with the machine's speed.
     command = Path(program(folder, "--min-confidence", "0")[0])
     workspace = folder / "workspace"
     (workspace / ".git").mkdir(parents=True)
+    path = f"{command.parent}:{os.environ['PATH']}"
+    return workspace, {"TERM": "screen-256color", "LANG": "C.UTF-8", "PATH": path}
+
+
+def workspace_with_model(folder: Path) -> tuple[Path, dict[str, str]]:
+    """The same with a model made for the repository."""
+    workspace, env = workspace_without_model(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUDGETAI_HOME", str(folder / "budgetai-home"))
         model = home.new_model(workspace, "Q4_1")
@@ -47,8 +61,7 @@ def workspace_with_model(folder: Path) -> tuple[Path, dict[str, str]]:
     base = resolve(EMBEDDED).path
     assert base is not None
     model.symlink_to(base)
-    path = f"{command.parent}:{os.environ['PATH']}"
-    return workspace, {"TERM": "screen-256color", "LANG": "C.UTF-8", "PATH": path}
+    return workspace, env
 
 
 def printed(page: Path, language: str) -> list[str]:

@@ -1,15 +1,17 @@
 """What the page prints, in a real Emacs: eglot's list and lsp-mode's grey text."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from editors import docstrings, scenarios
+from editors import docstrings, listed, scenarios
 from editors.docstrings import Writer
 from editors.emacs import Emacs
+from editors.listed import ListEditor
 from editors.neovim import EDITORS, ROOT
-from editors.scenarios import Editor, ListEditor
-from editors.server import printed, there, workspace_with_model
+from editors.scenarios import Editor
+from editors.server import printed, there, workspace_with_model, workspace_without_model
 
 pytestmark = pytest.mark.editors
 
@@ -43,7 +45,7 @@ def lsp_mode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emacs]:
     editor.close()
 
 
-@pytest.mark.parametrize("scenario", scenarios.LISTED, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("scenario", listed.ALL, ids=lambda one: one.__name__)
 def test_eglot(eglot: Emacs, scenario: Callable[[ListEditor], None]) -> None:
     scenario(eglot)
 
@@ -55,6 +57,20 @@ WHOLE = [one for one in scenarios.ALL if one is not scenarios.accepted_in_part]
 @pytest.mark.parametrize("scenario", WHOLE, ids=lambda one: one.__name__)
 def test_lsp_mode(lsp_mode: Emacs, scenario: Callable[[Editor], None]) -> None:
     scenario(lsp_mode)
+
+
+@pytest.mark.parametrize(
+    ("init", "scenario"),
+    [(EGLOT, listed.no_model), (LSP_MODE + HERE, scenarios.no_model)],
+    ids=["eglot", "lsp_mode"],
+)
+def test_without_a_model(tmp_path: Path, init: str, scenario: Callable[[Emacs], None]) -> None:
+    there(EDITORS, "emacs")
+    editor = Emacs(tmp_path, *workspace_without_model(tmp_path), init)
+    try:
+        scenario(editor)
+    finally:
+        editor.close()
 
 
 @pytest.mark.parametrize("scenario", docstrings.CHOSEN, ids=lambda one: one.__name__)

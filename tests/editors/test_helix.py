@@ -1,15 +1,16 @@
 """What the page prints, in a real Helix."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
-from editors import docstrings, scenarios
+from editors import docstrings, listed
 from editors.docstrings import Writer
 from editors.helix import Helix
+from editors.listed import ListEditor
 from editors.neovim import EDITORS, ROOT
-from editors.scenarios import ListEditor
-from editors.server import printed, there, workspace_with_model
+from editors.server import printed, there, workspace_with_model, workspace_without_model
 
 pytestmark = pytest.mark.editors
 
@@ -26,9 +27,18 @@ def helix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Helix]:
     editor.close()
 
 
-@pytest.mark.parametrize("scenario", scenarios.LISTED, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("scenario", listed.ALL, ids=lambda one: one.__name__)
 def test_scenarios(helix: Helix, scenario: Callable[[ListEditor], None]) -> None:
     scenario(helix)
+
+
+def test_without_a_model(tmp_path: Path) -> None:
+    there(EDITORS, "helix")
+    editor = Helix(tmp_path, *workspace_without_model(tmp_path), printed(PAGE, "toml")[0])
+    try:
+        listed.no_model(editor)
+    finally:
+        editor.close()
 
 
 @pytest.mark.parametrize("scenario", docstrings.CHOSEN, ids=lambda one: one.__name__)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from editors import docstrings
-from editors.neovim import PLUGIN, ROOT, installed
+from editors.neovim import PLUGIN, ROOT, VERSIONS, installed
 from editors.picture import draw
 from editors.scenarios import SOURCE, WHOLE
 from editors.server import printed, workspace_with_model
@@ -17,17 +17,22 @@ from editors.waiting import until
 pytestmark = pytest.mark.editors
 
 
+README = printed(ROOT / "README.md", "lua")[0]
+
+
 @contextmanager
-def neovim(folder: Path, text: str) -> Iterator[tuple[Terminal, Path]]:
-    """Neovim 0.12 with the lines of the README, and the file that it has opened."""
+def neovim(
+    folder: Path, text: str, init: str = README, version: str = "0.12"
+) -> Iterator[tuple[Terminal, Path]]:
+    """Neovim with lines in its `init.lua`, and the file that it has opened."""
     workspace, env = workspace_with_model(folder)
-    init = folder / "init.lua"
-    init.write_text(printed(ROOT / "README.md", "lua")[0])
+    (folder / "init.lua").write_text(init)
     file = workspace / "new.py"
     file.write_text(text)
-    nvim, more = installed("0.12")
-    env |= more | {f"XDG_{name}_HOME": str(folder / name) for name in ("STATE", "DATA", "CACHE")}
-    flags = ["--clean", "-n", "--cmd", "set termguicolors", "-u", str(init), str(file)]
+    nvim, more = installed(version)
+    homes = ("CONFIG", "STATE", "DATA", "CACHE")
+    env |= more | {f"XDG_{name}_HOME": str(folder / name) for name in homes}
+    flags = ["-n", "--cmd", "set termguicolors", "-u", str(folder / "init.lua"), str(file)]
     terminal = Terminal(workspace, [str(nvim), *flags], env)
     try:
         terminal.shows("def ")
@@ -67,3 +72,25 @@ def test_docstrings_with_the_lines_of_the_readme(tmp_path: Path) -> None:
         named = ["width", "height"]
         until(lambda: docstrings.parameters(file.read_text()) == named, "docstring in the file")
         assert docstrings.without(file.read_text()) == docstrings.BARE + "\n"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_plugin_as_a_native_package(tmp_path: Path, version: str) -> None:
+    """With the lines that its page prints: the whole, a word, a line, and the statusline."""
+    package = tmp_path / "DATA/nvim/site/pack/budgetai/start/budgetai"
+    package.parent.mkdir(parents=True)
+    package.symlink_to(PLUGIN)
+    (init,) = (one for one in printed(PLUGIN / "README.md", "lua") if "statusline" in one)
+    with neovim(tmp_path, SOURCE + "\n", init, version) as (terminal, file):
+        terminal.shows("BudgetAI ready")
+        terminal.keys("G", "A")
+        until(lambda: terminal.suggested("r", "return a - b"), "grey text on the screen")
+        terminal.keys("M-Right")
+        terminal.shows("return a - b")
+        terminal.keys("Escape", ":w", "Enter")
+        until(lambda: file.read_text() == SOURCE + "return\n", "accepted word in the file")
+        terminal.keys("A")
+        until(lambda: terminal.suggested(" ", "return a - b"), "grey text behind the word")
+        terminal.keys("M-Down")
+        terminal.keys("Escape", ":w", "Enter")
+        until(lambda: file.read_text() == WHOLE + "\n", "accepted line in the file")

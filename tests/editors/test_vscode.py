@@ -1,6 +1,5 @@
 """The package in a real VS Code, with the real server and model."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,32 +11,23 @@ from editors import docstrings, scenarios
 from editors.docstrings import GhostWriter
 from editors.scenarios import SOURCE, Editor, opened
 from editors.server import program, script
-from editors.vscode import EXTENSION, VSCode
+from editors.vscode import EXTENSION, SHAPES, VSCode
 from editors.waiting import until
 
 pytestmark = pytest.mark.editors
 
 BASE = str(resolve(EMBEDDED).path)
-SHAPES = '''"""Areas of shapes."""
-
-import math
-
-
-def rectangle(width, height):
-    return width * height
-
-
-def square(side):
-    '''
 
 
 @pytest.fixture(scope="module")
 def vscode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VSCode]:
     folder = tmp_path_factory.mktemp("vscode")
     (server,) = program(folder)
+    script(folder, "eval")
     # What the model is sure of differs with the machine's speed, which decides what it is shown.
     settings = {"budgetai.serverPath": server, "budgetai.model": BASE, "budgetai.minConfidence": 0}
     editor = VSCode(folder, settings)
+    editor.give_keys(line="editor.action.inlineSuggest.acceptNextLine")
     yield editor
     editor.close()
 
@@ -82,7 +72,7 @@ def test_a_docstring_is_shown_on_its_way_and_can_be_cancelled(vscode: VSCode) ->
     vscode.docstring()
     until(lambda: "BudgetAI: docstring of many" in vscode.do("status"), "progress")
     vscode.do("click", words="BudgetAI: docstring of many")
-    noted(vscode, "docstring of many")
+    vscode.notes("docstring of many")
     vscode.do("click", words="Cancel")
     until(lambda: "docstring of many" not in vscode.do("status"), "end of the progress")
     vscode.do("press", key="Escape")
@@ -108,100 +98,38 @@ def test_the_menu_turns_it_off_and_on(vscode: VSCode) -> None:
     until(lambda: any("Turn off in this file" in row for row in vscode.do("rows")), "menu")
     vscode.do("press", key="Enter")
     vscode.state("off")
-    vscode.do("press", key="Control+1")
+    vscode.back_to_text()
     vscode.type("r")
     assert vscode.shows_nothing()
-    vscode.do("palette", words="BudgetAI: On or off in this file")
+    vscode.command("On or off in this file")
     vscode.state("ready")
-    vscode.do("press", key="Control+1")
+    vscode.back_to_text()
     vscode.type("e")
     vscode.ghost("turn")
     vscode.press("save")
 
 
-def test_grey_text_beside_the_list(tmp_path: Path) -> None:
-    """What is selected there is a word of the file that the model goes on from, or its own item."""
-    (server,) = program(tmp_path)
-    settings = {"budgetai.serverPath": server, "budgetai.model": BASE, "budgetai.minConfidence": 0}
-    words = {"editor.wordBasedSuggestions": "matchingDocuments"}
-    for number, more in enumerate((words, {"budgetai.list": True})):
-        editor = VSCode(tmp_path / str(number), settings | more)
-        try:
-            path = opened(editor, "list.py", SOURCE)
-            for key in "ret":
-                editor.type(key)
-            until(lambda editor=editor: editor.do("listed"), "list of suggestions")
-            assert editor.ghost("a - b") == "urn a - b"
-            editor.do("press", key="Tab")
-            editor.do("press", key="Escape")
-            assert path.read_text() == SOURCE
-            assert editor.text().startswith(SOURCE + "return")
-        finally:
-            editor.close()
+def test_the_menu_turns_a_language_off_and_on(vscode: VSCode) -> None:
+    opened(vscode, "language.py", SOURCE)
+    for title, state in (("Turn off for python", "off"), ("Turn on for python", "ready")):
+        vscode.do("click", words="BudgetAI:")
+        until(lambda title=title: any(title in row for row in vscode.do("rows")), title)
+        vscode.do("click", words=title)
+        vscode.state(state)
+    vscode.back_to_text()
+    vscode.type("r")
+    vscode.ghost("eturn")
+    vscode.press("save")
 
 
-def noted(editor: VSCode, words: str) -> None:
-    def there() -> bool:
-        return any(words in note for note in editor.do("notes"))
-
-    try:
-        until(there, f"notification '{words}'")
-    except AssertionError as error:
-        raise AssertionError(f"{error}, but {editor.do('notes')}") from error
+def test_it_has_said_that_it_was_thinking(vscode: VSCode) -> None:
+    opened(vscode, "thinking.py", SOURCE)
+    vscode.type("r")
+    vscode.ghost("eturn")
+    assert "BudgetAI: thinking" in vscode.do("said")
+    vscode.press("save")
 
 
-def test_training_is_shown_and_can_be_cancelled(tmp_path: Path) -> None:
-    (server,) = program(tmp_path)
-    script(tmp_path, "train")
-    editor = VSCode(tmp_path, {"budgetai.serverPath": server})
-    try:
-        (editor.workspace / "shapes.py").write_text(SHAPES + "return side * side\n")
-        editor.state("no model")
-        editor.do("palette", words="BudgetAI: Train on this workspace")
-        noted(editor, "training for 15m")
-        editor.do("click", words="Cancel")
-        noted(editor, "budgetai-train was cancelled")
-        assert not any("training for" in note for note in editor.do("notes"))
-    finally:
-        editor.close()
-
-
-def test_a_workspace_that_is_not_trusted_names_no_program(tmp_path: Path) -> None:
-    """Its own environment and its own settings are passed over."""
-    folder = tmp_path / "workspace"
-    for place in (".venv/bin", "tools"):
-        (folder / place).mkdir(parents=True)
-        trap = folder / place / "budgetai-server"
-        trap.write_text(f"#!/bin/sh\ntouch {tmp_path}/run\n")
-        trap.chmod(0o755)
-    (folder / ".vscode").mkdir()
-    chosen = {"budgetai.serverPath": str(folder / "tools/budgetai-server")}
-    (folder / ".vscode/settings.json").write_text(json.dumps(chosen))
-    startup = {"security.workspace.trust.startupPrompt": "never"}
-    editor = VSCode(tmp_path, startup, trust=False)
-    try:
-        until(lambda: "Restricted Mode" in editor.do("status"), "restricted mode")
-        until(lambda: "BudgetAI:" in editor.do("status"), "state")
-        until(lambda: "BudgetAI: starting" not in editor.do("status"), "settled state")
-        assert not (tmp_path / "run").exists()
-    finally:
-        editor.close()
-
-
-def test_without_a_server_it_asks(tmp_path: Path) -> None:
-    editor = VSCode(tmp_path, {"budgetai.serverPath": str(tmp_path / "nowhere")})
-    try:
-        until(lambda: "BudgetAI: no server" in editor.do("status"), "state no server")
-        until(lambda: any("Make an environment" in note for note in editor.do("notes")), "question")
-        assert not (tmp_path / "machine/data/User/globalStorage/budgetai.budgetai").exists()
-    finally:
-        editor.close()
-
-
-def test_without_a_model_it_says_so(tmp_path: Path) -> None:
-    (server,) = program(tmp_path)
-    editor = VSCode(tmp_path, {"budgetai.serverPath": server})
-    try:
-        until(lambda: "BudgetAI: no model" in editor.do("status"), "state no model")
-    finally:
-        editor.close()
+def test_what_was_accepted(vscode: VSCode) -> None:
+    vscode.command("Show what was accepted")
+    until(lambda: vscode.do("shown", words="accepted"), "account in the log")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from editors.neovim import EDITORS, ROOT
-from editors.waiting import content, kill_server, until
+from editors.waiting import PATIENCE, content, kill_server, until
 
 EXTENSION = ROOT / "editor-clients/vscode"
 PACKAGE = EXTENSION / "budgetai.vsix"
@@ -16,6 +16,8 @@ SERVER = EDITORS / "vscode/out/server-main.js"
 KEYS = {
     "accept": "Tab",
     "word": "Control+ArrowRight",
+    # The editor has none for it: `give_keys` sets this one.
+    "line": "Control+ArrowDown",
     "undo": "Control+z",
     "save": "Control+s",
     "delete": "Backspace",
@@ -34,6 +36,18 @@ SETTINGS = {
     "extensions.ignoreRecommendations": True,
 }
 
+SHAPES = '''"""Areas of shapes."""
+
+import math
+
+
+def rectangle(width, height):
+    return width * height
+
+
+def square(side):
+    '''
+
 
 def free_port() -> int:
     with socket.socket() as one:
@@ -44,19 +58,25 @@ def free_port() -> int:
 class VSCode:
     """One window on a workspace."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any], trust: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        trust: bool = True,
+        env: dict[str, str] | None = None,
+    ) -> None:
         self.workspace = folder / "workspace"
         self.workspace.mkdir(parents=True, exist_ok=True)
         (folder / "machine/data/Machine").mkdir(parents=True)
-        file = folder / "machine/data/Machine/settings.json"
-        file.write_text(json.dumps(SETTINGS | settings))
+        self._settings = folder / "machine/data/Machine/settings.json"
+        self._settings.write_text(json.dumps(SETTINGS | settings))
         self._flags = [
             "--server-data-dir",
             folder / "machine",
             "--extensions-dir",
             folder / "extensions",
         ]
-        self._env = {**os.environ, "BUDGETAI_HOME": str(folder / "budgetai-home")}
+        self._env = {**os.environ, "BUDGETAI_HOME": str(folder / "budgetai-home"), **(env or {})}
         self.installed = self._node("--install-extension", PACKAGE)
         port = free_port()
         self._log = (folder / "vscode.log").open("wb")
@@ -100,7 +120,7 @@ class VSCode:
     def open(self, path: Path) -> None:
         self.do("open", path=str(path), name=path.name)
         self._path = path
-        self.state("ready")
+        until(lambda: self.says_state() and not self.says_state("starting"), "state")
 
     def type(self, text: str) -> None:
         self.do("type", text=text)
@@ -111,8 +131,21 @@ class VSCode:
             # The file is empty for a moment, also where nothing has changed.
             until(lambda: not self.dirty() and content(self._path), "saved file")
 
+    def choose_folder(self, folder: Path) -> None:
+        """In the dialog of this build, which takes a path."""
+        self.do("answer", text=f"{folder}/")
+
+    def walkthrough(self) -> None:
+        self.do("palette", words="Welcome: Open Walkthrough...")
+        until(lambda: any("BudgetAI" in row for row in self.do("rows")), "walkthrough")
+        self.do("answer", text="BudgetAI")
+
+    def settings(self) -> dict[str, Any]:
+        """Those of the machine, where a user's go in this build."""
+        return dict(json.loads(self._settings.read_text()))
+
     def docstring(self) -> None:
-        self.do("palette", words="BudgetAI: Write docstring")
+        self.command("Write docstring")
 
     def line_above(self) -> None:
         self.do("press", key="Control+Shift+Enter")
@@ -122,10 +155,13 @@ class VSCode:
 
     def ghost(self, *words: str) -> str:
         def shown() -> str:
-            text = str(self.do("ghost"))
-            return text if text and all(word in text for word in words) else ""
+            text, _ = self.do("grey")
+            return str(text) if text and all(word in text for word in words) else ""
 
         return until(shown, f"grey text with {words}")
+
+    def behind(self) -> str:
+        return str(self.do("grey")[1])
 
     def text(self) -> str:
         """What the editor holds, by saving it: the screen shows grey text too."""
@@ -133,10 +169,47 @@ class VSCode:
         return content(self._path).decode().replace("\r\n", "\n")
 
     def state(self, name: str) -> None:
-        until(lambda: f"BudgetAI: {name}" in self.do("status"), f"state {name}")
+        until(lambda: self.says_state(name), f"state {name}")
+
+    def says_state(self, name: str = "") -> bool:
+        return f"BudgetAI: {name}" in self.do("status")
 
     def shows_nothing(self) -> bool:
-        return self.do("ghost") == ""
+        return self.do("grey")[0] == ""
+
+    def notes(self, words: str, patience: float = PATIENCE) -> None:
+        """Wait until a notification has these words in it."""
+
+        def there() -> bool:
+            return any(words in note for note in self.do("notes"))
+
+        try:
+            until(there, f"notification '{words}'", patience)
+        except AssertionError as error:
+            raise AssertionError(f"{error}, but {self.do('notes')}") from error
+
+    def command(self, title: str) -> None:
+        """Run one of ours by its title."""
+        self.do("palette", words=f"BudgetAI: {title}")
+
+    def back_to_text(self) -> None:
+        """The editor has the keys again."""
+        self.do("press", key="Control+1")
+
+    def give_keys(self, **commands: str) -> None:
+        """Give the keys of actions to commands, as a user does: in keybindings.json."""
+        keys = {
+            name: KEYS[name].lower().replace("control", "ctrl").replace("arrow", "")
+            for name in commands
+        }
+        bindings = [{"key": keys[name], "command": command} for name, command in commands.items()]
+        self.do("palette", words="Preferences: Open Keyboard Shortcuts (JSON)")
+        until(lambda: self.do("shown", words="keybindings.json"), "file of keys")
+        self.back_to_text()
+        self.do("press", key="Control+a")
+        self.do("insert", text=json.dumps(bindings))
+        self.do("press", key="Control+s")
+        until(lambda: not self.dirty(), "saved keys")
 
     def shot(self, file: Path) -> None:
         self.do("shot", file=str(file))

@@ -1,0 +1,112 @@
+"""What a window of VS Code shows and offers, each in one of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import bundles
+import pytest
+
+from budgetai_server.artefacts.bases import EMBEDDED, resolve
+from editors import scenarios
+from editors.scenarios import SOURCE, opened
+from editors.server import program
+from editors.vscode import VSCode
+from editors.waiting import until
+
+pytestmark = pytest.mark.editors
+
+BASE = resolve(EMBEDDED).path
+
+
+def window(folder: Path, **settings: Any) -> VSCode:
+    (server,) = program(folder)
+    ours = {f"budgetai.{name}": value for name, value in settings.items()}
+    return VSCode(folder, {"budgetai.serverPath": server, **ours})
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"editor.wordBasedSuggestions": "matchingDocuments"}, {"budgetai.list": True}],
+    ids=["words", "own items"],
+)
+def test_grey_text_beside_the_list(tmp_path: Path, more: dict[str, Any]) -> None:
+    """What is selected there is a word of the file that the model goes on from, or its own item."""
+    (server,) = program(tmp_path)
+    model = {"budgetai.model": str(BASE), "budgetai.minConfidence": 0}
+    editor = VSCode(tmp_path, {"budgetai.serverPath": server, **model, **more})
+    try:
+        path = opened(editor, "list.py", SOURCE)
+        for key in "ret":
+            editor.type(key)
+        until(lambda: editor.do("listed"), "list of suggestions")
+        assert editor.ghost("a - b") == "urn a - b"
+        editor.do("press", key="Tab")
+        editor.do("press", key="Escape")
+        assert path.read_text() == SOURCE
+        assert editor.text().startswith(SOURCE + "return")
+    finally:
+        editor.close()
+
+
+def test_without_a_model(tmp_path: Path) -> None:
+    editor = window(tmp_path)
+    try:
+        scenarios.no_model(editor)
+        editor.notes("no model for this workspace")
+    finally:
+        editor.close()
+
+
+def test_a_model_that_cannot_be_read(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(60))
+    editor = window(tmp_path, model=str(broken))
+    try:
+        editor.state("error")
+        editor.notes("broken.gguf")
+    finally:
+        editor.close()
+
+
+def test_a_server_that_crashes_again_and_again_stays_down(tmp_path: Path) -> None:
+    editor = window(tmp_path)
+    try:
+        for _ in range(6):
+            editor.state("no model")
+            editor.kill_server()
+            until(lambda: not editor.says_state("no model"), "other state")
+        editor.state("error")
+        editor.command("Restart the server")
+        editor.state("no model")
+    finally:
+        editor.close()
+
+
+def test_the_menu_chooses_the_folder_of_a_bundle(tmp_path: Path) -> None:
+    assert BASE is not None
+    bundle = bundles.make_bundle(tmp_path / "bundle", BASE, [bundles.entry("ours")])
+    editor = window(tmp_path)
+    try:
+        editor.state("no model")
+        editor.do("click", words="BudgetAI: no model")
+        editor.do("click", words="Choose a model")
+        editor.do("click", words="The folder of a bundle")
+        editor.choose_folder(bundle)
+        editor.state("ready")
+        settings = editor.settings()
+        assert settings["budgetai.model"] == str(bundle)
+    finally:
+        editor.close()
+
+
+def test_the_walkthrough(tmp_path: Path) -> None:
+    editor = window(tmp_path)
+    try:
+        editor.state("no model")
+        editor.walkthrough()
+        for title in ("Find the server", "Learn this workspace", "Type, and take what helps"):
+            until(lambda title=title: editor.do("shown", words=title), title)
+        editor.do("click", words="Learn this workspace")
+        until(lambda: editor.do("shown", words="Train on this workspace"), "its button")
+    finally:
+        editor.close()
