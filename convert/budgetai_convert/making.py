@@ -4,7 +4,7 @@ With a `lora` the base stays as it is, and every check is made with that adapter
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +43,8 @@ from budgetai_server.errors import CheckError, OptionError
 
 _NEED_NO_IMATRIX = ("F16", "BF16", "Q8_0")
 _FEWEST_PROBES = 4
+# Each takes a second or two of torch's time, and must be answered as torch does, token by token.
+_HOLES_FOR_TORCH = 8
 
 
 @dataclass
@@ -61,9 +63,9 @@ class Making:
         with self._workshop(target.parent) as folder:
             merged = folder / "merged-f16.gguf"
             self._merge(merged)
-            f16, answers = self._checked_f16(merged, folder)
+            drawn = self._drawn(merged)
+            f16, answers = self._checked_f16(merged, folder, drawn)
             found = f16
-            drawn = self._drawn(merged) if self.job.quant != "F16" or self._held_in_4bit else None
             if drawn and drawn.probes and self._held_in_4bit:
                 self._take_better_merge(merged, drawn, folder)
             if self.job.quant == "F16":
@@ -79,9 +81,9 @@ class Making:
         with self._workshop(base.parent) as folder:
             merged = folder / "merged-f16.gguf"
             self._merge(merged)
-            f16, answers = self._checked_f16(merged, folder)
-            found = self._checked_quant(base, answers)
             drawn = self._drawn(merged)
+            f16, answers = self._checked_f16(merged, folder, drawn)
+            found = self._checked_quant(base, answers)
             if drawn and drawn.probes:
                 self._judge(*self._compared(merged, base, drawn))
         self.checks = _checks(f16, found) | self.checks
@@ -142,41 +144,44 @@ class Making:
             return PROMPT_FORMAT
         return self.job.adapter.manifest.prompt_format if self.job.adapter else UNKNOWN_PROMPTS
 
-    def _checked_f16(self, merged: Path, folder: Path) -> tuple[Agreement, list[Answer]]:
-        """Compare the merged file with torch, by the answers that the file gives."""
-        task = self.begin(
-            "Checking the merge", 2 * len(corpus.PROMPTS) + self.job.source.sizes.blocks
-        )
+    def _checked_f16(
+        self, merged: Path, folder: Path, drawn: Samples | None
+    ) -> tuple[Agreement, list[Answer]]:
+        """Compare the merged file with torch, by the answers that the file gives: to short texts,
+        and at held-out places if there are any."""
+        holes = drawn.probes[:_HOLES_FOR_TORCH] if drawn else ()
+        count = len(corpus.PROMPTS) + len(holes)
+        task = self.begin("Checking the merge", 2 * count + self.job.source.sizes.blocks)
         adapter = self.job.adapter.folder if self.job.adapter else None
         with Native(merged, lora=self.lora) as native:
             self._check_metadata(native)
             self._check_tokenizer(native)
-            said = [self._said(native, text, task) for text in corpus.PROMPTS]
+            texts = [native.beginning() + native.tokenize(text) for text in corpus.PROMPTS]
+            said = [_said(native, text, 0, task) for text in texts]
+            said += [_said(native, o.tokens[: o.hole], o.first - 1, task) for o in holes]
             answers = reference.answers(self.job.source.path, adapter, said, folder, task.add)
             found = verify.compare(native, answers, task.add)
         verify.check_f16(found)
+        self.checks["holes_as_torch"] = float(len(holes))
         return found, answers
-
-    def _said(self, native: Native, text: str, task: Task) -> Said:
-        prompt = native.beginning() + native.tokenize(text)
-        answer = native.greedy(prompt, reference.ANSWER_TOKENS - 1)
-        task.add()
-        return Said((*prompt, *answer), len(prompt))
 
     def _check_metadata(self, native: Native) -> None:
         architecture = self.job.source.sizes.architecture
         verify.check_metadata(native, architecture, self._prompt_format or None)
 
     def _check_tokenizer(self, native: Native) -> None:
-        """A folder's tokenizer is asked through transformers, a GGUF's through llama.cpp."""
-        retyped = self.job.source.retyped
-        if self.job.source.path.is_dir():
-            tokenize = reference.tokenizer(self.job.source.path, retyped)
-            verify.check_tokenizer(native, tokenize, corpus.TEXTS)
+        """A folder's tokenizer is asked through transformers, a GGUF's through llama.cpp, about
+        hard texts and every special token."""
+        base, retyped = self.job.source.path, self.job.source.retyped
+        names = vocabulary.special(self.job.source.metadata)
+        texts = [*corpus.TEXTS, *(f"a{name} {name}\n" for name in names)]
+        self.checks["tokenizer_texts"] = float(len(texts))
+        if base.is_dir():
+            verify.check_tokenizer(native, reference.tokenizer(base, retyped), texts)
             return
-        texts = [text for text in corpus.TEXTS if not any(name in text for name in retyped)]
-        with Native(self.job.source.path, vocabulary_only=True) as base:
-            verify.check_tokenizer(native, base.tokenize, texts)
+        texts = [text for text in texts if not any(name in text for name in retyped)]
+        with Native(base, vocabulary_only=True) as own:
+            verify.check_tokenizer(native, own.tokenize, texts)
 
     def _drawn(self, merged: Path) -> Samples | None:
         """The repository's code as prompts. Raises OptionError if auto has nothing to judge by."""
@@ -265,6 +270,12 @@ class Making:
         return found
 
 
+def _said(native: Native, prompt: Sequence[int], first: int, task: Task) -> Said:
+    answer = native.greedy(prompt, reference.ANSWER_TOKENS - 1)
+    task.add()
+    return Said((*prompt, *answer), len(prompt), first)
+
+
 def _checks(f16: Agreement, found: Agreement) -> dict[str, float]:
     return {
         "kld_f16": f16.kld,
@@ -274,5 +285,4 @@ def _checks(f16: Agreement, found: Agreement) -> dict[str, float]:
         "kld": found.kld,
         "top_agreement": found.top,
         "positions": float(found.positions),
-        "tokenizer_texts": float(len(corpus.TEXTS)),
     }

@@ -40,7 +40,8 @@ def load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
     if adapter is not None:
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(model, adapter, low_cpu_mem_usage=True)
+        # It puts the adapter's layers into the model itself.
+        PeftModel.from_pretrained(model, adapter, low_cpu_mem_usage=True)
     weights.check(model)
     cpu = torch.device("cpu")
     attach_align_device_hook(model, cpu, True, weights, preload_module_classes=whole)
@@ -89,10 +90,10 @@ class _Weights(Mapping[str, "Tensor"]):
         return len(self._names)
 
     def _place(self, name: str) -> tuple[Stored, str]:
-        """An adapter's file may have a copy of what it tunes; it is the file's word that counts."""
-        tuned = name.replace(_ADAPTER, "").replace("_vector.weight", "_vector")
+        """An adapter's file may have a copy of what it tunes; then that is what counts."""
+        tuned = _PEFT + name.replace(_ADAPTER, "").replace("_vector.weight", "_vector")
         if self._adapter.shape(tuned):
             return self._adapter, tuned
-        plain = name.removeprefix(_PEFT).replace(".base_layer.", ".")
+        plain = name.replace(".base_layer.", ".")
         tied = plain == _HEAD and not self._base.shape(_HEAD)
         return self._base, _EMBEDDING if tied else plain

@@ -23,20 +23,28 @@ from budgetai_convert import offloaded
 from budgetai_server.errors import BaseError
 
 ANSWER_TOKENS = 12
+# Places whose logits are in memory at once; the head is read anew for each of these.
+_PLACES = 128
 
 
 @dataclass(frozen=True)
 class Said:
     """A prompt with a greedy answer. `tokens` holds both but the answer's last token, `prompt` is
-    the number of those that were given."""
+    the number of those that were given; what follows a token is rated from the one at `first` on.
+    """
 
     tokens: tuple[int, ...]
     prompt: int
+    first: int = 0
+
+    @property
+    def rated(self) -> int:
+        return len(self.tokens) - self.first
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Answer(Said):
-    """Row i of `logits` [len(tokens), vocabulary] rates what follows tokens[: i + 1]."""
+    """Row i of `logits` [rated, vocabulary] rates what follows tokens[: first + i + 1]."""
 
     logits: NDArray[np.float32]
 
@@ -69,10 +77,20 @@ def answers(
     """What the tuned model thinks of answers that were given elsewhere, each weight read once for
     all of them; its logits lie in a file in `folder`. `progress` is told of each block of the
     model. Raises BaseError when torch cannot load it."""
-    with _quiet():
-        logits = _logits(_load(base, adapter, progress), said)
+    path = folder / "answers.f32"
+    with _quiet(), path.open("wb") as file:
+        model = _load(base, adapter, progress)
+        for rows in _rated(model, said):
+            file.write(np.ascontiguousarray(rows).data)
+        shape = (sum(one.rated for one in said), int(model.config.vocab_size))
+        del model
         gc.collect()
-    return _kept(said, logits, folder / "answers.f32")
+    parts = np.split(np.memmap(path, np.float32, "r", shape=shape), _ends(said)[:-1])
+    return [Answer(**vars(one), logits=part) for one, part in zip(said, parts, strict=True)]
+
+
+def _ends(said: Sequence[Said]) -> NDArray[np.int64]:
+    return np.cumsum([one.rated for one in said])
 
 
 def _load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
@@ -83,25 +101,21 @@ def _load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any
         raise BaseError(f"torch cannot load the base {base.name}: {first_line}") from error
 
 
-def _logits(model: Any, said: Sequence[Said]) -> Any:
-    """A tensor [texts, longest, vocabulary]. Shorter texts are filled up at their end, where no
-    token before looks."""
+def _rated(model: Any, said: Sequence[Said]) -> Iterator[NDArray[np.float32]]:
+    """Logits [places, vocabulary] of all places that are rated, some at a time. Shorter texts are
+    filled up at their end, where no token before looks."""
     import torch
 
-    rows = torch.zeros((len(said), max(len(one.tokens) for one in said)), dtype=torch.long)
-    for row, one in zip(rows, said, strict=True):
+    batch = torch.zeros((len(said), max(len(one.tokens) for one in said)), dtype=torch.long)
+    for row, one in zip(batch, said, strict=True):
         row[: len(one.tokens)] = torch.tensor(one.tokens)
+    # Granite alone has a factor behind its head.
+    scale = getattr(model.config, "logits_scaling", 1.0)
     with torch.no_grad():
-        return model(rows, use_cache=False).logits
-
-
-def _kept(said: Sequence[Said], logits: Any, path: Path) -> list[Answer]:
-    """On disk they wait for every file that will be compared with them."""
-    counts = [len(one.tokens) for one in said]
-    kept = np.memmap(path, np.float32, "w+", shape=(sum(counts), logits.shape[-1]))
-    np.concatenate([rows[:n].numpy() for rows, n in zip(logits, counts, strict=True)], out=kept)
-    parts = np.split(kept, np.cumsum(counts)[:-1])
-    return [Answer(o.tokens, o.prompt, part) for o, part in zip(said, parts, strict=True)]
+        states = model.model(batch, use_cache=False).last_hidden_state
+        places = [row[one.first :][: one.rated] for row, one in zip(states, said, strict=True)]
+        for some in torch.split(torch.cat(places), _PLACES):
+            yield (model.lm_head(some) / scale).numpy()
 
 
 @contextlib.contextmanager

@@ -82,7 +82,7 @@ def compare(
                 raise CheckError(
                     f"the file has {native.size} tokens, the base {answer.logits.shape[1]}"
                 )
-            parts.append(_compare_one(answer, evaluate(answer.tokens, 0)))
+            parts.append(_compare_one(answer, evaluate(answer.tokens, answer.first)))
             progress()
     positions = sum(part.positions for part in parts)
     return Agreement(
@@ -103,7 +103,7 @@ def _compare_one(answer: Answer, logits: NDArray[np.float32]) -> Agreement:
         top=float((wanted == found).mean()),
         ties=int(((gaps > 0) & (gaps <= TIE_MARGIN)).sum()),
         differing=int((gaps > TIE_MARGIN).sum()),
-        positions=len(answer.tokens),
+        positions=answer.rated,
     )
 
 
@@ -111,8 +111,9 @@ def _gaps(answer: Answer, found: NDArray[np.int64]) -> list[float]:
     """How much lower torch rates what the file says than its own best, token by token: what the
     file said one by one, and what it says now that all tokens are given."""
     gaps = []
-    for row in range(answer.prompt - 1, len(answer.tokens)):
-        said = [int(found[row]), *answer.tokens[row + 1 : row + 2]]
+    for place in range(answer.prompt - 1, len(answer.tokens)):
+        row = place - answer.first
+        said = [int(found[row]), *answer.tokens[place + 1 : place + 2]]
         gaps.append(float(answer.logits[row].max() - answer.logits[row, said].min()))
     return gaps
 

@@ -75,6 +75,13 @@ def mark(metadata: Metadata) -> MarkedVocabulary:
     return MarkedVocabulary(marked, markers, tuple(retyped))
 
 
+def special(metadata: Metadata) -> list[str]:
+    """The texts of all tokens that are not found in text by merging."""
+    tokens, types = unpack(metadata[TOKENS]), unpack(metadata[TYPES])
+    kinds = (TokenType.CONTROL, TokenType.USER_DEFINED)
+    return [text for text, kind in zip(tokens, types, strict=True) if kind in kinds]
+
+
 def read_folder(folder: Path, size: int) -> Metadata:
     """Metadata of the tokenizer in `folder`; `size` is the number of rows of the embedding.
     Raises BaseError for a tokenizer that is broken or of another kind."""

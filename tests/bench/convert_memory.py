@@ -42,7 +42,7 @@ SPLIT = (
 )
 WORDS = 16_000
 CODE = Path(__file__).parents[2] / "server"
-POLL_SECONDS = 0.01
+POLL_SECONDS = 0.05
 NOTHING = Memory(0, 0, 0, 0)
 MERGE = """
 import sys

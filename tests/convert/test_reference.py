@@ -13,7 +13,7 @@ from budgetai_convert.reference import Said
 from budgetai_server.errors import BaseError
 
 MakeBase = Callable[..., Path]
-SAID = [Said(tuple(range(5, 45)), 30), Said(tuple(range(300, 320)), 18)]
+SAID = [Said(tuple(range(5, 45)), 30, 12), Said(tuple(range(300, 320)), 18)]
 
 
 def whole(base: Path, adapter: Path | None) -> list[np.ndarray]:
@@ -28,21 +28,21 @@ def whole(base: Path, adapter: Path | None) -> list[np.ndarray]:
         return [model(torch.tensor([one.tokens])).logits[0].numpy() for one in SAID]
 
 
-@pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 @pytest.mark.parametrize(
-    ("family", "kind", "quant"),
+    ("family", "tied", "kind", "quant"),
     [
-        ("llama", "folder", "F16"),
-        ("qwen2", "folder", "F16"),
-        ("qwen3", "folder", "F16"),
-        ("starcoder2", "folder", "F16"),
-        ("granite", "folder", "F16"),
-        ("llama", "gguf", "Q8_0"),
-        ("qwen2", "gguf", "Q4_K_M"),
+        ("llama", True, "folder", "F16"),
+        ("qwen2", False, "folder", "F16"),
+        ("qwen3", True, "folder", "F16"),
+        ("starcoder2", False, "folder", "F16"),
+        ("granite", True, "folder", "F16"),
+        ("llama", False, "gguf", "Q8_0"),
+        ("qwen2", True, "gguf", "Q4_K_M"),
+        ("starcoder2", True, "gguf", "F16"),
     ],
 )
 def test_read_block_by_block_it_says_what_the_whole_model_says(
-    family: str, kind: str, quant: str, tied: bool, base: MakeBase, tmp_path: Path
+    family: str, tied: bool, kind: str, quant: str, base: MakeBase, tmp_path: Path
 ) -> None:
     of = base(family, tied=tied, kind=kind, quant=quant)
     targets = "all-linear" if tied else ["lm_head", "q_proj", "v_proj", "down_proj"]
@@ -50,7 +50,7 @@ def test_read_block_by_block_it_says_what_the_whole_model_says(
     for laid in (None, adapter):
         found = reference.answers(of, laid, SAID, tmp_path)
         for answer, wanted in zip(found, whole(of, laid), strict=True):
-            assert np.allclose(answer.logits, wanted, atol=2e-4), laid
+            assert np.allclose(answer.logits, wanted[answer.first :], atol=2e-4), laid
 
 
 def test_weights_that_are_not_there(base: MakeBase, tmp_path: Path) -> None:
