@@ -2,20 +2,26 @@
 
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
 from budgetai_server.artefacts.storage import write_json
+from budgetai_server.errors import BaseError
 from budgetai_training import processes
 from budgetai_training.runs import CURRICULUM_FILE, SPENT_FILE
 
 if TYPE_CHECKING:
     from budgetai_training.loop import Fitting
+
+
+# After so many steps in a row whose gradients are no numbers, the run is beyond help.
+_BROKEN = 5
 
 
 class Watcher(Protocol):
@@ -65,6 +71,7 @@ class BudgetCallback(TrainerCallback):
         self._slowest = 0.0
         self._saved_at = self._clock.spent()
         self._evaluated = 0
+        self._broken = 0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -75,11 +82,28 @@ class BudgetCallback(TrainerCallback):
         self._step_began = self._clock.spent()
 
     def on_pre_optimizer_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
         self._fitting.pace.progress = processes.agreed(
             self._fitting.pace.now(state.global_step + 1)
         )
+        self._leave_out_if_broken(given["model"], state.global_step + 1)
+
+    def _leave_out_if_broken(self, model: torch.nn.Module, step: int) -> None:
+        """A gradient that is no number would make every weight none; a faulty kernel is enough."""
+        tuned = [p for p in model.parameters() if p.grad is not None]
+        if not processes.any_of(not _finite(tuned)):
+            self._broken = 0
+            return
+        self._broken += 1
+        for parameter in tuned:
+            parameter.grad = None
+        self._fitting.watcher.say(f"step {step} is left out: its gradients are no numbers")
+        if self._broken >= _BROKEN:
+            raise BaseError(
+                f"the gradients of {_BROKEN} steps in a row are no numbers",
+                "Try a lower --learning-rate, or --load-in fp32",
+            )
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -147,3 +171,8 @@ class BudgetCallback(TrainerCallback):
             write_json(folder / CURRICULUM_FILE, self._fitting.curriculum.state())
             # Written last, and only where the rest was: --resume looks for it.
             write_json(folder / SPENT_FILE, {"seconds": self._clock.spent()})
+
+
+def _finite(parameters: Sequence[torch.nn.Parameter]) -> bool:
+    found = [p.grad.isfinite().all() for p in parameters if p.grad is not None]
+    return bool(torch.stack(found).all()) if found else True

@@ -56,12 +56,16 @@ def _mean(weight: torch.Tensor) -> torch.Tensor:
 
 def hidden_at_labels(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """Hidden states (n, d) at the places that have to foretell a label, and the labels (n,), row by
-    row. `model` is headless."""
+    row. `model` is headless.
+
+    No attention mask is needed: rows are padded on the right, where no place looks. With one,
+    slower kernels are taken, and cuDNN's gives gradients that are no numbers for Qwen2.5 on an
+    H100 (pytorch issue 196678).
+    """
     labels = batch["labels"][:, 1:]  # (batch, length - 1)
     columns = (labels >= 0).any(dim=0).nonzero().squeeze(1)  # places labelled in any row
     hidden = model(
         input_ids=batch["input_ids"],
-        attention_mask=batch["attention_mask"],
         logits_to_keep=columns,
     ).logits
     wanted = labels[:, columns]
