@@ -18,8 +18,9 @@ async function palette(words) {
   const input = page.locator('.quick-input-widget input.input').first();
   await input.waitFor({ state: 'visible' });
   await input.fill(`>${words}`);
-  await page.locator('.quick-input-list .monaco-list-row').first().waitFor();
-  await page.keyboard.press('Enter');
+  // Similar titles may be listed above it.
+  const title = new RegExp(`^${words.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`);
+  await page.locator('.quick-input-list .monaco-list-row .label-name').filter({ hasText: title }).first().click();
 }
 
 // Grey text stands in spans, one for each colour, in no order: that of the screen is taken, without empty lines.
@@ -74,8 +75,6 @@ const actions = {
     await page.locator('.editor-instance .monaco-editor .view-lines').first().waitFor();
     await page.keyboard.press(`${mark}+End`);
   },
-  // All at once, so that nothing is closed or suggested on the way.
-  insert: ({ text }) => page.keyboard.insertText(text),
   type: ({ text }) => page.keyboard.type(text, { delay: 30 }),
   press: ({ key }) => page.keyboard.press(key),
   palette: ({ words }) => palette(words),
@@ -93,6 +92,11 @@ const actions = {
   offered: () =>
     page.evaluate(() => [...document.querySelectorAll('.action-widget .monaco-list-row.action')].map((one) => one.innerText.trim())),
   click: ({ words }) => page.getByText(words).filter({ visible: true }).first().click(),
+  // What stands in the field that asks, if there is one.
+  asked: () => page.evaluate(() => {
+    const widget = document.querySelector('.quick-input-widget');
+    return widget && widget.style.display !== 'none' ? widget.querySelector('input.input').value : null;
+  }),
   answer: async ({ text }) => {
     await page.locator('.quick-input-widget input.input').first().fill(text);
     await page.keyboard.press('Enter');

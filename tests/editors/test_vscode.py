@@ -27,7 +27,6 @@ def vscode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VSCode]:
     # What the model is sure of differs with the machine's speed, which decides what it is shown.
     settings = {"budgetai.serverPath": server, "budgetai.model": BASE, "budgetai.minConfidence": 0}
     editor = VSCode(folder, settings)
-    editor.give_keys(line="editor.action.inlineSuggest.acceptNextLine")
     yield editor
     editor.close()
 
@@ -132,4 +131,4 @@ def test_it_has_said_that_it_was_thinking(vscode: VSCode) -> None:
 
 def test_what_was_accepted(vscode: VSCode) -> None:
     vscode.command("Show what was accepted")
-    until(lambda: vscode.do("shown", words="accepted"), "account in the log")
+    until(lambda: "kept after 30 s" in vscode.do("framed"), "account")

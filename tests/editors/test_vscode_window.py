@@ -82,7 +82,7 @@ def test_a_server_that_crashes_again_and_again_stays_down(tmp_path: Path) -> Non
         editor.close()
 
 
-def test_the_menu_chooses_the_folder_of_a_bundle(tmp_path: Path) -> None:
+def test_the_menu_chooses_the_folder_of_a_bundle_and_its_adapter(tmp_path: Path) -> None:
     assert BASE is not None
     bundle = bundles.make_bundle(tmp_path / "bundle", BASE, [bundles.entry("ours")])
     editor = window(tmp_path)
@@ -93,8 +93,11 @@ def test_the_menu_chooses_the_folder_of_a_bundle(tmp_path: Path) -> None:
         editor.do("click", words="The folder of a bundle")
         editor.choose_folder(bundle)
         editor.state("ready")
-        settings = editor.settings()
-        assert settings["budgetai.model"] == str(bundle)
+        assert editor.settings()["budgetai.model"] == str(bundle)
+        editor.command("Choose an adapter")
+        editor.do("click", words="ours")
+        until(lambda: editor.settings().get("budgetai.adapter") == "ours", "chosen adapter")
+        editor.state("ready")
     finally:
         editor.close()
 

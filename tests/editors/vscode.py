@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ SERVER = EDITORS / "vscode/out/server-main.js"
 KEYS = {
     "accept": "Tab",
     "word": "Control+ArrowRight",
-    # The editor has none for it: `give_keys` sets this one.
     "line": "Control+ArrowDown",
     "undo": "Control+z",
     "save": "Control+s",
@@ -49,6 +49,10 @@ def square(side):
     '''
 
 
+# A key that the editor leaves to the user.
+BINDINGS = [{"key": "ctrl+down", "command": "editor.action.inlineSuggest.acceptNextLine"}]
+
+
 def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
@@ -67,12 +71,12 @@ class VSCode:
     ) -> None:
         self.workspace = folder / "workspace"
         self.workspace.mkdir(parents=True, exist_ok=True)
-        (folder / "machine/data/Machine").mkdir(parents=True)
-        self._settings = folder / "machine/data/Machine/settings.json"
-        self._settings.write_text(json.dumps(SETTINGS | settings))
+        self._machine = folder / "machine"
+        self._write("Machine/settings.json", SETTINGS | settings)
+        self._write("User/keybindings.json", BINDINGS)
         self._flags = [
             "--server-data-dir",
-            folder / "machine",
+            self._machine,
             "--extensions-dir",
             folder / "extensions",
         ]
@@ -99,6 +103,11 @@ class VSCode:
         )
         self.do("goto", url=f"http://127.0.0.1:{port}/?folder={self.workspace}")
         self.do("workbench")
+
+    def _write(self, name: str, values: Any) -> None:
+        file = self._machine / "data" / name
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps(values))
 
     def _node(self, *arguments: str | Path) -> str:
         command = ["node", SERVER, *self._flags, *arguments, "--accept-server-license-terms"]
@@ -132,8 +141,15 @@ class VSCode:
             until(lambda: not self.dirty() and content(self._path), "saved file")
 
     def choose_folder(self, folder: Path) -> None:
-        """In the dialog of this build, which takes a path."""
-        self.do("answer", text=f"{folder}/")
+        """In the dialog of this build, which takes a path: it goes there first."""
+        until(lambda: str(self.do("asked")).startswith("/"), "dialog")
+
+        def chosen() -> bool:
+            self.do("answer", text=f"{folder}/")
+            time.sleep(1)
+            return self.do("asked") is None
+
+        until(chosen, "end of the dialog")
 
     def walkthrough(self) -> None:
         self.do("palette", words="Welcome: Open Walkthrough...")
@@ -141,8 +157,12 @@ class VSCode:
         self.do("answer", text="BudgetAI")
 
     def settings(self) -> dict[str, Any]:
-        """Those of the machine, where a user's go in this build."""
-        return dict(json.loads(self._settings.read_text()))
+        """Those of the user, and those that belong to the machine."""
+        found: dict[str, Any] = {}
+        for name in ("User", "Machine"):
+            file = self._machine / f"data/{name}/settings.json"
+            found |= json.loads(content(file) or "{}")
+        return found
 
     def docstring(self) -> None:
         self.command("Write docstring")
@@ -195,21 +215,6 @@ class VSCode:
     def back_to_text(self) -> None:
         """The editor has the keys again."""
         self.do("press", key="Control+1")
-
-    def give_keys(self, **commands: str) -> None:
-        """Give the keys of actions to commands, as a user does: in keybindings.json."""
-        keys = {
-            name: KEYS[name].lower().replace("control", "ctrl").replace("arrow", "")
-            for name in commands
-        }
-        bindings = [{"key": keys[name], "command": command} for name, command in commands.items()]
-        self.do("palette", words="Preferences: Open Keyboard Shortcuts (JSON)")
-        until(lambda: self.do("shown", words="keybindings.json"), "file of keys")
-        self.back_to_text()
-        self.do("press", key="Control+a")
-        self.do("insert", text=json.dumps(bindings))
-        self.do("press", key="Control+s")
-        until(lambda: not self.dirty(), "saved keys")
 
     def shot(self, file: Path) -> None:
         self.do("shot", file=str(file))

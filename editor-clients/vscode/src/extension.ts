@@ -1,5 +1,6 @@
 // Wires the parts together. All that is said about code is said by the server.
 import * as vscode from 'vscode';
+import { chooseAdapter } from './adapter';
 import { BackOff } from './backoff';
 import { tellCursor } from './cursor';
 import { writeDocstring } from './docstring';
@@ -10,7 +11,8 @@ import { Server } from './server';
 import { change, concernsServer, setting } from './settings';
 import { StatusBar } from './statusBar';
 import { ByLanguage, Files, languageOn, toggled } from './switches';
-import { convert, train, usage } from './training';
+import { convert, train } from './training';
+import { showUsage } from './usage';
 
 let server: Server | undefined;
 
@@ -33,8 +35,9 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     train: () => train(mine, log),
     convert: () => convert(mine, log),
     report: () => showReport(mine),
-    usage: () => usage(mine, log),
+    usage: () => showUsage(mine),
     chooseModel,
+    chooseAdapter: () => chooseAdapter(mine),
     docstring: writeDocstring,
     restart: () => mine.restart(),
     log: () => log.show(),

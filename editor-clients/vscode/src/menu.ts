@@ -24,6 +24,7 @@ function entries(on: boolean, language: string | undefined): Entry[] {
     ...switches,
     { label: '$(mortar-board) Train on this workspace', command: 'budgetai.train' },
     { label: '$(file-binary) Choose a model', command: 'budgetai.chooseModel' },
+    { label: '$(layers) Choose an adapter', command: 'budgetai.chooseAdapter' },
     { label: '$(graph) Show the training report', command: 'budgetai.report' },
     { label: '$(checklist) Show what was accepted', command: 'budgetai.usage' },
     { label: '$(refresh) Restart the server', command: 'budgetai.restart' },

@@ -1,6 +1,7 @@
 // The newest training report, which is a page without scripts.
 import * as fs from 'node:fs/promises';
 import * as vscode from 'vscode';
+import { showPage } from './page';
 import { Server } from './server';
 
 export async function showReport(server: Server): Promise<void> {
@@ -10,9 +11,5 @@ export async function showReport(server: Server): Promise<void> {
     return;
   }
   const page = await fs.readFile(status.report, 'utf8');
-  const panel = vscode.window.createWebviewPanel('budgetai.report', 'BudgetAI report', vscode.ViewColumn.Active, {
-    enableScripts: false,
-    localResourceRoots: [],
-  });
-  panel.webview.html = page;
+  showPage('budgetai.report', 'BudgetAI report', page);
 }

@@ -27,12 +27,6 @@ export async function convert(server: Server, log: vscode.OutputChannel): Promis
   }
 }
 
-export async function usage(server: Server, log: vscode.OutputChannel): Promise<void> {
-  if (await done(server, 'budgetai-eval', ['--usage'], 'BudgetAI: usage', log)) {
-    log.show();
-  }
-}
-
 async function done(
   server: Server,
   name: string,
