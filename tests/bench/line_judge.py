@@ -1,7 +1,7 @@
 """Lines that an adapter brings back by torch, many at a time: for many trainings on a GPU.
 
 The places and their prompts are those of budgetai-eval with the whole context, whatever the speed
-of the machine; the answer is the greedy one, its first token healed. Nothing is trimmed, and no
+of the machine; the answer is the greedy one, healed as the server does. Nothing is trimmed, and no
 weight is quantised: numbers of the server come from budgetai-eval.
 """
 
@@ -23,6 +23,7 @@ from budgetai_server.repository.history import fresh_since
 from budgetai_server.repository.history import resolve as commit_of
 from budgetai_server.scores import first_line
 from budgetai_server.scores import score as scored
+from budgetai_training import healing
 from budgetai_training.base import load
 from budgetai_training.corpus.files import CorpusFile
 from budgetai_training.encoder import Encoder
@@ -36,11 +37,10 @@ _LONGEST = 40
 
 @dataclass(frozen=True)
 class Asked:
-    """A place as token ids. The last token is given back: the first one of the answer must begin
-    with its text, `healed`."""
+    """A place as token ids; the answer must begin with the bytes `taken` back from them."""
 
     ids: tuple[int, ...]
-    healed: str
+    taken: bytes
     expected: str
 
 
@@ -55,8 +55,8 @@ def judge(
     model.eval().config.use_cache = True
     root, holes, index = _places(repo, since, count, seed)
     encoder = Encoder(loaded.tokenizer)
-    asked = [_asked(hole, root.name, index, encoder, loaded.tokenizer) for hole in holes]
-    answers = answered(model, loaded.tokenizer, encoder, asked)
+    asked = [asked_at(hole, root.name, index, encoder) for hole in holes]
+    answers = answered(model, encoder, asked)
     total = scored(answers, [one.expected for one in asked])
     return {
         "count": total.count,
@@ -78,85 +78,62 @@ def _places(repo: Path, since: str, count: int, seed: int) -> tuple[Path, list[H
     return root, holes, Index(texts)
 
 
-def _asked(hole: Hole, name: str, index: Index, encoder: Encoder, tokenizer: Any) -> Asked:
+def asked_at(hole: Hole, name: str, index: Index, encoder: Encoder) -> Asked:
     prompt = build(hole.snapshot(name), index)
     shown = Sample(CorpusFile(name, hole.path, ""), prompt, hole.kind, 0, False)
-    ids = encoder.head(shown) + encoder.tokenize(prompt.before)
-    healed = tokenizer.convert_ids_to_tokens(ids.pop()) if prompt.before else ""
-    return Asked(tuple(ids), healed, hole.expected)
+    kept, taken = encoder.vocabulary.take_back(encoder.tokenize(prompt.before))
+    return Asked((*encoder.head(shown), *kept), taken, hole.expected)
 
 
 @torch.no_grad()
-def answered(model: Any, tokenizer: Any, encoder: Encoder, asked: Sequence[Asked]) -> list[str]:
+def answered(model: Any, encoder: Encoder, asked: Sequence[Asked]) -> list[str]:
     """The greedy answers, in the order of the places."""
-    words = _Vocabulary(tokenizer)
     order = sorted(range(len(asked)), key=lambda place: len(asked[place].ids))
     found = [""] * len(asked)
     for start in range(0, len(order), _BATCH):
         places = order[start : start + _BATCH]
         with arithmetic(model, model.get_output_embeddings().weight.dtype):
-            texts = _batch(model, words, encoder, [asked[place] for place in places])
+            texts = _batch(model, encoder, [asked[place] for place in places])
         for place, text in zip(places, texts, strict=True):
             found[place] = text
     return found
 
 
-class _Vocabulary:
-    """Which tokens begin with what was given back; tokens as text."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = tokenizer
-        self._entries = sorted(tokenizer.get_vocab().items())
-        self._allowed: dict[str, list[int]] = {}
-        # A model may have more rows than there are tokens.
-        self.size = len(tokenizer)
-
-    def allowed(self, healed: str) -> list[int]:
-        if healed not in self._allowed:
-            self._allowed[healed] = [i for text, i in self._entries if text.startswith(healed)]
-        return self._allowed[healed]
-
-    def text(self, ids: list[int], healed: str) -> str:
-        """What stands behind the text that was given back."""
-        said: str = self._tokenizer.decode(ids, skip_special_tokens=True)
-        return said[len(self._tokenizer.convert_tokens_to_string([healed])) if healed else 0 :]
-
-
-def _batch(model: Any, words: _Vocabulary, encoder: Encoder, rows: Sequence[Asked]) -> list[str]:
+def _batch(model: Any, encoder: Encoder, rows: Sequence[Asked]) -> list[str]:
     """Rows padded on the left, one token each at a time."""
+    words = encoder.vocabulary
     longest = max(len(row.ids) for row in rows)
     spare = [longest - len(row.ids) for row in rows]
     pads = [[encoder.pad] * n + list(row.ids) for n, row in zip(spare, rows, strict=True)]
     ids = torch.tensor(pads, device=model.device)  # (rows, length)
     mask = torch.tensor([[0] * n + [1] * (longest - n) for n in spare], device=model.device)
     places = (mask.cumsum(1) - 1).clamp(min=0)
-    cache, said, open_rows = DynamicCache(), [[] for _ in rows], set(range(len(rows)))
-    for number in range(_LONGEST):
+    cache, said = DynamicCache(), [[] for _ in rows]
+    open_rows = set(range(len(rows)))
+    for _ in range(_LONGEST):
         logits = model(
             input_ids=ids, attention_mask=mask, position_ids=places, past_key_values=cache,
             logits_to_keep=1,
-        ).logits[:, -1, : words.size]  # fmt: skip
-        if number == 0:
-            _heal(logits, words, rows)
+        ).logits[:, -1, : len(words)]  # fmt: skip
+        for row in open_rows:
+            rest = healing.rest(words, said[row], rows[row].taken)
+            _hold(logits[row], words.continuing(rest).tolist() if rest else [])
         ids = logits.argmax(dim=1, keepdim=True)
         for row in list(open_rows):
-            token = int(ids[row])
-            said[row].append(token)
-            text = words.text(said[row], rows[row].healed)
-            if token == encoder.markers.end or "\n" in text.lstrip("\n"):
+            said[row].append(int(ids[row]))
+            text = healing.said(words, said[row], rows[row].taken)
+            if said[row][-1] == encoder.markers.end or "\n" in text.lstrip("\n"):
                 open_rows.discard(row)
         if not open_rows:
             break
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
         places = places[:, -1:] + 1
-    return [words.text(tokens, row.healed) for tokens, row in zip(said, rows, strict=True)]
+    return [healing.said(words, ids, row.taken) for ids, row in zip(said, rows, strict=True)]
 
 
-def _heal(logits: torch.Tensor, words: _Vocabulary, rows: Sequence[Asked]) -> None:
-    """Leave each row, in place, the tokens that begin with its healed text."""
-    for row, one in enumerate(rows):
-        if one.healed:
-            allowed = torch.tensor(words.allowed(one.healed), device=logits.device)
-            kept = logits[row, allowed]
-            logits[row] = float("-inf")
-            logits[row, allowed] = kept
+def _hold(logits: torch.Tensor, allowed: list[int]) -> None:
+    """Leave these tokens alone, in place; all of them where none are named."""
+    if allowed:
+        kept = logits[allowed]
+        logits.fill_(float("-inf"))
+        logits[allowed] = kept

@@ -43,6 +43,11 @@ def test_trainer_and_server_tokenise_alike(base: str, tmp_path: Path) -> None:
     assert served.path is not None
     engine = Engine(served.path)
     assert engine.markers == encoder.markers
+    # Healing goes by the bytes of tokens. What llama.cpp holds to be control tokens has none.
+    ours, theirs = encoder.vocabulary.pieces, engine.vocabulary.pieces
+    both = [(a, b) for a, b in zip(ours, theirs, strict=False) if a and b]
+    assert len(both) > 0.8 * len(ours)
+    assert all(a == b for a, b in both)
     for prompt in places():
         head, before = encode(prompt, engine.markers, engine.tokenize, beginning=engine.beginning)
         file = CorpusFile(prompt.repository, prompt.path, "")

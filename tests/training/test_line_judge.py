@@ -32,8 +32,8 @@ def test_answers_do_not_depend_on_those_beside_them(
     loaded.model.eval().config.use_cache = True
     encoder, index = Encoder(loaded.tokenizer), Index([("code.py", tiny.CODE)])
     holes = cut([("code.py", tiny.CODE)], 7, 0)
-    asked = [line_judge._asked(h, "demo", index, encoder, loaded.tokenizer) for h in holes]
-    answers = line_judge.answered(loaded.model, loaded.tokenizer, encoder, asked)
+    asked = [line_judge.asked_at(hole, "demo", index, encoder) for hole in holes]
+    answers = line_judge.answered(loaded.model, encoder, asked)
     for hole, answer in zip(holes, answers, strict=True):
         prompt = build(hole.snapshot("demo"), index)
         shown = Sample(CorpusFile("demo", hole.path, ""), prompt, hole.kind, 0)

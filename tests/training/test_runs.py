@@ -153,3 +153,13 @@ def test_going_on_from_an_adapter_learns_what_has_changed(
     other = tiny.make_llama(tmp_path / "other", hidden=128)
     assert main([*onward, "--base", str(other), "--out", str(tmp_path / "none")]) == 2
     assert "was trained on" in capsys.readouterr().err
+
+
+def test_fsdp_is_refused_in_one_sentence(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "budgetai_training", *arguments]
+    done = subprocess.run(
+        command, env=os.environ | {"ACCELERATE_USE_FSDP": "true"}, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "FSDP is not supported" in done.stderr
+    assert "Traceback" not in done.stderr

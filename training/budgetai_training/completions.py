@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from transformers import StoppingCriteria
 
+from budgetai_server.inference.vocabulary import Vocabulary
+from budgetai_training import healing
 from budgetai_training.encoder import Encoder
 from budgetai_training.evaluate import arithmetic
 from budgetai_training.report.account import Completion
@@ -23,15 +25,15 @@ _SHOWN_LINES = 6
 class _Done(StoppingCriteria):
     """Stops when what has been written is enough."""
 
-    def __init__(self, tokenizer: Any, start: int, healed: str, enough: Enough) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, vocabulary: Vocabulary, start: int, taken: bytes, enough: Enough) -> None:
+        self._vocabulary = vocabulary
         self._start = start
-        self._healed = healed
+        self._taken = taken
         self._enough = enough
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        text = self._tokenizer.decode(input_ids[0, self._start :], skip_special_tokens=True)
-        done = self._enough(text[len(self._healed) :])
+        ids = input_ids[0, self._start :].tolist()
+        done = self._enough(healing.said(self._vocabulary, ids, self._taken))
         return torch.tensor([done], device=input_ids.device)
 
 
@@ -98,16 +100,18 @@ def written(
     enough."""
     prompt = hole.prompt
     asked = replace(hole, prompt=replace(prompt, before=prompt.before[: -hole.answer or None]))
-    ids = encoder.head(asked) + encoder.tokenize(asked.prompt.before)
+    vocabulary = encoder.vocabulary
+    kept, taken = vocabulary.take_back(encoder.tokenize(asked.prompt.before))
+    ids = encoder.head(asked) + kept
     if not ids:
         return ""
-    # The last token is given back, and the first new one must begin with its text: a prompt that
-    # ends inside what the tokenizer would have joined is outside the model's experience.
-    dropped = tokenizer.convert_ids_to_tokens(ids.pop())
-    allowed = [i for text, i in tokenizer.get_vocab().items() if text.startswith(dropped)]
-    healed = tokenizer.convert_tokens_to_string([dropped])
     start = len(ids)
-    everything = list(range(len(tokenizer)))
+    everything = list(range(len(vocabulary)))
+
+    def allowed(_: int, seen: torch.Tensor) -> list[int]:
+        rest = healing.rest(vocabulary, seen[start:].tolist(), taken)
+        return vocabulary.continuing(rest).tolist() if rest else everything
+
     out = model.generate(
         input_ids=torch.tensor([ids], device=model.device),
         attention_mask=torch.ones(1, start, dtype=torch.int64, device=model.device),
@@ -116,8 +120,7 @@ def written(
         use_cache=True,
         pad_token_id=encoder.pad,
         eos_token_id=_ends(model, encoder),
-        stopping_criteria=[_Done(tokenizer, start, healed, enough)],
-        prefix_allowed_tokens_fn=lambda _, seen: allowed if len(seen) == start else everything,
+        stopping_criteria=[_Done(vocabulary, start, taken, enough)],
+        prefix_allowed_tokens_fn=allowed,
     )
-    text: str = tokenizer.decode(out[0, start:], skip_special_tokens=True)
-    return text[len(healed) :]
+    return healing.said(vocabulary, out[0, start:].tolist(), taken)

@@ -1,8 +1,11 @@
 """Samples as token ids: what is shown carries no label, what is learned does."""
 
+from functools import cached_property
 from typing import Any
 
 from budgetai_server.context.prompt import Markers, encode, find_markers
+from budgetai_server.inference.vocabulary import Vocabulary
+from budgetai_training.healing import vocabulary_of
 from budgetai_training.samples.sample import Sample
 
 UNLABELLED = -100
@@ -18,6 +21,11 @@ class Encoder:
         self.markers = markers_of(tokenizer)
         self.pad: int = tokenizer.pad_token_id or 0
         self._beginning = tuple(tokenizer("").input_ids)
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What answers are healed by; it takes a moment, and only those who ask need it."""
+        return vocabulary_of(self._tokenizer)
 
     def tokenize(self, text: str) -> list[int]:
         """Text as text: names of special tokens inside it are not parsed."""

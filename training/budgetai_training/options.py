@@ -15,7 +15,7 @@ from budgetai_training.choice import Tolerance
 from budgetai_training.samples.recipe import Recipe
 
 _NOT_NEGATIVE = (
-    "max_steps", "alpha", "memory", "lora_plus", "batch", "accumulate", "completions",
+    "max_steps", "alpha", "memory", "lora_plus", "batch", "passes", "accumulate", "completions",
     "evaluations",
 )  # fmt: skip
 METHODS = ("lora", *NESTED, *COMPARED)
@@ -129,6 +129,11 @@ class TrainOptions:
         0,
         "samples of full length evaluated at once; 0 takes up to 4 on a GPU, and 1 on a CPU, where"
         " more are no faster, or with --max-steps",
+    )
+    passes: int = option(
+        0,
+        "times everything is shown, at most; 0 takes 2 for completions and 6 for docstrings, since"
+        " more is learning by heart, or what --max-steps needs",
     )
     accumulate: int = option(
         0, "micro-batches averaged in a step; 0 chooses by the time, or 1 with --max-steps"

@@ -5,6 +5,7 @@ depends on a clock or a signal would differ between them and is agreed on; the f
 speaks and writes. With one process every function here is the identity.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -12,13 +13,19 @@ import torch
 import torch.distributed as dist
 from accelerate import PartialState
 
-from budgetai_server.errors import BudgetAIError
+from budgetai_server.errors import BudgetAIError, OptionError
 
 T = TypeVar("T")
 
 
 def meet() -> None:
-    """Join the others; nothing where there are none."""
+    """Join the others; nothing where there are none. Raises OptionError for what is asked of
+    accelerate and does not work here: a model spread over processes could not be judged by one."""
+    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        raise OptionError(
+            "FSDP is not supported: each process holds the whole base, of at most a few GB",
+            "Choose plain multi-GPU in accelerate config, and --load-in 4bit if memory is short",
+        )
     PartialState(cpu=not torch.cuda.is_available())
 
 

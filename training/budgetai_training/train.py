@@ -29,7 +29,7 @@ from budgetai_training.dataset import Passes
 from budgetai_training.evaluate import Loss, Question
 from budgetai_training.loop import Fitting, fit
 from budgetai_training.nested import by_rank
-from budgetai_training.options import TrainOptions
+from budgetai_training.options import COMPLETION, DOCSTRING, TrainOptions
 from budgetai_training.preparation import WINDOW, Run, prepared
 from budgetai_training.progress import Reporter
 from budgetai_training.report.account import RankTry, RateTry
@@ -40,8 +40,10 @@ from budgetai_training.samples.passes import one_pass
 from budgetai_training.samples.recipe import Recipe
 from budgetai_training.samples.sample import Sample
 
-# More passes over the same text than this is memorising: held-out loss no longer falls.
-MAX_PASSES = 6
+# More is learning by heart. After the first pass over 93,000 tokens held-out loss fell no more, for
+# SmolLM2 and Qwen 0.5B alike; a rate that fell over six passes was still high at the best state,
+# which ended worse than one that fell over 1.5 passes (1.418 against 1.393; 0.890 and 0.879).
+USUAL_PASSES = {COMPLETION: 2, DOCSTRING: 6}
 # Share of the budget of each of the two evaluations.
 EVALUATION_SHARE = 0.05
 
@@ -111,10 +113,16 @@ def _curriculum(run: Run) -> Curriculum:
 def _passes(run: Run, curriculum: Curriculum) -> Passes:
     # About three characters are a token of code.
     characters = 3 * run.plan.window * run.plan.batch
-    passes = Passes(_laid_out(run, curriculum), run.encoder, MAX_PASSES, characters)
+    passes = Passes(_laid_out(run, curriculum), run.encoder, _most_passes(run.options), characters)
     if not passes.pass_length:
         raise RepositoryError("there is nothing to learn", "Give the files in --corpus more weight")
     return passes
+
+
+def _most_passes(options: TrainOptions) -> int:
+    """A pass has a micro-batch at least, so there are enough for --max-steps."""
+    asked = options.max_steps * max(1, options.accumulate)
+    return options.passes or asked or USUAL_PASSES[options.task]
 
 
 def _laid_out(run: Run, curriculum: Curriculum) -> Callable[[int], list[Sample]]:
