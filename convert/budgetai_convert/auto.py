@@ -26,9 +26,11 @@ _WIDE = 256
 _NARROW_STOCK = ("Q8_0", "Q5_0", "IQ4_NL", "Q4_0", "Q4_K_M")
 _WIDE_STOCK = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_NL", "Q4_0")
 # Rungs that the quickest kernels have on most processors, and those that save most bytes.
-_NARROW_LADDERS = (("Q4_0", "Q8_0"), ("IQ4_NL", "Q5_0", "Q8_0"))
+_NARROW_LADDERS = (("Q4_0", "Q6_K", "Q8_0"), ("IQ4_NL", "Q5_0", "Q6_K", "Q8_0"))
 _WIDE_LADDERS = (("Q4_0", "Q8_0"), ("Q4_K", "Q5_K", "Q6_K", "Q8_0"))
 _FILE_TYPES = {"Q4_K": "Q4_K_S", "Q5_K": "Q5_K_S"}
+# Which part deserves bits is asked of fewer holes than which file is taken.
+_TRYING = 12
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,15 @@ class Workshop:
             partial.replace(target)
         return target
 
-    def measured(self, name: str, path: Path, *, timed: bool = True) -> Measured:
+    def measured(self, name: str, path: Path) -> Measured:
         task = self.begin(f"Measuring {name}", len(self.judge.probes))
-        look = self.judge.timed if timed else self.judge.untimed
-        return look(name, path, task.add)
+        return self.judge.timed(name, path, task.add)
+
+    def tried(self, name: str, path: Path) -> float:
+        """The divergence over a few holes, in nats per token."""
+        judge = self.judge.narrowed(_TRYING)
+        task = self.begin(f"Trying {name}", len(judge.probes))
+        return judge.untimed(name, path, task.add).kld
 
     def mixed(self, name: str, types: dict[str, str], rest: str) -> Path:
         """A mixture by part; what belongs to no part comes from the pure file `rest`."""
@@ -175,37 +182,43 @@ def _stock(shop: Workshop) -> Iterator[tuple[Measured, dict[str, str]]]:
 
 def wide(path: Path) -> bool:
     """Whether the rows of all matrices divide into the blocks of K-quants."""
-    tensors = gguf_file.read(path).tensors.values()
-    return all(info.shape[-1] % _WIDE == 0 for info in tensors if len(info.shape) > 1)
+    return set(_parts(path, _WIDE)) == set(_parts(path))
 
 
 def _mixtures(shop: Workshop, limits: Limits) -> Iterator[tuple[Measured, dict[str, str]]]:
     """What the search proposes on each ladder, measured."""
-    counts = _counts(shop.merged)
+    counts, fitting = _parts(shop.merged), _parts(shop.merged, _WIDE)
     wanted = limits if limits.kld or limits.size else Limits(DEFAULT_KLD, 0)
     for ladder in _WIDE_LADDERS if wide(shop.merged) else _NARROW_LADDERS:
         pure = shop.quantised(ladder[0], pure=True)
-        foot = shop.measured(ladder[0], pure, timed=False)
-        saved = {part: foot.kld - _raised(shop, ladder, part).kld for part in counts}
+        foot = shop.tried(ladder[0], pure)
+        saved = {part: foot - _raised(shop, ladder, part) for part in counts}
         weights = sum(counts.values()) * search.BITS[ladder[0]] / 8
-        room = (wanted.size or math.inf) - (foot.size - weights)
-        steps = search.path(ladder, counts, foot.kld, saved, room)
+        room = (wanted.size or math.inf) - (pure.stat().st_size - weights)
+        ladders = {part: _rungs(ladder, part in fitting) for part in counts}
+        steps = search.path(ladders, counts, foot, saved, room)
         for number, step in enumerate(search.proposals(steps, wanted.kld), 1):
             name = f"{ladder[0]} mix {number}"
             yield shop.measured(name, shop.mixed(name, step.types, ladder[0])), step.types
 
 
-def _raised(shop: Workshop, ladder: Sequence[str], part: str) -> Measured:
-    """The foot of a ladder with one part at its top."""
+def _rungs(ladder: Sequence[str], fitting: bool) -> Sequence[str]:
+    return [kind for kind in ladder if fitting or not kind.endswith("_K")]
+
+
+def _raised(shop: Workshop, ladder: Sequence[str], part: str) -> float:
+    """The divergence at the foot of a ladder with one part at its top."""
     path = shop.mixed("trial", {part: ladder[-1]}, ladder[0])
-    return shop.measured(f"{ladder[0]} with {part} in {ladder[-1]}", path, timed=False)
+    return shop.tried(f"{ladder[0]} with {part} in {ladder[-1]}", path)
 
 
-def _counts(path: Path) -> dict[str, int]:
-    """Numbers of weights by part."""
+def _parts(path: Path, block: int = 1) -> dict[str, int]:
+    """Numbers of weights by part, of those parts whose rows all divide into blocks."""
     counts: Counter[str] = Counter()
+    left_out = set()
     for name, info in gguf_file.read(path).tensors.items():
         part = search.part_of(name)
         if part and len(info.shape) > 1:
             counts[part] += info.shape[0] * info.shape[1]
-    return dict(counts)
+            left_out |= {part} if info.shape[-1] % block else set()
+    return {part: count for part, count in counts.items() if part not in left_out}

@@ -5,6 +5,7 @@ Lines are judged by teacher forcing: a line is brought back if each of its token
 after those before it, which is when a greedy answer would be that line.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -103,6 +104,11 @@ class Judge:
     probes: tuple[Probe, ...]
     reference: Reference
     lora: Path | None
+
+    def narrowed(self, count: int) -> "Judge":
+        """By the first holes alone."""
+        said = dataclasses.replace(self.reference, exact=self.reference.exact[:count])
+        return Judge(self.probes[:count], said, self.lora)
 
     def timed(self, name: str, model: Path, tick: Callable[[], None]) -> Measured:
         """Compare a file with the reference, and take its speeds."""

@@ -12,12 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
 from budgetai_convert.quantize import available_cores
 from budgetai_server.errors import CheckError
+
+# Read once, when the library is loaded: its threads wait for each other by spinning, which beside
+# any other load steals the processor from the thread they wait for.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+import llama_cpp
 
 Logits = NDArray[np.float32]
 Read = Callable[[Sequence[int]], object]

@@ -17,9 +17,10 @@ from budgetai_server.repository.fresh import Range
 from budgetai_server.repository.history import SINCE, fresh_since
 
 CALIBRATING, JUDGING = 24, 32
-_SEEN = Limits(before=1600, after=500, chunks=0)
+# Nobody types here, so texts begin at the line where they fit, not at one in 32.
+_SEEN = Limits(before=1600, after=500, chunks=0, step=1)
 # Short prompts: every candidate is asked all of them.
-_ASKED = Limits(before=500, after=200, chunks=0)
+_ASKED = Limits(before=600, after=200, chunks=0, step=1)
 _IN_FRONT = 24
 
 Tokenize = Callable[[str], list[int]]

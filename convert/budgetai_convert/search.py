@@ -1,6 +1,6 @@
 """Which parts of a model deserve more bits: a short greedy search. Pure arithmetic, no files.
 
-Parts (all value projections, all down projections, the embedding …) are raised from the base type
+Parts (all value projections, all down projections, the head …) are raised from the base type
 one step at a time, always where a byte saves most divergence. How much a part saves is measured
 once, at the highest type; between types the error falls fourfold with each bit, as rounding errors
 do, and the parts' savings add up. What the search proposes is measured again before it is chosen.
@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 PARTS: dict[str, tuple[str, ...]] = {
-    "embedding": ("token_embd", "output"),
+    "embedding": ("token_embd",),
+    "head": ("output",),
     "values": ("attn_v",),
     "queries and keys": ("attn_q", "attn_k"),
     "attention output": ("attn_output",),
@@ -24,6 +25,8 @@ BITS = {
 }
 
 Types = dict[str, str]
+Ladders = Mapping[str, Sequence[str]]
+"""The types that each part can take, by bits. They begin and end alike for all."""
 
 
 def part_of(tensor: str) -> str:
@@ -42,22 +45,22 @@ class Step:
 
 
 def path(
-    ladder: Sequence[str],
+    ladders: Ladders,
     values: Mapping[str, int],
     base: float,
     saved: Mapping[str, float],
     room: float = math.inf,
 ) -> list[Step]:
-    """From everything at ladder[0] towards everything at its end, one part up at a time, with no
+    """From every part at the foot of its ladder towards its end, one part up at a time, with no
     step larger than `room` bytes but the first.
 
     `values` are the numbers of weights by part, `base` the divergence at the foot, `saved` what
     raising a part to the top was measured to save.
     """
-    types = dict.fromkeys(values, ladder[0])
-    size = sum(values[part] * BITS[ladder[0]] / 8 for part in values)
+    types = {part: ladders[part][0] for part in values}
+    size = sum(values[part] * BITS[types[part]] / 8 for part in values)
     steps, kld = [Step(dict(types), size, base)], base
-    while moves := [m for m in _moves(ladder, types, values, saved) if size + m[2] <= room]:
+    while moves := [m for m in _moves(ladders, types, values, saved) if size + m[2] <= room]:
         part, rung, cost, gain = max(moves, key=lambda move: move[3] / move[2])
         types[part] = rung
         size, kld = size + cost, kld - gain
@@ -66,7 +69,7 @@ def path(
 
 
 def _moves(
-    ladder: Sequence[str],
+    ladders: Ladders,
     types: Mapping[str, str],
     values: Mapping[str, int],
     saved: Mapping[str, float],
@@ -77,10 +80,10 @@ def _moves(
             part,
             rung,
             _bytes(values[part], types[part], rung),
-            _gain(ladder, part, types, rung, saved),
+            _gain(ladders[part], types[part], rung, saved[part]),
         )
         for part in values
-        for rung in ladder[ladder.index(types[part]) + 1 :]
+        for rung in ladders[part][ladders[part].index(types[part]) + 1 :]
     ]
 
 
@@ -88,17 +91,11 @@ def _bytes(count: int, low: str, high: str) -> float:
     return count * (BITS[high] - BITS[low]) / 8
 
 
-def _gain(
-    ladder: Sequence[str],
-    part: str,
-    types: Mapping[str, str],
-    rung: str,
-    saved: Mapping[str, float],
-) -> float:
+def _gain(ladder: Sequence[str], low: str, high: str, saved: float) -> float:
     """The share of the measured saving that lies between two rungs."""
     whole = _error(ladder[0], ladder[0]) - _error(ladder[-1], ladder[0])
-    gained = _error(types[part], ladder[0]) - _error(rung, ladder[0])
-    return max(saved[part], 0.0) * gained / whole
+    gained = _error(low, ladder[0]) - _error(high, ladder[0])
+    return max(saved, 0.0) * gained / whole
 
 
 def _error(kind: str, foot: str) -> float:

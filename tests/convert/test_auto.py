@@ -114,7 +114,8 @@ def test_what_nothing_fits_is_said() -> None:
 
 def test_bytes_go_where_they_save_most() -> None:
     values = {"small": 100, "large": 1000}
-    steps = search.path(("Q4_0", "Q5_0", "Q8_0"), values, 1.0, {"small": 0.4, "large": 0.5})
+    ladders = dict.fromkeys(values, ("Q4_0", "Q5_0", "Q8_0"))
+    steps = search.path(ladders, values, 1.0, {"small": 0.4, "large": 0.5})
     assert steps[0].types == {"small": "Q4_0", "large": "Q4_0"}
     assert steps[1].types["small"] != "Q4_0" and steps[1].types["large"] == "Q4_0"
     assert steps[-1].types == {"small": "Q8_0", "large": "Q8_0"}
@@ -123,8 +124,12 @@ def test_bytes_go_where_they_save_most() -> None:
     sizes, klds = [s.size for s in steps], [s.kld for s in steps]
     assert sizes == sorted(sizes) and klds == sorted(klds, reverse=True)
     saved = {"small": 0.4, "large": 5.0}
-    tight = search.path(("Q4_0", "Q5_0", "Q8_0"), values, 9.0, saved, 720)
+    tight = search.path(ladders, values, 9.0, saved, 720)
     assert tight[-1].types == {"small": "Q8_0", "large": "Q4_0"}, "what is too large is passed over"
+    uneven = {"small": ("Q4_0", "Q8_0"), "large": ("Q4_0", "Q6_K", "Q8_0")}
+    taken = [step.types for step in search.path(uneven, values, 1.0, {"small": 0.1, "large": 0.8})]
+    assert {types["large"] for types in taken} == {"Q4_0", "Q6_K", "Q8_0"}
+    assert {types["small"] for types in taken} == {"Q4_0", "Q8_0"}
     assert search.proposals(steps, 0) == [steps[-1]]
     assert {step.kld <= 0.5 for step in search.proposals(steps, 0.5)} == {True}
 

@@ -153,6 +153,47 @@ def test_adapter_weights_cut_short(convert: Convert, adapter: Path) -> None:
     assert "no adapter_model.safetensors" in convert.refuses(adapter)
 
 
+def test_a_base_whose_weights_are_not_whole(convert: Convert, tmp_path: Path) -> None:
+    base = tiny.make_llama(tmp_path / "base")
+    path = base / "model.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    assert "model.safetensors is cut short or broken" in convert.refuses(base)
+    path.write_bytes(whole[:4])
+    assert "model.safetensors is cut short or broken" in convert.refuses(base)
+    path.write_bytes(whole[:8] + b"[" + whole[9:])
+    assert "its header cannot be read" in convert.refuses(base)
+    path.write_bytes(whole.replace(b'"F32"', b'"I32"'))
+    assert "holds I32 in" in convert.refuses(base)
+    path.unlink()
+    assert "there are no .safetensors files" in convert.refuses(base)
+
+
+def test_any_byte_of_a_safetensors_header_may_be_wrong(tmp_path: Path) -> None:
+    """Reading it ends in the error that was asked for, or in tensors that lie in the file."""
+    from budgetai_convert import safetensors_file
+    from budgetai_server.errors import AdapterError
+
+    path, random = tmp_path / "w.safetensors", np.random.default_rng(3)
+    save_file({f"layer{i}": np.ones((3, 4), np.float16) for i in range(6)}, path)
+    whole = path.read_bytes()
+    end = struct.unpack_from("<Q", whole)[0] + 8
+    taken = 0
+    for trial in range(400):
+        data = bytearray(whole)
+        for place in random.integers(0 if trial % 4 == 0 else 8, end, 1 + trial % 3):
+            data[place] = int(random.integers(256) if trial % 2 else random.choice([*b"0129-.,"]))
+        path.write_bytes(data[: int(random.integers(len(data)))] if trial % 9 == 8 else data)
+        try:
+            found = safetensors_file.read(path, AdapterError)
+        except AdapterError:
+            continue
+        taken += 1
+        for tensor in found.values():
+            assert tensor.load().nbytes <= 8 * len(data)
+    assert 5 < taken < 200
+
+
 def broken_base(adapter: Path, tmp_path: Path, change: Callable[[bytearray], bytes]) -> Path:
     """Make the adapter one of a GGUF base with `change` made to its bytes, digest and all."""
     from budgetai_server.artefacts import bases
@@ -285,8 +326,12 @@ def test_the_base_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize(
     ("limit", "message"),
-    [(100_000, "the file may not become that large"), (None, "llama.cpp could not write")],
-    ids=["while merging", "while quantising"],
+    [
+        (100_000, "the file may not become that large"),
+        (400_000, "the file may not become that large"),
+        (None, "llama.cpp could not write"),
+    ],
+    ids=["while merging", "while checking", "while quantising"],
 )
 def test_disk_full(limit: int | None, message: str, adapter: Path, tmp_path: Path) -> None:
     """A limit on file size stands for the full disk: writing fails at a byte we choose. For the
