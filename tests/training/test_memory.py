@@ -1,5 +1,7 @@
 """The memory plan gives up what is cheapest first, and says so."""
 
+from dataclasses import replace
+
 import pytest
 
 from budgetai_server.errors import BaseError
@@ -44,6 +46,20 @@ def test_fewer_samples_at_once_come_before_everything_else() -> None:
     assert four.batch == 4 and four.predicted > 10 * GB
     less = plan(SHAPE, "bf16", 1024, int(four.predicted / 0.9) - GB, fixed=False, batch=4)
     assert (less.batch, less.load_in, less.notes) == (2, "bf16", ())
+
+
+def test_on_a_gpu_peaks_are_those_that_were_measured() -> None:
+    """GB on an H100: Qwen 0.5B with its head apart, SmolLM2-135M; one, two or four at once."""
+    qwen = replace(SHAPE, parameters=630_000_000, embeddings=272_000_000)
+    smol = Shape(
+        parameters=134_500_000, embeddings=28_300_000, trained=4_900_000, layers=30, width=576,
+        inner=1536, vocabulary=49_152,
+    )  # fmt: skip
+    for shape, batch, low, high in (
+        (qwen, 1, 2.9, 3.0), (qwen, 2, 4.4, 5.0), (smol, 1, 1.3, 1.4), (smol, 4, 4.4, 4.5),
+    ):  # fmt: skip
+        found = plan(shape, "bf16", 1200, 80 * GB, fixed=True, batch=batch, gpu=True)
+        assert low * GB < found.predicted < 1.4 * high * GB
 
 
 def test_a_precision_that_was_asked_for_is_kept() -> None:

@@ -151,7 +151,9 @@ def _planned(options: TrainOptions, folder: RunFolder, measure: Callable[[], Sha
             wanted = "bf16"
         fixed = options.load_in != "auto" or options.method == "full"
         batch = options.batch or (1 if options.max_steps else memory.usual_batch())
-        return asdict(memory.plan(measure(), wanted, WINDOW, free, fixed=fixed, batch=batch))
+        gpu = memory.on_gpu()
+        planned = memory.plan(measure(), wanted, WINDOW, free, fixed=fixed, batch=batch, gpu=gpu)
+        return asdict(planned)
 
     kept = folder.once("plan", decide)
     return Plan(**{**kept, "notes": tuple(kept["notes"])})
