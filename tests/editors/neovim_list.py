@@ -23,10 +23,12 @@ class ListNeovim(Neovim):
         def listed() -> bool:
             self.keys("<C-x><C-o>")
             try:
-                until(lambda: any(words in one for one in self.listed()), "item", 3.0)
+                until(lambda: any(words in one for one in self.listed()), "item", 6.0)
             except AssertionError:
-                # The model may still be loading.
-                self.keys("<C-e>")
+                # The model may still be loading. Where no list is open, the key takes back what was
+                # typed.
+                if self.listed():
+                    self.keys("<C-e>")
                 return False
             return True
 

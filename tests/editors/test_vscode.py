@@ -80,6 +80,7 @@ def test_a_docstring_is_shown_on_its_way_and_can_be_cancelled(vscode: VSCode) ->
 
 
 def test_a_picture_for_the_readme(vscode: VSCode, tmp_path: Path) -> None:
+    vscode.do("palette", words="File: Save All")
     vscode.do("palette", words="View: Close All Editors")
     opened(vscode, "shapes.py", SHAPES)
     vscode.do("press", key="Control+b")

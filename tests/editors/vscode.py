@@ -137,8 +137,15 @@ class VSCode:
     def press(self, action: str) -> None:
         self.do("press", key=KEYS[action])
         if action == "save":
-            # The file is empty for a moment, also where nothing has changed.
-            until(lambda: not self.dirty() and content(self._path), "saved file")
+            until(self._saved, "saved file")
+
+    def _saved(self) -> bool:
+        """Saves again what has changed since: the server writes, too."""
+        if self.dirty():
+            self.do("press", key=KEYS["save"])
+            time.sleep(0.5)
+        # The file is empty for a moment, also where nothing has changed.
+        return not self.dirty() and bool(content(self._path))
 
     def choose_folder(self, folder: Path) -> None:
         """In the dialog of this build, which takes a path: it goes there first."""
