@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -195,6 +196,17 @@ def test_it_stops_inside_the_budget(repo: Path, llama: Path, tmp_path: Path) -> 
     manifest = AdapterManifest.read(tmp_path / "a")
     assert manifest.seconds["spent"] <= 30
     assert manifest.scores["held_out_loss_after"] is not None
+
+
+def test_it_ends_sooner_where_all_has_been_shown(repo: Path, llama: Path, tmp_path: Path) -> None:
+    done = run("--repo", repo, "--base", llama, "--budget", "10m", "--load-in", "fp32", "--passes",
+               1, "--evaluations", 0, "--learning-rate", 0.01, "--out", tmp_path / "a")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (batches,) = re.findall(r"samples a pass in (\d+) micro-batches, 1 a step", done.stderr)
+    assert steps_of(tmp_path / "a") == int(batches)
+    rates = [point.rate for point in report.read(tmp_path / "a").curve if point.rate is not None]
+    assert max(rates) > 0.009
+    assert rates[-1] < 0.2 * max(rates)
 
 
 @pytest.mark.parametrize("load_in", ["4bit", "bf16"])
