@@ -4,6 +4,7 @@ accelerate's hooks ask for weights by the names that they have in the model. Wha
 once is a block, or the embedding: a model of any depth runs where its largest tensor fits.
 """
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +34,14 @@ def load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
     config = _config(base)
     with init_empty_weights(include_buffers=False):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+    def passed(*_: object) -> None:
+        # A block's weights are left in cycles, which nobody would look for before long.
+        gc.collect()
+        progress()
+
     for block in model.model.layers:
-        block.register_forward_hook(lambda *_: progress())
+        block.register_forward_hook(passed)
     whole = [*model._no_split_modules, _WRAPPED]
     weights = _Weights(_stored(base, config), adapter)
     if adapter is not None:
