@@ -169,7 +169,9 @@ class Neovim:
         return str(self.value("return vim.fn.execute('messages')"))
 
     def kill_server(self) -> None:
+        """Returns when the editor has noticed: it says "ready" until then."""
         kill_server(self._process.pid)
+        until(lambda: self.statusline() != "BudgetAI ready", "noticed end")
 
     def close(self) -> None:
         self._process.terminate()

@@ -13,6 +13,7 @@ from editors.waiting import until
 pytestmark = pytest.mark.editors
 
 
+@pytest.mark.timeout(1200)
 def test_a_repository_is_learned_converted_and_served(tmp_path: Path) -> None:
     command = program(tmp_path, "--min-confidence", "0")
     script(tmp_path, "train", "--max-steps", "3", "--evaluations", "0")
@@ -23,7 +24,7 @@ def test_a_repository_is_learned_converted_and_served(tmp_path: Path) -> None:
         opened(editor, "before.py", SOURCE)
         editor.state("no model")
         editor.keys("<Esc>:BudgetAI train --budget 3m<CR>")
-        until(lambda: "new model" in editor.messages(), "new model", patience=280)
+        until(lambda: "new model" in editor.messages(), "new model", patience=1000)
         opened(editor, "after.py", SOURCE)
         editor.state("ready")
         editor.type("r")

@@ -18,6 +18,7 @@ from editors.waiting import until
 pytestmark = pytest.mark.editors
 
 
+@pytest.mark.timeout(1200)
 def test_a_workspace_is_learned_converted_and_served(tmp_path: Path) -> None:
     """The main job, without leaving the editor, with the real base and a few steps."""
     (server,) = program(tmp_path, "--min-confidence", "0")
@@ -29,8 +30,8 @@ def test_a_workspace_is_learned_converted_and_served(tmp_path: Path) -> None:
         editor.state("no model")
         editor.command("Train on this workspace")
         editor.notes("training for 3m")
-        editor.notes("converting", patience=240)
-        editor.notes("BudgetAI has a new model", patience=240)
+        editor.notes("converting", patience=500)
+        editor.notes("BudgetAI has a new model", patience=500)
         editor.do("click", words="Load it")
         editor.state("ready")
         opened(editor, "new.py", SOURCE)

@@ -227,7 +227,9 @@ class VSCode:
         self.do("shot", file=str(file))
 
     def kill_server(self) -> None:
+        """Returns when the editor has noticed: it says what it said before until then."""
         kill_server(self._server.pid)
+        until(lambda: self.says_state("starting") or self.says_state("error"), "noticed end")
 
     def close(self) -> None:
         assert self._page.stdin
