@@ -195,9 +195,14 @@ def _mixtures(shop: Workshop, limits: Limits) -> Iterator[tuple[Measured, dict[s
         saved = {part: foot - _raised(shop, ladder, part) for part in counts}
         weights = sum(counts.values()) * search.BITS[ladder[0]] / 8
         room = (wanted.size or math.inf) - (pure.stat().st_size - weights)
-        ladders = {part: _rungs(ladder, part in fitting) for part in counts}
-        steps = search.path(ladders, counts, foot, saved, room)
-        for number, step in enumerate(search.proposals(steps, wanted.kld), 1):
+        found: dict[str, search.Step] = {}
+        # What lies between is not measured, and may be bad: a base that was quantised stands on the
+        # steps of some type, which as good as loses what was learned since.
+        for rungs in (ladder, (ladder[0], ladder[-1])):
+            ladders = {part: _rungs(rungs, part in fitting) for part in counts}
+            steps = search.path(ladders, counts, foot, saved, room)
+            found |= {str(step.types): step for step in search.proposals(steps, wanted.kld)}
+        for number, step in enumerate(found.values(), 1):
             name = f"{ladder[0]} mix {number}"
             yield shop.measured(name, shop.mixed(name, step.types, ladder[0])), step.types
 
