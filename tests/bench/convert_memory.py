@@ -188,10 +188,13 @@ def watched(*command: object) -> tuple[float, Memory]:
 
 
 def together(pid: int) -> Memory:
-    """The memory of a process and those that it has started, in sum."""
+    """The memory of a process and those that it has started, in sum. Until it is another program,
+    a child shares the memory of its parent, and would be counted twice."""
     try:
-        others = [one.pid for one in psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
+        parent = psutil.Process(pid)
+        children = parent.children(recursive=True)
+        others = [one.pid for one in children if one.cmdline() != parent.cmdline()]
+    except psutil.Error:
         others = []
     found = [NOTHING, *filter(None, map(memory, (pid, *others)))]
     return Memory(*(sum(part) for part in zip(*(vars(one).values() for one in found), strict=True)))
