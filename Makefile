@@ -10,7 +10,7 @@ BIN := .venv/bin
 EXTENSION := cd editor-clients/vscode && npm ci --silent --no-audit --no-fund && npm test --silent && npm run package --silent
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo test test-big test-editors test-clients lint format clean
+.PHONY: help install demo test test-big test-editors test-extension lint format clean
 
 help:
 	@echo "make demo [REPO=path] [BUDGET=5m]  train on a repository, convert, serve, compare"
@@ -18,7 +18,7 @@ help:
 	echo "make install                       the environment alone, in .venv, with all extras"
 	echo "make lint                          ruff format and check, mypy --strict"
 	echo "make test-editors                  drive real editors: VS Code, Neovim, Helix, Emacs (Debian)"
-	echo "make test-clients                  the quick part of that, for CI: Neovim 0.11, the extension alone"
+	echo "make test-extension                the VS Code extension without VS Code: tests, types, package"
 	echo "make test-big                      the slow tests, with big models"
 
 install: $(INSTALLED)
@@ -43,11 +43,9 @@ test-editors: $(INSTALLED)
 	($(EXTENSION))
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m editors tests/editors
 
-test-clients: $(INSTALLED)
-	@# What PyPI and npm have at fixed versions: no newer Debian, no tmux, no browser.
-	PYTHON=$(BIN)/python tests/editors/get.sh neovim_011
-	($(EXTENSION))
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m editors -k 0.11 tests/editors/test_neovim.py
+test-extension:
+	@# The VS Code extension without VS Code: its own tests, its types, its package. Needs node and npm.
+	$(EXTENSION)
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .
