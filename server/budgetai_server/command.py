@@ -43,7 +43,9 @@ def run(program: str, story: Callable[[], int]) -> int:
     that has gone is no mistake."""
     try:
         code = story()
-        sys.stdout.flush()
+        # The language server's is closed already.
+        if not sys.stdout.closed:
+            sys.stdout.flush()
         return code
     except BudgetAIError as error:
         return _complain(program, str(error))

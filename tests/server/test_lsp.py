@@ -58,6 +58,15 @@ async def test_it_advertises_and_completes(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_server_that_was_told_to_end_has_not_failed(tmp_path: Path) -> None:
+    async with started() as editor:
+        await editor.open_workspace(tmp_path)
+        process = editor._server
+    assert process is not None
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+@pytest.mark.asyncio
 async def test_popup_and_inline_agree(editor: Editor) -> None:
     editor.open("file:///x.py", SOURCE)
     at = position_after(SOURCE)
