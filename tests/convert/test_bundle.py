@@ -351,7 +351,8 @@ def test_what_was_held_out_judges_an_adapter_that_is_added(
     assert told["adapters"][0]["task"] == task
     what = {"completion": "holes", "docstring": "docstrings"}[task]
     assert told["notes"]["judged_by"].endswith(f" {what} in 1 files held out of training")
-    assert told["checks"]["held_out_holes"] == int(told["notes"]["judged_by"].split()[0]) >= 6
+    # With so small a vocabulary half of the docstrings are longer than what is evaluated at once.
+    assert told["checks"]["held_out_holes"] == int(told["notes"]["judged_by"].split()[0]) >= 3
     assert 0 < told["checks"]["held_out_kld"] < 0.1
 
 

@@ -72,7 +72,7 @@ def test_a_cut_is_what_training_saw(
     assert f"rank       {rank}" in capsys.readouterr().out
     with Native(out) as native:
         of_rank, of_whole = (
-            compare(native, [Answer(tuple(IDS), len(IDS), rows)])
+            compare(native, [Answer(tokens=tuple(IDS), prompt=len(IDS), logits=rows)])
             for rows in (seen, hooked(of, nested, SIZE))
         )
     assert of_rank.kld < 1e-4
