@@ -32,7 +32,10 @@ def test_a_workspace_is_learned_converted_and_served(tmp_path: Path) -> None:
         editor.notes("training for 3m")
         editor.notes("converting", patience=500)
         editor.notes("BudgetAI has a new model", patience=500)
+        # A server without model takes the first one up by itself, and is restarted all the same.
+        before = editor.server_pid()
         editor.do("click", words="Load it")
+        until(lambda: editor.server_pid() not in (0, before), "another server")
         editor.state("ready")
         opened(editor, "new.py", SOURCE)
         editor.type("r")

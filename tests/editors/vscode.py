@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from editors.neovim import EDITORS, ROOT
-from editors.waiting import PATIENCE, content, kill_server, until
+from editors.waiting import PATIENCE, content, kill_server, server_below, until
 
 EXTENSION = ROOT / "editor-clients/vscode"
 PACKAGE = EXTENSION / "budgetai.vsix"
@@ -225,6 +225,11 @@ class VSCode:
 
     def shot(self, file: Path) -> None:
         self.do("shot", file=str(file))
+
+    def server_pid(self) -> int:
+        """Of the language server that runs now; 0 while none does."""
+        found = server_below(self._server.pid)
+        return found.pid if found else 0
 
     def kill_server(self) -> None:
         """Returns when the editor has noticed: it says what it said before until then."""
