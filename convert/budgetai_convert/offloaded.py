@@ -4,11 +4,11 @@ accelerate's hooks ask for weights by the names that they have in the model. Wha
 once is a block, or the embedding: a model of any depth runs where its largest tensor fits.
 """
 
-import gc
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from budgetai_convert import configuration, heap
 from budgetai_convert.source import weight_files
 from budgetai_convert.stored import Gguf, Safetensors, Stored
 
@@ -37,7 +37,7 @@ def load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
 
     def passed(*_: object) -> None:
         # A block's weights are left in cycles, which nobody would look for before long.
-        gc.collect()
+        heap.trim()
         progress()
 
     for block in model.model.layers:
@@ -59,7 +59,7 @@ def _config(base: Path) -> Any:
     from transformers import AutoConfig
 
     if base.is_file():
-        return AutoConfig.from_pretrained(base.parent, gguf_file=base.name, local_files_only=True)
+        return configuration.of_gguf(base)
     return AutoConfig.from_pretrained(base, local_files_only=True)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from budgetai_convert import imatrix
+from budgetai_convert import heap, imatrix
 from budgetai_convert.options import AUTO, QUANTS
 from budgetai_server.errors import OptionError, StorageError
 
@@ -73,6 +73,7 @@ def quantize(source: Path, target: Path, recipe: Recipe, progress: Callable[[int
     # -P keeps the current folder off the import path: it may be somebody else's repository.
     program = [sys.executable, "-P", "-m", "budgetai_convert.quantize"]
     command = [*program, str(source), str(target), json.dumps(asdict(recipe))]
+    heap.trim()
     with tempfile.TemporaryFile() as log:
         with subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.PIPE) as child:
             try:

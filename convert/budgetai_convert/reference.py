@@ -7,7 +7,6 @@ function here is called.
 """
 
 import contextlib
-import gc
 import io
 import os
 import warnings
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from budgetai_convert import offloaded
+from budgetai_convert import heap, offloaded
 from budgetai_server.errors import BaseError
 
 ANSWER_TOKENS = 12
@@ -84,7 +83,7 @@ def answers(
             file.write(np.ascontiguousarray(rows).data)
         shape = (sum(one.rated for one in said), int(model.config.vocab_size))
         del model
-        gc.collect()
+        heap.trim()
     parts = np.split(np.memmap(path, np.float32, "r", shape=shape), _ends(said)[:-1])
     return [Answer(**vars(one), logits=part) for one, part in zip(said, parts, strict=True)]
 

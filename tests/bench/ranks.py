@@ -5,9 +5,9 @@
 
 All runs learn the old release for as many steps, from the same samples, and every adapter is judged
 at every rank by the loss on what the new release adds: a LoRA trained at each rank alone, DyLoRA
-with each distribution, frozen and not, Matryoshka, and the largest LoRA cut by the singular values
-of its update, which is the best it can be at a lower rank as a matrix. The learning rate is the
-same for all unless --train says otherwise.
+with each distribution, frozen and not, and drawing the judged ranks alone, Matryoshka, and the
+largest LoRA cut by the singular values of its update, which is the best it can be at a lower rank
+as a matrix. The learning rate is the same for all unless --train says otherwise.
 
 Each result stands in FOLDER/results.json as soon as it is there; the same call goes on. On a GPU,
 which one such training does not fill, several --jobs run at once.
@@ -45,6 +45,7 @@ NESTED = {
     "dylora geometric": "--method dylora --rank-distribution geometric",
     "dylora uniform, frozen": "--method dylora --rank-distribution uniform --frozen",
     "dylora geometric, frozen": "--method dylora --rank-distribution geometric --frozen",
+    "dylora among those judged": "--method dylora --ranks {judged}",
     "matryoshka": "--method matryoshka",
 }
 # Stages that a search for the rank pays for.
@@ -118,7 +119,8 @@ class Bench:
         return self._run(f"--method lora --rank {rank}", (rank,), cut)
 
     def nested(self, given: str) -> dict[str, Any]:
-        return self._run(f"{given} --rank {self.judged[-1]}", self.judged, ())
+        among = given.format(judged=",".join(map(str, self.judged)))
+        return self._run(f"{among} --rank {self.judged[-1]}", self.judged, ())
 
     def _run(self, given: str, ranks: Sequence[int], svd: Sequence[int]) -> dict[str, Any]:
         # A wrong option is answered before torch is there.

@@ -53,6 +53,21 @@ def test_read_block_by_block_it_says_what_the_whole_model_says(
             assert np.allclose(answer.logits, wanted[answer.first :], atol=2e-4), laid
 
 
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "starcoder2", "granite"])
+def test_a_gguf_file_is_the_model_of_its_folder(
+    family: str, base: MakeBase, tmp_path: Path
+) -> None:
+    """Also where transformers cannot read the file: granite, and heads of another width."""
+    file, folder = base(family, kind="gguf"), base(family)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    found = reference.answers(file, None, SAID, tmp_path / "a")
+    wanted = reference.answers(folder, None, SAID, tmp_path / "b")
+    for one, other in zip(found, wanted, strict=True):
+        # The file's weights are rounded to 16 bits.
+        assert np.abs(one.logits - other.logits).mean() < 0.01
+
+
 def test_weights_that_are_not_there(base: MakeBase, tmp_path: Path) -> None:
     from safetensors.numpy import load_file, save_file
 
