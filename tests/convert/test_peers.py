@@ -1,14 +1,13 @@
-"""Beside llama.cpp's own tools, which lie in the source of llama-cpp-python. Run with -m big, after
-they have been built there; BUDGETAI_PEERS names the folder of the programs."""
+"""Beside llama.cpp's own converters and imatrix. Run with -m big, after its programs have been
+built (`programs`)."""
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import BUILT, CACHE, run, vendored
 
 import tiny
 from budgetai_convert import calibrate, gguf_file, imatrix
@@ -17,27 +16,8 @@ from budgetai_convert.native import Native
 from budgetai_convert.outputs import lora
 
 MakeBase = Callable[..., Path]
+QWEN = CACHE / "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
 pytestmark = pytest.mark.big
-
-CACHE = Path.home() / ".cache" / "budgetai-bench"
-BUILT = Path(os.environ.get("BUDGETAI_PEERS", CACHE / "llama.cpp-0.3.36" / "build" / "bin"))
-
-
-def vendored() -> Path:
-    return next(BUILT.parents[1].glob("*/vendor/llama.cpp"))
-
-
-def run(*command: object) -> None:
-    place = {**os.environ, "PYTHONPATH": str(vendored() / "gguf-py"), "NO_LOCAL_GGUF": ""}
-    done = subprocess.run(
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env=place,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_the_importance_matrix_is_that_of_llama_imatrix(base: MakeBase, tmp_path: Path) -> None:
@@ -77,8 +57,27 @@ def test_llama_quantize_reads_the_matrix(base: MakeBase, tmp_path: Path) -> None
 def test_tensors_are_those_of_convert_hf_to_gguf(
     family: str, base: MakeBase, tmp_path: Path
 ) -> None:
-    """The tokenizer is skipped there: it knows tokenizers by digests of real ones."""
-    folder, theirs = base(family), tmp_path / "theirs.gguf"
+    theirs = tmp_path / "theirs.gguf"
+    convert_hf_to_gguf(base(family), theirs)
+    assert_alike(family, base(family, kind="gguf"), theirs)
+
+
+@pytest.mark.parametrize("name", ["smollm2-135m", str(QWEN)], ids=["llama", "qwen2"])
+def test_real_tensors_are_those_of_convert_hf_to_gguf(name: str, tmp_path: Path) -> None:
+    from budgetai_server.artefacts import bases
+    from budgetai_server.artefacts.home import unpacked_base
+    from budgetai_training.base import shape
+
+    found, ours, theirs = bases.resolve(name), tmp_path / "ours.gguf", tmp_path / "theirs.gguf"
+    shape(found, found.record().digest, 1)
+    folder = unpacked_base(found.record().digest)
+    tiny.make_gguf(folder, ours)
+    convert_hf_to_gguf(folder, theirs)
+    assert_alike(gguf_file.read(ours).value("general.architecture"), ours, theirs)
+
+
+def convert_hf_to_gguf(folder: Path, out: Path) -> None:
+    """The tokenizer is skipped there: it knows tokenizers by digests of texts of theirs."""
     program = (
         "import sys; sys.argv[0] = sys.argv[1]; sys.argv.pop(1); import runpy; "
         f"sys.path.insert(0, {str(vendored())!r}); import conversion.base as b; "
@@ -87,8 +86,12 @@ def test_tensors_are_those_of_convert_hf_to_gguf(
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     script = vendored() / "convert_hf_to_gguf.py"
-    run(sys.executable, "-c", program, script, folder, "--outfile", theirs, "--outtype", "f16")
-    wanted, found = gguf_file.read(theirs), gguf_file.read(base(family, kind="gguf"))
+    run(sys.executable, "-c", program, script, folder, "--outfile", out, "--outtype", "f16")
+
+
+def assert_alike(family: str, ours: Path, theirs: Path) -> None:
+    """The same tensors, and the same keys of sizes and tokenizer with the same values."""
+    wanted, found = gguf_file.read(theirs), gguf_file.read(ours)
     assert found.tensors.keys() == wanted.tensors.keys()
     for name, info in wanted.tensors.items():
         assert (found.tensors[name].shape, found.tensors[name].kind) == (info.shape, info.kind)
