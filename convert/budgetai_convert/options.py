@@ -99,7 +99,8 @@ class ConvertOptions:
     )
     rank: int = option(
         0,
-        "rank of the update, for an adapter of several; 0 takes the one that training chose",
+        "rank of the update: an adapter of several is cut to it, of one rank the nearest matrix of"
+        " that rank is taken (SVD); 0 takes the one that training chose",
     )
     peft: Path | None = option(
         None,

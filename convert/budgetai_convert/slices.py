@@ -1,4 +1,5 @@
-"""An adapter of several ranks, cut to one: the first rows of A and columns of B, the same alpha.
+"""An adapter at a lower rank: one of several ranks is cut to it, the first rows of A and columns of
+B; one of a single rank becomes the nearest matrix of that rank.
 
 peft and llama.cpp scale by alpha over the rank they find, so a cut is a plain adapter to both.
 """
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from safetensors.numpy import save_file
 
 from budgetai_convert import adapter as adapters
@@ -37,11 +39,6 @@ def at_rank(folder: Path, rank: int, base: str = "") -> Iterator[Adapter]:
 
 
 def _known(manifest: AdapterManifest, rank: int, folder: Path) -> int:
-    if manifest.kind not in NESTED and rank not in (0, manifest.rank):
-        raise OptionError(
-            f"{folder.name} was trained at rank {manifest.rank} alone, not at {rank}",
-            f"Train it with --method {' or '.join(NESTED)}",
-        )
     wanted = rank or manifest.usual_rank
     if not 1 <= wanted <= manifest.rank:
         raise OptionError(
@@ -53,12 +50,15 @@ def _known(manifest: AdapterManifest, rank: int, folder: Path) -> int:
 
 def write(adapter: Adapter, rank: int, into: Path) -> None:
     """Write a plain PEFT folder of this rank, with a manifest of its own. Raises AdapterError where
-    matrices of the adapter are of several ranks, and OptionError where the folder is there."""
+    matrices of the adapter are of several ranks or DoRA's, and OptionError where the folder is
+    there."""
     if into.exists():
         raise OptionError(f"{into} exists already", "Name a folder that does not exist")
     manifest = adapter.manifest
     if {update.a.shape[0] for update in adapter.updates.values()} != {manifest.rank}:
         raise AdapterError(f"{adapter.folder.name} has matrices of several ranks")
+    if any(update.lengths for update in adapter.updates.values()):
+        raise AdapterError(f"{adapter.folder.name} is DoRA, which has no lower ranks")
     into.mkdir(parents=True)
     try:
         save_file(_values(adapter, rank), into / adapters.WEIGHTS, {"format": "pt"})
@@ -75,11 +75,33 @@ def write(adapter: Adapter, rank: int, into: Path) -> None:
 def _values(adapter: Adapter, rank: int) -> dict[str, Floats]:
     """Tensors in 32 bits, under the names peft gives them."""
     found = {}
+    nested = adapter.manifest.kind in NESTED
+    # Of a single rank the whole update stays what it was, so the scale must.
+    share = 1.0 if nested else scale(adapter, adapter.manifest.rank) / scale(adapter, rank)
     for module, update in adapter.updates.items():
+        a, b = update.a.load(), update.b.load() * np.float32(share)
+        a, b = (a[:rank], b[:, :rank]) if nested else nearest(a, b, rank)
         prefix = f"base_model.model.{module}"
-        found[f"{prefix}.lora_A.weight"] = update.a.load()[:rank].copy()
-        found[f"{prefix}.lora_B.weight"] = update.b.load()[:, :rank].copy()
+        found[f"{prefix}.lora_A.weight"] = np.ascontiguousarray(a)
+        found[f"{prefix}.lora_B.weight"] = np.ascontiguousarray(b)
     return found
+
+
+def scale(adapter: Adapter, rank: int) -> float:
+    """What peft would multiply an update of this rank by, in parts of alpha."""
+    rooted = read_json(adapter.folder / adapters.CONFIG).get("use_rslora")
+    return float(rank ** (-0.5 if rooted else -1.0))
+
+
+def nearest(a: Floats, b: Floats, rank: int) -> tuple[Floats, Floats]:
+    """Factors of the matrix of this rank that is nearest to B A (Eckart and Young 1936): A
+    [rank, in] and B [out, rank] from A [r, in] and B [out, r]."""
+    # By the factors alone: the product of a wide layer has millions of entries.
+    left, upper = np.linalg.qr(b)
+    right, lower = np.linalg.qr(a.T)
+    u, s, v = np.linalg.svd(upper @ lower.T)
+    root = np.sqrt(s[:rank])
+    return (root[:, None] * v[:rank]) @ right.T, left @ (u[:, :rank] * root)
 
 
 def scores(manifest: AdapterManifest, rank: int) -> dict[str, float | None]:

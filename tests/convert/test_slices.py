@@ -1,4 +1,5 @@
-"""An adapter of all ranks, cut to one: for peft, for llama.cpp, and as training saw it."""
+"""An adapter of all ranks, cut to one: for peft, for llama.cpp, and as training saw it. One of a
+single rank, cut by its singular values."""
 
 import dataclasses
 import json
@@ -107,9 +108,33 @@ def test_ranks_that_are_not_there(
     for rank in ("9", "-1"):
         assert main([str(nested), "--rank", rank]) == 2
         assert "holds the ranks up to 8" in capsys.readouterr().err
-    single = tiny.make_adapter(tmp_path / "single", base("qwen2"))
-    assert main([str(single), "--rank", "2"]) == 2
-    assert "was trained at rank 4 alone" in capsys.readouterr().err
+    dora = tiny.make_adapter(tmp_path / "dora", base("qwen2"), use_dora=True)
+    assert main([str(dora), "--rank", "2", "--peft", str(tmp_path / "cut")]) == 2
+    assert "is DoRA, which has no lower ranks" in capsys.readouterr().err
+    assert not (tmp_path / "cut").exists()
+
+
+@pytest.mark.parametrize("rslora", [False, True])
+def test_a_lora_of_one_rank_becomes_the_nearest_of_a_lower_one(
+    rslora: bool, base: MakeBase, tmp_path: Path
+) -> None:
+    of, small = base("qwen2"), tmp_path / "small"
+    single = tiny.make_adapter(tmp_path / "single", of, rank=SIZE, alpha=4, use_rslora=rslora)
+    assert main([str(single), "--rank", "3", "--peft", str(small)]) == 0
+    assert AdapterManifest.read(small).rank == 3
+    whole, cut = (
+        PeftModel.from_pretrained(plain(of), folder).merge_and_unload()
+        for folder in (single, small)
+    )
+    for (name, before), tuned, lower in zip(
+        plain(of).named_parameters(), whole.parameters(), cut.parameters(), strict=True
+    ):
+        update = (tuned - before).detach().numpy()
+        if not update.any():
+            continue
+        u, s, v = np.linalg.svd(update)
+        wanted = (u[:, :3] * s[:3]) @ v[:3]
+        np.testing.assert_allclose((lower - before).detach().numpy(), wanted, atol=2e-5), name
 
 
 @pytest.mark.parametrize("method", COMPARED)
