@@ -32,6 +32,7 @@ from releases import OLD, repository
 from budgetai_server.artefacts.bases import EMBEDDED
 from budgetai_server.artefacts.home import PARTIAL
 from budgetai_server.command import parse, print_json, run
+from budgetai_server.errors import OptionError
 from budgetai_server.options import option
 from budgetai_training import ranks as arithmetic
 from budgetai_training.options import TrainOptions
@@ -43,8 +44,8 @@ SVD = "SVD of LoRA"
 NESTED = {
     "dylora uniform": "--method dylora --rank-distribution uniform",
     "dylora geometric": "--method dylora --rank-distribution geometric",
-    "dylora uniform, frozen": "--method dylora --rank-distribution uniform --frozen",
-    "dylora geometric, frozen": "--method dylora --rank-distribution geometric --frozen",
+    "dylora uniform frozen": "--method dylora --rank-distribution uniform --frozen",
+    "dylora geometric frozen": "--method dylora --rank-distribution geometric --frozen",
     "dylora among those judged": "--method dylora --ranks {judged}",
     "matryoshka": "--method matryoshka",
 }
@@ -61,6 +62,7 @@ class RankOptions:
     base: str = option(EMBEDDED, "a base, as budgetai-train takes it")
     steps: int = option(300, "steps of each training")
     ranks: str = option("1,2,4,8,16", "ranks that are trained alone and judged, with commas")
+    nested: str = option(", ".join(NESTED), "ways to train all ranks at once, with commas")
     windows: int = option(64, "held-out windows that each rank is judged by, at most")
     seed: int = option(0, "seed of training and of the places")
     jobs: int = option(1, "trainings at once; their times say less then")
@@ -73,6 +75,14 @@ class RankOptions:
         """Raises OptionError for what are no ranks."""
         return arithmetic.parse(self.ranks, 4096)
 
+    def ways(self) -> list[str]:
+        """Raises OptionError for one that is not known."""
+        found = [name.strip() for name in self.nested.split(",") if name.strip()]
+        for name in found:
+            if name not in NESTED:
+                raise OptionError(f"--nested {name}", f"Known: {', '.join(NESTED)}")
+        return found
+
 
 def main() -> int:
     return run("ranks", _main)
@@ -80,7 +90,7 @@ def main() -> int:
 
 def _main() -> int:
     options = parse("ranks", "One run for all ranks against a run for each.", RankOptions)
-    judged = options.judged()
+    judged, ways = options.judged(), options.ways()
     work = options.work or Path(tempfile.mkdtemp(prefix="ranks-"))
     print(f"working in {work}", file=sys.stderr)
     names = ("old", "new", "base", "steps", "ranks", "windows", "seed", "train")
@@ -88,7 +98,7 @@ def _main() -> int:
     bench = Bench(options, repository(options.old, options.new, work), work, judged)
     # What all others are compared with comes first, and of it the largest, which is cut by SVD.
     alone = {f"lora {rank}": partial(bench.alone, rank) for rank in reversed(judged)}
-    nested = {name: partial(bench.nested, given) for name, given in NESTED.items()}
+    nested = {name: partial(bench.nested, NESTED[name]) for name in ways}
     ledger.all(alone | nested, options.jobs)
     print_json(ledger.results)
     print("\n".join(table(curves(ledger.results, judged), judged)))
