@@ -42,12 +42,13 @@ from budgetai_training.report import files as report
 _BUDGET = "48h"
 SVD = "SVD of LoRA"
 NESTED = {
-    "dylora uniform": "--method dylora --rank-distribution uniform",
-    "dylora geometric": "--method dylora --rank-distribution geometric",
-    "dylora uniform frozen": "--method dylora --rank-distribution uniform --frozen",
-    "dylora geometric frozen": "--method dylora --rank-distribution geometric --frozen",
-    "dylora among those judged": "--method dylora --ranks {judged}",
-    "matryoshka": "--method matryoshka",
+    "dylora uniform": "--method dylora --ranks 1-{largest}",
+    "dylora geometric": "--method dylora --ranks 1-{largest} --rank-distribution geometric",
+    "dylora uniform frozen": "--method dylora --ranks 1-{largest} --frozen",
+    "dylora geometric frozen": "--method dylora --ranks 1-{largest} --frozen"
+    " --rank-distribution geometric",
+    "dylora of judged ranks": "--method dylora --ranks {judged}",
+    "matryoshka": "--method matryoshka --ranks {judged}",
 }
 # Stages that a search for the rank pays for.
 _PAID = ("training", "choosing the rank")
@@ -129,8 +130,9 @@ class Bench:
         return self._run(f"--method lora --rank {rank}", (rank,), cut)
 
     def nested(self, given: str) -> dict[str, Any]:
-        among = given.format(judged=",".join(map(str, self.judged)))
-        return self._run(f"{among} --rank {self.judged[-1]}", self.judged, ())
+        largest = self.judged[-1]
+        of = given.format(judged=",".join(map(str, self.judged)), largest=largest)
+        return self._run(f"{of} --rank {largest}", self.judged, ())
 
     def _run(self, given: str, ranks: Sequence[int], svd: Sequence[int]) -> dict[str, Any]:
         # A wrong option is answered before torch is there.

@@ -22,7 +22,8 @@ class Answer:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"method": "dylora", "rank": 5}, (1, 2, 3, 4, 5)),
+        ({"method": "dylora", "rank": 5}, (1, 2, 4, 5)),
+        ({"method": "dylora", "rank": 5, "ranks": "1-5"}, (1, 2, 3, 4, 5)),
         ({"method": "dylora", "ranks": "8,1,4,2"}, (1, 2, 4, 8)),
         ({"method": "dylora", "ranks": "4-7"}, (4, 5, 6, 7)),
         ({"method": "matryoshka"}, (1, 2, 4, 8, 16)),

@@ -92,8 +92,7 @@ class TrainOptions:
     )
     ranks: str = option(
         "",
-        "ranks trained at once, as 4-16 or 1,2,4,8; without it dylora takes all up to --rank,"
-        " matryoshka 1, 2, 4 and so on",
+        "ranks trained at once, as 1-16 or 1,2,4,8; without it 1, 2, 4 and so on up to --rank",
     )
     rank_distribution: str = option(
         "uniform", "how dylora draws a rank", choices=("uniform", "geometric")
@@ -204,8 +203,8 @@ class TrainOptions:
             return (self.rank,)
         if self.ranks:
             return ranks.parse(self.ranks, self.rank)
-        doubling = self.method == "matryoshka"
-        return ranks.doubling(self.rank) if doubling else tuple(range(1, self.rank + 1))
+        # With all ranks drawn, low ones are drawn so rarely that a short run hardly teaches them.
+        return ranks.doubling(self.rank)
 
     def of_method(self, method: str, out: Path | None = None) -> "TrainOptions":
         """The same run by another method, without the options that mean nothing to it."""
