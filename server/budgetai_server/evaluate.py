@@ -122,8 +122,15 @@ def _unseen(
 ) -> dict[str, tuple[Range, ...]]:
     if manifest.holdout:
         return fresh_since(root, manifest.holdout.removeprefix(SINCE), files)
-    held = frozenset(manifest.held_out)
+    held = _held_in(root.name, manifest.held_out)
     return _whole([file for file in files if file.path in held])
+
+
+def _held_in(name: str, held_out: Sequence[str]) -> frozenset[str]:
+    """The paths of one repository. Where several were learned, those of all but the first have
+    their repository's name in front."""
+    others = [path.removeprefix(f"{name}:") for path in held_out if path.startswith(f"{name}:")]
+    return frozenset(others or held_out)
 
 
 def _whole(files: Sequence[SourceFile]) -> dict[str, tuple[Range, ...]]:

@@ -62,6 +62,18 @@ def test_holes_are_cut_in_what_was_added(repo: Path, tmp_path: Path) -> None:
     assert len(both.holes) == 12
 
 
+def test_each_of_several_repositories_is_judged_on_its_own_files(
+    repo: Path, tmp_path: Path
+) -> None:
+    """What --also added has its repository's name in front; a.py was learned there."""
+    of_two = model(tmp_path, "two", held_out=("a.py", "repo:b.py"))
+    questions = exam(EvalOptions(repo=repo, holes=1000), [of_two])
+    assert {hole.path for hole in questions.holes} == {"b.py"}
+    other = repo.rename(tmp_path / "main")
+    questions = exam(EvalOptions(repo=other, holes=1000), [of_two])
+    assert {hole.path for hole in questions.holes} == {"a.py"}
+
+
 def test_a_commit_that_is_not_there(repo: Path, tmp_path: Path) -> None:
     lost = model(tmp_path, "lost", holdout="since:" + "0" * 40)
     with pytest.raises(RepositoryError, match="no commit 000000000000"):
