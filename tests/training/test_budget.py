@@ -29,6 +29,9 @@ def test_the_clock_keeps_a_reserve_and_counts_what_was_spent_before() -> None:
     now[0] = 127.5
     assert (clock.spent(), clock.left()) == (37.5, 17.5)
     assert clock.progress() == 0.5
+    clock.granted = 17.5
+    assert clock.left() == 35
+    assert clock.progress() == pytest.approx(17.5 / 52.5)
     now[0] = 1000
     assert clock.progress() == 1
 

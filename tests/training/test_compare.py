@@ -12,6 +12,7 @@ from budgetai_server.options import Seconds
 from budgetai_training.cli import main
 from budgetai_training.compare import Outcome, flags, table
 from budgetai_training.options import TrainOptions
+from budgetai_training.report import files as report
 
 
 def test_flags_are_read_back_as_they_were() -> None:
@@ -64,5 +65,23 @@ def test_each_method_is_trained_in_a_folder_of_its_own(
     assert dylora["adapter"] == str(out / "dylora")
     assert dylora["rank"] in (1, 2)
     assert dylora["lines"] == before["lines"] == 1
+    assert _windows(out / "dylora") > 1
     assert main([*given, "--compare", "lora"]) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_all_are_judged_on_the_windows_that_were_asked_for(tmp_path: Path) -> None:
+    repo = tmp_path / "shop"
+    repo.mkdir()
+    for number in range(4):
+        body = "".join(f"def total_{number}_{i}():\n    return {i}\n\n\n" for i in range(90))
+        (repo / f"m{number}.py").write_text(body)
+    base, out = tiny.make_llama(tmp_path / "m"), tmp_path / "out"
+    given = ["--repo", str(repo), "--base", str(base), "--load-in", "fp32", "--completions", "0",
+             "--learning-rate", "0.01", "--max-steps", "1", "--judge", "3", "--json"]  # fmt: skip
+    assert main([*given, "--compare", "lora,prefix", "--out", str(out)]) == 0
+    assert [_windows(out / name) for name in ("lora", "prefix")] == [3, 3]
+
+
+def _windows(adapter: Path) -> int:
+    return next(group.samples for group in report.read(adapter).held_out if group.by == "all")

@@ -14,13 +14,15 @@ class Clock:
     """Counts wall-clock seconds against a budget, over interruptions too.
 
     `spent_before` are seconds an earlier process used; `reserve` seconds are kept for the last
-    evaluation and for saving. `now` is the seam for tests.
+    evaluation and for saving; `granted` ones come on top of the budget. `now` is the seam for
+    tests.
     """
 
     budget: float
     started: float
     spent_before: float = 0.0
     reserve: float = 0.0
+    granted: float = 0.0
     training_from: float = 0.0
     now: Callable[[], float] = field(default=time.monotonic)
 
@@ -29,11 +31,11 @@ class Clock:
 
     def left(self) -> float:
         """Seconds left for training steps."""
-        return self.budget - self.reserve - self.spent()
+        return self.budget + self.granted - self.reserve - self.spent()
 
     def progress(self) -> float:
         """Share of the training time that has gone by, between 0 and 1."""
-        whole = self.budget - self.reserve - self.training_from
+        whole = self.budget + self.granted - self.reserve - self.training_from
         return min(1.0, max(0.0, (self.spent() - self.training_from) / max(whole, 1e-9)))
 
 

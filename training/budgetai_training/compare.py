@@ -1,13 +1,15 @@
 """Several methods side by side: each trained in a process of its own with one budget, one table.
 
-The corpus, the samples and what is held out depend on the seed alone, and are the same for all.
+The corpus, the samples and what is held out depend on the seed alone, and are the same for all. So
+are the windows and lines that are judged, in time beyond the budget: what fits into a share of it
+would be other ones for each.
 """
 
 import dataclasses
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,18 @@ from budgetai_training.report import files as report
 from budgetai_training.report.account import Account
 from budgetai_training.report.verdict import right
 
+JUDGED = 16
+"""Held-out windows, where the user asks for no other number."""
+
 _HEADS = (
-    "method", "rank", "parameters", "memory MB", "seconds", "held-out loss", "exact", "adapter",
+    "method", "rank", "parameters", "memory MB", "training s", "held-out loss", "exact", "adapter",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method led to. `exact` counts held-out lines completed as they stand, of `lines`."""
+    """What a method led to. `seconds` were spent on training; `exact` counts held-out lines
+    completed as they stand, of `lines`."""
 
     method: str
     rank: int
@@ -50,7 +56,7 @@ def compared(options: TrainOptions) -> Iterator[Outcome]:
     for method in options.compare.split(","):
         folder = out / method
         print(f"--- {method}", file=sys.stderr, flush=True)
-        _train(options.of_method(method, folder))
+        _train(replace(options.of_method(method, folder), judge=options.judge or JUDGED))
         if not (folder / MANIFEST).exists():
             continue
         manifest, account = AdapterManifest.read(folder), report.read(folder)
@@ -105,7 +111,7 @@ def _outcome(manifest: AdapterManifest, account: Account, folder: Path) -> Outco
         rank=manifest.usual_rank,
         parameters=account.trained_parameters,
         memory=account.memory.peak if account.memory else None,
-        seconds=manifest.seconds["spent"],
+        seconds=sum(stage.seconds for stage in account.stages if stage.name == "training"),
         loss=manifest.scores["held_out_loss_after"],
         exact=sum(right(each.tuned, each.expected) for each in account.completions),
         lines=len(account.completions),

@@ -1,5 +1,7 @@
 """What the base and the tuned model write at a few held-out places, in the time kept for it."""
 
+import math
+
 from budgetai_training import completions, drafts, processes
 from budgetai_training.callbacks import Interruption
 from budgetai_training.preparation import Run
@@ -43,5 +45,7 @@ def drafted(run: Run, interruption: Interruption) -> tuple[Drafts, ...]:
 
 
 def _seconds(run: Run) -> float:
+    if run.options.judge:
+        return math.inf
     left = run.clock.left() + run.clock.reserve - SAVING_SECONDS
     return min(SHARE * run.clock.budget, left)

@@ -16,7 +16,7 @@ from budgetai_training.samples.recipe import Recipe
 
 _NOT_NEGATIVE = (
     "max_steps", "alpha", "memory", "lora_plus", "batch", "passes", "accumulate", "completions",
-    "evaluations",
+    "evaluations", "judge",
 )  # fmt: skip
 METHODS = ("lora", *NESTED, *COMPARED)
 COMPLETION, DOCSTRING = TASKS
@@ -155,6 +155,11 @@ class TrainOptions:
     evaluations: int = option(
         6,
         "times the held-out loss is taken on the way, at most, to keep the best state; 0 for none",
+    )
+    judge: int = option(
+        0,
+        "held-out windows that are judged before and after, in time beyond the budget; 0 judges"
+        " what fits into a twentieth of it",
     )
     completions: int = option(10, "held-out lines completed for the report, if time allows")
     max_steps: int = option(0, "stop after this many steps, if time is left; 0 for no limit")

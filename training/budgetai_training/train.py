@@ -74,6 +74,7 @@ def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
     if processes.any_of(interruption.asked()):
         raise KeyboardInterrupt
     run.clock.reserve = _reserve(run, before)
+    run.clock.granted = before["seconds"] if run.options.judge else 0.0
     per_batch = settings.batch_seconds(run, before, samples)
     settings.check_time(run, per_batch)
     run = targets.settled(run, samples, per_batch)
@@ -150,15 +151,19 @@ def _docstrings(run: Run, pairs: Pairs) -> Callable[[int], list[Sample]]:
 
 
 def _before(run: Run, interruption: Interruption) -> dict[str, Any]:
-    """Losses at the start, of as many questions as fit into their share, and the time they took."""
+    """Losses at the start, of as many questions as fit into their share or as were asked for, and
+    the time they took."""
+    judge = run.options.judge
 
     def ask() -> dict[str, Any]:
         began = time.monotonic()
-        share = run.clock.budget * EVALUATION_SHARE
+        share = math.inf if judge else run.clock.budget * EVALUATION_SHARE
+        # Every other question is a held-out window, while there are some.
+        questions = run.exam.report[: 2 * judge or None]
         # A new adapter adds nothing yet, but a prefix does.
         plain = run.model.disable_adapter() if run.options.method == "prefix" else nullcontext()
         with plain:
-            found = _asked(run, run.exam.report, share, interruption.asked)
+            found = _asked(run, questions, share, interruption.asked)
         return {
             "losses": [(loss.total, loss.tokens, loss.samples) for loss in found],
             "seconds": time.monotonic() - began,
@@ -191,6 +196,8 @@ def _asked(
 
 def _reserve(run: Run, before: dict[str, Any]) -> float:
     """Seconds kept for what comes after training."""
+    if run.options.judge:
+        return examples.SAVING_SECONDS
     completing = examples.SHARE * run.clock.budget if run.options.completions else 0.0
     return float(before["seconds"]) * 1.2 + completing + examples.SAVING_SECONDS
 
