@@ -74,13 +74,13 @@ def test_all_are_judged_on_the_windows_that_were_asked_for(tmp_path: Path) -> No
     repo = tmp_path / "shop"
     repo.mkdir()
     for number in range(4):
-        body = "".join(f"def total_{number}_{i}():\n    return {i}\n\n\n" for i in range(90))
+        body = "".join(f"def total_{number}_{i}():\n    return {i}\n\n\n" for i in range(400))
         (repo / f"m{number}.py").write_text(body)
     base, out = tiny.make_llama(tmp_path / "m"), tmp_path / "out"
     given = ["--repo", str(repo), "--base", str(base), "--load-in", "fp32", "--completions", "0",
-             "--learning-rate", "0.01", "--max-steps", "1", "--judge", "3", "--json"]  # fmt: skip
+             "--learning-rate", "0.01", "--max-steps", "1", "--judge", "2", "--json"]  # fmt: skip
     assert main([*given, "--compare", "lora,prefix", "--out", str(out)]) == 0
-    assert [_windows(out / name) for name in ("lora", "prefix")] == [3, 3]
+    assert [_windows(out / name) for name in ("lora", "prefix")] == [2, 2]
 
 
 def _windows(adapter: Path) -> int:
