@@ -63,7 +63,7 @@ class Update:
     def load(self, module: str) -> tuple[Floats, Floats]:
         """A and B·scale as float32. Raises AdapterError for values that are no numbers."""
         a, b = self.a.load(), self.b.load() * np.float32(self.scale)
-        _check_finite(module, a, b)
+        check_finite(module, a, b)
         return a, b
 
     def load_lengths(self, module: str) -> Floats | None:
@@ -71,11 +71,12 @@ class Update:
         if self.lengths is None:
             return None
         lengths = self.lengths.load()
-        _check_finite(module, lengths)
+        check_finite(module, lengths)
         return lengths
 
 
-def _check_finite(module: str, *arrays: Floats) -> None:
+def check_finite(module: str, *arrays: Floats) -> None:
+    """Raises AdapterError for values that are no numbers."""
     if not all(np.isfinite(array).all() for array in arrays):
         raise AdapterError(f"the adapter holds NaN or infinite values in {module}", "Train again")
 

@@ -59,9 +59,10 @@ def write(adapter: Adapter, rank: int, into: Path) -> None:
         raise AdapterError(f"{adapter.folder.name} has matrices of several ranks")
     if any(update.lengths for update in adapter.updates.values()):
         raise AdapterError(f"{adapter.folder.name} is DoRA, which has no lower ranks")
+    values = _values(adapter, rank)
     into.mkdir(parents=True)
     try:
-        save_file(_values(adapter, rank), into / adapters.WEIGHTS, {"format": "pt"})
+        save_file(values, into / adapters.WEIGHTS, {"format": "pt"})
         config = read_json(adapter.folder / adapters.CONFIG)
         write_json(into / adapters.CONFIG, config | {"r": rank})
         dataclasses.replace(
@@ -80,6 +81,7 @@ def _values(adapter: Adapter, rank: int) -> dict[str, Floats]:
     share = 1.0 if nested else scale(adapter, adapter.manifest.rank) / scale(adapter, rank)
     for module, update in adapter.updates.items():
         a, b = update.a.load(), update.b.load() * np.float32(share)
+        adapters.check_finite(module, a, b)
         a, b = (a[:rank], b[:, :rank]) if nested else nearest(a, b, rank)
         prefix = f"base_model.model.{module}"
         found[f"{prefix}.lora_A.weight"] = np.ascontiguousarray(a)

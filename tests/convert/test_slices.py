@@ -114,6 +114,15 @@ def test_ranks_that_are_not_there(
     assert not (tmp_path / "cut").exists()
 
 
+def test_what_is_no_number_has_no_singular_values(
+    base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    single = tiny.make_adapter(tmp_path / "single", base("qwen2"), scale=float("inf"))
+    assert main([str(single), "--rank", "2", "--peft", str(tmp_path / "cut")]) == 2
+    assert "NaN or infinite" in capsys.readouterr().err
+    assert not (tmp_path / "cut").exists()
+
+
 @pytest.mark.parametrize("rslora", [False, True])
 def test_a_lora_of_one_rank_becomes_the_nearest_of_a_lower_one(
     rslora: bool, base: MakeBase, tmp_path: Path
