@@ -52,12 +52,13 @@ def test_each_method_is_trained_in_a_folder_of_its_own(
     repo = tmp_path / "shop"
     repo.mkdir()
     for number in range(4):
-        body = "".join(f"def total_{number}_{i}():\n    return {i}\n\n\n" for i in range(9))
+        body = "".join(f"def total_{number}_{i}():\n    return {i}\n\n\n" for i in range(200))
         (repo / f"m{number}.py").write_text(body)
     base = tiny.make_llama(tmp_path / "m")
     out = tmp_path / "out"
     given = ["--repo", str(repo), "--base", str(base), "--load-in", "fp32", "--completions", "1",
-             "--max-steps", "1", "--learning-rate", "0.01", "--out", str(out)]  # fmt: skip
+             "--max-steps", "1", "--learning-rate", "0.01", "--judge", "2",
+             "--out", str(out)]  # fmt: skip
     assert main([*given, "--compare", "dylora", "--ranks", "1,2", "--json"]) == 0
     before, dylora = json.loads(capsys.readouterr().out)
     assert before["method"] == "base"
@@ -65,22 +66,10 @@ def test_each_method_is_trained_in_a_folder_of_its_own(
     assert dylora["adapter"] == str(out / "dylora")
     assert dylora["rank"] in (1, 2)
     assert dylora["lines"] == before["lines"] == 1
-    assert _windows(out / "dylora") > 1
+    # All methods are judged on as many, whatever time they have.
+    assert _windows(out / "dylora") == 2
     assert main([*given, "--compare", "lora"]) == 2
     assert "exists already" in capsys.readouterr().err
-
-
-def test_all_are_judged_on_the_windows_that_were_asked_for(tmp_path: Path) -> None:
-    repo = tmp_path / "shop"
-    repo.mkdir()
-    for number in range(4):
-        body = "".join(f"def total_{number}_{i}():\n    return {i}\n\n\n" for i in range(400))
-        (repo / f"m{number}.py").write_text(body)
-    base, out = tiny.make_llama(tmp_path / "m"), tmp_path / "out"
-    given = ["--repo", str(repo), "--base", str(base), "--load-in", "fp32", "--completions", "0",
-             "--learning-rate", "0.01", "--max-steps", "1", "--judge", "2", "--json"]  # fmt: skip
-    assert main([*given, "--compare", "lora,prefix", "--out", str(out)]) == 0
-    assert [_windows(out / name) for name in ("lora", "prefix")] == [2, 2]
 
 
 def _windows(adapter: Path) -> int:
