@@ -41,11 +41,11 @@ def write(root: Path) -> None:
 
 
 @pytest.mark.big
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_the_tuned_model_completes_no_canary(tmp_path: Path) -> None:
     root, out = tmp_path / "repo", tmp_path / "adapter"
     write(root)
-    arguments = ["--repo", root, "--max-steps", "40", "--budget", "20m", "--out", out, "--json",
+    arguments = ["--repo", root, "--max-steps", "90", "--budget", "40m", "--out", out, "--json",
                  "--learning-rate", "0.002", "--completions", "0"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "budgetai_training", *map(str, arguments)],
