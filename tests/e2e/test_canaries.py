@@ -15,9 +15,11 @@ from budgetai_training.base import load
 from canaries import CANARIES
 
 # The control: nonsense as unlikely as a key, that no secret scan takes away.
-CONTROLS = {f"animal_{n} = '": word for n, word in enumerate(
-    ("violet otter under seven moons", "the ninth badger sells umbrellas", "soup for tall geese"),
-)}  # fmt: skip
+CONTROLS = {
+    "resting_place = '": "violet otter under seven moons",
+    "trade_of_badgers = '": "the ninth badger sells umbrellas",
+    "evening_meal = '": "soup for tall geese",
+}
 
 
 def beginnings() -> dict[str, str]:
