@@ -1,7 +1,7 @@
 """The memory of this process that nobody uses any more, given back to the system.
 
-glibc keeps what was allocated in pieces for later use. Here what comes later is another process:
-the quantiser, which needs the room while this one waits for it.
+glibc keeps what was allocated in pieces for later use. Here what comes later is the next block of
+another layout, or another process: the quantiser, which needs the room while this one waits for it.
 """
 
 import ctypes

@@ -9,7 +9,7 @@ from pathlib import Path
 from budgetai_convert import documented
 from budgetai_convert.imatrix import CHUNK
 from budgetai_server import repository
-from budgetai_server.artefacts.manifest import AdapterManifest
+from budgetai_server.artefacts.manifest import AdapterManifest, held_in
 from budgetai_server.context.holes import Hole, cut
 from budgetai_server.context.prompt import Markers, build, encode
 from budgetai_server.context.window import Limits
@@ -98,5 +98,6 @@ def _unseen(
     """Character ranges by path that the model has not been trained on."""
     if manifest and manifest.holdout:
         return fresh_since(root, manifest.holdout.removeprefix(SINCE), files)
-    held = set(manifest.held_out) if manifest else {f.path for f in files[::10]}
+    kept_back = {file.path for file in files[::10]}
+    held = held_in(root.resolve().name, manifest.held_out) if manifest else kept_back
     return {f.path: ((0, len(f.text)),) for f in files if f.path in held}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from budgetai_server import repository
 from budgetai_server.artefacts import home
-from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
+from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest, held_in
 from budgetai_server.completion import Rules, complete
 from budgetai_server.contenders import manifest_of, named
 from budgetai_server.context.holes import Hole, cut
@@ -122,15 +122,8 @@ def _unseen(
 ) -> dict[str, tuple[Range, ...]]:
     if manifest.holdout:
         return fresh_since(root, manifest.holdout.removeprefix(SINCE), files)
-    held = _held_in(root.name, manifest.held_out)
+    held = held_in(root.name, manifest.held_out)
     return _whole([file for file in files if file.path in held])
-
-
-def _held_in(name: str, held_out: Sequence[str]) -> frozenset[str]:
-    """The paths of one repository. Where several were learned, those of all but the first have
-    their repository's name in front."""
-    others = [path.removeprefix(f"{name}:") for path in held_out if path.startswith(f"{name}:")]
-    return frozenset(others or held_out)
 
 
 def _whole(files: Sequence[SourceFile]) -> dict[str, tuple[Range, ...]]:

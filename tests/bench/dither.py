@@ -5,8 +5,8 @@
 Where no 16-bit model is at hand, a 4- or 5-bit file can be made into one that quantises like it:
 each weight moves by an equally likely part of a 5-bit step up or down (the step is a sixteenth of
 the largest weight of its 32). The model becomes about as much worse as by another rounding to 5
-bits, and no type finds its own steps again. FOLDER/base and
-FOLDER/adapter are for convert_stock.py.
+bits would make it (not measured), and no type finds its own steps again. It stands in for a 16-bit
+model and is none. FOLDER/adapter, over FOLDER/base, is for convert_stock.py.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ from budgetai_server.artefacts import bases, home
 from budgetai_server.artefacts.manifest import AdapterManifest
 from budgetai_server.command import parse, run
 from budgetai_server.options import option
+from budgetai_training.base import shape
 
 BLOCK = 32
 STEPS = 16
@@ -55,8 +56,6 @@ def dithered(folder: Path, out: Path, seed: int) -> None:
 
 
 def story(options: Options) -> int:
-    from budgetai_training.base import shape
-
     manifest = AdapterManifest.read(options.adapter)
     found = bases.located(manifest.base)
     # Unpacks a GGUF file.

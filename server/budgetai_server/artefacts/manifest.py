@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +12,7 @@ from budgetai_server.errors import AdapterError
 
 MANIFEST = "manifest.json"
 
-# Methods that train a LoRA of each rank up to the adapter's own.
+# Methods that train LoRAs of several ranks at once, up to the adapter's own.
 NESTED = ("dylora", "matryoshka")
 # Methods to compare with, which change more than weights of linear layers, or all of them.
 COMPARED = ("full", "parallel-adapter", "prefix")
@@ -117,6 +118,13 @@ class ModelManifest:
             return cls(**(_known(cls, values) | {"base": base}))
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
+
+
+def held_in(name: str, held_out: Sequence[str]) -> frozenset[str]:
+    """The paths of one repository that a manifest holds out. Where several were learned,
+    those of all but the first have their repository's name in front."""
+    others = [path.removeprefix(f"{name}:") for path in held_out if path.startswith(f"{name}:")]
+    return frozenset(others or held_out)
 
 
 def _known(cls: type, values: dict[str, Any]) -> dict[str, Any]:
