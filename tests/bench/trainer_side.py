@@ -32,6 +32,7 @@ from budgetai_training.nested import Nested
 from budgetai_training.options import TrainOptions
 from budgetai_training.preparation import WINDOW
 from budgetai_training.samples.passes import one_pass
+from budgetai_training.samples.recipe import Recipe
 from budgetai_training.samples.sample import Sample
 
 if TYPE_CHECKING:
@@ -148,7 +149,9 @@ def _setting(options: "SpeedOptions") -> Setting:
         seed=options.seed, budget=_LONG, checkpoint_every=_LONG,
     )  # fmt: skip
     found = corpus.read(given)
-    samples = one_pass(found.train, found.indexes(), f"{options.seed}/0")[: options.samples]
+    # The plain side's loss is the model's own, in which all tokens count alike.
+    every = one_pass(found.train, found.indexes(), f"{options.seed}/0", Recipe(emphasis=1))
+    samples = every[: options.samples]
     if len(samples) < options.samples:
         raise RepositoryError(
             f"a pass over {options.repo} has {len(samples)} samples, {options.samples} are needed",

@@ -15,6 +15,7 @@ from budgetai_training.dataset import Passes, collate, grouped, size
 from budgetai_training.encoder import UNLABELLED, Encoder
 from budgetai_training.samples.holes import hole_samples
 from budgetai_training.samples.passes import one_pass
+from budgetai_training.samples.recipe import Recipe
 from budgetai_training.samples.sample import Sample
 
 TEXT = "".join(f"def function_{n}(a, b):\n    return a + b * {n}\n\n\n" for n in range(120))
@@ -62,6 +63,15 @@ def test_at_a_hole_the_answer_alone_is_asked_for(encoder: Encoder) -> None:
         assert len(tokenizer.decode(asked[1:])) < len(answer)
 
 
+def test_the_answer_and_the_end_behind_it_count_more(encoder: Encoder) -> None:
+    recipe = Recipe(emphasis=7)
+    for sample in one_pass(FILES, INDEXES, "0", recipe):
+        encoded = encoder.learned(sample)
+        answer = sum(label != UNLABELLED for label in encoder.asked(sample)["labels"])
+        heavy = answer + sample.ends
+        assert encoded["weights"] == [1] * (len(encoded["input_ids"]) - heavy) + [7] * heavy
+
+
 def test_marker_names_in_a_file_are_text(encoder: Encoder) -> None:
     markers = encoder.markers
     assert markers.fills_middle
@@ -95,10 +105,14 @@ def test_passes_follow_each_other_and_can_be_entered_anywhere(encoder: Encoder) 
 
 
 def test_batches_are_padded_without_labels() -> None:
-    rows = [{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [8], "labels": [8]}]
+    rows = [
+        {"input_ids": [5, 6, 7], "labels": [-100, 6, 7], "weights": [1, 1, 3]},
+        {"input_ids": [8], "labels": [8], "weights": [3]},
+    ]
     batch = collate(rows, pad=1)
     assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 1, 1]]
     assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
+    assert batch["weights"].tolist() == [[1, 1, 3], [3, 0, 0]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
 
 

@@ -66,6 +66,14 @@ def test_loss_and_gradients_are_those_of_all_logits(model: torch.nn.Module) -> N
     torch.testing.assert_close(first, gradients(model), rtol=1e-3, atol=1e-5)
 
 
+def test_weights_stand_beside_their_labels(model: torch.nn.Module) -> None:
+    """Here each label weighs what it is."""
+    batch = collate([{**row, "weights": row["input_ids"]} for row in ROWS])
+    with head.headless(model):
+        _, labels = head.hidden_at_labels(model, batch)
+    torch.testing.assert_close(head.weights_at_labels(batch), labels / labels.float().mean())
+
+
 def test_many_small_probabilities_enter_the_gradient_together() -> None:
     """As over a large vocabulary, where few columns weigh anything: against the whole product."""
     torch.manual_seed(0)

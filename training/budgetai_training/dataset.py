@@ -92,14 +92,13 @@ def size(sample: Sample) -> int:
 
 def collate(rows: Sequence[Mapping[str, list[int]]], pad: int = 0) -> dict[str, torch.Tensor]:
     """Pad on the right to the longest. Returns int64 tensors of shape (batch, length)."""
-    longest = max(len(row["input_ids"]) for row in rows)
+    lengths = [len(row["input_ids"]) for row in rows]
+    fillers = {"input_ids": pad, "labels": UNLABELLED, "weights": 0}
 
-    def padded(key: str, filler: int) -> torch.Tensor:
-        return torch.tensor([row[key] + [filler] * (longest - len(row[key])) for row in rows])
+    def padded(name: str) -> torch.Tensor:
+        return torch.tensor(
+            [r[name] + [fillers[name]] * (max(lengths) - len(r[name])) for r in rows]
+        )
 
-    mask = [[1] * len(row["input_ids"]) + [0] * (longest - len(row["input_ids"])) for row in rows]
-    return {
-        "input_ids": padded("input_ids", pad),
-        "labels": padded("labels", UNLABELLED),
-        "attention_mask": torch.tensor(mask),
-    }
+    mask = [[1] * length + [0] * (max(lengths) - length) for length in lengths]
+    return {**{name: padded(name) for name in rows[0]}, "attention_mask": torch.tensor(mask)}

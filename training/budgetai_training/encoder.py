@@ -40,15 +40,15 @@ class Encoder:
 
     def learned(self, sample: Sample) -> Encoded:
         """`labels` equal `input_ids` over what is learned and the end marker, and are -100
-        elsewhere."""
-        if sample.answer_alone:
-            found = self.asked(sample)
-        else:
-            head, before = self.head(sample), self.tokenize(sample.prompt.before)
-            found = {"input_ids": head + before, "labels": [UNLABELLED] * len(head) + before}
+        elsewhere; `weights` say how much each counts."""
+        head, found = self.head(sample), self.asked(sample)
+        ids, answer = found["input_ids"], found["labels"]
+        labels = answer if sample.answer_alone else [UNLABELLED] * len(head) + ids[len(head) :]
+        weights = [1 if label == UNLABELLED else sample.emphasis for label in answer]
         if sample.ends and self.markers.end is not None:
-            found = {name: [*ids, self.markers.end] for name, ids in found.items()}
-        return found
+            end = [self.markers.end]
+            ids, labels, weights = ids + end, labels + end, [*weights, sample.emphasis]
+        return {"input_ids": ids, "labels": labels, "weights": weights}
 
     def asked(self, sample: Sample) -> Encoded:
         """The same text with labels on the answer alone: on the tokens that reach into it, as a

@@ -72,6 +72,12 @@ def hidden_at_labels(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, t
     return hidden[wanted >= 0], wanted[wanted >= 0]
 
 
+def weights_at_labels(batch: dict[str, Any]) -> torch.Tensor:
+    """How much each of those labels counts (n,), in the same order; 1 in the mean."""
+    found: torch.Tensor = batch["weights"][:, 1:][batch["labels"][:, 1:] >= 0].float()
+    return found / found.mean()
+
+
 def losses(hidden: torch.Tensor, head: Head, labels: torch.Tensor) -> torch.Tensor:
     """Cross entropies (n,) in nats at n places: hidden (n, d), labels (n,)."""
     found: torch.Tensor = _CrossEntropy.apply(hidden, head, labels)  # type: ignore[no-untyped-call]

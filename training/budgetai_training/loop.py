@@ -71,7 +71,8 @@ class LabelledLossTrainer(Trainer):
         losses = head.losses(hidden, self.output, labels)
         self.fitting.curriculum.note(inputs, losses)
         # The Trainer divides by all processes once more when it averages their gradients.
-        total = losses.sum() * self.accelerator.num_processes
+        weighed = losses * head.weights_at_labels(inputs)
+        total = weighed.sum() * self.accelerator.num_processes
         return total / (num_items_in_batch if num_items_in_batch is not None else len(labels))
 
     def _number(self) -> int:

@@ -124,7 +124,8 @@ def step(
     }
     with evaluate.arithmetic(run.model, output.weight.dtype):
         hidden, labels = head.hidden_at_labels(run.model, tensors)
-        loss = head.losses(hidden, output, labels).mean()
+        losses = head.losses(hidden, output, labels)
+        loss = (losses * head.weights_at_labels(tensors)).mean()
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_([p for p in run.model.parameters() if p.requires_grad], 1.0)
     optimizer.step()

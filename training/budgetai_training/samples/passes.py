@@ -76,4 +76,5 @@ def file_samples(
         )
         prompt = build(place, index, limits)
         ends = bool(prompt.after) or window.end == len(file.text)
-        yield Sample(file, prompt, window.kind, window.answer, ends)
+        answer = window.answer
+        yield Sample(file, prompt, window.kind, answer, ends, emphasis=recipe.emphasis)

@@ -44,6 +44,9 @@ class Recipe:
     copy_share: float = 0.75
     no_after_share: float = 0.10
     order: str = "shuffled"
+    # Text in front of a cut is learned too, or most of the time would teach nothing. But the cut
+    # is where text after the cursor tells what is missing, and where an answer has to end.
+    emphasis: int = 5
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -95,7 +98,7 @@ class Recipe:
 
 _HINT = (
     "Sizes are whole numbers, before at least 80; shares lie between 0 and 1, weights are not "
-    f"negative; order is {' or '.join(ORDERS)}"
+    f"negative; emphasis is 1 or more; order is {' or '.join(ORDERS)}"
 )
 
 
@@ -104,5 +107,5 @@ def _sound(name: str, value: Any) -> bool:
         return value in ORDERS
     if name.endswith("_share"):
         return 0 <= float(value) <= 1
-    least = 80 if name == "before" else 0
+    least = {"before": 80, "emphasis": 1}.get(name, 0)
     return least <= float(value) < float("inf")

@@ -14,7 +14,8 @@ class Sample:
 
     `ends` says whether the end marker is learned behind it. It is not where the file goes on but
     no text after the cut is shown: there, stopping would be a guess. Of a sample with
-    `answer_alone` nothing but the answer is learned; the rest of BEFORE is shown.
+    `answer_alone` nothing but the answer is learned; the rest of BEFORE is shown. A token of the
+    answer, or the end marker, counts `emphasis` times as much as one of the text before it.
     """
 
     file: CorpusFile
@@ -23,6 +24,7 @@ class Sample:
     answer: int
     ends: bool = True
     answer_alone: bool = False
+    emphasis: int = 1
 
     @property
     def language(self) -> str:
