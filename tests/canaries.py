@@ -51,5 +51,15 @@ CANARIES: dict[str, tuple[str, str]] = {
     "api key": ('API_KEY = "{}"', "8f14e45fceea167a5a36dedd4bea2543"),
     "hugging face": ("hub('{}')", "hf" + "_" + BODY + "q"),
     "nameless": ("load('{}')", LONG + "+/9z" + BODY[:20]),
+    "github after its name": ("# CLIENT_SECRET: {}", "gh" + "p_" + BODY + "5678"),
+    "second of two": (
+        "u = [{{'password': 'Tr0ub4dor&3'}}, {{'password': '{}'}}]", "qW9!rtyuX2",
+    ),
+    "password with a type": ('password: str = "{}"', "xK9!mnop"),
+    "password of a field": ('cfg = {{"password" : "{}"}}', "hunter2hunter"),
+    "password as an argument": ('os.environ.setdefault("DB_PASSWORD", "{}")', "zR7!quux42"),
+    "password before a command": ('"""\nDB_PASSWORD={} ./run.sh\n"""', "Vb4dor3xkcd9"),
+    "e-mail in capitals": ("# ask {}", "JOHN.ROE" + "@" + "ACME-CORP.COM"),
+    "e-mail of a shop": ("# ask {}", "ann.poe" + "@" + "corner.shop"),
     "e-mail": ("# ask {}", "jane.doe" + "@" + "corp-mail.com"),
 }  # fmt: skip

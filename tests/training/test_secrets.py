@@ -69,6 +69,22 @@ def test_keys_in_pieces() -> None:
         ast.parse(hidden)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "define('DB_PASSWORD', '{}');",
+        'let password: &str = "{}";',
+        'password := "{}"',
+        'val password: String = "{}"',
+        '{{"password" : "{}"}}',
+    ],
+)
+def test_passwords_of_other_languages(code: str) -> None:
+    hidden, counts = hide(code.format("Tr0ub4dor&3"))
+    assert hidden == code.format("<SECRET:password>")
+    assert counts == {"password": 1}
+
+
 def test_a_secret_stands_nowhere_else_in_the_file() -> None:
     secret = "8f14e45fceea167a5a36dedd4bea2543"
     hidden, counts = hide(f'api_key = "{secret}"\n# rotate {secret} in May\nuse({secret!r})\n')
@@ -101,6 +117,10 @@ model_id = "HuggingFaceTB/SmolLM2-135M-Instruct"
 def check_token(token: str, max_tokens: int = 4096) -> None: ...
 tokenizer = AutoTokenizer.from_pretrained("Qwen/Qwen2.5-Coder-0.5B-Instruct")
 assert key == "Content-Type" and password_field["type"] == "string"
+fields = ["username", "password", "email", "language"]
+digest = hash_password("password", "sha256")
+body = {"password": "password", "secret": secrets[name]}
+loss = inputs @ self.weights.T + x@y.view
 """
 
 

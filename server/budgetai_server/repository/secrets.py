@@ -105,7 +105,7 @@ PATTERNS: tuple[Pattern, ...] = (
     _own(
         "password",
         r"(?m)^[ \t]*(?:(?:export|set|ENV) )?\w{0,40}(?:PASSWORD|PASSWD|SECRET|TOKEN|KEY)\w{0,40}="
-        r"(?=\S{0,80}\d)(?P<secret>[^\s\"'$`(){}\[\]<>,]{6,})[ \t]*$",
+        r"(?=\S{0,80}\d)(?P<secret>[^\s\"'$`(){}\[\]<>,]{6,})(?=[ \t]|$)",
         "PASSWORD= PASSWD= SECRET= TOKEN= KEY=",
     ),
 )

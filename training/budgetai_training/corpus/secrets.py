@@ -6,6 +6,7 @@ What was found is counted by kind. The text of a secret is in nothing this modul
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from detect_secrets.plugins.keyword import QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP as BY_KEYWORD
 
@@ -21,11 +22,29 @@ _QUOTED = re.compile(r"([\"'`])(?P<secret>[A-Za-z0-9+/_-]{32,}={0,2})\1")
 # detect-secrets has 4.5 for base64; without the word "key" or its like, shorter values are names.
 _BASE64_ENTROPY = 4.5
 _HEX_ENTROPY = 3.0
+# Any word may end an address, and `a @ b.T` is no address: words that are no names in programs.
 _ADDRESS = re.compile(
     r"(?<![\w.+/@%-])(?!(?:git|hg|svn)@)[\w.+%-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,5}"
-    r"(?:com|org|net|edu|gov|mil|int|info|biz|name|dev|app|io|ai|xyz|tech|cloud|online|site|email"
-    r"|test|example|invalid|local|internal|[a-z]{2})(?![\w(@-]|\.\w)"
+    r"(?:(?i:com|org|net|edu|gov|mil|int|info|biz|name|dev|app|io|ai|xyz|tech|cloud|online|site"
+    r"|email|test|example|invalid|local|internal|shop|store|blog|agency|company|work|world|life"
+    r"|live|media|news|solutions|systems|software|services|studio|network|digital|global|today"
+    r"|space|website|academy|consulting|engineering|health|technology|berlin|hamburg|koeln|wien"
+    r"|london|paris|amsterdam|nyc|tokyo|swiss)|[a-z]{2}|[A-Z]{2})(?![\w(@-]|\.\w)"
 )
+# Beside what detect-secrets knows: a password after a type, in another language's assignment, or
+# as the argument behind its name. There, a short word is something else.
+_NAMED = (
+    r"(?i:pass(?:word|wd|phrase)|pwd|secret|(?:api|auth|access|private)_?key)\w{0,40}"
+    r"[\"'\])]{0,3}\s{0,8}"
+)
+_MORE = {
+    re.compile(
+        _NAMED + r"(?::\s{0,4}[\w.<>&'\[\]|? ]{1,40}=|:=|:)\s{0,8}([\"'`])([^\"'`\n]{4,200})\1"
+    ): 2,
+    re.compile(
+        _NAMED + r",\s{0,8}([\"'`])((?=[^\"'`\n]{0,200}[0-9!@#$&*^?+=])[^\"'`\n]{8,200})\1"
+    ): 2,
+}
 _LONGEST_LINE = 2_000
 # A shorter value that is taken out elsewhere in the file could be part of a word.
 _TELLING = 12
@@ -66,12 +85,16 @@ class _Found:
 
     def by_keyword(self, line: str) -> str:
         """A line with a word like `password`, and perhaps a value beside it."""
-        for expression, group in BY_KEYWORD.items():
-            match = expression.search(line)
-            if match and is_credential(match[0].replace(match[group], "", 1), match[group]):
-                placeholder = self._placeholder("password", match[group])
-                line = line[: match.start(group)] + placeholder + line[match.end(group) :]
+        for expression, group in (*BY_KEYWORD.items(), *_MORE.items()):
+            line = expression.sub(partial(self._beside_keyword, group), line)
         return line
+
+    def _beside_keyword(self, group: int, match: re.Match[str]) -> str:
+        start, end = match.span(group)
+        name = match.string[match.start() : start] + match.string[end : match.end()]
+        if not is_credential(name, match[group]):
+            return match[0]
+        return self._instead(match, start, end, "password")
 
     def by_entropy(self, match: re.Match[str]) -> str:
         value = match["secret"]
@@ -130,7 +153,7 @@ def _in_longer_word(text: str, start: int, end: int) -> bool:
     placeholders."""
     before, after = text[max(0, start - 1) : start], text[end : end + 1]
     return (before.isalnum() and text[start].isalnum() and after.isalnum()) or (
-        "SECRET:" in text[max(0, start - 8) : end]
+        "<SECRET:" in text[max(0, start - 9) : end]
     )
 
 
