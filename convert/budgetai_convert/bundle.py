@@ -116,7 +116,8 @@ def _unseen(told: Mapping[str, Any], more: Laid) -> dict[str, Any]:
     manifest = more.making.job.adapter.manifest
     alike = told.get("holdout", "") == manifest.holdout
     both = set(told.get("held_out", ())) & set(manifest.held_out) if alike else set()
-    return {"held_out": sorted(both)}
+    also = {*told.get("also", ()), *manifest.also}
+    return {"held_out": sorted(both), "also": sorted(also)}
 
 
 def _written(folder: Path, job: Job, begin: Begin) -> Laid:

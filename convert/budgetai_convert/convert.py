@@ -139,6 +139,7 @@ def _manifest(making: Making, size: int) -> ModelManifest:
         quant=making.choice.chosen.name if making.choice else job.quant,
         size=size,
         held_out=trained.held_out if trained else (),
+        also=trained.also if trained else (),
         holdout=trained.holdout if trained else "",
         scores=trained.scores if trained else {},
         checks=making.checks,

@@ -99,5 +99,5 @@ def _unseen(
     if manifest and manifest.holdout:
         return fresh_since(root, manifest.holdout.removeprefix(SINCE), files)
     kept_back = {file.path for file in files[::10]}
-    held = held_in(root.resolve().name, manifest.held_out) if manifest else kept_back
+    held = held_in(root.resolve().name, manifest) if manifest else kept_back
     return {f.path: ((0, len(f.text)),) for f in files if f.path in held}

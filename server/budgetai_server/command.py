@@ -1,6 +1,7 @@
 """What every command line shares: options to flags, errors to exit codes, JSON to stdout."""
 
 import argparse
+import dataclasses
 import errno
 import json
 import os
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 
 from budgetai_server import __version__
 from budgetai_server.errors import BudgetAIError
-from budgetai_server.options import add_arguments, from_namespace
+from budgetai_server.options import Seconds, add_arguments, flag_name, from_namespace
 
 T = TypeVar("T")
 
@@ -36,6 +37,30 @@ def parse(program: str, about: str, options: type[T], argv: list[str] | None = N
     parser.add_argument("--version", action="version", version=f"{program} {__version__}")
     add_arguments(parser, options)
     return from_namespace(options, parser.parse_args(argv))
+
+
+def flags(options: Any) -> list[str]:
+    """A command line that `options` would be read from."""
+    found: list[str] = []
+    for field in dataclasses.fields(options):
+        value, flag = getattr(options, field.name), flag_name(field.name)
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            found.append(flag)
+        elif isinstance(value, tuple):
+            found += [f"{flag}={part}" for part in value]
+        else:
+            found.append(f"{flag}={_written(value)}")
+    return found
+
+
+def _written(value: Any) -> str:
+    """As `45m`, where that is all there is to a time."""
+    text = str(value)
+    if isinstance(value, Seconds) and Seconds.parse(text) != value:
+        return f"{float(value)}s"
+    return text
 
 
 def run(program: str, story: Callable[[], int]) -> int:

@@ -122,7 +122,7 @@ def _unseen(
 ) -> dict[str, tuple[Range, ...]]:
     if manifest.holdout:
         return fresh_since(root, manifest.holdout.removeprefix(SINCE), files)
-    held = held_in(root.name, manifest.held_out)
+    held = held_in(root.name, manifest)
     return _whole([file for file in files if file.path in held])
 
 

@@ -26,11 +26,18 @@ def commit(root: Path) -> str:
     return subprocess.run(head, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def model(folder: Path, name: str, *, held_out: tuple[str, ...] = (), holdout: str = "") -> Path:
+def model(
+    folder: Path,
+    name: str,
+    *,
+    held_out: tuple[str, ...] = (),
+    holdout: str = "",
+    also: tuple[str, ...] = (),
+) -> Path:
     ModelManifest(
         prompt_format=PROMPT_FORMAT,
         base=BaseRecord(kind="gguf", location="x", digest="x"),
-        adapter="x", quant="F16", size=0, held_out=held_out, holdout=holdout,
+        adapter="x", quant="F16", size=0, held_out=held_out, holdout=holdout, also=also,
         scores={}, checks={}, versions={},
     ).write(folder / f"{name}.gguf")  # fmt: skip
     return folder / f"{name}.gguf"
@@ -69,6 +76,11 @@ def test_each_of_several_repositories_is_judged_on_its_own_files(
     of_two = model(tmp_path, "two", held_out=("a.py", "repo:b.py"))
     questions = exam(EvalOptions(repo=repo, holes=1000), [of_two])
     assert {hole.path for hole in questions.holes} == {"b.py"}
+    # Of a repository that was learned and of which nothing was held out nothing is asked: a.py is
+    # held out in the main one.
+    of_one = model(tmp_path, "one", held_out=("a.py",), also=("repo",))
+    with pytest.raises(RepositoryError, match="no line to complete"):
+        exam(EvalOptions(repo=repo, holes=1000), [of_one])
     other = repo.rename(tmp_path / "main")
     questions = exam(EvalOptions(repo=other, holes=1000), [of_two])
     assert {hole.path for hole in questions.holes} == {"a.py"}

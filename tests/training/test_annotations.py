@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from revisions import commit
 
 from budgetai_server.artefacts import home
 from budgetai_server.errors import BudgetAIError
@@ -89,6 +90,62 @@ def test_an_edited_file_of_ours_is_kept(repo: Path, capsys: pytest.CaptureFixtur
     assert main(["--repo", str(repo), "--dry-run"]) == 0
     assert own.with_name("corpus.previous.jsonl").read_text() == "edited\n"
     assert "corpus.previous.jsonl" in capsys.readouterr().out
+    # What nobody has edited does not take its place.
+    (repo / "grapes.py").write_text(module("grapes"))
+    assert main(["--repo", str(repo), "--dry-run"]) == 0
+    assert own.with_name("corpus.previous.jsonl").read_text() == "edited\n"
+
+
+def test_reasons_outlive_the_way_through_a_file(repo: Path, tmp_path: Path) -> None:
+    (repo / "copy.py").write_text((repo / "apple.py").read_text() + "\n")
+    file = tmp_path / "corpus.jsonl"
+    assert main(["--repo", str(repo), "--dry-run", "--corpus", str(file)]) == 0
+    before = rows(file)
+    assert before["copy.py"]["reason"] == "near-duplicate: apple.py"
+    assert main(["--repo", str(repo), "--dry-run", "--corpus", str(file)]) == 0
+    assert rows(file) == before
+
+
+def test_notes_on_files_that_are_gone(repo: Path, tmp_path: Path) -> None:
+    """They are an error, and a dry run is the way out that the error names."""
+    file = tmp_path / "corpus.jsonl"
+    assert main(["--repo", str(repo), "--dry-run", "--corpus", str(file)]) == 0
+    edited = rows(file)
+    edited["eggs.py"]["decision"] = "exclude"
+    save(file, edited)
+    (repo / "apple.py").unlink()
+    (repo / "dates.py").unlink()
+    (repo / "link.py").unlink()
+    with pytest.raises(BudgetAIError, match=r"no apple.py in shop, nor the files of 2 more lines"):
+        read(repo, file)
+    assert main(["--repo", str(repo), "--dry-run", "--corpus", str(file)]) == 0
+    assert "eggs.py" not in paths(read(repo, file).train)
+
+
+@pytest.mark.parametrize("later", [["--holdout", "since:HEAD~1"], ["--holdout", "since:HEAD"], []])
+def test_what_was_excluded_stays_so_after_new_commits(
+    repo: Path, tmp_path: Path, later: list[str]
+) -> None:
+    """Lines name the commit that a file was read at; a note holds for the file at any."""
+    commit(repo)
+    (repo / "bread.py").write_text(module("bread") + module("rolls"))
+    commit(repo)
+    file = tmp_path / "corpus.jsonl"
+    dry = ["--repo", str(repo), "--dry-run", "--corpus", str(file)]
+    assert main([*dry, "--holdout", "since:HEAD~1"]) == 0
+    edited = [json.loads(line) for line in file.read_text().splitlines()]
+    for row in edited:
+        if row["path"] == "cheese.py":
+            row["decision"] = "exclude"
+        if row["path"] == "figs.py":
+            row["weight"] = 2.0
+    file.write_text("".join(json.dumps(row) + "\n" for row in edited))
+    (repo / "bread.py").write_text(module("bread") + module("buns"))
+    commit(repo)
+    holdout = later[-1] if later else ""
+    found = corpus.read(TrainOptions(repo=repo, corpus=file, holdout=holdout))
+    assert "cheese.py" not in paths((*found.train, *found.held_out))
+    assert {f.weight for f in (*found.train, *found.held_out) if f.path == "figs.py"} == {2.0}
 
 
 def test_edits_are_obeyed(repo: Path, tmp_path: Path) -> None:
@@ -153,6 +210,7 @@ def test_no_note_makes_a_leak(repo: Path, tmp_path: Path) -> None:
         ('{"repository": "shop", "path": "eggs.py", "weight": 0}', "'weight' cannot be 0"),
         ('{"repository": "shop", "path": "eggs.py", "weight": true}', "'weight' cannot be true"),
         ('{"repository": "shop", "path": "eggs.py", "weight": NaN}', "'weight' cannot be NaN"),
+        ('{"repository": "shop", "path": "eggs.py", "weight": 1%s}' % ("0" * 400), "be 10000"),
         ('{"repository": "shop", "path": "eggs.py", "weight": 1e9}', "'weight' cannot be 1000000"),
         ('{"repository": "shop", "path": "eggs.py", "part": "test"}', "Write train or held-out"),
         ('{"repository": "shop", "path": "eggs.py", "decision": "x"}', "Write include or exclude"),

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 import tiny
-from budgetai_server.command import parse
+from budgetai_server.command import flags, parse
 from budgetai_server.errors import OptionError
 from budgetai_server.options import Seconds
 from budgetai_training.cli import main
-from budgetai_training.compare import Outcome, flags, table
+from budgetai_training.compare import Outcome, table
 from budgetai_training.options import TrainOptions
 from budgetai_training.report import files as report
 

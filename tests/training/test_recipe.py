@@ -34,6 +34,7 @@ def test_a_group_that_was_nothing_is_filled_evenly() -> None:
         ("before=12", "before=12"),
         ("after=1.5", "after=1.5"),
         ("emphasis=0", "emphasis=0"),
+        ("emphasis=" + "9" * 400, "emphasis=9"),
         ("order=random", "random"),
         ("lines=0,nodes=0,nothing=0", "needs a kind of cut"),
     ],

@@ -141,7 +141,7 @@ def test_going_on_from_an_adapter_learns_what_has_changed(
     assert main([*onward, "--out", str(tmp_path / "none")]) == 2
     assert "nothing has changed since" in capsys.readouterr().err
     write_modules(tmp_path / "shop", range(12, 15), constant=500)
-    second = trained(capsys, *onward, "--max-steps", 3, "--out", tmp_path / "second")
+    second = trained(capsys, *onward, "--max-steps", 30, "--out", tmp_path / "second")
     assert second["held_out"] == first["held_out"]
     # Three new files, and a quarter of those it knows.
     known = first["counts"]["files"]
@@ -153,6 +153,99 @@ def test_going_on_from_an_adapter_learns_what_has_changed(
     other = tiny.make_llama(tmp_path / "other", hidden=128)
     assert main([*onward, "--base", str(other), "--out", str(tmp_path / "none")]) == 2
     assert "was trained on" in capsys.readouterr().err
+
+
+def test_the_loss_that_is_told_is_a_plain_mean(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is compared with held-out loss; what counts more is seen in what is learned."""
+    told = [
+        trained(
+            capsys, *arguments, "--max-steps", 2, "--recipe", f"emphasis={times}",
+            "--out", tmp_path / f"{times}",
+        )
+        for times in (1, 50)
+    ]  # fmt: skip
+    curves = [
+        [point["loss"] for point in json.loads((tmp_path / n / "report.json").read_text())["curve"]]
+        for n in ("1", "50")
+    ]
+    assert curves[0][0] == pytest.approx(curves[1][0], abs=1e-5)
+    assert told[0]["scores"]["held_out_loss_after"] != told[1]["scores"]["held_out_loss_after"]
+
+
+def test_what_there_was_no_time_for_is_still_new(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = trained(capsys, *arguments, "--max-steps", 1, "--out", tmp_path / "first")
+    assert 1 <= len(first["learned"]) < first["counts"]["files"]
+    onward = [*arguments, "--continue-from", tmp_path / "first", "--max-steps", 30]
+    second = trained(capsys, *onward, "--out", tmp_path / "second")
+    assert len(second["learned"]) == first["counts"]["files"]
+
+
+def test_a_run_killed_after_its_last_step_is_finished(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When the time for steps is over, what is left is judging and saving."""
+    out = str(tmp_path / "killed")
+    killed = start(*arguments, "--out", out, "--checkpoint-every", "0.01s")
+    work = Path(out + ".partial")
+    deadline = time.monotonic() + 60
+    while not any(work.glob("checkpoint-*/spent.json")):
+        assert killed.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    for spent in work.glob("checkpoint-*/spent.json"):
+        spent.write_text('{"seconds": 599.0}')
+    again = trained(capsys, *arguments, "--out", out, "--resume")
+    assert again["counts"]["steps"] >= 1
+    assert again["scores"]["held_out_loss_after"] is not None
+
+
+def test_adapters_that_are_not_gone_on_from(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nested = ["--method", "dylora"]
+    folder = str(tmp_path / "first")
+    trained(capsys, *arguments, *nested, "--rank", 4, "--max-steps", 2, "--out", folder)
+    onward = [*arguments, *nested, "--continue-from", folder, "--out", str(tmp_path / "none")]
+    for ranks in ("1,2", "1-16"):
+        assert main([*onward, "--ranks", ranks]) == 2
+        assert f"--ranks {ranks} does not end with 4" in capsys.readouterr().err
+    for path in (tmp_path / "shop").iterdir():
+        path.rename(path.with_name("renamed_" + path.name))
+    assert main(onward) == 2
+    assert "held out" not in (told := capsys.readouterr().err)
+    assert "holds out is in shop" in told
+
+
+def test_a_dry_run_tells_what_going_on_would_show(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = trained(capsys, *arguments, "--max-steps", 30, "--out", tmp_path / "first")
+    write_modules(tmp_path / "shop", range(12, 15), constant=500)
+    onward = ["--repo", str(tmp_path / "shop"), "--continue-from", str(tmp_path / "first")]
+    told = trained(capsys, *onward, "--dry-run")
+    assert tuple(told["held_out"]) == tuple(first["held_out"])
+    assert len(told["train"]) == 3 + round(first["counts"]["files"] / 4)
+    assert main([*onward, "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "what has changed since" in shown
+    assert f"then: budgetai-train {' '.join(onward[:1])}" in shown
+
+
+def test_what_stands_in_the_way_of_a_run_stays(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "model.partial" / "thesis.txt"
+    own.parent.mkdir()
+    own.write_text("years of work")
+    assert main([*arguments, "--out", str(tmp_path / "model")]) == 2
+    assert "is something else" in capsys.readouterr().err
+    assert own.read_text() == "years of work"
 
 
 def test_fsdp_is_refused_in_one_sentence(arguments: list[str]) -> None:

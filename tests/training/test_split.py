@@ -1,15 +1,17 @@
 """What is learned and what is held out: copies are dropped, relatives stay together, and time can
 draw the line."""
 
+import json
 import random
-import subprocess
 from pathlib import Path
 
 import pytest
+from revisions import commit, git
 
 from budgetai_server.errors import BudgetAIError
 from budgetai_training.corpus import read as corpus
 from budgetai_training.corpus.files import Corpus
+from budgetai_training.corpus.parts import Fixed
 from budgetai_training.options import TrainOptions
 
 WORDS = ("apple", "bridge", "cloud", "dance", "earth", "flame", "grape", "house", "iron", "jewel")
@@ -38,24 +40,6 @@ def write(root: Path, files: dict[str, str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return root
-
-
-def git(root: Path, *arguments: str, date: str = "2025-01-01T00:00:00") -> str:
-    when = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date, "PATH": "/usr/bin:/bin"}
-    who = ("-c", "user.name=x", "-c", "user.email=x@example.org")
-    done = subprocess.run(
-        ["git", "-C", str(root), *who, *arguments],
-        check=True, capture_output=True, text=True, env=when,
-    )  # fmt: skip
-    return done.stdout.strip()
-
-
-def commit(root: Path, date: str = "2025-01-01T00:00:00") -> str:
-    if not (root / ".git").exists():
-        git(root, "init", "-q")
-    git(root, "add", "-A")
-    git(root, "commit", "-qm", "x", date=date)
-    return git(root, "rev-parse", "HEAD")
 
 
 def read(root: Path, **options: object) -> Corpus:
@@ -111,6 +95,53 @@ def test_relatives_are_on_the_same_side(tmp_path: Path) -> None:
         train, held = ({p.split("_")[0] for p in paths(f)} for f in (found.train, found.held_out))
         assert held and not train & held
         assert not found.reasons
+
+
+def test_a_run_that_goes_on_keeps_its_split(tmp_path: Path) -> None:
+    """Also where a later file is a copy or a relative of one that is held out."""
+    write(tmp_path, {f"m{n}.py": code(n, functions=20) for n in range(8)})
+    kept = Fixed("run", frozenset({"m3.py"}), frozenset(f"m{n}.py" for n in range(8) if n != 3))
+    write(
+        tmp_path,
+        {
+            "a_copy.py": code(3, functions=20) + "\nextra = 1\n",
+            "relative.py": code(3, functions=20) + code(50, functions=7),
+            "new.py": code(60, functions=20),
+        },
+    )
+    found = corpus.read(TrainOptions(repo=tmp_path), fixed=kept)
+    assert paths(found.held_out) == ["m3.py"]
+    assert paths(found.train) == ["m0.py", "m1.py", "m2.py", *[f"m{n}.py" for n in range(4, 8)],
+                                  "new.py"]  # fmt: skip
+    assert reasons(found) == {
+        "a_copy.py": "near-duplicate: m3.py",
+        "relative.py": "relative of held-out m3.py",
+    }
+    assert {row.path for row in found.rows if row.part == "held-out"} == {"m3.py"}
+    assert [row.path for row in found.rows] == sorted(row.path for row in found.rows)
+
+
+@pytest.mark.parametrize(
+    ("path", "part", "words"),
+    [
+        ("m3.py", "train", "line 1 .* m3.py is held out by run"),
+        ("m4.py", "held-out", "line 1 .* m4.py was learned by run"),
+        ("m5.py", "held-out", ""),
+    ],
+)
+def test_notes_against_a_split_that_is_fixed(
+    tmp_path: Path, path: str, part: str, words: str
+) -> None:
+    root = write(tmp_path / "repo", {f"m{n}.py": code(n) for n in range(8)})
+    notes = tmp_path / "corpus.jsonl"
+    notes.write_text(json.dumps({"repository": "repo", "path": path, "part": part}) + "\n")
+    kept = Fixed("run", frozenset({"m3.py"}), frozenset({"m4.py"}))
+    options = TrainOptions(repo=root, corpus=notes)
+    if not words:
+        assert paths(corpus.read(options, fixed=kept).held_out) == ["m3.py", "m5.py"]
+        return
+    with pytest.raises(BudgetAIError, match=words):
+        corpus.read(options, fixed=kept)
 
 
 def test_what_cannot_be_split(tmp_path: Path) -> None:
@@ -238,7 +269,6 @@ def test_the_past_is_learned_and_what_came_later_is_held_out(tmp_path: Path) -> 
         "    return height * width  # commutes\n", new,
     ]  # fmt: skip
     assert reasons(found)["copied.py"] == reasons(found)["elsewhere.py"] == "nothing new"
-    assert found.holding_out(["same.py"]) == found
     with pytest.raises(BudgetAIError, match="begins after"):
         read(tmp_path, holdout="since:2024-01-01")
     with pytest.raises(BudgetAIError, match="since:REVISION"):

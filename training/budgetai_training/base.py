@@ -134,7 +134,8 @@ def _load_4bit(base: Base) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    # Of several processes each has its own GPU.
+    device = torch.cuda.current_device() if torch.cuda.is_available() else "cpu"
     model: Any = AutoModelForCausalLM.from_pretrained(
         **_where(base),
         dtype=torch.bfloat16,

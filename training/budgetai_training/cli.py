@@ -35,6 +35,7 @@ def _main(argv: list[str] | None, started: float) -> int:
     _quiet_libraries()
     # Heavy imports stand here, so that --help and a wrong flag are answered at once.
     from budgetai_server.artefacts.bases import resolve
+    from budgetai_training import continuing
     from budgetai_training.corpus import read as corpus
     from budgetai_training.progress import Reporter
     from budgetai_training.runs import RunFolder
@@ -46,7 +47,7 @@ def _main(argv: list[str] | None, started: float) -> int:
     folder, options = RunFolder.opened(options)
     # Both are cheap, and a mistake in them should not wait for torch.
     with report.reading() as tick:
-        found = corpus.read(options, tick)
+        found = corpus.read(options, tick, continuing.fixed(options, folder.held_out()))
     if options.task == DOCSTRING:
         docstrings.check_enough(found)
     resolve(options.base)

@@ -5,18 +5,16 @@ are the windows and lines that are judged, in time beyond the budget: what fits 
 would be other ones for each.
 """
 
-import dataclasses
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.manifest import MANIFEST, AdapterManifest
+from budgetai_server.command import flags
 from budgetai_server.errors import AdapterError, OptionError
-from budgetai_server.options import Seconds, flag_name
 from budgetai_training.options import TrainOptions
 from budgetai_training.report import files as report
 from budgetai_training.report.account import Account
@@ -77,24 +75,6 @@ def _train(options: TrainOptions) -> None:
         # It has had the signal too, and is saving what it has learned.
         process.wait()
         raise
-
-
-def flags(options: Any) -> list[str]:
-    """A command line that `options` would be read from."""
-    found: list[str] = []
-    for field in dataclasses.fields(options):
-        value, flag = getattr(options, field.name), flag_name(field.name)
-        if value == field.default:
-            continue
-        if isinstance(value, bool):
-            found.append(flag)
-        elif isinstance(value, tuple):
-            found += [f"{flag}={part}" for part in value]
-        else:
-            found.append(
-                f"{flag}={float(value)}s" if isinstance(value, Seconds) else f"{flag}={value}"
-            )
-    return found
 
 
 def _base(account: Account) -> Outcome:

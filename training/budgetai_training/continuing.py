@@ -1,6 +1,7 @@
 """Going on from an adapter after new commits: what has changed, and some of what has not."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,49 @@ from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.errors import AdapterError, OptionError, RepositoryError
 from budgetai_server.options import flag_name
 from budgetai_training.corpus.files import Corpus, digest
+from budgetai_training.corpus.parts import Fixed
 from budgetai_training.options import TrainOptions
 
 # They are those of the adapter.
 GIVEN = ("rank", "alpha", "target", "layers", "rslora", "dora")
+
+
+def fixed(options: TrainOptions, begun: Sequence[str] | None = None) -> Fixed | None:
+    """The split that a run keeps which goes on from an adapter, or was begun with one; None where
+    it draws its own. Raises AdapterError for an adapter that cannot be gone on from."""
+    folder = options.continue_from
+    before = _by_file(AdapterManifest.read(folder), folder) if folder else None
+    learned = frozenset(before.learned if before else ())
+    if begun is not None:
+        return Fixed("the run", frozenset(begun), learned)
+    return Fixed(str(folder), frozenset(before.held_out), learned) if before else None
+
+
+def gone(before: AdapterManifest, found: Corpus, folder: Path | None) -> str:
+    """A line that tells of files which the adapter holds out and which are no more, or an empty
+    one. Under another name they would be learned: raises AdapterError where none is left."""
+    there = set(found.held_out_names)
+    missing = [name for name in before.held_out if name not in there]
+    if missing and len(missing) == len(before.held_out):
+        raise AdapterError(
+            f"none of the {len(missing)} files that {folder} holds out is in {found.name}",
+            "Train a new one, without --continue-from",
+        )
+    if not missing:
+        return ""
+    return (
+        f"{len(missing)} of {len(before.held_out)} held-out files are gone, such as {missing[0]}; "
+        "under another name they are learned"
+    )
+
+
+def _by_file(before: AdapterManifest, folder: Path) -> AdapterManifest:
+    if before.holdout:
+        raise AdapterError(
+            f"{folder} holds out what was written {before.holdout}, which would now be learned",
+            "Go on from an adapter that was trained without --holdout",
+        )
+    return before
 
 
 def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None:
@@ -36,12 +76,7 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
     _check_kind(before, folder, options)
     if before.prompt_format != PROMPT_FORMAT:
         raise AdapterError(f"{folder} was made for another prompt format", "Train a new one")
-    if before.holdout:
-        raise AdapterError(
-            f"{folder} holds out what was written {before.holdout}, which would now be learned",
-            "Go on from an adapter that was trained without --holdout",
-        )
-    return before
+    return _by_file(before, folder)
 
 
 def _check_kind(before: AdapterManifest, folder: Path, options: TrainOptions) -> None:
@@ -60,17 +95,24 @@ def _check_kind(before: AdapterManifest, folder: Path, options: TrainOptions) ->
             f"{folder} was trained by {before.method}, not by --method {options.method}",
             f"Give --method {kind if kind in NESTED else 'lora'}",
         )
+    if options.ranks and options.trained_ranks[-1] != before.rank:
+        raise OptionError(
+            f"--ranks {options.ranks} does not end with {before.rank}, the rank of {folder}",
+            f"Give ranks up to {before.rank}, or leave it out",
+        )
 
 
 def changed(found: Corpus, options: TrainOptions) -> Corpus:
     """The files that differ from those the adapter to go on from has learned, and a share of the
-    others, drawn from the seed: what is never shown again is forgotten.
+    others, drawn from the seed, and others than the last time: what is never shown again is
+    forgotten.
 
     Raises RepositoryError where nothing has changed.
     """
     if options.continue_from is None:
         return found
-    known = AdapterManifest.read(options.continue_from).learned
+    before = AdapterManifest.read(options.continue_from)
+    known = before.learned
     new = [file for file in found.train if known.get(found.name_of(file)) != digest(file.text)]
     if not new:
         raise RepositoryError(
@@ -79,6 +121,7 @@ def changed(found: Corpus, options: TrainOptions) -> Corpus:
         )
     fresh = {file.key for file in new}
     old = [file for file in found.train if file.key not in fresh]
-    old.sort(key=lambda file: hashlib.sha256(f"{options.seed}{file.path}".encode()).digest())
+    drawn = f"{options.seed}{before.finished}"
+    old.sort(key=lambda file: hashlib.sha256(f"{drawn}{file.path}".encode()).digest())
     shown = {f.key for f in (*new, *old[: round(options.old_share * len(old))])}
     return replace(found, train=tuple(f for f in found.train if f.key in shown))

@@ -57,6 +57,13 @@ class Passes(Dataset[MicroBatch]):
         samples = batches[place % len(batches)]
         return MicroBatch(samples, tuple(map(self._encoder.learned, samples)))
 
+    def begun_with(self, count: int) -> set[tuple[str, str]]:
+        """The keys of the files whose samples stand in the first `count` micro-batches of the first
+        pass."""
+        number, batches = self._current
+        first = batches if number == 0 else self._batches(0)
+        return {sample.key for batch in first[:count] for sample in batch}
+
     def _batches(self, number: int) -> list[tuple[Sample, ...]]:
         rng = random.Random(f"batches/{number}")
         return grouped(self._lay_out(number), self._characters, rng)

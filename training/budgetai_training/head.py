@@ -73,9 +73,9 @@ def hidden_at_labels(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, t
 
 
 def weights_at_labels(batch: dict[str, Any]) -> torch.Tensor:
-    """How much each of those labels counts (n,), in the same order; 1 in the mean."""
-    found: torch.Tensor = batch["weights"][:, 1:][batch["labels"][:, 1:] >= 0].float()
-    return found / found.mean()
+    """How much each of those labels counts (n,), in the same order."""
+    found: torch.Tensor = batch["weights"][:, 1:][batch["labels"][:, 1:] >= 0]
+    return found
 
 
 def losses(hidden: torch.Tensor, head: Head, labels: torch.Tensor) -> torch.Tensor:

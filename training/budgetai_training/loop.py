@@ -53,11 +53,14 @@ class Fitting:
 
 
 class LabelledLossTrainer(Trainer):
-    """Mean cross entropy over the labelled tokens of a step, with a head of its own."""
+    """Mean cross entropy over the labelled tokens of a step, with a head of its own. What was cut
+    out counts more; the loss that is told is the plain mean, as that of held-out text."""
 
     fitting: Fitting
     output: head.Head
     _step, _within = -1, 0
+    _sum: Any = 0.0
+    _tokens = 0
 
     def compute_loss(
         self,
@@ -70,8 +73,9 @@ class LabelledLossTrainer(Trainer):
         hidden, labels = head.hidden_at_labels(model, inputs)
         losses = head.losses(hidden, self.output, labels)
         self.fitting.curriculum.note(inputs, losses)
-        # The Trainer divides by all processes once more when it averages their gradients.
+        self._sum, self._tokens = self._sum + losses.detach().sum(), self._tokens + len(labels)
         weighed = losses * head.weights_at_labels(inputs)
+        # The Trainer divides by all processes once more when it averages their gradients.
         total = weighed.sum() * self.accelerator.num_processes
         return total / (num_items_in_batch if num_items_in_batch is not None else len(labels))
 
@@ -96,8 +100,17 @@ class LabelledLossTrainer(Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """With the time used so far, which the curves of the report are drawn over."""
+        if "loss" in logs and self._tokens:
+            logs["loss"] = self._plain()
         logs["seconds"] = round(self.fitting.pace.clock.spent(), 2)
         super().log(logs, start_time)
+
+    def _plain(self) -> float:
+        """The mean loss of a token since the last log, over all processes."""
+        seen = torch.tensor([float(self._sum), float(self._tokens)], device=self.args.device)
+        total, tokens = self.accelerator.reduce(seen, "sum").tolist()
+        self._sum, self._tokens = 0.0, 0
+        return float(total / tokens)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """A checkpoint that cannot be written is no reason to end the training."""

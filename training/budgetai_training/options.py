@@ -1,5 +1,6 @@
 """The options of `budgetai-train`."""
 
+import math
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -207,7 +208,8 @@ class TrainOptions:
         if not self.nested:
             return (self.rank,)
         if self.ranks:
-            return ranks.parse(self.ranks, self.rank)
+            # The rank of an adapter to go on from is not known here.
+            return ranks.parse(self.ranks, math.inf if self.continue_from else self.rank)
         # With all ranks drawn, low ones are drawn so rarely that a short run hardly teaches them.
         return ranks.doubling(self.rank)
 

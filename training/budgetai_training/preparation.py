@@ -14,7 +14,7 @@ from budgetai_server.context.index import Index
 from budgetai_training import adapter, memory, prefix, processes
 from budgetai_training.base import LoadedBase, choose_precision, load, shape
 from budgetai_training.budget import Clock
-from budgetai_training.continuing import adapter_before, changed
+from budgetai_training.continuing import adapter_before, changed, gone
 from budgetai_training.corpus.files import Corpus
 from budgetai_training.encoder import Encoder
 from budgetai_training.exam import Exam, set_docstring_exam, set_exam
@@ -87,10 +87,10 @@ def prepared(
         options = replace(options, rank=before.rank) if before else options
         planned = _planned(options, folder, lambda: _shape(base, record.digest, options))
         loaded = load(base, record.digest, planned.load_in)
-    # After a change of the files, a resumed or continued run still holds out what it began with.
-    names = before.held_out if before else found.held_out_names
-    kept = folder.once("held_out", lambda: {"names": list(names)})
-    found = found.holding_out(kept["names"])
+    # After a change of the files, a resumed run still holds out what it began with.
+    folder.once("held_out", lambda: {"names": list(found.held_out_names)})
+    if before and (line := gone(before, found, options.continue_from)):
+        report.say(line)
     learned = changed(found, options)
     pairs = pairs_of(found).among(learned.train) if options.task == DOCSTRING else None
     transformers.set_seed(options.seed)

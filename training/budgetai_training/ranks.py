@@ -15,7 +15,7 @@ from budgetai_server.errors import OptionError
 _FEW = 5
 
 
-def parse(text: str, largest: int) -> tuple[int, ...]:
+def parse(text: str, largest: float) -> tuple[int, ...]:
     """Ranks as 4-16 or 1,2,4,8, in rising order. Raises OptionError where it is neither, or
     beyond `largest`."""
     first, dash, last = text.partition("-")

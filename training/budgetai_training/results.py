@@ -42,10 +42,12 @@ _OF_THIS_CALL = ("json", "dry_run", "resume")
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What came out of training; `after` is empty where the run was interrupted."""
+    """What came out of training; `after` is empty where the run was interrupted. `shown` counts
+    micro-batches."""
 
     state: TrainerState
     samples: Passes
+    shown: int
     before: list[Loss]
     after: list[Loss]
     rates: tuple[RateTry, ...]
@@ -98,7 +100,8 @@ def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> Adap
         seed=run.options.seed,
         held_out=run.corpus.held_out_names,
         holdout=run.corpus.holdout,
-        learned=run.corpus.digests(),
+        also=run.corpus.also,
+        learned=_learned(run, trained),
         chosen_rank=next((one.rank for one in trained.ranks if one.chosen), 0),
         rank_losses={str(one.rank): one.loss for one in trained.ranks if one.loss is not None},
         counts=_counts(run, trained),
@@ -113,6 +116,19 @@ def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> Adap
         versions=adapter.versions(),
         finished=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     )
+
+
+def _learned(run: Run, trained: Trained) -> dict[str, str]:
+    """The digest of each text that was shown, now or to the adapter that was gone on from. Where
+    the time ended within the first pass, --continue-from shows the others."""
+    folder = run.options.continue_from
+    known = AdapterManifest.read(folder).learned if folder else {}
+    keys = {file.key for file in run.learned.train}
+    if trained.shown < trained.samples.pass_length:
+        keys &= trained.samples.begun_with(trained.shown)
+    shown = {run.corpus.name_of(file) for file in run.learned.train if file.key in keys}
+    every = run.corpus.digests()
+    return {name: sha for name, sha in every.items() if name in shown or known.get(name) == sha}
 
 
 def _counts(run: Run, trained: Trained) -> dict[str, int]:

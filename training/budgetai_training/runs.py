@@ -27,6 +27,7 @@ from budgetai_training.options import TrainOptions
 FINAL = "final"
 SPENT_FILE = "spent.json"
 LOGS = "logs"
+LOCK = "lock"
 CURRICULUM_FILE = "curriculum.json"
 # These may be given anew when a run is resumed. All others are those of its beginning, or it would
 # be another run.
@@ -54,6 +55,12 @@ class RunFolder:
             raise OptionError(
                 f"an unfinished run stands at {folder.path}",
                 "Add --resume to go on with it, or remove it",
+            )
+        # A run that ended before it had begun leaves its lock.
+        if folder.path.exists() and any(p.name != LOCK for p in folder.path.iterdir()):
+            raise OptionError(
+                f"{folder.path} is needed for the run, and is something else",
+                "Name another --out, or remove it",
             )
         return folder
 
@@ -120,6 +127,13 @@ class RunFolder:
 
         return processes.by_first(decide)
 
+    def held_out(self) -> tuple[str, ...] | None:
+        """The names of the files that the run holds out since its beginning, if it has begun."""
+        if not (self.path / home.RUN_FILE).exists():
+            return None
+        kept = self._read().get("held_out")
+        return tuple(kept["names"]) if kept else None
+
     def checkpoint(self) -> Path | None:
         """The newest complete checkpoint; the file with the time spent is written last."""
         found = [path.parent for path in self.path.glob(f"checkpoint-*/{SPENT_FILE}")]
@@ -148,7 +162,7 @@ class RunFolder:
             yield
             return
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / "lock")
+        lock = FileLock(self.path / LOCK)
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -145,6 +145,9 @@ def batch_seconds(run: Run, before: dict[str, Any], samples: Passes) -> float:
 
 def check_time(run: Run, per_batch: float) -> None:
     """Raises BudgetError where not even one step fits, with a budget that would do."""
+    # A run that was killed after its last step has what is to be judged and saved.
+    if run.options.resume and run.folder.checkpoint():
+        return
     per_batch *= run.plan.batch
     if processes.agreed(run.clock.left()) >= per_batch:
         return

@@ -89,6 +89,7 @@ def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
     return run, Trained(
         state=state,
         samples=samples,
+        shown=state.global_step * decided["accumulate"] * processes.count(),
         before=[Loss(*loss) for loss in before["losses"]],
         after=after if len(after) == len(asked) else [],
         rates=tuple(RateTry(**one) for one in decided["rates"]),

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -33,6 +32,7 @@ class AdapterManifest:
 
     `scores` holds losses in nats per token; `counts` numbers of files, samples, tokens, steps.
     `held_out` are paths; with a `holdout`, as since:<commit>, only what they hold since then.
+    `also` names further repositories, whose paths have the name in front.
     An adapter that holds all ranks up to `rank` names the one to be used, `chosen_rank`, and the
     held-out losses it was chosen by, in `rank_losses`; 0 is `rank` itself. `task` is what it was
     trained to write: completion or docstring.
@@ -53,6 +53,7 @@ class AdapterManifest:
     finished: str
     task: str = "completion"
     holdout: str = ""
+    also: tuple[str, ...] = ()
     learned: dict[str, str] = field(default_factory=dict)
     chosen_rank: int = 0
     rank_losses: dict[str, float] = field(default_factory=dict)
@@ -100,6 +101,7 @@ class ModelManifest:
     versions: dict[str, str]
     notes: dict[str, str] = field(default_factory=dict)
     holdout: str = ""
+    also: tuple[str, ...] = ()
     rank: int = 0
 
     def write(self, model: Path) -> None:
@@ -120,11 +122,14 @@ class ModelManifest:
             return None
 
 
-def held_in(name: str, held_out: Sequence[str]) -> frozenset[str]:
+def held_in(name: str, manifest: AdapterManifest | ModelManifest) -> frozenset[str]:
     """The paths of one repository that a manifest holds out. Where several were learned,
-    those of all but the first have their repository's name in front."""
-    others = [path.removeprefix(f"{name}:") for path in held_out if path.startswith(f"{name}:")]
-    return frozenset(others or held_out)
+    those of all but the first have their repository's name in front; the first one may have been
+    renamed since."""
+    others = [path for path in manifest.held_out if path.startswith(f"{name}:")]
+    if others or name in manifest.also:
+        return frozenset(path.removeprefix(f"{name}:") for path in others)
+    return frozenset(manifest.held_out)
 
 
 def _known(cls: type, values: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """corpus.jsonl: one line for each file, written for people to edit, and read back."""
 
 import json
-import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,40 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Note:
-    """What the user wants of one file. `line` is its line in the file of notes."""
+    """What the user wants of one file. `line` is its line in the file of notes, `reason` what
+    spoke against the file when it was written. A note that was `moved` from another state of the
+    file leaves it out or weighs it, and insists on nothing."""
 
     line: int
     include: bool
     weight: float
     part: str
+    reason: str = ""
+    moved: bool = False
+
+
+@dataclass(frozen=True)
+class Notes:
+    """The notes of a corpus, by repository, path and revision."""
+
+    exact: dict[Key, Note] = field(default_factory=dict)
+
+    def of(self, repository: str, path: str, revision: str) -> Note | None:
+        """The note on a file; where the revision has moved on since, or was another option's, the
+        one on the file as it was, one that leaves it out before others."""
+        if note := self.exact.get((repository, path, revision)):
+            return note
+        others = self._by_path.get((repository, path), [])
+        alike = [note for then, note in others if bool(then) == bool(revision)]
+        found = sorted(alike or [note for _, note in others], key=lambda note: note.include)
+        return replace(found[0], part="", moved=True) if found else None
+
+    @cached_property
+    def _by_path(self) -> dict[tuple[str, str], list[tuple[str, Note]]]:
+        found: dict[tuple[str, str], list[tuple[str, Note]]] = {}
+        for (repository, path, revision), note in self.exact.items():
+            found.setdefault((repository, path), []).append((revision, note))
+        return found
 
 
 def write(rows: Iterable[Row], file: Path) -> None:
@@ -38,7 +66,7 @@ def write(rows: Iterable[Row], file: Path) -> None:
             lines.write(json.dumps(values) + "\n")
 
 
-def read(file: Path) -> dict[Key, Note]:
+def read(file: Path) -> Notes:
     """The notes in a file. Raises OptionError with the number of a line that makes no sense."""
     notes: dict[Key, Note] = {}
     for number, line in _lines(file):
@@ -50,7 +78,7 @@ def read(file: Path) -> dict[Key, Note]:
                 "Keep one of the two",
             )
         notes[key] = note
-    return notes
+    return Notes(notes)
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
@@ -84,7 +112,8 @@ def _note(values: dict[str, Any], line: int, where: str) -> tuple[Key, Note]:
     decision = _word(values, "decision", INCLUDE, where, (INCLUDE, EXCLUDE))
     part = _word(values, "part", "", where, ("", TRAIN, HELD_OUT))
     weight = _weight(values.get("weight", 1.0), where)
-    return (repository, path, revision), Note(line, decision == INCLUDE, weight, part)
+    reason = _word(values, "reason", "", where)
+    return (repository, path, revision), Note(line, decision == INCLUDE, weight, part, reason)
 
 
 def _word(
@@ -103,7 +132,7 @@ def _word(
 
 def _weight(value: Any, where: str) -> float:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not 0 < value <= MOST_WEIGHT:
+    if not number or not 0 < value <= MOST_WEIGHT:
         raise OptionError(
             f"{where}: 'weight' cannot be {json.dumps(value)}",
             f"Use a number above 0, at most {MOST_WEIGHT}; to leave a file out write exclude",

@@ -6,16 +6,14 @@ from dataclasses import dataclass, field, replace
 from budgetai_server.context.languages import language_of
 from budgetai_server.errors import OptionError
 from budgetai_server.repository.files import Examined
-from budgetai_training.corpus.annotations import Key, Note
+from budgetai_training.corpus.annotations import Note, Notes
 from budgetai_training.corpus.content import low_content
-from budgetai_training.corpus.files import CorpusFile, Row, digest
+from budgetai_training.corpus.files import CorpusFile, Row, digest, named
 from budgetai_training.corpus.narrowing import Narrowing
 from budgetai_training.corpus.secrets import hide
 
 BY_HAND = "by hand"
 LOW_CONTENT = "low content"
-
-Notes = Mapping[Key, Note]
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,11 @@ class Entry:
     @property
     def insisted(self) -> bool:
         """Whether the user wants the file, whatever speaks against it."""
-        return self.note is not None and self.note.include
+        return self.note is not None and self.note.include and not self.note.moved
+
+    def name(self, main: str) -> str:
+        """As a corpus with this main repository calls it."""
+        return named(main, self.repository, self.path)
 
     def without(self, reason: str) -> "Entry":
         return replace(self, reason=reason, secrets={})
@@ -71,9 +73,9 @@ class Source:
 
     def entry(self, file: Examined) -> Entry:
         """Raises OptionError where the user wants what cannot be had."""
-        note = self.notes.get((self.repository, file.path, self.revision))
+        note = self.notes.of(self.repository, file.path, self.revision)
         entry = Entry(self.repository, self.revision, file.path, file.text, file.reason, note)
-        if note and note.include and file.reason and not file.text:
+        if entry.insisted and note and file.reason and not file.text:
             raise OptionError(
                 f"line {note.line} of the corpus: {file.path} cannot be included: {file.reason}",
                 "Write exclude",
@@ -87,7 +89,7 @@ class Source:
     def _reason(self, entry: Entry) -> str:
         seen = Examined(entry.path, entry.text, entry.reason)
         if entry.note and not entry.note.include:
-            return entry.reason or BY_HAND
+            return entry.reason or entry.note.reason or BY_HAND
         if entry.insisted:
             return self.against(seen)
         low = not entry.reason and low_content(entry.path, entry.text)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from budgetai_server.context.index import Index
@@ -69,27 +69,18 @@ class Corpus:
     rows: tuple[Row, ...] = ()
     holdout: str = ""
 
-    def holding_out(self, names: Collection[str]) -> "Corpus":
-        """The same files with another split; one by time stays as it is."""
-        if self.holdout:
-            return self
-        every = (*self.train, *self.held_out)
-        return replace(
-            self,
-            train=tuple(file for file in every if self.name_of(file) not in names),
-            held_out=tuple(file for file in every if self.name_of(file) in names),
-        )
-
     def decided(self) -> "Corpus":
         """With the decisions that the rows tell."""
         decisions = (Decision(self.name_of(row), row.reason) for row in self.rows)
         return replace(self, decisions=tuple(decisions))
 
     def name_of(self, file: "CorpusFile | Row") -> str:
-        """The path of a file of the main repository; of others with the repository before it."""
-        if file.repository == self.name:
-            return file.path
-        return f"{file.repository}:{file.path}"
+        return named(self.name, file.repository, file.path)
+
+    @property
+    def also(self) -> tuple[str, ...]:
+        """The further repositories by name."""
+        return tuple(sorted({row.repository for row in self.rows} - {self.name}))
 
     @property
     def held_out_names(self) -> tuple[str, ...]:
@@ -119,6 +110,11 @@ class Corpus:
         for row in self.rows:
             counts.update(row.secrets)
         return dict(sorted(counts.items()))
+
+
+def named(main: str, repository: str, path: str) -> str:
+    """The path of a file of the main repository; of others with the repository before it."""
+    return path if repository == main else f"{repository}:{path}"
 
 
 def digest(text: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from budgetai_server.errors import OptionError
 from budgetai_server.repository.fresh import fresh_ranges, telling_lines
+from budgetai_training.corpus.annotations import Note
 from budgetai_training.corpus.entries import Entry
 from budgetai_training.corpus.files import HELD_OUT, TRAIN, CorpusFile, Row
 from budgetai_training.corpus.similar import RELATED, Sketches
@@ -38,12 +39,48 @@ class Placed:
         return self.entry.row(self.part)
 
 
-def by_file(entries: Sequence[Entry], seed: int, main: str) -> list[Placed]:
-    """A tenth of the files, families of related ones together. What the user wrote counts, but no
-    file is learned that is related to a held-out one."""
+@dataclass(frozen=True)
+class Fixed:
+    """What a run that goes on holds out, and what has been learned already: names of files. `by`
+    is what has decided it, for errors."""
+
+    by: str
+    held_out: frozenset[str]
+    learned: frozenset[str] = frozenset()
+
+    def holds(self, name: str, note: Note | None) -> bool:
+        """Whether a file is held out. Raises OptionError for a note that would make it leak."""
+        wanted = note.part if note else ""
+        if note and wanted == TRAIN and name in self.held_out:
+            raise _contradiction(note, f"{name} is held out by {self.by}")
+        if note and wanted == HELD_OUT and name in self.learned:
+            raise _contradiction(note, f"{name} was learned by {self.by}, and cannot be held out")
+        return name in self.held_out or wanted == HELD_OUT
+
+
+def _contradiction(note: Note, what: str) -> OptionError:
+    return OptionError(
+        f"line {note.line} of the corpus: {what}",
+        "Remove its part, or write exclude; --dry-run with the same options knows the parts",
+    )
+
+
+def by_file(
+    entries: Sequence[Entry], seed: int, main: str, fixed: Fixed | None = None
+) -> list[Placed]:
+    """A tenth of the files, families of related ones together, or what is `fixed`. What the user
+    wrote counts, but no file is learned that is related to a held-out one."""
+    order = {(entry.repository, entry.path): at for at, entry in enumerate(entries)}
+    if fixed:
+        # Of copies the first one stays, and that has to be the one that is held out.
+        entries = sorted(entries, key=lambda e: e.name(main) not in fixed.held_out)
     entries, sketches, places = _without_copies(entries)
     kept = {place: at for at, place in places.items() if not entries[at].reason}
-    held = _held(entries, kept, sketches.families(), seed, main)
+    if fixed:
+        named = {place: entries[at] for place, at in kept.items()}
+        held = {place for place, e in named.items() if fixed.holds(e.name(main), e.note)}
+    else:
+        held = _held(entries, kept, sketches.families(), seed, main)
     placed = []
     for at, entry in enumerate(entries):
         if entry.reason or places[at] in held:
@@ -53,7 +90,7 @@ def by_file(entries: Sequence[Entry], seed: int, main: str) -> list[Placed]:
         if near is not None:
             entry = entry.without(f"relative of held-out {entries[kept[near]].path}")
         placed.append(Placed(entry, TRAIN))
-    return placed
+    return sorted(placed, key=lambda one: order[one.entry.repository, one.entry.path])
 
 
 def _held(

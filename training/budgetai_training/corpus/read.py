@@ -9,10 +9,11 @@ from budgetai_server.repository import listing, open_repository
 from budgetai_server.repository.files import Examined, Examiner, from_disk
 from budgetai_server.repository.history import SINCE, Tree, resolve
 from budgetai_training.corpus import annotations
-from budgetai_training.corpus.entries import Entry, Notes, Source
+from budgetai_training.corpus.annotations import Notes
+from budgetai_training.corpus.entries import Entry, Source
 from budgetai_training.corpus.files import Corpus
 from budgetai_training.corpus.narrowing import narrowing
-from budgetai_training.corpus.parts import Placed, by_file, by_time
+from budgetai_training.corpus.parts import Fixed, Placed, by_file, by_time
 from budgetai_training.options import TrainOptions
 
 # Called with the number of files read and the number of all.
@@ -28,9 +29,12 @@ class _Job:
     files: Iterator[Examined]
 
 
-def read(options: TrainOptions, tick: Tick = lambda done, total: None) -> Corpus:
-    """Read what the options name, the same for the same files and seed. Raises RepositoryError
-    where there is nothing to learn from, OptionError for a note or an option that makes no sense.
+def read(
+    options: TrainOptions, tick: Tick = lambda done, total: None, fixed: Fixed | None = None
+) -> Corpus:
+    """Read what the options name, the same for the same files and seed; where a run goes on, its
+    split is `fixed`. Raises RepositoryError where there is nothing to learn from, OptionError for a
+    note or an option that makes no sense.
     """
     notes = _notes(options)
     (name, root), *others = _roots(options)
@@ -42,7 +46,10 @@ def read(options: TrainOptions, tick: Tick = lambda done, total: None) -> Corpus
     read_jobs = _read(jobs, tick)
     _check_notes(options, notes, [entry for entries in read_jobs for entry in entries])
     learned = [entry for entries in read_jobs[: 1 + len(others)] for entry in entries]
-    placed = by_time(learned, read_jobs[-1]) if commit else by_file(learned, options.seed, name)
+    if commit:
+        placed = by_time(learned, read_jobs[-1])
+    else:
+        placed = by_file(learned, options.seed, name, fixed)
     corpus = _corpus(name, placed, f"{SINCE}{commit}" if commit else "")
     _check_enough(options.repo, corpus)
     return corpus
@@ -51,7 +58,7 @@ def read(options: TrainOptions, tick: Tick = lambda done, total: None) -> Corpus
 def _notes(options: TrainOptions) -> Notes:
     """A dry run may name a file that is still to be written."""
     if options.corpus is None or (options.dry_run and not options.corpus.exists()):
-        return {}
+        return Notes()
     return annotations.read(options.corpus)
 
 
@@ -85,7 +92,7 @@ def _revision(root: Path, options: TrainOptions) -> str:
 def _job(name: str, root: Path, commit: str, options: TrainOptions, notes: Notes) -> _Job:
     source = Source(name, commit, notes, narrowing(root, options))
     # Only who looks at a file that is left out, or wants it, needs its text.
-    thorough = options.dry_run or bool(notes)
+    thorough = options.dry_run or bool(notes.exact)
     if commit:
         tree = Tree(root, commit)
         return _Job(source, len(tree), tree.examined(thorough=thorough))
@@ -108,14 +115,17 @@ def _read(jobs: Sequence[_Job], tick: Tick) -> list[list[Entry]]:
 
 
 def _check_notes(options: TrainOptions, notes: Notes, entries: Sequence[Entry]) -> None:
-    """Raises OptionError for a note on a file that is not there."""
+    """Raises OptionError for notes on files that are not there. A dry run leaves them out of the
+    file that it writes."""
     known = {(entry.repository, entry.path) for entry in entries}
-    for (repository, path, _), note in notes.items():
-        if (repository, path) not in known:
-            raise OptionError(
-                f"{options.corpus} line {note.line}: there is no {path} in {repository}",
-                "Remove the line, or write the file anew with --dry-run",
-            )
+    gone = [(note.line, key) for key, note in notes.exact.items() if key[:2] not in known]
+    if gone and not options.dry_run:
+        line, (repository, path, _) = min(gone)
+        more = f", nor the files of {len(gone) - 1} more lines" if len(gone) > 1 else ""
+        raise OptionError(
+            f"{options.corpus} line {line}: there is no {path} in {repository}{more}",
+            "Remove such lines; --dry-run with the same --corpus does, and keeps the others",
+        )
 
 
 def _corpus(name: str, placed: Sequence[Placed], holdout: str) -> Corpus:

@@ -1,7 +1,10 @@
 """`budgetai-train --dry-run`: what would be learned, as a table and as a file to edit."""
 
+import hashlib
+import shlex
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,9 @@ from rich.table import Table
 
 from budgetai_server.artefacts import home
 from budgetai_server.artefacts.bases import EMBEDDED
-from budgetai_server.command import print_json
+from budgetai_server.command import flags, print_json
 from budgetai_server.options import Seconds
+from budgetai_training.continuing import changed, fixed
 from budgetai_training.corpus import annotations
 from budgetai_training.corpus.files import TRAIN, Corpus, Row
 from budgetai_training.corpus.read import read
@@ -22,7 +26,7 @@ from budgetai_training.samples.docstrings import Pairs, pairs_of
 # Tokenizers of code models make about this many characters a token of code.
 CHARACTERS_PER_TOKEN = 3.4
 # Measured in tokens a second, in bf16 on two CPU cores.
-SPEEDS = {EMBEDDED: 200, "qwen2.5-coder-0.5b": 85}
+SPEEDS = {EMBEDDED: 300, "qwen2.5-coder-0.5b": 140}
 _MOST_REASONS = 12
 _MOST_NAMES = 20
 
@@ -30,7 +34,7 @@ _MOST_NAMES = 20
 def show(options: TrainOptions) -> int:
     """Print the table, or with --json the summary, and write corpus.jsonl."""
     with Reporter(quiet=options.json).reading() as tick:
-        found = read(options, tick)
+        found = changed(read(options, tick, fixed(options)), options)
     file = options.corpus or _own_file(options.repo)
     pairs = pairs_of(found) if options.task == DOCSTRING else None
     kept = _written(found, file, own=options.corpus is None)
@@ -74,14 +78,24 @@ def _own_file(repo: Path) -> Path:
 
 
 def _written(found: Corpus, file: Path, *, own: bool) -> Path | None:
-    """Write the rows. An earlier file of ours may have been edited: then it stays beside."""
+    """Write the rows. Where an earlier file of ours has been edited since, it stays beside."""
+    mark = file.with_name("corpus.sha256")
     before = file.read_bytes() if own and file.exists() else None
+    edited = before is not None and not _is(before, mark)
     annotations.write(found.rows, file)
-    if before is None or before == file.read_bytes():
+    after = file.read_bytes()
+    if own:
+        mark.write_text(hashlib.sha256(after).hexdigest(), encoding="ascii")
+    if before is None or not edited or before == after:
         return None
     kept = file.with_name("corpus.previous.jsonl")
     kept.write_bytes(before)
     return kept
+
+
+def _is(content: bytes, mark: Path) -> bool:
+    """Whether the content is what the mark was made of."""
+    return mark.exists() and mark.read_bytes() == hashlib.sha256(content).hexdigest().encode()
 
 
 def _tokens(characters: float) -> int:
@@ -138,14 +152,19 @@ def _lines(
         lines.append(f"judged on what they hold {found.holdout.replace(':', ' ')}")
     if pairs:
         lines.append(pairs.told)
+    if options.continue_from:
+        lines.append(
+            f"shown of them ({len(found.train)}): what has changed since {options.continue_from}, "
+            "and a share of the others"
+        )
     lines += [
         _duration(_characters(found, pairs), options),
         f"every file with its reason, to edit: {file}",
     ]
     if kept:
         lines.append(f"the file of before: {kept}")
-    task = f" --task {options.task}" if pairs else ""
-    return [*lines, f"then: budgetai-train{task} --corpus {file}"]
+    then = flags(replace(options, dry_run=False, corpus=file))
+    return [*lines, f"then: {shlex.join(['budgetai-train', *then])}"]
 
 
 def _characters(found: Corpus, pairs: Pairs | None) -> float:

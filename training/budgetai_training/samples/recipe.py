@@ -63,7 +63,8 @@ class Recipe:
     def scaled(self, share: float) -> "Recipe":
         """All sizes times `share`, where there is room for less."""
         sizes = {
-            name: int(getattr(self, name) * share) for name in ("before", "after", "chunk_size")
+            name: max(_LEAST.get(name, 0), int(getattr(self, name) * share))
+            for name in ("before", "after", "chunk_size")
         }
         return replace(self, **cast(dict[str, Any], sizes))
 
@@ -96,9 +97,11 @@ class Recipe:
             raise OptionError(f"{name}={value} makes no recipe", _HINT) from None
 
 
+_LEAST = {"before": 80, "emphasis": 1}
+_MOST = 10**6
 _HINT = (
     "Sizes are whole numbers, before at least 80; shares lie between 0 and 1, weights are not "
-    f"negative; emphasis is 1 or more; order is {' or '.join(ORDERS)}"
+    f"negative; emphasis is 1 or more, nothing above a million; order is {' or '.join(ORDERS)}"
 )
 
 
@@ -107,5 +110,4 @@ def _sound(name: str, value: Any) -> bool:
         return value in ORDERS
     if name.endswith("_share"):
         return 0 <= float(value) <= 1
-    least = {"before": 80, "emphasis": 1}.get(name, 0)
-    return least <= float(value) < float("inf")
+    return bool(_LEAST.get(name, 0) <= value <= _MOST)
