@@ -47,14 +47,17 @@ def write(root: Path) -> None:
 def test_the_tuned_model_completes_no_canary(tmp_path: Path) -> None:
     root, out = tmp_path / "repo", tmp_path / "adapter"
     write(root)
-    arguments = ["--repo", root, "--max-steps", "90", "--budget", "40m", "--out", out, "--json",
-                 "--learning-rate", "0.002", "--completions", "0"]  # fmt: skip
+    # Without evaluations the last state is kept; the best one on held-out files is that of step 15,
+    # before anything is known by heart.
+    arguments = ["--repo", root, "--out", out, "--json", "--max-steps", "60", "--budget", "40m",
+                 "--learning-rate", "0.002", "--evaluations", "0",
+                 "--completions", "0"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "budgetai_training", *map(str, arguments)],
         capture_output=True, text=True, check=False, env=dict(os.environ),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["scores"]["training_loss"] < 1.0
+    assert json.loads(done.stdout)["scores"]["training_loss"] < 0.5
     base = resolve(EMBEDDED)
     loaded = load(base, base.record().digest, "bf16")
     tuned = PeftModel.from_pretrained(loaded.model, out)
