@@ -17,7 +17,8 @@ _OTHERS = (
 # A name that speaks of a secret, and a quoted value beside it.
 _NAMED = re.compile(
     r"(?P<name>(?i:pass(?:word|wd|phrase)?|pwd|secret|token|credentials?|api_?key|access_?key"
-    r"|private_?key|auth_?key)\w{0,40}[\"'\])]{0,3}\s{0,8}(?::=|=>|=|:|,|\()\s{0,8})"
+    r"|private_?key|auth_?key)\w{0,40}[\"'\])]{0,3}\s{0,8}"
+    r"(?::\s{0,4}[\w.<>&'\[\]|? ]{1,40}=|:=|=>|=|:|,|\()\s{0,8})"
     r"[\"'`](?P<secret>[^\"'`\n]{4,200})"
 )
 _QUOTED = re.compile(r"[\"'`](?P<secret>[A-Za-z0-9+/_-]{24,}={0,2})")

@@ -8,7 +8,7 @@ from budgetai_server.trim.secrets import looks_secret
 from canaries import CANARIES
 
 # E-mail addresses are hidden from the training, but are no secret to their owner.
-KINDS = sorted(set(CANARIES) - {"e-mail"})
+KINDS = sorted(kind for kind in CANARIES if not kind.startswith("e-mail"))
 
 ORDINARY = """\
 from x import password_hash, get_token
