@@ -56,6 +56,14 @@ def start(*arguments: str) -> "subprocess.Popen[bytes]":
     )
 
 
+def wait_for_checkpoint(process: "subprocess.Popen[bytes]", work: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not any(work.glob("checkpoint-*/spent.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_a_killed_run_ends_where_an_uninterrupted_one_does(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,11 +76,7 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(
     out = str(tmp_path / "killed")
     killed = start(*arguments, *steps, "--out", out, "--checkpoint-every", "0.01s")
     work = Path(out + ".partial")
-    deadline = time.monotonic() + 60
-    while not any(work.glob("checkpoint-*/spent.json")):
-        assert killed.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_checkpoint(killed, work)
     # A second one in the same folder is refused while the first is at work.
     os.kill(killed.pid, signal.SIGSTOP)
     assert main([*arguments, "--out", out, "--resume"]) == 2
@@ -191,11 +195,7 @@ def test_a_run_killed_after_its_last_step_is_finished(
     out = str(tmp_path / "killed")
     killed = start(*arguments, "--out", out, "--checkpoint-every", "0.01s")
     work = Path(out + ".partial")
-    deadline = time.monotonic() + 60
-    while not any(work.glob("checkpoint-*/spent.json")):
-        assert killed.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_checkpoint(killed, work)
     killed.kill()
     killed.wait()
     for spent in work.glob("checkpoint-*/spent.json"):
