@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 import tiny
@@ -93,14 +94,14 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(
         assert again["scores"][name] == pytest.approx(whole["scores"][name], abs=1e-3)
 
 
-def by_two(*arguments: object) -> dict[str, Any]:
+def by_two(*arguments: object, **environment: str) -> dict[str, Any]:
     """A run of two processes: what the one of them that speaks prints with --json."""
     launched = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
                 "--standalone", "-m", "budgetai_training"]  # fmt: skip
     done = subprocess.run(
         [*launched, *map(str, arguments), "--json"],
         capture_output=True, text=True, timeout=120, check=False,
-        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"} | environment,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     printed: dict[str, Any] = json.loads(done.stdout)
@@ -121,6 +122,25 @@ def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
     assert sorted(p.name for p in out.iterdir()) == sorted(
         p.name for p in (tmp_path / "one").iterdir()
     )
+
+
+@pytest.mark.parametrize("load_in", [pytest.param("fp32", marks=pytest.mark.big), "4bit"])
+def test_a_base_that_is_spread_over_processes_learns_the_same(
+    arguments: list[str], load_in: str, tmp_path: Path
+) -> None:
+    """QLoRA too: evaluations, the best state, ranks and completions come out as by whole bases."""
+    asked = (*arguments, "--load-in", load_in, "--max-steps", 4, "--completions", 2)
+    asked += ("--method", "dylora", "--ranks", "2,4")
+    whole = by_two(*asked, "--out", tmp_path / "whole")
+    spread = by_two(*asked, "--out", tmp_path / "spread", ACCELERATE_USE_FSDP="true")
+    for name, score in whole["scores"].items():
+        assert spread["scores"][name] == pytest.approx(score, abs=1e-4)
+    reports = [json.loads((tmp_path / n / "report.json").read_text()) for n in ("whole", "spread")]
+    assert reports[0]["completions"] == reports[1]["completions"] != []
+    learned = [load_file(tmp_path / n / "adapter_model.safetensors") for n in ("whole", "spread")]
+    assert learned[0].keys() == learned[1].keys()
+    for name, weights in learned[0].items():
+        torch.testing.assert_close(learned[1][name], weights, atol=1e-4, rtol=0)
 
 
 @pytest.mark.big

@@ -9,7 +9,7 @@ import torch
 from transformers import StoppingCriteria
 
 from budgetai_server.inference.vocabulary import Vocabulary
-from budgetai_training import healing
+from budgetai_training import healing, processes, sharding
 from budgetai_training.encoder import Encoder
 from budgetai_training.evaluate import arithmetic
 from budgetai_training.report.account import Completion
@@ -57,7 +57,7 @@ def side_by_side(
     for hole in holes:
         spent = time.monotonic() - began
         # The next one takes about as long as those before it did on average.
-        if stop() or spent + spent / max(len(found), 1) > seconds:
+        if processes.agreed(stop() or spent + spent / max(len(found), 1) > seconds):
             break
         with arithmetic(model, model.get_output_embeddings().weight.dtype):
             with model.disable_adapter():
@@ -122,5 +122,6 @@ def written(
         eos_token_id=_ends(model, encoder),
         stopping_criteria=[_Done(vocabulary, start, taken, enough)],
         prefix_allowed_tokens_fn=allowed,
+        synced_gpus=sharding.is_spread(model),
     )
     return healing.said(vocabulary, out[0, start:].tolist(), taken)

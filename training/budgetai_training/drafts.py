@@ -11,6 +11,7 @@ from budgetai_server.context.languages import language_of
 from budgetai_server.docstrings.rouge import rouge_l
 from budgetai_server.docstrings.said import ended, said
 from budgetai_server.docstrings.structure import structure
+from budgetai_training import processes
 from budgetai_training.completions import written
 from budgetai_training.encoder import Encoder
 from budgetai_training.evaluate import arithmetic
@@ -39,7 +40,7 @@ def side_by_side(
             with model.disable_adapter():
                 base = _written(model, tokenizer, encoder, pair, shown, end)
             tuned = _written(model, tokenizer, encoder, pair, shown, end)
-        if stop() or time.monotonic() > end:
+        if processes.agreed(stop() or time.monotonic() > end):
             break
         found.append(_beside(pair, base, tuned))
     return tuple(found)
@@ -49,11 +50,11 @@ def _written(
     model: Any, tokenizer: Any, encoder: Encoder, pair: Pair, shown: Sample, end: float
 ) -> str:
     """The inside of a docstring, as the model goes on behind the opening mark."""
-    if time.monotonic() > end:
+    if processes.agreed(time.monotonic() > end):
         return ""
 
     def done(text: str) -> bool:
-        return time.monotonic() > end or ended(pair.hole, text) < len(text)
+        return processes.agreed(time.monotonic() > end) or ended(pair.hole, text) < len(text)
 
     text = written(model, tokenizer, encoder, shown, _LONGEST, done)
     return text[: ended(pair.hole, text)]

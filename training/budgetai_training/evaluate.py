@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from budgetai_training import head
+from budgetai_training import head, processes
 from budgetai_training.dataset import collate
 from budgetai_training.encoder import Encoded
 
@@ -54,20 +54,19 @@ def answered(
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Loss]:
     """The loss of each question in turn, until `seconds` are over, but of one at least, or until
-    `stop` becomes true. `model` is headless, `output` its head."""
+    `stop` becomes true. `model` is headless, `output` its head. All processes ask the same."""
     training = model.training
     model.eval()
     started = time.monotonic()
     found: list[Loss] = []
     for question in questions:
-        if stop():
+        late = bool(found) and time.monotonic() - started > seconds
+        if processes.agreed(late or stop()):
             break
         found.append(_loss(model, output, question))
         tick(len(found))
-        if time.monotonic() - started > seconds:
-            break
     model.train(training)
-    return found
+    return processes.agreed(found)
 
 
 def _loss(model: Any, output: head.Head, question: Question) -> Loss:

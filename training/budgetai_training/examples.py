@@ -2,7 +2,7 @@
 
 import math
 
-from budgetai_training import completions, drafts, processes
+from budgetai_training import completions, drafts
 from budgetai_training.callbacks import Interruption
 from budgetai_training.preparation import Run
 from budgetai_training.report.account import Completion, Drafts
@@ -21,11 +21,9 @@ def completed(run: Run, interruption: Interruption) -> tuple[Completion, ...]:
     lines = [hole for hole in run.exam.holes if hole.kind in ("line", "end")]
     seconds = _seconds(run)
     with run.stages.stage("completing"), run.report.busy("completing held-out lines"):
-        return processes.by_first(
-            lambda: completions.side_by_side(
-                run.model, run.loaded.tokenizer, run.encoder, lines[: run.options.completions],
-                seconds, interruption.asked,
-            )
+        return completions.side_by_side(
+            run.model, run.loaded.tokenizer, run.encoder, lines[: run.options.completions],
+            seconds, interruption.asked,
         )  # fmt: skip
 
 
@@ -37,10 +35,8 @@ def drafted(run: Run, interruption: Interruption) -> tuple[Drafts, ...]:
     shown = [(pair, sample(pair)) for pair in pairs]
     seconds = _seconds(run)
     with run.stages.stage("writing docstrings"), run.report.busy("writing held-out docstrings"):
-        return processes.by_first(
-            lambda: drafts.side_by_side(
-                run.model, run.loaded.tokenizer, run.encoder, shown, seconds, interruption.asked
-            )
+        return drafts.side_by_side(
+            run.model, run.loaded.tokenizer, run.encoder, shown, seconds, interruption.asked
         )
 
 

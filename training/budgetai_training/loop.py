@@ -17,7 +17,7 @@ from transformers.integrations.integration_utils import TensorBoardCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback
 
-from budgetai_training import head, processes
+from budgetai_training import head, processes, sharding
 from budgetai_training.budget import Pace, rate_factor
 from budgetai_training.callbacks import BudgetCallback, Interruption, Watcher
 from budgetai_training.curriculum import Curriculum
@@ -111,6 +111,13 @@ class LabelledLossTrainer(Trainer):
         total, tokens = self.accelerator.reduce(seen, "sum").tolist()
         self._sum, self._tokens = 0.0, 0
         return float(total / tokens)
+
+    def _wrap_model(self, model: Any, training: bool = True, dataloader: Any = None) -> Any:
+        """accelerate's own DDP takes no model that is spread."""
+        if not (training and sharding.is_spread(model)) or model is not self.model:
+            return super()._wrap_model(model, training, dataloader)
+        self.accelerator.prepare_model(model, device_placement=False, evaluation_mode=True)
+        return sharding.replicated(model)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """A checkpoint that cannot be written is no reason to end the training."""

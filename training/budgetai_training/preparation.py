@@ -11,7 +11,7 @@ import transformers
 from budgetai_server.artefacts.bases import Base, resolve
 from budgetai_server.artefacts.manifest import BaseRecord
 from budgetai_server.context.index import Index
-from budgetai_training import adapter, memory, prefix, processes
+from budgetai_training import adapter, memory, prefix, processes, sharding
 from budgetai_training.base import LoadedBase, choose_precision, load, shape
 from budgetai_training.budget import Clock
 from budgetai_training.continuing import adapter_before, changed, gone
@@ -73,9 +73,15 @@ class Run:
 
 
 def prepared(
-    options: TrainOptions, folder: RunFolder, clock: Clock, found: Corpus, report: Reporter
+    options: TrainOptions,
+    folder: RunFolder,
+    clock: Clock,
+    found: Corpus,
+    report: Reporter,
+    *,
+    spread: bool,
 ) -> Run:
-    """Read the base, put an adapter on it, and set the exam."""
+    """Read the base, put an adapter on it, and set the exam; `spread` it over all processes."""
     # What went by until here was reading the repository and loading libraries.
     stages = Stages({"starting": clock.spent() - clock.spent_before})
     base = resolve(options.base)
@@ -97,6 +103,9 @@ def prepared(
     with stages.stage("loading"):
         model = adapter.attach(loaded.model, options, checkpointing=planned.checkpointing)
         nested = Nested(model, options)
+    if spread:
+        sharding.spread(model, processes.count())
+        report.say(f"each of {processes.count()} processes holds a share of every layer (FSDP)")
     folder.check_space(model.get_nb_trainable_parameters()[0])
     _say(report, found, learned, planned, model, options)
     if pairs:

@@ -13,20 +13,18 @@ import torch
 import torch.distributed as dist
 from accelerate import PartialState
 
-from budgetai_server.errors import BudgetAIError, OptionError
+from budgetai_server.errors import BudgetAIError
 
 T = TypeVar("T")
 
 
-def meet() -> None:
-    """Join the others; nothing where there are none. Raises OptionError for what is asked of
-    accelerate and does not work here: a model spread over processes could not be judged by one."""
-    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
-        raise OptionError(
-            "FSDP is not supported: each process holds the whole base, of at most a few GB",
-            "Choose plain multi-GPU in accelerate config, and --load-in 4bit if memory is short",
-        )
+def meet() -> bool:
+    """Join the others; nothing where there are none. Whether the base is to be spread over them:
+    where FSDP was chosen in `accelerate config`."""
+    # Taken away, since accelerate would spread the adapter too, and over GPUs alone.
+    spread = os.environ.pop("ACCELERATE_USE_FSDP", "").lower() == "true"
     PartialState(cpu=not torch.cuda.is_available())
+    return spread and count() > 1
 
 
 def count() -> int:
@@ -49,7 +47,8 @@ def agreed(value: T) -> T:
 
 
 def by_first(make: Callable[[], T]) -> T:
-    """What the first process makes, in all; the others wait for it. So do its errors."""
+    """What the first process makes, in all; the others wait for it. So do its errors. Nothing that
+    runs the model: it may be spread over all."""
     if count() == 1:
         return make()
     outcome: tuple[Any, BudgetAIError | None] = (None, None)

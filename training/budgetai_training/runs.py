@@ -112,20 +112,19 @@ class RunFolder:
                 "the base has changed since the run began", "Start a new run without --resume"
             )
 
-    def once(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def once(
+        self, name: str, make: Callable[[], dict[str, Any]], *, by_all: bool = False
+    ) -> dict[str, Any]:
         """What was decided at the run's start under `name`; decided by `make` the first time, by
-        the first process."""
+        the first process, or by all at once where `make` runs the model."""
         # The command line needs this module before torch is loaded.
         from budgetai_training import processes
 
-        def decide() -> dict[str, Any]:
-            kept = self._read()
-            if name not in kept:
-                kept[name] = make()
-                write_json(self.path / home.RUN_FILE, kept)
-            return dict(kept[name])
-
-        return processes.by_first(decide)
+        kept = processes.by_first(self._read)
+        if name not in kept:
+            kept[name] = processes.agreed(make()) if by_all else processes.by_first(make)
+            processes.by_first(lambda: write_json(self.path / home.RUN_FILE, kept))
+        return dict(kept[name])
 
     def held_out(self) -> tuple[str, ...] | None:
         """The names of the files that the run holds out since its beginning, if it has begun."""

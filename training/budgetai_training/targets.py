@@ -33,7 +33,7 @@ def settled(run: Run, samples: Passes, per_batch: float) -> Run:
     a tenth of the budget does not hold the tries, all layers are tuned."""
     if run.options.target != AUTO:
         return run
-    found = run.folder.once("target", lambda: _tried(run, samples, per_batch))
+    found = run.folder.once("target", lambda: _tried(run, samples, per_batch), by_all=True)
     losses = ", ".join(f"{name} → {loss:.3f}" for name, loss in found["losses"].items())
     told = losses or "there is no time for tries"
     run.report.say(f"layers tried: {told}; tuned: {found['name']}, rank {found['rank']}")

@@ -52,13 +52,15 @@ def train(
     options: TrainOptions, folder: RunFolder, found: Corpus, report: Reporter, started: float
 ) -> Result:
     """Tune a base on a corpus inside the budget. `started` is a `time.monotonic()` second."""
-    processes.meet()
+    spread = processes.meet()
     if processes.count() > 1 and options.curriculum == "hard":
         raise OptionError("--curriculum hard needs the losses of all files", "Use a single process")
+    if spread and options.method == "full":
+        raise OptionError("--method full trains what FSDP would spread", "Choose plain multi-GPU")
     folder = processes.agreed(folder)
     clock = Clock(float(options.budget), started, spent_before=folder.spent())
     with folder.kept_if_resumable():
-        run = prepared(options, folder, clock, found, report)
+        run = prepared(options, folder, clock, found, report, spread=spread)
         interruption = Interruption(lambda: report.say("stopping after this step …"))
         # From here on Ctrl-C must not cost what has been learned: also not in the last evaluation
         # or while saving.
@@ -75,17 +77,19 @@ def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
         raise KeyboardInterrupt
     run.clock.reserve = _reserve(run, before)
     run.clock.granted = before["seconds"] if run.options.judge else 0.0
-    per_batch = settings.batch_seconds(run, before, samples)
+    per_batch = processes.agreed(settings.batch_seconds(run, before, samples))
     settings.check_time(run, per_batch)
     run = targets.settled(run, samples, per_batch)
-    decided = run.folder.once("settings", lambda: settings.decide(run, samples, per_batch))
+    decided = run.folder.once(
+        "settings", lambda: settings.decide(run, samples, per_batch), by_all=True
+    )
     # The last evaluation on the way comes after the last step.
     per_question = run.nested.passes * per_batch / settings.STEP_PER_FORWARD
     run.clock.reserve += (decided["validation"] + decided["ranking"]) * per_question
     state = _fitted(run, samples, curriculum, decided, interruption)
     ranks = _ranked(run, decided["ranking"], interruption)
     asked = run.exam.report[: len(before["losses"])] if state.global_step else ()
-    after = processes.by_first(lambda: _asked(run, asked, stop=interruption.asked))
+    after = _asked(run, asked, stop=interruption.asked)
     return run, Trained(
         state=state,
         samples=samples,
@@ -170,7 +174,7 @@ def _before(run: Run, interruption: Interruption) -> dict[str, Any]:
             "seconds": time.monotonic() - began,
         }
 
-    return run.folder.once("before", ask)
+    return run.folder.once("before", ask, by_all=True)
 
 
 def _asked(
@@ -245,7 +249,7 @@ def _validation(run: Run, count: int) -> Callable[[head.Head], dict[int, float]]
     questions = run.exam.validation[:count]
 
     def validate(output: head.Head) -> dict[int, float]:
-        return processes.by_first(lambda: settings.losses_by_rank(run, output, questions))
+        return settings.losses_by_rank(run, output, questions)
 
     return validate
 
@@ -255,7 +259,7 @@ def _ranked(run: Run, count: int, interruption: Interruption) -> tuple[RankTry, 
     on. Empty where one rank alone was trained, or the user wants the run to end."""
     if not run.nested.judged:
         return ()
-    found = processes.by_first(lambda: _answered_by_rank(run, count, interruption))
+    found = processes.agreed(_answered_by_rank(run, count, interruption))
     means = {rank: choice.mean(losses) for rank, losses in found.items()}
     chosen = choice.chosen(found, Tolerance.parse(run.options.rank_tolerance))
     run.nested.cut(chosen)

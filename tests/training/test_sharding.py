@@ -1,0 +1,48 @@
+"""A base spread over processes: what each of two holds, and that it says what a whole one says."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.distributed.tensor import DTensor
+
+import tiny
+from budgetai_server.artefacts.bases import resolve
+from budgetai_training import adapter, sharding
+from budgetai_training.base import load
+from budgetai_training.options import TrainOptions
+
+IDS = torch.arange(40)[None]
+
+
+def held(number: int, folder: Path, load_in: str) -> None:
+    """In one of two processes: compare, and fail there."""
+    torch.set_num_threads(1)
+    meeting = f"file://{folder.parent / f'meeting-{load_in}'}"
+    dist.init_process_group("gloo", meeting, rank=number, world_size=2)
+    model = adapter.attach(load(resolve(str(folder)), "", load_in).model, TrainOptions(rank=4))
+    frozen = {n: p.numel() for n, p in model.named_parameters() if not p.requires_grad}
+    with torch.no_grad():
+        whole = model(input_ids=IDS).logits
+    assert not sharding.is_spread(model)
+    sharding.spread(model, 2)
+    assert sharding.is_spread(model)
+    with torch.no_grad():
+        spread = model(input_ids=IDS).logits
+    torch.testing.assert_close(spread, whole)
+    # And after a forward pass: what was gathered for it is given up.
+    for name, parameter in model.named_parameters():
+        in_layer = ".layers." in name
+        assert isinstance(parameter, DTensor) == (in_layer and not parameter.requires_grad)
+        if isinstance(parameter, DTensor):
+            assert parameter.to_local().numel() == frozen[name] / 2
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("load_in", ["bf16", "4bit"])
+def test_each_process_holds_half_of_the_frozen_layers_and_the_whole_adapter(
+    load_in: str, tmp_path: Path
+) -> None:
+    mp.spawn(held, (tiny.make_llama(tmp_path / "llama"), load_in), nprocs=2)
