@@ -1,9 +1,9 @@
 """A model that learned a repository as of a commit is judged on what was written since."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
+from revisions import commit
 
 from budgetai_server.artefacts.manifest import BaseRecord, ModelManifest
 from budgetai_server.context.prompt import PROMPT_FORMAT
@@ -13,17 +13,6 @@ from budgetai_server.evaluate import exam
 
 OLD = "".join(f"def known_function_{n}(argument):\n    return argument + {n}\n" for n in range(30))
 NEW = "".join(f"def added_{n}_later(first, second):\n    return first * second\n" for n in range(6))
-
-
-def commit(root: Path) -> str:
-    for command in (
-        ("init", "-q"),
-        ("add", "-A"),
-        ("-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-qm", "x"),
-    ):
-        subprocess.run(["git", "-C", str(root), *command], check=True, capture_output=True)
-    head = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    return subprocess.run(head, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def model(

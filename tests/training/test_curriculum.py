@@ -1,12 +1,11 @@
 """Hard files are shown more often, the same ones after a resume."""
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import torch
+from revisions import commit
 
 from budgetai_training.corpus.recency import last_changes
 from budgetai_training.curriculum import CONTRAST, Curriculum
@@ -41,21 +40,14 @@ def test_what_was_changed_last_weighs_most_from_the_first_pass_on() -> None:
 
 
 def test_the_history_tells_when_a_file_was_changed(tmp_path: Path) -> None:
-    def commit(when: int, **files: str) -> None:
+    def written(when: int, **files: str) -> None:
         for name, text in files.items():
             (tmp_path / f"{name}.py").write_text(text)
-        date = f"{when} +0000"
-        for words in (("add", "-A"), ("commit", "-qm", "x")):
-            subprocess.run(
-                ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words],
-                cwd=tmp_path, check=True,
-                env=os.environ | {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date},
-            )  # fmt: skip
+        commit(tmp_path, f"{when} +0000")
 
     assert last_changes(tmp_path) == {}
-    subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    commit(1_000_000_000, old="x", new="x")
-    commit(1_100_000_000, new="y", café="z")
+    written(1_000_000_000, old="x", new="x")
+    written(1_100_000_000, new="y", café="z")
     assert last_changes(tmp_path) == {
         "old.py": 1_000_000_000, "new.py": 1_100_000_000, "café.py": 1_100_000_000,
     }  # fmt: skip
