@@ -21,7 +21,7 @@ from budgetai_server.errors import BudgetAIError
 from budgetai_server.eval_options import EvalOptions
 from budgetai_server.evaluate import exam
 from budgetai_server.options import Seconds, option
-from budgetai_server.scores import LineScores, first_line, score
+from budgetai_server.scores import LineScores, change, first_line, score
 from editor import position_after, started
 
 SHOWN = 5
@@ -111,7 +111,8 @@ def _report(
     }
     lines = [f"\n{'':6}  held-out loss  {'exact match':22}  edit similarity (first line)"]
     lines += [_row(name, losses[name], scores[name]) for name in answers]
-    lines.append(f"\n{len(holes)} places in files that were held out; 95 % intervals\n")
+    lines.append(f"\n{change(scores['base'], scores['tuned'])}")
+    lines.append(f"{len(holes)} places in files that were held out; 95 % intervals\n")
     return "\n".join(lines + _examples(holes, answers))
 
 

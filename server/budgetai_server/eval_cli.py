@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from budgetai_server.eval_options import EvalOptions
     from budgetai_server.evaluate import Exam, Judged
     from budgetai_server.inference.local import LocalEngine
+    from budgetai_server.scores import Change
 
 T = TypeVar("T")
 
@@ -58,7 +59,8 @@ def _score(options: "EvalOptions") -> int:
         for engine in _engines(models, options)
     ]
     if options.json:
-        print_json({"holes": count, "held_out": questions.note} | _plain(judged))
+        result = {"holes": count, "held_out": questions.note} | _plain(judged)
+        print_json(result | {"changes": [dataclasses.asdict(one) for one in _changes(judged)]})
     else:
         print(_table(judged, questions))
     return 0
@@ -117,7 +119,17 @@ def _table(judged: "list[Judged]", questions: "Exam") -> str:
         f"{one.scores.edit_similarity!s:22}  {one.latency_p50:6.0f}  {one.latency_p95:6.0f}"
         for one in judged
     ]
-    return "\n".join([f"{len(questions.holes)} holes; {questions.note}", head, *rows])
+    lines = [f"{len(questions.holes)} holes; {questions.note}", head, *rows]
+    for one, found in zip(judged[1:], _changes(judged), strict=True):
+        lines.append(f"{one.name} against {judged[0].name}: {found}")
+    return "\n".join(lines)
+
+
+def _changes(judged: "Sequence[Judged]") -> "list[Change]":
+    """From the first model to each of the others, in their order."""
+    from budgetai_server.scores import change
+
+    return [change(judged[0].scores, one.scores) for one in judged[1:]]
 
 
 def _docstring_table(judged: "list[DocstringsJudged]", title: str) -> str:

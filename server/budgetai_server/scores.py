@@ -1,4 +1,5 @@
-"""Scores of predicted lines: exact match and edit similarity, with 95 % intervals."""
+"""Scores of predicted lines: exact match and edit similarity, with 95 % intervals; and what one
+model changes about another's, place by place, which tells more than two intervals do."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ _Z = 1.959964
 
 @dataclass(frozen=True)
 class Score:
-    """A mean between 0 and 1, and the interval that holds the true one in 95 of 100 cases."""
+    """A mean, and the interval that holds the true one in 95 of 100 cases."""
 
     mean: float
     low: float
@@ -23,11 +24,31 @@ class Score:
 
 @dataclass(frozen=True)
 class LineScores:
-    """Scores over `count` holes."""
+    """Scores over `count` holes, and those of each hole in turn."""
 
     count: int
     exact_match: Score
     edit_similarity: Score
+    right: tuple[bool, ...]
+    similar: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """From one model's answers to another's at the same holes: how many became right, how many
+    wrong, and the mean differences, between -1 and 1."""
+
+    better: int
+    worse: int
+    exact_match: Score
+    edit_similarity: Score
+
+    def __str__(self) -> str:
+        exact, similar = self.exact_match, self.edit_similarity
+        return (
+            f"{self.better} lines became right, {self.worse} wrong; "
+            f"exact match {_signed(exact)}, edit similarity {_signed(similar)}"
+        )
 
 
 def first_line(text: str) -> str:
@@ -38,8 +59,22 @@ def first_line(text: str) -> str:
 def score(predicted: Sequence[str], expected: Sequence[str]) -> LineScores:
     """Compare first lines pair by pair."""
     pairs = [(first_line(p), first_line(e)) for p, e in zip(predicted, expected, strict=True)]
-    similar = [Levenshtein.normalized_similarity(p, e) for p, e in pairs]
-    return LineScores(len(pairs), wilson(sum(p == e for p, e in pairs), len(pairs)), mean(similar))
+    right = tuple(p == e for p, e in pairs)
+    similar = tuple(round(Levenshtein.normalized_similarity(p, e), 4) for p, e in pairs)
+    return LineScores(len(pairs), wilson(sum(right), len(pairs)), mean(similar), right, similar)
+
+
+def change(before: LineScores, after: LineScores) -> Change:
+    """What came of it at each hole. The interval of the differences of exact match is that of
+    Agresti and Min 2005: Wald's, with half a hole more in each of the four cases."""
+    pairs = list(zip(before.right, after.right, strict=True))
+    better, worse = pairs.count((False, True)), pairs.count((True, False))
+    count = len(pairs) + 2
+    centre = (better - worse) / count
+    half = _Z * math.sqrt(((better + worse + 1) / count - centre**2) / count)
+    gain = (better - worse) / len(pairs) if pairs else math.nan
+    apart = [b - a for a, b in zip(before.similar, after.similar, strict=True)]
+    return Change(better, worse, Score(gain, centre - half, centre + half), _normal(apart))
 
 
 def wilson(successes: int, count: int) -> Score:
@@ -54,13 +89,22 @@ def wilson(successes: int, count: int) -> Score:
 
 
 def mean(values: Sequence[float]) -> Score:
-    """A mean with its normal interval."""
+    """A mean of values between 0 and 1 with its normal interval."""
+    found = _normal(values)
+    return Score(found.mean, max(0.0, found.low), min(1.0, found.high)) if values else found
+
+
+def _normal(values: Sequence[float]) -> Score:
     if not values:
         return Score(math.nan, math.nan, math.nan)
     centre = sum(values) / len(values)
     spread = sum((value - centre) ** 2 for value in values) / max(len(values) - 1, 1)
     half = _Z * math.sqrt(spread / len(values))
-    return Score(centre, max(0.0, centre - half), min(1.0, centre + half))
+    return Score(centre, centre - half, centre + half)
+
+
+def _signed(score: Score) -> str:
+    return f"{score.mean:+.3f} [{score.low:+.3f}, {score.high:+.3f}]"
 
 
 def percentile(values: Sequence[float], share: float) -> float:

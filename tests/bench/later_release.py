@@ -26,6 +26,7 @@ from budgetai_server.artefacts.home import PARTIAL
 from budgetai_server.command import parse, print_json, run
 from budgetai_server.errors import BaseError
 from budgetai_server.options import Seconds, option
+from budgetai_server.scores import LineScores, change
 
 _BASE = "base"
 _SCORES = ("exact_match", "edit_similarity")
@@ -120,14 +121,15 @@ class Bench:
         base = found[_BASE]
         rows = [
             f"| {self.base.name} | exact match | × base | edit similarity | × base "
-            "| held-out loss | trained | holes |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- |",
-            _row("untuned", base, base, "", ""),
+            "| became right, wrong | difference of exact match | held-out loss | trained | holes |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+            _row("untuned", base, base, "", "", "", ""),
         ]
         for budget in budgets:
             trained = found[f"{budget} trained"]
             tuned = found[f"{budget} judged"]["models"][-1]
-            rows.append(_row(str(budget), tuned, base, _losses(trained), _amount(trained)))
+            told = (*_changed(base, tuned), _losses(trained), _amount(trained))
+            rows.append(_row(str(budget), tuned, base, *told))
         return rows
 
 
@@ -150,6 +152,16 @@ def _row(name: str, model: dict[str, Any], base: dict[str, Any], *more: str) -> 
         cells.append(f"{own['mean']:.3f} [{own['low']:.3f}, {own['high']:.3f}]")
         cells.append(f"{own['mean'] / other['mean']:.2f}" if other["mean"] else "-")
     return "| " + " | ".join([*cells, *more, str(model["scores"]["count"])]) + " |"
+
+
+def _changed(base: dict[str, Any], tuned: dict[str, Any]) -> tuple[str, str]:
+    """Place by place: two intervals that overlap say little of models on the same places."""
+    found = change(*(LineScores(**one["scores"]) for one in (base, tuned)))
+    gain = found.exact_match
+    return (
+        f"{found.better}, {found.worse}",
+        f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]",
+    )
 
 
 def _losses(trained: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from budgetai_server import eval_cli
 from budgetai_server.context.holes import cut
-from budgetai_server.scores import first_line, mean, percentile, score, wilson
+from budgetai_server.scores import change, first_line, mean, percentile, score, wilson
 
 FILES = [
     (
@@ -60,6 +60,25 @@ def test_intervals_against_known_ones() -> None:
     assert mean([0.5] * 9) == mean([0.5])
     assert percentile([3, 1, 2, 4], 0.5) == 2
     assert percentile([3, 1, 2, 4], 0.95) == 4
+
+
+def test_a_change_counts_places_and_not_means() -> None:
+    """40 of 100 right and then 45, of which 38 are the same: Agresti and Min's interval by hand."""
+    expected = ["x"] * 100
+    before = score(["x"] * 40 + ["y"] * 60, expected)
+    after = score(["x"] * 38 + ["y"] * 55 + ["x"] * 7, expected)
+    found = change(before, after)
+    assert (found.better, found.worse) == (7, 2)
+    assert found.exact_match.mean == pytest.approx(0.05)
+    half = 1.959964 * ((7.5 + 2.5 - 5**2 / 102) / 102**2) ** 0.5
+    assert found.exact_match.low == pytest.approx(5 / 102 - half)
+    assert found.exact_match.high == pytest.approx(5 / 102 + half)
+    assert found.edit_similarity.mean == pytest.approx(0.05)
+    assert str(found).startswith("7 lines became right, 2 wrong; exact match +0.050 [-0.0")
+    # Each alone could be anywhere within a tenth.
+    assert before.exact_match.high > after.exact_match.mean
+    same = change(before, before)
+    assert same.exact_match.mean == same.edit_similarity.high == 0 < same.exact_match.high
 
 
 @pytest.mark.parametrize(
