@@ -7,6 +7,7 @@ import pytest
 
 import tiny
 from budgetai_server.artefacts import home
+from budgetai_server.artefacts.bases import resolve
 from budgetai_server.context.prompt import PROMPT_FORMAT
 from budgetai_server.inference.local import FORMAT_KEY
 from budgetai_server.inference.local import LocalEngine as Engine
@@ -66,4 +67,10 @@ def test_smollm2_end_to_end(repo: Path) -> None:
     assert judged["holes"] == 4
     assert judged["held_out"] == "files held out by the models' training"
     assert judged["models"][0]["model"] == str(model)
-    assert 0 <= judged["models"][0]["scores"]["exact_match"]["mean"] <= 1
+    assert judged["changes"] == []
+    base = resolve("smollm2-135m").path
+    both = command("budgetai_server.eval_cli", "--repo", repo, "--holes", 4, "--model", base, model)
+    before, after = (one["scores"]["right"] for one in both["models"])
+    assert after == judged["models"][0]["scores"]["right"]
+    (change,) = both["changes"]
+    assert change["better"] - change["worse"] == sum(after) - sum(before)
