@@ -27,8 +27,11 @@ def held(number: int, folder: Path, load_in: str) -> None:
     with torch.no_grad():
         whole = model(input_ids=IDS).logits
     assert not sharding.is_spread(model)
+    counted = adapter.parameters(model)
+    assert counted == model.get_nb_trainable_parameters()
     sharding.spread(model, 2)
     assert sharding.is_spread(model)
+    assert adapter.parameters(model) == counted
     with torch.no_grad():
         spread = model(input_ids=IDS).logits
     torch.testing.assert_close(spread, whole)

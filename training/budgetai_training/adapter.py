@@ -121,10 +121,16 @@ def size(model: Any) -> int:
     return int(getattr(config, "r", 0) or getattr(config, "num_virtual_tokens", 0))
 
 
+def parameters(model: Any) -> tuple[int, int]:
+    """Those that are trained, and all; a byte of a 4-bit weight holds two, also where it is spread
+    over processes, when peft would count one."""
+    counts = [(p.numel() * (2 if p.dtype == torch.uint8 else 1), p) for p in model.parameters()]
+    return sum(n for n, p in counts if p.requires_grad), sum(n for n, _ in counts)
+
+
 def usual_rate(model: Any, options: TrainOptions) -> float:
     """The peak learning rate where none is given or tried."""
-    parameters = model.get_nb_trainable_parameters()[1]
-    return rate.usual(parameters) * RATES.get(options.method, 1.0)
+    return rate.usual(parameters(model)[1]) * RATES.get(options.method, 1.0)
 
 
 def write(model: Any, manifest: AdapterManifest, folder: Path) -> None:

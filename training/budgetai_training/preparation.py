@@ -106,7 +106,7 @@ def prepared(
     if spread:
         sharding.spread(model, processes.count())
         report.say(f"each of {processes.count()} processes holds a share of every layer (FSDP)")
-    folder.check_space(model.get_nb_trainable_parameters()[0])
+    folder.check_space(adapter.parameters(model)[0])
     _say(report, found, learned, planned, model, options)
     if pairs:
         report.say(pairs.told)
@@ -179,7 +179,7 @@ def _say(
     report.say(_corpus_line(found))
     if options.continue_from:
         report.say(f"going on from {options.continue_from}: {len(learned.train)} files shown")
-    trained, every = model.get_nb_trainable_parameters()
+    trained, every = adapter.parameters(model)
     size = adapter.size(model)
     kind = adapter.method(model, options) + (f" of rank {size}" if size else "")
     report.say(

@@ -162,7 +162,7 @@ def _mean(loss: Loss | None) -> float | None:
 def _account(
     run: Run, trained: Trained, manifest: AdapterManifest, before: Groups, after: Groups
 ) -> Account:
-    trained_parameters, parameters = run.model.get_nb_trainable_parameters()
+    trained_parameters, parameters = adapter.parameters(run.model)
     history = trained.state.log_history
     return Account(
         repository=manifest.repository,
