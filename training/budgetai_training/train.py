@@ -53,10 +53,7 @@ def train(
 ) -> Result:
     """Tune a base on a corpus inside the budget. `started` is a `time.monotonic()` second."""
     spread = processes.meet()
-    if processes.count() > 1 and options.curriculum == "hard":
-        raise OptionError("--curriculum hard needs the losses of all files", "Use a single process")
-    if spread and options.method == "full":
-        raise OptionError("--method full trains what FSDP would spread", "Choose plain multi-GPU")
+    _check_processes(options, spread=spread)
     folder = processes.agreed(folder)
     clock = Clock(float(options.budget), started, spent_before=folder.spent())
     with folder.kept_if_resumable():
@@ -66,6 +63,15 @@ def train(
         # or while saving.
         with interruption.listening():
             return saved(*_trained(run, interruption))
+
+
+def _check_processes(options: TrainOptions, *, spread: bool) -> None:
+    if processes.count() > 1 and options.curriculum == "hard":
+        raise OptionError("--curriculum hard needs the losses of all files", "Use a single process")
+    if spread and options.method == "full":
+        raise OptionError("--method full trains what FSDP would spread", "Choose plain multi-GPU")
+    if spread and options.target == targets.AUTO:
+        raise OptionError("--target auto needs a whole base in each process", "Choose another")
 
 
 def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
