@@ -113,14 +113,15 @@ def by_two(*arguments: object, **environment: str) -> dict[str, Any]:
     return printed
 
 
+@pytest.mark.parametrize("spread", ["false", "true"])
 def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
-    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], spread: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = trained(
         capsys, *arguments, "--max-steps", 6, "--accumulate", 2, "--out", tmp_path / "one"
     )
     out = tmp_path / "two"
-    two = by_two(*arguments, "--max-steps", 6, "--out", out)
+    two = by_two(*arguments, "--max-steps", 6, "--out", out, ACCELERATE_USE_FSDP=spread)
     assert two["counts"]["tokens"] == one["counts"]["tokens"]
     for name in ("held_out_loss_after", "training_loss"):
         assert two["scores"][name] == pytest.approx(one["scores"][name], abs=2e-3)
@@ -129,7 +130,8 @@ def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
     )
 
 
-@pytest.mark.parametrize("load_in", [pytest.param("fp32", marks=pytest.mark.big), "4bit"])
+@pytest.mark.big
+@pytest.mark.parametrize("load_in", ["fp32", "4bit"])
 def test_a_base_that_is_spread_over_processes_learns_the_same(
     arguments: list[str], load_in: str, tmp_path: Path
 ) -> None:
@@ -273,6 +275,7 @@ def test_what_stands_in_the_way_of_a_run_stays(
     assert own.read_text() == "years of work"
 
 
+@pytest.mark.big
 def test_a_spread_base_is_refused_what_needs_a_whole_one(arguments: list[str]) -> None:
     done = launched(*arguments, "--target", "auto", ACCELERATE_USE_FSDP="true")
     assert done.returncode == 1
