@@ -74,7 +74,9 @@ def change(before: LineScores, after: LineScores) -> Change:
     half = _Z * math.sqrt(((better + worse + 1) / count - centre**2) / count)
     gain = (better - worse) / len(pairs) if pairs else math.nan
     apart = [b - a for a, b in zip(before.similar, after.similar, strict=True)]
-    return Change(better, worse, Score(gain, centre - half, centre + half), _normal(apart))
+    return Change(
+        better, worse, Score(gain, centre - half, centre + half), _normal(apart, least=-1.0)
+    )
 
 
 def wilson(successes: int, count: int) -> Score:
@@ -90,17 +92,17 @@ def wilson(successes: int, count: int) -> Score:
 
 def mean(values: Sequence[float]) -> Score:
     """A mean of values between 0 and 1 with its normal interval."""
-    found = _normal(values)
-    return Score(found.mean, max(0.0, found.low), min(1.0, found.high)) if values else found
+    return _normal(values, least=0.0)
 
 
-def _normal(values: Sequence[float]) -> Score:
+def _normal(values: Sequence[float], *, least: float) -> Score:
+    """For values between `least` and 1."""
     if not values:
         return Score(math.nan, math.nan, math.nan)
     centre = sum(values) / len(values)
     spread = sum((value - centre) ** 2 for value in values) / max(len(values) - 1, 1)
     half = _Z * math.sqrt(spread / len(values))
-    return Score(centre, centre - half, centre + half)
+    return Score(centre, max(least, centre - half), min(1.0, centre + half))
 
 
 def _signed(score: Score) -> str:

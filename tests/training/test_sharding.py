@@ -1,5 +1,6 @@
 """A base spread over processes: what each of two holds, and that it says what a whole one says."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from torch.distributed.tensor import DTensor
 
 import tiny
 from budgetai_server.artefacts.bases import resolve
-from budgetai_training import adapter, sharding
+from budgetai_training import adapter, processes, sharding
 from budgetai_training.base import load
 from budgetai_training.options import TrainOptions
 
@@ -49,3 +50,13 @@ def test_each_process_holds_half_of_the_frozen_layers_and_the_whole_adapter(
     load_in: str, tmp_path: Path
 ) -> None:
     mp.spawn(held, (tiny.make_llama(tmp_path / "llama"), load_in), nprocs=2)
+
+
+def test_fsdp_is_heeded_where_there_are_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And taken from accelerate, which would spread the adapter too."""
+    for number, wanted in ((1, False), (2, True)):
+        monkeypatch.setattr(processes, "count", lambda number=number: number)
+        monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+        assert processes.meet() == wanted
+        assert "ACCELERATE_USE_FSDP" not in os.environ
+    assert not processes.meet()
