@@ -16,11 +16,25 @@ if ! command -v c++ >/dev/null && ! command -v g++ >/dev/null && ! command -v cl
   exit 2
 fi
 
+# A compiler that breaks AMX makes a llama.cpp that crashes: it is then built without. pip would take
+# a wheel it has built before, crashing or not, so these wheels are cached in a place of their own.
+if grep -qw amx_int8 /proc/cpuinfo 2>/dev/null; then
+  probe=$(mktemp)
+  "${CC:-cc}" -O3 -march=native -o "$probe" scripts/amx_probe.c 2>/dev/null && "$probe" || amx=broken
+  rm -f "$probe"
+fi
+
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip=(.venv/bin/python -m pip --disable-pip-version-check install -c constraints.txt)
 
 echo "1/3  llama-cpp-python: compiled for this processor, once; 5 to 10 minutes on two cores"
 log=.venv/llama-cpp-python.log
+build=("${pip[@]}")
+if [ "${amx:-}" = broken ]; then
+  echo "     without AMX, which this compiler breaks (a newer one, as CC and CXX, is faster)"
+  export CFLAGS="${CFLAGS:-} -U__AMX_INT8__" CXXFLAGS="${CXXFLAGS:-} -U__AMX_INT8__"
+  build+=(--cache-dir "$(.venv/bin/python -m pip cache dir)-without-amx")
+fi
 # The compiler's own counter is the progress; the rest of its output goes to the log.
 progress() {
   local counter='\[ *[0-9]+(%|/[0-9]+)\]' line
@@ -29,7 +43,7 @@ progress() {
   done
   printf '\r%25s\r' ''
 }
-if ! "${pip[@]}" -v llama-cpp-python 2>&1 | tee "$log" | progress; then
+if ! "${build[@]}" -v llama-cpp-python 2>&1 | tee "$log" | progress; then
   tail -n 30 "$log" >&2
   echo "llama-cpp-python could not be built; the whole output is in $log" >&2
   exit 1
