@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml constraints.txt scripts/install.sh
 	touch $@
 
 demo: $(INSTALLED)
-	@$(BIN)/python demo/demo.py --repo "$(REPO)" --budget "$(BUDGET)"
+	@$(BIN)/budgetai-demo --repo "$(REPO)" --budget "$(BUDGET)"
 
 test: $(INSTALLED)
 	@# Two at a time with a thread each: most tests are processes that wait for imports.

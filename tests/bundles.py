@@ -9,7 +9,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from budgetai_server.artefacts.bundle import AdapterEntry
+from budgetai_core.artifacts.bundle import AdapterEntry
 
 # What a linear layer's tensor is called, in the architectures that tests and benches use.
 LINEAR = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")

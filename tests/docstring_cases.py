@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from budgetai_server.context.languages import Language, language_of
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.docstrings.form import Literal, form
-from budgetai_server.docstrings.habits import Habits, habits
-from budgetai_server.docstrings.place import replacement
-from budgetai_server.docstrings.subject import Subject, subjects
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import Language, language_of
+from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.edit import replacement
+from budgetai_core.docstrings.style import Habits, habits
+from budgetai_core.docstrings.template import Literal, form
 
 FOLDER = Path(__file__).parent / "fixtures" / "docstrings"
 _END = "\n===\n"

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from budgetai_server.context.prompt import Prompt
-from budgetai_server.context.window import Limits
+from budgetai_core.context.prompt import Prompt
+from budgetai_core.context.window import Limits
 from budgetai_server.inference.engine import Piece, Usage
 
 

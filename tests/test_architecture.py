@@ -9,14 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = {
+    "budgetai_core": ROOT / "server/budgetai_core",
     "budgetai_server": ROOT / "server/budgetai_server",
     "budgetai_training": ROOT / "training/budgetai_training",
     "budgetai_convert": ROOT / "convert/budgetai_convert",
 }
-SHARED = ("context", "docstrings", "repository", "artefacts", "options", "command", "errors")
-# Pure, too: a prompt is healed alike where it is trained and where it is served.
-HEALING = "budgetai_server.inference.vocabulary."
-CORE = PACKAGES["budgetai_server"] / "context"
+CONTEXT = PACKAGES["budgetai_core"] / "context"
+DOCSTRINGS = PACKAGES["budgetai_core"] / "docstrings"
+SIDE_EFFECTS = {"os", "io", "subprocess", "socket", "logging"}
 
 
 def modules(*names: str) -> list[Path]:
@@ -45,60 +45,62 @@ def importers(library: str) -> set[str]:
 
 
 def test_only_the_rim_knows_the_protocol() -> None:
-    rim = {f"server/budgetai_server/{name}.py" for name in ("session", "cli")}
-    found = importers("pygls") | importers("lsprotocol")
-    assert {file for file in found if "/budgetai_server/lsp/" not in file} <= rim
-    assert importers("pygls")
+    rim = ("/budgetai_server/lsp/", "/budgetai_server/cli/", "/workspace/session.py")
+    users = importers("pygls") | importers("lsprotocol")
+    assert users
+    assert not [file for file in users if not any(part in file for part in rim)]
 
 
-def test_only_the_engine_and_the_converter_know_llama_cpp() -> None:
-    allowed = {
-        "server/budgetai_server/inference/llama.py",
-        "convert/budgetai_convert/quantize.py",
-        "convert/budgetai_convert/native.py",
-    }
-    assert importers("llama_cpp") == allowed
-
-
-def test_the_server_knows_neither_torch_nor_the_other_two() -> None:
-    banned = {"torch", "transformers", "peft", "budgetai_training", "budgetai_convert"}
-    for file in modules("budgetai_server"):
-        assert not {name.split(".")[0] for name in imports(file)} & banned, file
+def test_one_package_binds_llama_cpp() -> None:
+    users = importers("llama_cpp")
+    assert users
+    assert not [file for file in users if not file.startswith("server/budgetai_core/llama/")]
 
 
 @pytest.mark.parametrize(
-    ("package", "other"),
-    [("budgetai_training", "budgetai_convert"), ("budgetai_convert", "budgetai_training")],
+    ("package", "others"),
+    [
+        ("budgetai_core", {"budgetai_server", "budgetai_training", "budgetai_convert"}),
+        ("budgetai_server", {"budgetai_training", "budgetai_convert"}),
+        ("budgetai_training", {"budgetai_server", "budgetai_convert"}),
+        ("budgetai_convert", {"budgetai_server", "budgetai_training"}),
+    ],
 )
-def test_training_and_convert_share_only_the_ground(package: str, other: str) -> None:
+def test_packages_share_the_core_alone(package: str, others: set[str]) -> None:
+    """Lazy imports count, too."""
     for file in modules(package):
-        for name in imports(file):
-            assert not name.startswith(other), file
-            if name.startswith("budgetai_server."):
-                shared = name.split(".")[1] in (*SHARED, "__version__")
-                assert shared or name.startswith(HEALING), (file, name)
+        assert not {name.split(".")[0] for name in imports(file)} & others, file
 
 
-def test_the_core_needs_the_standard_library_and_tree_sitter_only() -> None:
-    for file in sorted(CORE.rglob("*.py")):
+def test_the_core_and_the_server_know_no_torch() -> None:
+    for file in modules("budgetai_core", "budgetai_server"):
+        used = {name.split(".")[0] for name in imports(file)}
+        assert not used & {"torch", "transformers", "peft"}, file
+
+
+@pytest.mark.parametrize(
+    ("folder", "libraries", "packages"),
+    [
+        (CONTEXT, {"tree_sitter"}, ("budgetai_core.context",)),
+        (
+            DOCSTRINGS,
+            {"tree_sitter", "docstring_parser"},
+            ("budgetai_core.context", "budgetai_core.docstrings"),
+        ),
+    ],
+)
+def test_prompts_and_docstrings_are_pure(
+    folder: Path, libraries: set[str], packages: tuple[str, ...]
+) -> None:
+    """They depend on text alone: no model, no file, no editor."""
+    for file in sorted(folder.rglob("*.py")):
         for name in imports(file):
             first = name.split(".")[0]
-            own = name.startswith("budgetai_server.context")
-            assert own or first in sys.stdlib_module_names or first == "tree_sitter", (file, name)
-            assert first not in {"os", "io", "subprocess", "socket", "logging"}, (file, name)
+            own = name.startswith(packages)
+            assert own or first in sys.stdlib_module_names or first in libraries, (file, name)
+            assert first not in SIDE_EFFECTS, (file, name)
         calls = [n for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.Call)]
         assert not [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "open"], file
-
-
-def test_docstrings_are_told_by_text_alone() -> None:
-    """What they look like depends on no model, file or editor."""
-    allowed = {"tree_sitter", "docstring_parser"}
-    for file in sorted((PACKAGES["budgetai_server"] / "docstrings").glob("*.py")):
-        for name in imports(file):
-            first = name.split(".")[0]
-            own = name.startswith(("budgetai_server.context", "budgetai_server.docstrings"))
-            assert own or first in sys.stdlib_module_names or first in allowed, (file, name)
-            assert first not in {"os", "io", "subprocess", "socket", "logging"}, (file, name)
 
 
 def test_no_import_cycle() -> None:
@@ -126,13 +128,13 @@ def test_no_import_cycle() -> None:
 
 
 def test_no_module_is_too_long() -> None:
-    sources = [*modules(*PACKAGES), *(ROOT / "demo").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    sources = [*modules(*PACKAGES), *(ROOT / "tests").rglob("*.py")]
     assert not [f for f in sources if len(f.read_text().splitlines()) > 500]
 
 
 def test_the_core_loads_no_model_library() -> None:
     code = (
-        "import sys, budgetai_server.context.prompt;"
+        "import sys, budgetai_core.context.prompt;"
         "heavy = {'llama_cpp', 'torch', 'numpy', 'pygls', 'httpx2'};"
         "sys.exit(bool(heavy & set(sys.modules)))"
     )
@@ -142,11 +144,11 @@ def test_the_core_loads_no_model_library() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "budgetai_server",
+        "budgetai_server.cli.server",
         "budgetai_training",
         "budgetai_convert",
-        "budgetai_server.eval_cli",
-        "budgetai_server.documenting.cli",
+        "budgetai_server.cli.evaluate",
+        "budgetai_server.cli.docstring",
     ],
 )
 def test_help_loads_nothing_heavy(module: str) -> None:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from budgetai_convert.options import ConvertOptions
-from budgetai_server.context.languages import LANGUAGES
-from budgetai_server.documenting.options import DocstringOptions
-from budgetai_server.eval_options import EvalOptions
-from budgetai_server.options import ServerOptions, markdown_table
+from budgetai_core.context.languages import LANGUAGES
+from budgetai_core.options import markdown_table
+from budgetai_server.docstrings.options import DocstringOptions
+from budgetai_server.evaluation.options import EvalOptions
+from budgetai_server.options import ServerOptions
 from budgetai_training.options import TrainOptions
 
 ROOT = Path(__file__).parent.parent

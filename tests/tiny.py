@@ -152,15 +152,17 @@ def make_granite(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int
 
 def make_gguf(folder: Path, out: Path, quant: str = "F16") -> Path:
     """The model in `folder` as a GGUF file of type `quant`, without an adapter."""
-    from budgetai_convert import merge, quantize, source, writer
-    from budgetai_server.artefacts import bases
+    from budgetai_convert.formats import gguf_writer
+    from budgetai_convert.model import base_weights, merge
+    from budgetai_convert.quantize import llama_quantize
+    from budgetai_core.artifacts import base_models
 
-    opened = source.open_source(bases.resolve(str(folder)))
+    opened = base_weights.open_source(base_models.resolve(str(folder)))
     out.parent.mkdir(parents=True, exist_ok=True)
     plain = out if quant == "F16" else out.with_suffix(".f16")
-    writer.write(plain, opened.metadata, opened.weights, merge.merged(opened, None))
+    gguf_writer.write(plain, opened.metadata, opened.weights, merge.merged(opened, None))
     if quant != "F16":
-        quantize.quantize(plain, out, quantize.Recipe(quant=quant), lambda size: None)
+        llama_quantize.quantize(plain, out, llama_quantize.Recipe(quant=quant), lambda size: None)
         plain.unlink()
     return out
 
@@ -181,9 +183,9 @@ def make_adapter(
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from budgetai_server.artefacts import bases
+    from budgetai_core.artifacts import base_models
 
-    found = bases.resolve(str(base))
+    found = base_models.resolve(str(base))
     settings: dict[str, Any] = {"target_modules": "all-linear", "task_type": "CAUSAL_LM"} | lora
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, **settings)
     model = get_peft_model(_load(found.path), config)
@@ -225,8 +227,8 @@ def _load(path: Path | None) -> Any:
 
 
 def _manifest(base: Any, rank: int, repository: str) -> Any:
-    from budgetai_server.artefacts.manifest import AdapterManifest
-    from budgetai_server.context.prompt import PROMPT_FORMAT
+    from budgetai_core.artifacts.manifest import AdapterManifest
+    from budgetai_core.context.prompt import PROMPT_FORMAT
 
     return AdapterManifest(
         prompt_format=PROMPT_FORMAT,

@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from budgetai_server.context.languages import language_of
-from budgetai_server.trim import Gap, Shown, shown
+from budgetai_core.context.languages import language_of
+from budgetai_server.completion.postprocess import Gap, Shown, postprocess
 
 FOLDER = Path(__file__).parent / "fixtures" / "trim"
 _CASE = re.compile(
@@ -33,7 +33,7 @@ class Case:
     expected: Shown
 
     def outcome(self, *, repair: bool = True) -> Shown:
-        found = shown(self.gap, self.answer, whole=True, repair=repair)
+        found = postprocess(self.gap, self.answer, whole=True, repair=repair)
         assert found is not None
         return found
 

@@ -5,7 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from budgetai_convert.options import ConvertOptions
-from budgetai_server import command
+from budgetai_core import command
 
 if TYPE_CHECKING:
     from budgetai_convert.convert import Result
@@ -44,7 +44,7 @@ def _story(options: ConvertOptions) -> int:
 
 
 def _print(result: "Result") -> None:
-    from budgetai_convert.table import table
+    from budgetai_convert.quantize.quantize_report import table
 
     if result.choice:
         print(table(result.choice))
@@ -78,7 +78,7 @@ def _print(result: "Result") -> None:
 
 
 def _as_json(result: "Result") -> dict[str, object]:
-    from budgetai_convert.table import as_json
+    from budgetai_convert.quantize.quantize_report import as_json
 
     return {
         "model": str(result.model),

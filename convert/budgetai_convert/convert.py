@@ -11,22 +11,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_convert import bundle, given, slices
-from budgetai_convert.adapter import Adapter
-from budgetai_convert.auto import Choice
-from budgetai_convert.claim import claimed
-from budgetai_convert.job import Job, further, joining, prepared
-from budgetai_convert.making import Making
+from budgetai_convert import inputs, write_bundle
+from budgetai_convert.formats.modelfile import modelfile
+from budgetai_convert.lock import claimed
+from budgetai_convert.model import rank_truncation
+from budgetai_convert.model.adapter import Adapter
+from budgetai_convert.model_card import card
 from budgetai_convert.options import ConvertOptions
-from budgetai_convert.outputs.card import card
-from budgetai_convert.outputs.modelfile import modelfile
-from budgetai_convert.progress import Begin, shown
-from budgetai_convert.table import picture
-from budgetai_server.artefacts.bundle import AdapterEntry
-from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
-from budgetai_server.artefacts.storage import replaced, replaced_folder
-from budgetai_server.context.prompt import PROMPT_FORMAT
-from budgetai_server.errors import OptionError
+from budgetai_convert.pipeline import Making
+from budgetai_convert.plan import Job, further, joining, prepared
+from budgetai_convert.progress_line import Begin, shown
+from budgetai_convert.quantize.auto import Choice
+from budgetai_convert.quantize.quantize_report import picture
+from budgetai_core.artifacts.atomic_write import replaced, replaced_folder
+from budgetai_core.artifacts.bundle import AdapterEntry
+from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest
+from budgetai_core.context.prompt import PROMPT_FORMAT
+from budgetai_core.errors import OptionError
 
 VERSIONED = ("budgetai", "gguf", "llama-cpp-python", "numpy", "torch", "transformers", "peft")
 
@@ -47,7 +48,7 @@ def convert(options: ConvertOptions) -> Result:
     """Make a model file or a bundle, or add to one. Raises BudgetAIError for everything the user
     can mend."""
     start = time.monotonic()
-    with given.adapters(options) as adapters:
+    with inputs.adapters(options) as adapters:
         made = (_added if options.add_to else _made)(options, adapters)
     return dataclasses.replace(made, seconds=time.monotonic() - start)
 
@@ -69,21 +70,21 @@ def _added(options: ConvertOptions, adapters: Sequence[Adapter]) -> Result:
     assert options.add_to is not None
     if options.bundle or options.out:
         raise OptionError("--add-to names a bundle that is there", "Leave --bundle and --out out")
-    found = bundle.find(options.add_to)
+    found = write_bundle.find(options.add_to)
     laid = []
     for adapter in adapters:
         job = joining(options, adapter, found.quant, found.digest)
         with claimed(job.final), shown() as begin:
-            laid.append(bundle.add(found, job, begin))
-    manifest = _manifest(laid[-1].making, (found.folder / bundle.BASE).stat().st_size)
+            laid.append(write_bundle.add(found, job, begin))
+    manifest = _manifest(laid[-1].making, (found.folder / write_bundle.BASE).stat().st_size)
     return Result(found.folder, manifest, entries=tuple(one.entry for one in laid))
 
 
 def cut(options: ConvertOptions, into: Path) -> AdapterManifest:
     """Write the adapter at its rank as a PEFT folder. Raises BudgetAIError as `convert` does."""
-    folder = given.only_adapter(options)
-    with slices.at_rank(folder, options.rank, options.base) as adapter:
-        slices.write(adapter, adapter.manifest.rank, into)
+    folder = inputs.only_adapter(options)
+    with rank_truncation.at_rank(folder, options.rank, options.base) as adapter:
+        rank_truncation.write(adapter, adapter.manifest.rank, into)
     return AdapterManifest.read(into)
 
 
@@ -111,13 +112,13 @@ def _write_beside(job: Job, making: Making, manifest: ModelManifest) -> None:
 def _bundle(jobs: Sequence[Job], begin: Begin) -> Result:
     """A folder with the base as it was, quantised, and the adapters beside it."""
     with replaced_folder(jobs[0].final) as folder:
-        laid = bundle.create(folder, jobs, begin)
+        laid = write_bundle.create(folder, jobs, begin)
         making = laid[0].making
-        manifest = _manifest(making, (folder / bundle.BASE).stat().st_size)
+        manifest = _manifest(making, (folder / write_bundle.BASE).stat().st_size)
         names = {".md": "README.md", ".svg": "auto.svg"}
         for suffix, text in _papers(making, manifest).items():
             (folder / names[suffix]).write_text(text, encoding="utf-8")
-        bundle.describe(folder, manifest, laid)
+        write_bundle.describe(folder, manifest, laid)
     entries = tuple(one.entry for one in laid)
     return Result(jobs[0].final, manifest, choice=making.choice, entries=entries)
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_server.artefacts.bundle import TASKS
-from budgetai_server.options import option
+from budgetai_core.artifacts.bundle import TASKS
+from budgetai_core.options import option
 
 AUTO = "auto"
 

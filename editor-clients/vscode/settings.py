@@ -12,7 +12,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from budgetai_server.options import Seconds, ServerOptions, default_text, flag_name
+from budgetai_core.options import Seconds, default_text, flag_name
+from budgetai_server.options import ServerOptions
 
 HERE = Path(__file__).parent
 PACKAGE = HERE / "package.json"

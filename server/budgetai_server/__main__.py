@@ -2,6 +2,6 @@
 
 import sys
 
-from budgetai_server.cli import main
+from budgetai_server.cli.server import main
 
 sys.exit(main())

@@ -31,14 +31,14 @@ from commands import TRAIN, apart, said
 from ledger import Ledger
 from releases import OLD, repository
 
-from budgetai_server.artefacts.bases import EMBEDDED
-from budgetai_server.artefacts.home import PARTIAL
-from budgetai_server.artefacts.manifest import AdapterManifest
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.options import option
+from budgetai_core.artifacts.base_models import EMBEDDED
+from budgetai_core.artifacts.layout import PARTIAL
+from budgetai_core.artifacts.manifest import AdapterManifest
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.options import option
 from budgetai_training.options import TrainOptions
-from budgetai_training.report import files as report
-from budgetai_training.report.account import Account, Group
+from budgetai_training.report import report_files as report
+from budgetai_training.report.schema import Account, Group
 
 DEFAULT = "default"
 PLAIN = "none"

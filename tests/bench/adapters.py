@@ -30,11 +30,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import bundles
 from memory import memory
 
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.errors import OptionError
-from budgetai_server.inference.llama import BATCH
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.errors import OptionError
+from budgetai_core.llama.model import BATCH
+from budgetai_core.options import option
 from budgetai_server.inference.local import LocalEngine
-from budgetai_server.options import option
 
 _WARM = 5
 

@@ -12,14 +12,14 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any, ParamSpec, TypeVar
 
-from budgetai_server.errors import BudgetAIError
+from budgetai_core.errors import BudgetAIError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 TRAIN = "budgetai_training"
 CONVERT = "budgetai_convert"
-EVALUATE = "budgetai_server.eval_cli"
+EVALUATE = "budgetai_server.cli.evaluate"
 
 
 def said(module: str, *arguments: object) -> dict[str, Any]:

@@ -27,11 +27,11 @@ import numpy as np
 import psutil
 from memory import Memory, memory
 
-from budgetai_convert.gguf_file import slabs
-from budgetai_convert.quantize import Recipe
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.errors import StorageError
-from budgetai_server.options import option
+from budgetai_core.artifacts.gguf_reader import slabs
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.errors import StorageError
+from budgetai_core.llama.quantizer import Recipe
+from budgetai_core.options import option
 
 VOCABULARY = 151_936
 SPECIAL = ("<|endoftext|>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>", "<|file_sep|>")
@@ -47,11 +47,12 @@ NOTHING = Memory(0, 0, 0, 0)
 MERGE = """
 import sys
 from pathlib import Path
-from budgetai_convert import merge, source, writer
-from budgetai_server.artefacts import bases
-opened = source.open_source(bases.resolve(sys.argv[1]))
+from budgetai_convert.formats import gguf_writer
+from budgetai_convert.model import base_weights, merge
+from budgetai_core.artifacts import base_models
+opened = base_weights.open_source(base_models.resolve(sys.argv[1]))
 values = merge.merged(opened, None)
-writer.write(Path(sys.argv[2]), opened.metadata, opened.weights, values)
+gguf_writer.write(Path(sys.argv[2]), opened.metadata, opened.weights, values)
 """
 
 
@@ -207,7 +208,7 @@ def measured(folder: Path, options: Options) -> dict[str, tuple[float, Memory]]:
     recipe = json.dumps(asdict(Recipe(quant="Q8_0")))
     found = {
         "merge": watched("-c", MERGE, base, f16),
-        "quantise": watched("-m", "budgetai_convert.quantize", f16, small, recipe),
+        "quantise": watched("-m", "budgetai_core.llama.quantizer", f16, small, recipe),
     }
     f16.unlink()
     small.unlink()

@@ -17,13 +17,16 @@ from pathlib import Path
 
 from commands import CONVERT, said
 
-from budgetai_convert import adapter, gguf_file, measure, quantize, samples, vocabulary
-from budgetai_convert.measure import Judge, Measured
-from budgetai_convert.native import Native
-from budgetai_convert.quantize import Recipe
-from budgetai_convert.samples import Probe, Reader
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.options import option
+from budgetai_convert.checks import code_probes, divergence
+from budgetai_convert.checks.code_probes import Probe, Reader
+from budgetai_convert.checks.divergence import Judge, Measured
+from budgetai_convert.model import adapter, vocabulary
+from budgetai_convert.quantize import llama_quantize
+from budgetai_core.artifacts import gguf_reader
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.llama.quantizer import Recipe
+from budgetai_core.llama.scoring import Native
+from budgetai_core.options import option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,7 @@ def made(options: Options) -> dict[str, Path]:
 
 def _stock(merged: Path, target: Path, recipe: Recipe) -> Path:
     if not target.exists():
-        quantize.quantize(merged, target, recipe, lambda size: None)
+        llama_quantize.quantize(merged, target, recipe, lambda size: None)
     return target
 
 
@@ -68,11 +71,11 @@ def fresh(options: Options, merged: Path) -> tuple[Probe, ...]:
     """Held-out holes by other seeds than the one auto chooses by, without those it has seen."""
     manifest = adapter.read_manifest(options.adapter)
     with Native(merged, vocabulary_only=True) as native:
-        markers = vocabulary.mark(gguf_file.read(merged).metadata).markers
+        markers = vocabulary.mark(gguf_reader.read(merged).metadata).markers
         name, beginning = options.repo.resolve().name, tuple(native.beginning())
         reader = Reader(name, markers, native.tokenize, beginning)
         drawn = [
-            samples.draw(options.repo, manifest, reader, seed).probes
+            code_probes.draw(options.repo, manifest, reader, seed).probes
             for seed in range(options.seeds + 1)
         ]
     return tuple(dict.fromkeys(one for some in drawn[1:] for one in some if one not in drawn[0]))
@@ -80,7 +83,7 @@ def fresh(options: Options, merged: Path) -> tuple[Probe, ...]:
 
 def rows(options: Options, files: dict[str, Path], probes: tuple[Probe, ...]) -> Iterator[Measured]:
     merged = files["16 bits"]
-    reference = measure.refer(merged, probes, options.place / "reference", lambda: None)
+    reference = divergence.refer(merged, probes, options.place / "reference", lambda: None)
     judge = Judge(probes, reference, None)
     for name, path in files.items():
         print(f"measuring {name}", file=sys.stderr, flush=True)

@@ -19,16 +19,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.context import prompt as prompts
-from budgetai_server.context.holes import Hole, cut
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import Prompt
-from budgetai_server.errors import BudgetAIError, OptionError
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.context import prompt as prompts
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import Prompt
+from budgetai_core.errors import BudgetAIError, OptionError
+from budgetai_core.evaluation.spans import Hole, cut
+from budgetai_core.options import option
+from budgetai_core.repository import SourceFile, open_repository, sources
 from budgetai_server.inference.engine import Usage
 from budgetai_server.inference.local import LocalEngine
-from budgetai_server.options import option
-from budgetai_server.repository import SourceFile, open_repository, sources
 
 TOKENS = 64
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from budgetai_server.artefacts import bases, home
-from budgetai_server.artefacts.manifest import AdapterManifest
-from budgetai_server.command import parse, run
-from budgetai_server.options import option
-from budgetai_training.base import shape
+from budgetai_core.artifacts import base_models, layout
+from budgetai_core.artifacts.manifest import AdapterManifest
+from budgetai_core.command import parse, run
+from budgetai_core.options import option
+from budgetai_training.model import shape
 
 BLOCK = 32
 STEPS = 16
@@ -57,15 +57,15 @@ def dithered(folder: Path, out: Path, seed: int) -> None:
 
 def story(options: Options) -> int:
     manifest = AdapterManifest.read(options.adapter)
-    found = bases.located(manifest.base)
+    found = base_models.located(manifest.base)
     # Unpacks a GGUF file.
     shape(found, manifest.base.digest, 1)
-    folder = home.unpacked_base(manifest.base.digest) if found.kind == "gguf" else found.path
+    folder = layout.unpacked_base(manifest.base.digest) if found.kind == "gguf" else found.path
     assert folder is not None
     dithered(folder, options.out / "base", options.seed)
     adapter = options.out / "adapter"
     shutil.copytree(options.adapter, adapter)
-    record = bases.resolve(str(options.out / "base")).record()
+    record = base_models.resolve(str(options.out / "base")).record()
     dataclasses.replace(manifest, base=record).write(adapter)
     print(adapter)
     return 0

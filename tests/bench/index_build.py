@@ -26,14 +26,14 @@ from typing import Any
 
 from memory import memory
 
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.context.languages import language_of
-from budgetai_server.indexing.feed import from_process, from_thread
-from budgetai_server.indexing.upkeep import Progress, Upkeep
-from budgetai_server.options import option
-from budgetai_server.repository import MAX_FILE_BYTES
-from budgetai_server.repository.files import Examiner
-from budgetai_server.scores import percentile
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.context.languages import language_of
+from budgetai_core.evaluation.metrics import percentile
+from budgetai_core.options import option
+from budgetai_core.repository import MAX_FILE_BYTES
+from budgetai_core.repository.files import Examiner
+from budgetai_server.workspace.indexing.indexer import Progress, Upkeep
+from budgetai_server.workspace.indexing.worker_process import from_process, from_thread
 
 _TICK = 0.005
 _NAME = re.compile(

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from budgetai_server.context.holes import MIN_LENGTH
-from budgetai_server.context.languages import language_of
-from budgetai_server.repository import SourceFile
+from budgetai_core.context.languages import language_of
+from budgetai_core.evaluation.spans import MIN_LENGTH
+from budgetai_core.repository import SourceFile
 
 MAX_LENGTH = 48
 _FIRST = 8

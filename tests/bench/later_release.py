@@ -21,12 +21,12 @@ from commands import CONVERT, EVALUATE, TRAIN, apart, said
 from ledger import Ledger
 from releases import OLD, repository
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.artefacts.home import PARTIAL
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.errors import BaseError
-from budgetai_server.options import Seconds, option
-from budgetai_server.scores import LineScores, change
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.artifacts.layout import PARTIAL
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.errors import BaseError
+from budgetai_core.evaluation.metrics import LineScores, change
+from budgetai_core.options import Seconds, option
 
 _BASE = "base"
 _SCORES = ("exact_match", "edit_similarity")
@@ -139,7 +139,7 @@ def _unpack(base: str) -> None:
 
 
 def _unpacked(base: str) -> None:
-    from budgetai_training.base import shape
+    from budgetai_training.model import shape
 
     found = resolve(base)
     shape(found, found.record().digest, 1)

@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from budgetai_server.artefacts.storage import read_json, write_json
-from budgetai_server.errors import OptionError
+from budgetai_core.artifacts.atomic_write import read_json, write_json
+from budgetai_core.errors import OptionError
 
 
 class Ledger:

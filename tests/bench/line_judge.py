@@ -14,20 +14,20 @@ import torch
 from peft import PeftModel
 from transformers import DynamicCache
 
-from budgetai_server import repository
-from budgetai_server.artefacts.bases import resolve
-from budgetai_server.context.holes import Hole, cut
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import build
-from budgetai_server.repository.history import fresh_since
-from budgetai_server.repository.history import resolve as commit_of
-from budgetai_server.scores import first_line
-from budgetai_server.scores import score as scored
-from budgetai_training import healing
-from budgetai_training.base import load
-from budgetai_training.corpus.files import CorpusFile
-from budgetai_training.encoder import Encoder
-from budgetai_training.evaluate import arithmetic
+from budgetai_core import repository
+from budgetai_core.artifacts.base_models import resolve
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import build
+from budgetai_core.evaluation.metrics import first_line
+from budgetai_core.evaluation.metrics import score as scored
+from budgetai_core.evaluation.spans import Hole, cut
+from budgetai_core.repository.history import fresh_since
+from budgetai_core.repository.history import resolve as commit_of
+from budgetai_training.corpus.records import CorpusFile
+from budgetai_training.evaluation.held_out_loss import arithmetic
+from budgetai_training.model import load
+from budgetai_training.samples import healing
+from budgetai_training.samples.encoding import Encoder
 from budgetai_training.samples.sample import Sample
 
 # Rows that are answered at once; their prompts are of like length.

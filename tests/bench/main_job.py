@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from budgetai_server.artefacts import home
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.options import Seconds, option
+from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.options import Seconds, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,11 @@ def _main() -> int:
     repo = ["--repo", str(options.repo)]
     _command("budgetai_training", *repo, "--base", options.base, "--budget", str(options.budget))
     _command("budgetai_convert", *repo, "--quant", options.quant)
-    tuned = home.newest_model(options.repo)
+    tuned = layout.newest_model(options.repo)
     models = ["--model", str(base), str(tuned)]
     judged = json.loads(
         _command(
-            "budgetai_server.eval_cli", *repo, *models, "--holes", str(options.holes), "--json"
+            "budgetai_server.cli.evaluate", *repo, *models, "--holes", str(options.holes), "--json"
         )
     )
     manifest = json.loads(Path(str(tuned)).with_suffix(".json").read_text(encoding="utf-8"))

@@ -14,9 +14,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.options import option
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.options import option
 
 SPINS = (300_000, 1_000, 0)
 _TEXT = "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n"

@@ -17,11 +17,11 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from side import Cost, Offer
 
-from budgetai_server.errors import BudgetAIError
+from budgetai_core.errors import BudgetAIError
 
 sys.path.append(str(Path(__file__).parents[2] / "demo"))
-from editor import Editor, inline_params
-from editor import started as editor_started
+from budgetai_server.cli.demo_editor import Editor, inline_params
+from budgetai_server.cli.demo_editor import started as editor_started
 
 _STATUS = "budgetai/status"
 _CURSOR = "budgetai/cursor"

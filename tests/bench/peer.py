@@ -24,7 +24,7 @@ from llama_vim import N_PREDICT, Plugin, warming
 from ring import Ring
 from side import Cost, Offer
 
-from budgetai_server.errors import BudgetAIError
+from budgetai_core.errors import BudgetAIError
 
 FLAGS = ("-b", "1024", "-ub", "1024", "--cache-reuse", "256", "-np", "1", "--no-ui")
 RING_UPDATE = 1.0

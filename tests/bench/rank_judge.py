@@ -7,16 +7,17 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from budgetai_server.artefacts.bases import resolve
-from budgetai_server.artefacts.manifest import NESTED, AdapterManifest
-from budgetai_training import evaluate, head
-from budgetai_training.base import load
-from budgetai_training.corpus import read as corpus
-from budgetai_training.encoder import Encoder
-from budgetai_training.evaluate import ALL, Question
-from budgetai_training.exam import set_exam
-from budgetai_training.nested import ADAPTER, Nested, layers
+from budgetai_core.artifacts.base_models import resolve
+from budgetai_core.artifacts.manifest import NESTED, AdapterManifest
+from budgetai_training import chunked_loss
+from budgetai_training.corpus import load as corpus
+from budgetai_training.evaluation import held_out_loss
+from budgetai_training.evaluation.eval_set import set_exam
+from budgetai_training.evaluation.held_out_loss import ALL, Question
+from budgetai_training.methods.dylora import ADAPTER, Nested, layers
+from budgetai_training.model import load
 from budgetai_training.options import TrainOptions
+from budgetai_training.samples.encoding import Encoder
 
 
 def judge(
@@ -47,8 +48,8 @@ def judge(
 
 
 def _loss(model: Any, windows: Sequence[Question]) -> float:
-    with head.headless(model) as output:
-        found = evaluate.total(windows, evaluate.answered(model, output, windows)).mean
+    with chunked_loss.headless(model) as output:
+        found = held_out_loss.total(windows, held_out_loss.answered(model, output, windows)).mean
     assert found is not None
     return found
 

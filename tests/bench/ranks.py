@@ -29,14 +29,14 @@ from ledger import Ledger
 from rank_table import table
 from releases import OLD, repository
 
-from budgetai_server.artefacts.bases import EMBEDDED
-from budgetai_server.artefacts.home import PARTIAL
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.errors import OptionError
-from budgetai_server.options import option
-from budgetai_training import ranks as arithmetic
+from budgetai_core.artifacts.base_models import EMBEDDED
+from budgetai_core.artifacts.layout import PARTIAL
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.errors import OptionError
+from budgetai_core.options import option
+from budgetai_training.methods import rank_weights as arithmetic
 from budgetai_training.options import TrainOptions
-from budgetai_training.report import files as report
+from budgetai_training.report import report_files as report
 
 # The steps are the limit, not the clock.
 _BUDGET = "48h"

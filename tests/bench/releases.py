@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from budgetai_server.errors import RepositoryError
+from budgetai_core.errors import RepositoryError
 
 OLD = "old"
 _VERSION = re.compile(r"[-_.]v?\d.*")

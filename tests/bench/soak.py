@@ -22,12 +22,12 @@ from buffer import Buffer
 from memory import memory
 from ours import Ours, started
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.errors import RepositoryError
-from budgetai_server.options import option
-from budgetai_server.repository import SourceFile, open_repository, sources
-from budgetai_server.scores import percentile
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.errors import RepositoryError
+from budgetai_core.evaluation.metrics import percentile
+from budgetai_core.options import option
+from budgetai_core.repository import SourceFile, open_repository, sources
 
 _WARM = 500
 _REOPEN = 200

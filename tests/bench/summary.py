@@ -15,7 +15,7 @@ from replay import Request
 from rich.table import Table
 from side import Cost
 
-from budgetai_server.scores import percentile, wilson
+from budgetai_core.evaluation.metrics import percentile, wilson
 
 _KINDS: dict[str, Callable[[Request], bool]] = {
     "all": lambda row: True,

@@ -16,24 +16,25 @@ import psutil
 import torch
 import transformers
 
-from budgetai_server.artefacts.bases import resolve
-from budgetai_server.errors import OptionError, RepositoryError
-from budgetai_server.options import Seconds
-from budgetai_training import adapter, memory, rate
-from budgetai_training.base import LoadedBase, load
-from budgetai_training.budget import Clock, Pace
+from budgetai_core.artifacts.base_models import resolve
+from budgetai_core.errors import OptionError, RepositoryError
+from budgetai_core.options import Seconds
+from budgetai_training import lr_finder, memory_plan
 from budgetai_training.callbacks import Interruption
-from budgetai_training.corpus import read as corpus
-from budgetai_training.curriculum import Curriculum
-from budgetai_training.dataset import MicroBatch, Passes
-from budgetai_training.encoder import Encoded, Encoder
-from budgetai_training.loop import Fitting, fit
-from budgetai_training.nested import Nested
+from budgetai_training.corpus import load as corpus
+from budgetai_training.methods import peft_adapter
+from budgetai_training.methods.dylora import Nested
+from budgetai_training.model import LoadedBase, load
 from budgetai_training.options import TrainOptions
-from budgetai_training.preparation import WINDOW
-from budgetai_training.samples.passes import one_pass
-from budgetai_training.samples.recipe import Recipe
+from budgetai_training.samples.batching import MicroBatch, Passes
+from budgetai_training.samples.curriculum import Curriculum
+from budgetai_training.samples.encoding import Encoded, Encoder
+from budgetai_training.samples.epoch import one_pass
+from budgetai_training.samples.mixture import Recipe
 from budgetai_training.samples.sample import Sample
+from budgetai_training.setup import WINDOW
+from budgetai_training.time_budget import Clock, Pace
+from budgetai_training.trainer import Fitting, fit
 
 if TYPE_CHECKING:
     from trainer_speed import SpeedOptions
@@ -136,7 +137,7 @@ def measured(options: "SpeedOptions") -> Took:
         learned_per_second=sum(batches.learned[1:]) / seconds,
         padding=1 - used / shown,
         before=watch.before,
-        peak=memory.used_at_most() / MIB,
+        peak=memory_plan.used_at_most() / MIB,
         loss=_mean_loss(watch.losses, batches.learned),
         losses=tuple(watch.losses),
     )
@@ -160,10 +161,10 @@ def _setting(options: "SpeedOptions") -> Setting:
     base = resolve(options.base)
     loaded = load(base, base.record().digest, options.load_in)
     transformers.set_seed(options.seed)
-    model = adapter.attach(loaded.model, given)
+    model = peft_adapter.attach(loaded.model, given)
     encoder = Encoder(loaded.tokenizer)
     rows = [encoder.learned(sample) for sample in samples]
-    peak = options.rate or rate.usual(model.get_nb_trainable_parameters()[1])
+    peak = options.rate or lr_finder.usual(model.get_nb_trainable_parameters()[1])
     return Setting(given, loaded, model, encoder, samples, rows, peak)
 
 
@@ -186,7 +187,7 @@ def _fitting(
     return Fitting(
         options=given,
         folder=folder,
-        optimizer=adapter.optimizer(setting.model, setting.rate, given),
+        optimizer=peft_adapter.optimizer(setting.model, setting.rate, given),
         accumulate=accumulate,
         evaluations=0,
         validate=lambda output: {0: math.inf},

@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from budgetai_server.artefacts.bases import EMBEDDED
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.errors import BudgetAIError, OptionError
-from budgetai_server.options import flag_name, option
+from budgetai_core.artifacts.base_models import EMBEDDED
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.errors import BudgetAIError, OptionError
+from budgetai_core.options import flag_name, option
 
 SIDES = ("ours", "plain")
 _SPEED = 1.5

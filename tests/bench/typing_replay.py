@@ -40,10 +40,10 @@ from rich.console import Console
 from side import Side
 from summary import ratios, summary, table
 
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.errors import OptionError, RepositoryError
-from budgetai_server.options import option
-from budgetai_server.repository import SourceFile, open_repository, sources
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.errors import OptionError, RepositoryError
+from budgetai_core.options import option
+from budgetai_core.repository import SourceFile, open_repository, sources
 
 
 @dataclass(frozen=True, kw_only=True)

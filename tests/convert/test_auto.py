@@ -9,12 +9,20 @@ import numpy as np
 import pytest
 
 import tiny
-from budgetai_convert import auto, calibrate, gguf_file, imatrix, mix, quantize, search, table
-from budgetai_convert.auto import Choice, Limits
+from budgetai_convert.checks.divergence import Measured, Reference, lost
 from budgetai_convert.cli import main
-from budgetai_convert.measure import Measured, Reference, lost
-from budgetai_convert.quantize import Recipe
-from budgetai_server.errors import CheckError
+from budgetai_convert.quantize import (
+    auto,
+    bit_allocation,
+    calibration,
+    llama_quantize,
+    mixed_gguf,
+    quantize_report,
+)
+from budgetai_convert.quantize.auto import Choice, Limits
+from budgetai_core.artifacts import gguf_reader, imatrix
+from budgetai_core.errors import CheckError
+from budgetai_core.llama.quantizer import Recipe
 
 MakeBase = Callable[..., Path]
 TEXTS = [list(range(5, 105)), list(range(300, 400))]
@@ -41,7 +49,7 @@ def test_inputs_of_a_matrix_are_summed_as_torch_sees_them(base: MakeBase) -> Non
     import torch
     from transformers import AutoModelForCausalLM
 
-    found = calibrate.collect(base("qwen2", tied=False, kind="gguf"), TEXTS)
+    found = calibration.collect(base("qwen2", tied=False, kind="gguf"), TEXTS)
     model = AutoModelForCausalLM.from_pretrained(base("qwen2", tied=False), dtype=torch.float32)
     sums: dict[str, torch.Tensor] = {}
 
@@ -66,7 +74,7 @@ def test_inputs_of_a_matrix_are_summed_as_torch_sees_them(base: MakeBase) -> Non
 
 
 def test_the_matrix_is_read_back_from_its_file(base: MakeBase, tmp_path: Path) -> None:
-    found = calibrate.collect(base("llama", kind="gguf"), TEXTS)
+    found = calibration.collect(base("llama", kind="gguf"), TEXTS)
     imatrix.write(tmp_path / "imatrix.gguf", found, "code")
     read = imatrix.read(tmp_path / "imatrix.gguf")
     assert read.rows == found.rows
@@ -76,18 +84,18 @@ def test_the_matrix_is_read_back_from_its_file(base: MakeBase, tmp_path: Path) -
 def test_a_mixture_is_what_llama_cpp_makes_with_overrides(base: MakeBase, tmp_path: Path) -> None:
     """Copied together from pure files, or made at once with a type for each tensor: same bytes."""
     whole, matrix = base("qwen2", kind="gguf"), tmp_path / "imatrix.gguf"
-    imatrix.write(matrix, calibrate.collect(whole, TEXTS), "code")
+    imatrix.write(matrix, calibration.collect(whole, TEXTS), "code")
     pure = {}
     for kind in ("Q4_0", "Q8_0"):
         pure[kind] = tmp_path / f"{kind}.gguf"
         recipe = Recipe(quant=kind, pure=True, imatrix=str(matrix))
-        quantize.quantize(whole, pure[kind], recipe, lambda size: None)
+        llama_quantize.quantize(whole, pure[kind], recipe, lambda size: None)
     raised = {"blk.0.attn_v.weight": "Q8_0", "token_embd.weight": "Q8_0"}
-    mix.write(tmp_path / "mix.gguf", pure, raised, "Q4_0")
+    mixed_gguf.write(tmp_path / "mix.gguf", pure, raised, "Q4_0")
     recipe = Recipe(quant="Q4_0", pure=True, imatrix=str(matrix), overrides=raised)
-    quantize.quantize(whole, tmp_path / "once.gguf", recipe, lambda size: None)
+    llama_quantize.quantize(whole, tmp_path / "once.gguf", recipe, lambda size: None)
     assert (tmp_path / "mix.gguf").read_bytes() == (tmp_path / "once.gguf").read_bytes()
-    kinds = {n: t.kind.name for n, t in gguf_file.read(tmp_path / "mix.gguf").tensors.items()}
+    kinds = {n: t.kind.name for n, t in gguf_reader.read(tmp_path / "mix.gguf").tensors.items()}
     assert {name for name, kind in kinds.items() if kind == "Q8_0"} == set(raised)
 
 
@@ -115,7 +123,7 @@ def test_what_nothing_fits_is_said() -> None:
 def test_bytes_go_where_they_save_most() -> None:
     values = {"small": 100, "large": 1000}
     ladders = dict.fromkeys(values, ("Q4_0", "Q5_0", "Q8_0"))
-    steps = search.path(ladders, values, 1.0, {"small": 0.4, "large": 0.5})
+    steps = bit_allocation.path(ladders, values, 1.0, {"small": 0.4, "large": 0.5})
     assert steps[0].types == {"small": "Q4_0", "large": "Q4_0"}
     assert steps[1].types["small"] != "Q4_0" and steps[1].types["large"] == "Q4_0"
     assert steps[-1].types == {"small": "Q8_0", "large": "Q8_0"}
@@ -124,14 +132,17 @@ def test_bytes_go_where_they_save_most() -> None:
     sizes, klds = [s.size for s in steps], [s.kld for s in steps]
     assert sizes == sorted(sizes) and klds == sorted(klds, reverse=True)
     saved = {"small": 0.4, "large": 5.0}
-    tight = search.path(ladders, values, 9.0, saved, 720)
+    tight = bit_allocation.path(ladders, values, 9.0, saved, 720)
     assert tight[-1].types == {"small": "Q8_0", "large": "Q4_0"}, "what is too large is passed over"
     uneven = {"small": ("Q4_0", "Q8_0"), "large": ("Q4_0", "Q6_K", "Q8_0")}
-    taken = [step.types for step in search.path(uneven, values, 1.0, {"small": 0.1, "large": 0.8})]
+    taken = [
+        step.types
+        for step in bit_allocation.path(uneven, values, 1.0, {"small": 0.1, "large": 0.8})
+    ]
     assert {types["large"] for types in taken} == {"Q4_0", "Q6_K", "Q8_0"}
     assert {types["small"] for types in taken} == {"Q4_0", "Q8_0"}
-    assert search.proposals(steps, 0) == [steps[-1]]
-    assert {step.kld <= 0.5 for step in search.proposals(steps, 0.5)} == {True}
+    assert bit_allocation.proposals(steps, 0) == [steps[-1]]
+    assert {step.kld <= 0.5 for step in bit_allocation.proposals(steps, 0.5)} == {True}
 
 
 def test_lines_lost_beyond_chance() -> None:
@@ -144,10 +155,10 @@ def test_table_and_picture() -> None:
     choice = Choice(
         QUICK, {"values": "Q8_0"}, (SLOW, QUICK, ROUGH), file("F16", 120, 0.0, 40), SAID
     )
-    lines = table.table(choice).splitlines()
+    lines = quantize_report.table(choice).splitlines()
     assert [line.split()[0] for line in lines[1:4]] == ["rough", "*", "slow"]
     assert lines[-1] == "   quick: values Q8_0"
-    drawn = ElementTree.fromstring(table.picture(choice))
+    drawn = ElementTree.fromstring(quantize_report.picture(choice))
     assert len(drawn.findall("{*}circle")) == 3
 
 

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 import tiny
-from budgetai_convert import documented, gguf_file
+from budgetai_convert.checks import docstring_probes
+from budgetai_convert.checks.agreement import Agreement
 from budgetai_convert.cli import main
-from budgetai_convert.native import Native
-from budgetai_convert.verify import Agreement
-from budgetai_server.artefacts import home
-from budgetai_server.artefacts.bundle import Bundle
-from budgetai_server.artefacts.manifest import AdapterManifest
-from budgetai_server.artefacts.storage import read_json, write_json
+from budgetai_core.artifacts import gguf_reader, layout
+from budgetai_core.artifacts.atomic_write import read_json, write_json
+from budgetai_core.artifacts.bundle import Bundle
+from budgetai_core.artifacts.manifest import AdapterManifest
+from budgetai_core.llama.scoring import Native
 
 MakeBase = Callable[..., Path]
 
@@ -101,7 +101,7 @@ def test_a_bundle_is_the_tuned_model_in_two_files(
     assert described["adapter_checks"]["tiny-completion"] == described["checks"]
     assert divergence(made, None, base("llama"), adapters[0]) > 0.5, "the base must not be merged"
     assert divergence(made, 0, base("llama"), adapters[0]) < 0.01
-    metadata = gguf_file.read(made / "base.gguf").metadata
+    metadata = gguf_reader.read(made / "base.gguf").metadata
     assert not {"budgetai.task", "budgetai.repository"} & set(metadata)
     assert main([str(adapters[0]), "--bundle", "--out", str(made)]) == 2
     assert "is there already" in capsys.readouterr().err
@@ -202,7 +202,7 @@ def test_what_fails_a_check_is_not_added(
 ) -> None:
     """No tiny model is destroyed by any type, so the limit is lowered instead."""
     before = files(bundle)
-    monkeypatch.setattr("budgetai_convert.verify.MAX_KLD_QUANT", 1e-9)
+    monkeypatch.setattr("budgetai_convert.checks.agreement.MAX_KLD_QUANT", 1e-9)
     assert main([str(adapters[1]), "--add-to", str(bundle)]) == 2
     assert "destroys this model" in capsys.readouterr().err
     assert files(bundle) == before
@@ -215,9 +215,9 @@ def test_killed_while_adding_the_bundle_is_as_before(
     before = files(bundle)
     program = """
 import os, signal, sys
-from budgetai_convert import bundle
+from budgetai_convert import write_bundle
 from budgetai_convert.cli import main
-bundle.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+write_bundle.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 main(sys.argv[1:])
 """
     arguments = [str(adapters[1]), "--add-to", str(bundle)]
@@ -238,10 +238,10 @@ def test_a_bundle_of_a_repository_goes_on_its_shelf(
 ) -> None:
     repo = tmp_path / "repo"
     repo.mkdir()
-    adapter = tiny.make_adapter(home.new_adapter(repo), base("llama"))
+    adapter = tiny.make_adapter(layout.new_adapter(repo), base("llama"))
     assert main([str(adapter), "--bundle", "--json"]) == 0
     model = Path(json.loads(capsys.readouterr().out)["model"])
-    assert model.parent == home.shelf(repo) / "models"
+    assert model.parent == layout.shelf(repo) / "models"
     assert model.name.endswith("-Q8_0")
     assert Bundle.read(model).adapters[0].trained == adapter.name
 
@@ -297,7 +297,7 @@ def test_a_cut_is_bundled_at_its_rank(
         entry = Bundle.read(bundle).named("cut")
         assert entry is not None
         assert entry.rank == (3 if rank else 2)
-        tensors = gguf_file.read(bundle / entry.file).tensors
+        tensors = gguf_reader.read(bundle / entry.file).tensors
         assert tensors["blk.0.attn_q.weight.lora_a"].shape == (entry.rank, 64)
 
 
@@ -315,7 +315,7 @@ def test_a_merged_model_says_its_task(
 ) -> None:
     out = tmp_path / "model.gguf"
     assert main([str(adapters[1]), "--quant", "F16", "--out", str(out)]) == 0
-    assert gguf_file.read(out).value("budgetai.task") == "docstring"
+    assert gguf_reader.read(out).value("budgetai.task") == "docstring"
     capsys.readouterr()
 
 
@@ -358,8 +358,8 @@ def test_what_was_held_out_judges_an_adapter_that_is_added(
 
 def test_docstrings_are_asked_for_at_their_place() -> None:
     text = DOCUMENTED.format(n=1)
-    (hole,) = documented.cut([("area.py", text), ("notes.txt", text)], 9, 0)
+    (hole,) = docstring_probes.cut([("area.py", text), ("notes.txt", text)], 9, 0)
     assert hole.before.endswith('-> int:\n    """')
     assert hole.expected == "Multiply the width by the height of rectangle 1."
     assert hole.after.startswith('"""\n    return width') and "Args:" not in hole.after
-    assert not documented.cut([("area.py", text)], 9, 0, {"area.py": ((0, 60),)})
+    assert not docstring_probes.cut([("area.py", text)], 9, 0, {"area.py": ((0, 60),)})

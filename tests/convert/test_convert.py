@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import tiny
-from budgetai_convert import corpus, gguf_file, reference, verify
-from budgetai_convert.architecture import Sizes
+from budgetai_convert.checks import agreement, check_texts, reference
+from budgetai_convert.checks.agreement import Agreement
 from budgetai_convert.cli import main
-from budgetai_convert.native import Native
-from budgetai_convert.verify import Agreement
-from budgetai_server.artefacts import bases, home
-from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
-from budgetai_server.context.prompt import PROMPT_FORMAT
-from budgetai_server.errors import CheckError
+from budgetai_core.artifacts import base_models, gguf_reader, layout
+from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest
+from budgetai_core.context.prompt import PROMPT_FORMAT
+from budgetai_core.errors import CheckError
+from budgetai_core.llama.scoring import Native
+from budgetai_core.models.architectures import Sizes
 
 MakeBase = Callable[..., Path]
 
@@ -58,7 +58,7 @@ def test_quantised_files_load_and_say_their_type(
 ) -> None:
     adapter = tiny.make_adapter(tmp_path / "adapter", base("qwen2"))
     result = converted(adapter, tmp_path / "model.gguf", capsys, quant)
-    kinds = {info.kind.name for info in gguf_file.read(tmp_path / "model.gguf").tensors.values()}
+    kinds = {info.kind.name for info in gguf_reader.read(tmp_path / "model.gguf").tensors.values()}
     # 64 columns are too few for K-quants; llama.cpp takes Q5_0 and its like instead.
     expected = {"Q8_0": "Q8_0", "q4_0": "Q4_0", "Q4_K_M": "Q5_0", "BF16": "BF16"}[quant]
     assert expected in kinds
@@ -84,7 +84,7 @@ def test_other_families_from_folder_to_file(
     adapter = tiny.make_adapter(tmp_path / "adapter", base(family, tied=family != "granite"))
     if kind == "gguf":
         # transformers cannot read all of these files, so the adapter is made over the folder.
-        file = bases.resolve(str(base(family, tied=family != "granite", kind="gguf")))
+        file = base_models.resolve(str(base(family, tied=family != "granite", kind="gguf")))
         replace(AdapterManifest.read(adapter), base=file.record()).write(adapter)
     result = converted(adapter, tmp_path / "model.gguf", capsys, "F16")
     assert result["checks"]["kld_f16"] < 1e-4
@@ -129,13 +129,14 @@ def test_rows_in_the_wrong_order_fail(
 
 
 def test_weights_beyond_f16_become_bf16(tmp_path: Path, base: MakeBase) -> None:
-    from budgetai_convert import merge, source, writer
-    from budgetai_server.artefacts import bases
+    from budgetai_convert.formats import gguf_writer
+    from budgetai_convert.model import base_weights, merge
+    from budgetai_core.artifacts import base_models
 
-    opened = source.open_source(bases.resolve(str(base("llama"))))
+    opened = base_weights.open_source(base_models.resolve(str(base("llama"))))
     values = [(w, v * np.float32(1e5)) for w, v in merge.merged(opened, None)]
-    writer.write(tmp_path / "large.gguf", opened.metadata, opened.weights, values)
-    file = gguf_file.read(tmp_path / "large.gguf")
+    gguf_writer.write(tmp_path / "large.gguf", opened.metadata, opened.weights, values)
+    file = gguf_reader.read(tmp_path / "large.gguf")
     assert file.tensors["blk.0.attn_q.weight"].kind.name == "BF16"
     assert file.tensors["blk.0.attn_norm.weight"].kind.name == "F32"
     wanted = {weight.name: array for weight, array in values}
@@ -148,7 +149,7 @@ def test_metadata_of_the_prompt(
 ) -> None:
     adapter = tiny.make_adapter(tmp_path / "adapter", base("qwen2"), repository="/srv/code/shop")
     converted(adapter, tmp_path / "model.gguf", capsys, "Q8_0")
-    file = gguf_file.read(tmp_path / "model.gguf")
+    file = gguf_reader.read(tmp_path / "model.gguf")
     tokens = file.value("tokenizer.ggml.tokens")
     assert file.value("budgetai.prompt_format") == PROMPT_FORMAT
     assert file.value("budgetai.repository") == "shop"
@@ -175,7 +176,7 @@ def test_a_base_without_fill_in_the_middle_gets_no_such_ids(
 ) -> None:
     adapter = tiny.make_adapter(tmp_path / "adapter", base("llama", kind="gguf"))
     converted(adapter, tmp_path / "model.gguf", capsys, "Q8_0")
-    file = gguf_file.read(tmp_path / "model.gguf")
+    file = gguf_reader.read(tmp_path / "model.gguf")
     assert file.value("tokenizer.ggml.fim_pre_token_id") is None
     tokens = file.value("tokenizer.ggml.tokens")
     assert tokens[file.value("tokenizer.ggml.fim_sep_token_id")] == "<file_sep>"
@@ -204,7 +205,7 @@ def test_a_gguf_base_keeps_its_metadata(
     of = base("qwen2", kind="gguf")
     adapter = tiny.make_adapter(tmp_path / "adapter", of)
     converted(adapter, tmp_path / "model.gguf", capsys, "Q8_0")
-    before, after = gguf_file.read(of), gguf_file.read(tmp_path / "model.gguf")
+    before, after = gguf_reader.read(of), gguf_reader.read(tmp_path / "model.gguf")
     changed = {"general.file_type"}
     for key in before.metadata.keys() - changed:
         assert after.metadata[key] == before.metadata[key], key
@@ -219,11 +220,11 @@ def test_without_arguments_the_newest_adapter_becomes_the_newest_model(
 ) -> None:
     repo = tmp_path / "repo"
     (repo / "src").mkdir(parents=True)
-    adapter = tiny.make_adapter(home.new_adapter(repo), base("llama"))
+    adapter = tiny.make_adapter(layout.new_adapter(repo), base("llama"))
     monkeypatch.chdir(repo / "src")
     assert main([]) == 0
     out, err = capsys.readouterr()
-    model = home.newest_model(repo)
+    model = layout.newest_model(repo)
     assert model is not None and str(model) in out
     assert model.is_relative_to(own_home)
     assert not err, "a pipe gets no progress"
@@ -247,11 +248,11 @@ def test_an_adapter_on_a_shelf_puts_its_model_on_that_shelf(
 ) -> None:
     (tmp_path / "repo").mkdir()
     (tmp_path / "elsewhere").mkdir()
-    adapter = tiny.make_adapter(home.new_adapter(tmp_path / "repo"), base("llama"))
+    adapter = tiny.make_adapter(layout.new_adapter(tmp_path / "repo"), base("llama"))
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert main([str(adapter)]) == 0
-    assert home.newest_model(tmp_path / "repo") is not None
-    assert home.newest_model(tmp_path / "elsewhere") is None
+    assert layout.newest_model(tmp_path / "repo") is not None
+    assert layout.newest_model(tmp_path / "elsewhere") is None
     capsys.readouterr()
 
 
@@ -262,7 +263,7 @@ def test_a_destroyed_model_is_not_delivered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No tiny model is destroyed by any type, so the limit is lowered instead."""
-    monkeypatch.setattr("budgetai_convert.verify.MAX_KLD_QUANT", 1e-9)
+    monkeypatch.setattr("budgetai_convert.checks.agreement.MAX_KLD_QUANT", 1e-9)
     adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
     assert main([str(adapter), "--out", str(tmp_path / "out" / "model.gguf")]) == 2
     assert "destroys this model" in capsys.readouterr().err
@@ -286,11 +287,11 @@ def test_code_in_the_current_folder_is_not_run(
 
 
 def test_a_tokenizer_that_differs_is_found(base: MakeBase) -> None:
-    from budgetai_convert.verify import check_tokenizer
+    from budgetai_convert.checks.agreement import check_tokenizer
 
     with Native(base("llama", kind="gguf"), vocabulary_only=True) as native:
         tokenize = reference.tokenizer(base("llama"), ())
-        check_tokenizer(native, tokenize, corpus.TEXTS)
+        check_tokenizer(native, tokenize, check_texts.TEXTS)
         with pytest.raises(CheckError, match="tokenises 'x = 1'"):
             check_tokenizer(native, lambda text: [*tokenize(text), 0], ["x = 1"])
 
@@ -301,6 +302,6 @@ def test_the_embedded_base_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixt
     """SmolLM2-135M itself: Q4_1 and Q8_0 weights, nine heads, three of keys."""
     adapter = tiny.make_adapter(tmp_path / "adapter", "smollm2-135m", scale=0.02)
     result = converted(adapter, tmp_path / "model.gguf", capsys, "Q8_0")
-    assert result["checks"]["kld_f16"] < verify.MAX_KLD_F16
+    assert result["checks"]["kld_f16"] < agreement.MAX_KLD_F16
     assert result["checks"]["kld"] < 0.1
     assert result["base"]["location"] == "smollm2-135m"

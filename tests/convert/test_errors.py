@@ -18,7 +18,7 @@ from safetensors.numpy import load_file, save_file
 import tiny
 from budgetai_convert.cli import main
 from budgetai_convert.options import QUANTS
-from budgetai_server.artefacts.storage import read_json, write_json
+from budgetai_core.artifacts.atomic_write import read_json, write_json
 
 MakeBase = Callable[..., Path]
 
@@ -171,8 +171,8 @@ def test_a_base_whose_weights_are_not_whole(convert: Convert, tmp_path: Path) ->
 
 def test_any_byte_of_a_safetensors_header_may_be_wrong(tmp_path: Path) -> None:
     """Reading it ends in the error that was asked for, or in tensors that lie in the file."""
-    from budgetai_convert import safetensors_file
-    from budgetai_server.errors import AdapterError
+    from budgetai_convert.model import safetensors_reader
+    from budgetai_core.errors import AdapterError
 
     path, random = tmp_path / "w.safetensors", np.random.default_rng(3)
     save_file({f"layer{i}": np.ones((3, 4), np.float16) for i in range(6)}, path)
@@ -185,7 +185,7 @@ def test_any_byte_of_a_safetensors_header_may_be_wrong(tmp_path: Path) -> None:
             data[place] = int(random.integers(256) if trial % 2 else random.choice([*b"0129-.,"]))
         path.write_bytes(data[: int(random.integers(len(data)))] if trial % 9 == 8 else data)
         try:
-            found = safetensors_file.read(path, AdapterError)
+            found = safetensors_reader.read(path, AdapterError)
         except AdapterError:
             continue
         taken += 1
@@ -196,12 +196,12 @@ def test_any_byte_of_a_safetensors_header_may_be_wrong(tmp_path: Path) -> None:
 
 def broken_base(adapter: Path, tmp_path: Path, change: Callable[[bytearray], bytes]) -> Path:
     """Make the adapter one of a GGUF base with `change` made to its bytes, digest and all."""
-    from budgetai_server.artefacts import bases
+    from budgetai_core.artifacts import base_models
 
     path = tmp_path / "broken.gguf"
     whole = tiny.make_gguf(tmp_path / "base", path) if not path.exists() else path
     path.write_bytes(change(bytearray(whole.read_bytes())))
-    record = bases.resolve(str(path)).record() if path.read_bytes()[:4] == b"GGUF" else None
+    record = base_models.resolve(str(path)).record() if path.read_bytes()[:4] == b"GGUF" else None
     changed = read_json(adapter / "manifest.json")
     location = {"kind": "gguf", "location": str(path), "digest": record.digest if record else ""}
     write_json(adapter / "manifest.json", changed | {"base": location})
@@ -239,12 +239,12 @@ def test_gguf_base_of_another_architecture(convert: Convert, adapter: Path, tmp_
 
 def test_any_byte_of_the_header_may_be_wrong(tmp_path: Path) -> None:
     """Whatever stands in the header, reading it ends in a BaseError or in a header that fits."""
-    from budgetai_convert import gguf_file
-    from budgetai_server.errors import BaseError
+    from budgetai_core.artifacts import gguf_reader
+    from budgetai_core.errors import BaseError
 
     path = tiny.make_gguf(tiny.make_llama(tmp_path / "base"), tmp_path / "base.gguf")
     whole, random = path.read_bytes(), np.random.default_rng(0)
-    tensors = gguf_file.read(path).tensors
+    tensors = gguf_reader.read(path).tensors
     end = min(info.offset for info in tensors.values())
     for _ in range(300):
         data = bytearray(whole)
@@ -252,7 +252,7 @@ def test_any_byte_of_the_header_may_be_wrong(tmp_path: Path) -> None:
             data[place] = int(random.integers(256))
         path.write_bytes(data)
         try:
-            for info in gguf_file.read(path).tensors.values():
+            for info in gguf_reader.read(path).tensors.values():
                 assert info.offset + info.size <= len(data)
         except BaseError:
             continue
@@ -369,8 +369,9 @@ def _quantised_on_a_full_disk(adapter: Path, tmp_path: Path) -> "subprocess.Comp
     program = f"""
 from pathlib import Path
 import sys
-from budgetai_convert.quantize import Recipe, quantize
-from budgetai_server import command
+from budgetai_convert.quantize.llama_quantize import quantize
+from budgetai_core.llama.quantizer import Recipe
+from budgetai_core import command
 out = Path({str(tmp_path / "q.gguf")!r})
 def story():
     out.touch()
@@ -388,7 +389,7 @@ def test_interrupted_nothing_is_left(adapter: Path, tmp_path: Path, stage: str) 
     program = f"""
 import signal, sys
 from budgetai_convert.cli import main
-from budgetai_convert.making import Making
+from budgetai_convert.pipeline import Making
 # A shell that runs tests in its background has Ctrl-C ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 Making.{stage} = lambda *_, **__: signal.raise_signal(signal.SIGINT)

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 import tiny
-from budgetai_convert import gguf_file, imatrix, mix, source
-from budgetai_convert.claim import claimed
 from budgetai_convert.cli import main
-from budgetai_convert.quantize import Recipe
-from budgetai_server.artefacts import bases
-from budgetai_server.errors import BaseError
+from budgetai_convert.lock import claimed
+from budgetai_convert.model import base_weights
+from budgetai_convert.quantize import mixed_gguf
+from budgetai_core.artifacts import base_models, gguf_reader, imatrix
+from budgetai_core.errors import BaseError
+from budgetai_core.llama.quantizer import Recipe
 
 MakeBase = Callable[..., Path]
 
@@ -37,7 +38,7 @@ KILLING = f"""
 import os, pkgutil, signal, sys
 from pathlib import Path
 import peft, torch, transformers
-from budgetai_convert.claim import claimed
+from budgetai_convert.lock import claimed
 from budgetai_convert.cli import main
 
 folder = Path(sys.argv[-1]).parent
@@ -78,7 +79,9 @@ def test_the_quantiser_killed(
 ) -> None:
     """As a system without memory does it."""
     adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
-    monkeypatch.setattr("budgetai_convert.quantize._running", lambda child: child.kill())
+    monkeypatch.setattr(
+        "budgetai_convert.quantize.llama_quantize._running", lambda child: child.kill()
+    )
     assert main([str(adapter), "--out", str(tmp_path / "out" / "model.gguf")]) == 2
     assert "could not write the Q8_0 file: it was stopped" in capsys.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []
@@ -89,7 +92,7 @@ def test_the_quantiser_ends_with_its_parent(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "never.gguf")
     recipe = json.dumps(dataclasses.asdict(Recipe(quant="Q8_0")))
     arguments = [str(tmp_path / name) for name in ("never.gguf", "out.gguf")]
-    program = [sys.executable, "-m", "budgetai_convert.quantize", *arguments, recipe]
+    program = [sys.executable, "-m", "budgetai_core.llama.quantizer", *arguments, recipe]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         assert child.stdin is not None
         child.stdin.close()
@@ -150,7 +153,7 @@ def test_a_stranger_s_file_is_read_or_refused(base: MakeBase, tmp_path: Path) ->
     """
     whole = base("qwen2", kind="gguf").read_bytes()
     random, path = np.random.default_rng(1), tmp_path / "stranger.gguf"
-    end = min(info.offset for info in gguf_file.read(base("qwen2", kind="gguf")).tensors.values())
+    end = min(info.offset for info in gguf_reader.read(base("qwen2", kind="gguf")).tensors.values())
     huge = [b"\xff" * 8, (1 << 62).to_bytes(8, "little"), b"\x00" * 8]
     taken = 0
     for trial in range(240):
@@ -162,9 +165,9 @@ def test_a_stranger_s_file_is_read_or_refused(base: MakeBase, tmp_path: Path) ->
                 data[place : place + 8] = huge[trial % 9 // 3]
         path.write_bytes(data[: int(random.integers(end))] if trial % 5 == 4 else data)
         try:
-            opened = source.open_source(bases.Base("stranger.gguf", "gguf", path))
+            opened = base_weights.open_source(base_models.Base("stranger.gguf", "gguf", path))
             assert all(np.prod(w.shape) * 4 <= 4 * len(whole) for w in opened.weights)
-            mix.write(tmp_path / "copy.gguf", {"one": path}, {}, "one")
+            mixed_gguf.write(tmp_path / "copy.gguf", {"one": path}, {}, "one")
             taken += 1
         except BaseError:
             continue

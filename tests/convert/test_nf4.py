@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import tiny
-from budgetai_convert import adapter as adapters
-from budgetai_convert import gguf_file, merge, nf4, source
 from budgetai_convert.cli import main
-from budgetai_server.artefacts import bases
-from budgetai_server.artefacts.storage import read_json, write_json
+from budgetai_convert.model import adapter as adapters
+from budgetai_convert.model import base_weights, merge, nf4
+from budgetai_core.artifacts import base_models, gguf_reader
+from budgetai_core.artifacts.atomic_write import read_json, write_json
 
 
 def test_values_are_rounded_as_bitsandbytes_rounds_them() -> None:
@@ -46,9 +46,9 @@ def test_the_better_of_two_merges_is_taken(
     assert plain != rounded
     taken = "4-bit" in result["notes"]["merged_into"]
     assert taken == (rounded < plain)
-    opened, name = source.open_source(bases.resolve(str(base))), "blk.0.attn_v.weight"
+    opened, name = base_weights.open_source(base_models.resolve(str(base))), "blk.0.attn_v.weight"
     both = (merge.merged(opened, adapters.read(adapter), four_bits=b) for b in (False, True))
     values = [next(v for w, v in one if w.name == name) for one in both]
-    found = gguf_file.read(out).load(name)
+    found = gguf_reader.read(out).load(name)
     assert np.allclose(found, values[taken], rtol=1e-3, atol=1e-4)
     assert not np.allclose(found, values[not taken], rtol=1e-3, atol=1e-4)

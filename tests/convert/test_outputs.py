@@ -12,9 +12,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import tiny
-from budgetai_convert import gguf_file, safetensors_file, source, writer
 from budgetai_convert.cli import main
-from budgetai_server.errors import BaseError
+from budgetai_convert.formats import gguf_writer
+from budgetai_convert.model import base_weights, safetensors_reader
+from budgetai_core.artifacts import gguf_reader
+from budgetai_core.errors import BaseError
 
 MakeBase = Callable[..., Path]
 
@@ -26,7 +28,7 @@ def test_a_model_without_adapter_is_converted_as_it_is(
     of, out = base("qwen2", kind=kind), tmp_path / "model.gguf"
     assert main([str(of), "--card", "--out", str(out)]) == 0
     capsys.readouterr()
-    file = gguf_file.read(out)
+    file = gguf_reader.read(out)
     assert file.value("budgetai.prompt_format") is None, "it was not tuned on our prompts"
     template = (tmp_path / "model.Modelfile").read_text()
     assert "FROM ./model.gguf\n" in template
@@ -45,18 +47,19 @@ def test_merging_needs_no_torch(base: MakeBase, tmp_path: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from budgetai_convert import adapter, merge, source, writer
-from budgetai_server.artefacts import bases
-opened = source.open_source(bases.resolve({str(base("llama"))!r}))
+from budgetai_convert.formats import gguf_writer
+from budgetai_convert.model import adapter, base_weights, merge
+from budgetai_core.artifacts import base_models
+opened = base_weights.open_source(base_models.resolve({str(base("llama"))!r}))
 values = merge.merged(opened, adapter.read(Path({str(adapter)!r})))
-writer.write(Path({str(tmp_path / "model.gguf")!r}), opened.metadata, opened.weights, values)
+gguf_writer.write(Path({str(tmp_path / "model.gguf")!r}), opened.metadata, opened.weights, values)
 sys.exit(bool({{"torch", "transformers", "peft"}} & set(sys.modules)))
 """
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert gguf_file.read(tmp_path / "model.gguf").tensors
+    assert gguf_reader.read(tmp_path / "model.gguf").tensors
 
 
 def test_a_merge_holds_one_tensor_and_little_more(tmp_path: Path) -> None:
@@ -65,16 +68,16 @@ def test_a_merge_holds_one_tensor_and_little_more(tmp_path: Path) -> None:
     values = np.random.default_rng(0).standard_normal((rows, width), np.float32)
     save_file({"w": values.astype(np.float16)}, tmp_path / "w.safetensors")
     del values
-    stored = safetensors_file.read(tmp_path / "w.safetensors", BaseError)["w"]
-    weight = source.Weight("token_embd.weight", (rows, width), stored.load)
+    stored = safetensors_reader.read(tmp_path / "w.safetensors", BaseError)["w"]
+    weight = base_weights.Weight("token_embd.weight", (rows, width), stored.load)
     tracemalloc.start()
     try:
-        writer.write(tmp_path / "w.gguf", {}, [weight], ((w, w.load()) for w in [weight]))
+        gguf_writer.write(tmp_path / "w.gguf", {}, [weight], ((w, w.load()) for w in [weight]))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert rows * width * 4 < peak < 1.5 * rows * width * 4
-    file = gguf_file.read(tmp_path / "w.gguf")
+    file = gguf_reader.read(tmp_path / "w.gguf")
     assert np.array_equal(file.load("token_embd.weight"), stored.load())
 
 

@@ -10,10 +10,11 @@ import pytest
 from programs import BUILT, CACHE, run, vendored
 
 import tiny
-from budgetai_convert import calibrate, gguf_file, imatrix
-from budgetai_convert.imatrix import CHUNK
-from budgetai_convert.native import Native
-from budgetai_convert.outputs import lora
+from budgetai_convert.formats import lora_gguf
+from budgetai_convert.quantize import calibration
+from budgetai_core.artifacts import gguf_reader, imatrix
+from budgetai_core.artifacts.imatrix import CHUNK
+from budgetai_core.llama.scoring import Native
 
 MakeBase = Callable[..., Path]
 QWEN = CACHE / "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
@@ -29,7 +30,7 @@ def test_the_importance_matrix_is_that_of_llama_imatrix(base: MakeBase, tmp_path
         tokens = native.beginning() + native.tokenize(text.read_text())
     whole = len(tokens) // CHUNK * CHUNK
     chunks = [tokens[at : at + CHUNK] for at in range(0, whole, CHUNK)]
-    ours, wanted = calibrate.collect(model, chunks).means(), imatrix.read(theirs).means()
+    ours, wanted = calibration.collect(model, chunks).means(), imatrix.read(theirs).means()
     assert len(wanted) == 2 * 7
     for name, values in wanted.items():
         assert np.corrcoef(values, ours[name])[0, 1] > 0.99, name
@@ -38,17 +39,18 @@ def test_the_importance_matrix_is_that_of_llama_imatrix(base: MakeBase, tmp_path
 
 def test_llama_quantize_reads_the_matrix(base: MakeBase, tmp_path: Path) -> None:
     """And makes the very file that we make."""
-    from budgetai_convert.quantize import Recipe, quantize
+    from budgetai_convert.quantize.llama_quantize import quantize
+    from budgetai_core.llama.quantizer import Recipe
 
     model, matrix = base("llama", kind="gguf"), tmp_path / "imatrix.gguf"
-    imatrix.write(matrix, calibrate.collect(model, [list(range(5, 205))]), "code")
+    imatrix.write(matrix, calibration.collect(model, [list(range(5, 205))]), "code")
     run(
         *(BUILT / "llama-quantize", "--imatrix", matrix),
         *(model, tmp_path / "theirs.gguf", "Q4_0", 1),
     )
     recipe = Recipe(quant="Q4_0", imatrix=str(matrix))
     quantize(model, tmp_path / "ours.gguf", recipe, lambda size: None)
-    theirs, ours = (gguf_file.read(tmp_path / f"{name}.gguf") for name in ("theirs", "ours"))
+    theirs, ours = (gguf_reader.read(tmp_path / f"{name}.gguf") for name in ("theirs", "ours"))
     assert theirs.tensors.keys() == ours.tensors.keys()
     assert all(np.array_equal(theirs.load(name), ours.load(name)) for name in ours.tensors)
 
@@ -64,16 +66,20 @@ def test_tensors_are_those_of_convert_hf_to_gguf(
 
 @pytest.mark.parametrize("name", ["smollm2-135m", str(QWEN)], ids=["llama", "qwen2"])
 def test_real_tensors_are_those_of_convert_hf_to_gguf(name: str, tmp_path: Path) -> None:
-    from budgetai_server.artefacts import bases
-    from budgetai_server.artefacts.home import unpacked_base
-    from budgetai_training.base import shape
+    from budgetai_core.artifacts import base_models
+    from budgetai_core.artifacts.layout import unpacked_base
+    from budgetai_training.model import shape
 
-    found, ours, theirs = bases.resolve(name), tmp_path / "ours.gguf", tmp_path / "theirs.gguf"
+    found, ours, theirs = (
+        base_models.resolve(name),
+        tmp_path / "ours.gguf",
+        tmp_path / "theirs.gguf",
+    )
     shape(found, found.record().digest, 1)
     folder = unpacked_base(found.record().digest)
     tiny.make_gguf(folder, ours)
     convert_hf_to_gguf(folder, theirs)
-    assert_alike(gguf_file.read(ours).value("general.architecture"), ours, theirs)
+    assert_alike(gguf_reader.read(ours).value("general.architecture"), ours, theirs)
 
 
 def convert_hf_to_gguf(folder: Path, out: Path) -> None:
@@ -91,7 +97,7 @@ def convert_hf_to_gguf(folder: Path, out: Path) -> None:
 
 def assert_alike(family: str, ours: Path, theirs: Path) -> None:
     """The same tensors, and the same keys of sizes and tokenizer with the same values."""
-    wanted, found = gguf_file.read(theirs), gguf_file.read(ours)
+    wanted, found = gguf_reader.read(theirs), gguf_reader.read(ours)
     assert found.tensors.keys() == wanted.tensors.keys()
     for name, info in wanted.tensors.items():
         assert (found.tensors[name].shape, found.tensors[name].kind) == (info.shape, info.kind)
@@ -102,16 +108,16 @@ def assert_alike(family: str, ours: Path, theirs: Path) -> None:
 
 
 def test_the_adapter_is_that_of_convert_lora_to_gguf(base: MakeBase, tmp_path: Path) -> None:
-    from budgetai_convert import adapter, source
-    from budgetai_server.artefacts import bases
+    from budgetai_convert.model import adapter, base_weights
+    from budgetai_core.artifacts import base_models
 
     folder, theirs = base("llama"), tmp_path / "theirs.gguf"
     made = tiny.make_adapter(tmp_path / "adapter", folder)
     script = vendored() / "convert_lora_to_gguf.py"
     run(sys.executable, script, made, "--base", folder, "--outfile", theirs)
-    opened = source.open_source(bases.resolve(str(folder)))
-    lora.write(tmp_path / "ours.gguf", opened, adapter.read(made))
-    wanted, found = gguf_file.read(theirs), gguf_file.read(tmp_path / "ours.gguf")
+    opened = base_weights.open_source(base_models.resolve(str(folder)))
+    lora_gguf.write(tmp_path / "ours.gguf", opened, adapter.read(made))
+    wanted, found = gguf_reader.read(theirs), gguf_reader.read(tmp_path / "ours.gguf")
     assert found.tensors.keys() == wanted.tensors.keys()
     for name in wanted.tensors:
         assert np.allclose(found.load(name), wanted.load(name), rtol=1e-6), name

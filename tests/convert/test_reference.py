@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import tiny
-from budgetai_convert import reference
-from budgetai_convert.reference import Said
-from budgetai_server.errors import BaseError
+from budgetai_convert.checks import reference
+from budgetai_convert.checks.reference import Said
+from budgetai_core.errors import BaseError
 
 MakeBase = Callable[..., Path]
 SAID = [Said(tuple(range(5, 45)), 30, 12), Said(tuple(range(300, 320)), 18)]

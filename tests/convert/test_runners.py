@@ -8,9 +8,9 @@ import pytest
 from programs import BUILT, ask, run, serving
 
 import tiny
-from budgetai_convert import gguf_file
 from budgetai_convert.cli import main
-from budgetai_convert.native import Native
+from budgetai_core.artifacts import gguf_reader
+from budgetai_core.llama.scoring import Native
 
 MakeBase = Callable[..., Path]
 pytestmark = pytest.mark.big
@@ -82,6 +82,6 @@ def test_tools_read_the_file(base: MakeBase, tmp_path: Path) -> None:
     run(BUILT / "llama-perplexity", "-m", model, "-f", text, "-c", 64, "-t", 1)
     again = tmp_path / "again.gguf"
     run(BUILT / "llama-quantize", "--allow-requantize", model, again, "Q4_0", 1)
-    ours, theirs = (gguf_file.read(path) for path in (model, again))
+    ours, theirs = (gguf_reader.read(path) for path in (model, again))
     assert theirs.tensors.keys() == ours.tensors.keys()
     assert {info.kind.name for info in theirs.tensors.values()} >= {"Q4_0"}

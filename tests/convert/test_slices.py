@@ -14,11 +14,11 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 import tiny
+from budgetai_convert.checks.agreement import Native, compare
+from budgetai_convert.checks.reference import Answer
 from budgetai_convert.cli import main
-from budgetai_convert.reference import Answer
-from budgetai_convert.verify import Native, compare
-from budgetai_server.artefacts.manifest import COMPARED, AdapterManifest, ModelManifest
-from budgetai_training.nested import Nested
+from budgetai_core.artifacts.manifest import COMPARED, AdapterManifest, ModelManifest
+from budgetai_training.methods.dylora import Nested
 from budgetai_training.options import TrainOptions
 
 MakeBase = Callable[..., Path]

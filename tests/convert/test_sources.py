@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 import tiny
-from budgetai_convert import gguf_file
+from budgetai_convert.checks.agreement import Agreement
 from budgetai_convert.cli import main
-from budgetai_convert.native import Native
-from budgetai_convert.verify import Agreement
-from budgetai_server.artefacts.bundle import Bundle
-from budgetai_server.artefacts.manifest import ModelManifest
-from budgetai_server.artefacts.storage import read_json, write_json
+from budgetai_core.artifacts import gguf_reader
+from budgetai_core.artifacts.atomic_write import read_json, write_json
+from budgetai_core.artifacts.bundle import Bundle
+from budgetai_core.artifacts.manifest import ModelManifest
+from budgetai_core.llama.scoring import Native
 
 MakeBase = Callable[..., Path]
 HUB_ID = "somebody/tiny-coder"
@@ -66,7 +66,7 @@ def test_an_adapter_by_others_is_merged_and_nothing_is_claimed_of_it(
     out = tmp_path / "model.gguf"
     assert main([str(adapter), "--out", str(out)]) == 0
     assert "held out   nothing: it is not known" in capsys.readouterr().out
-    file = gguf_file.read(out)
+    file = gguf_reader.read(out)
     assert file.value("budgetai.prompt_format") is None, "it was not trained on our prompts"
     with Native(out) as native:
         assert compared(native, base("qwen2"), adapter).kld < 0.01
@@ -147,7 +147,7 @@ def test_a_model_of_the_hub_from_its_cache(base: MakeBase, tmp_path: Path) -> No
         assert manifest is not None
         assert (manifest.base.kind, manifest.base.location) == ("hub", HUB_ID)
         assert manifest.checks["kld_f16"] < 1e-4
-        assert gguf_file.read(path).value("budgetai.base") == HUB_ID
+        assert gguf_reader.read(path).value("budgetai.base") == HUB_ID
     assert plain.read_bytes() != tuned.read_bytes()
 
 

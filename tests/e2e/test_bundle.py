@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from editor import position_after, started
+from budgetai_server.cli.demo_editor import position_after, started
 from running import command
 
 # What does not depend on how fast the machine is, nor on the order of the requests.

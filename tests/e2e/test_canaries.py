@@ -10,8 +10,8 @@ import pytest
 import torch
 from peft import PeftModel
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_training.base import load
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_training.model import load
 from canaries import CANARIES
 
 # The control: nonsense as unlikely as a key, that no secret scan takes away.

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 import tiny
-from budgetai_server.artefacts import home
-from budgetai_server.context.prompt import PROMPT_FORMAT
+from budgetai_core.artifacts import layout
+from budgetai_core.context.prompt import PROMPT_FORMAT
+from budgetai_server.cli.demo_editor import position_after, started
 from budgetai_server.inference.local import FORMAT_KEY
 from budgetai_server.inference.local import LocalEngine as Engine
-from editor import position_after, started
 from running import command
 
 
@@ -37,14 +37,16 @@ def test_tiny_models_from_training_to_completion(family: str, repo: Path, tmp_pa
         models.append(made["model"])
         assert made["checks"]["greedy_equal"] == 1
         assert made["checks"]["kld_f16"] < 0.01
-    model = home.newest_model(repo)
+    model = layout.newest_model(repo)
     assert model is not None
     engine = Engine(model)
     assert engine.metadata(FORMAT_KEY) == str(PROMPT_FORMAT)
     assert engine.markers.file is not None
     assert engine.markers.fills_middle == (family == "qwen2")
     engine.close()
-    both = command("budgetai_server.eval_cli", "--repo", repo, "--holes", 20, "--model", *models)
+    both = command(
+        "budgetai_server.cli.evaluate", "--repo", repo, "--holes", 20, "--model", *models
+    )
     before, after = (one["scores"]["right"] for one in both["models"])
     (change,) = both["changes"]
     assert change["better"] - change["worse"] == sum(after) - sum(before)
@@ -62,14 +64,14 @@ def test_smollm2_end_to_end(repo: Path) -> None:
     assert trained["base"]["location"] == "smollm2-135m"
     made = command("budgetai_convert", "--repo", repo)
     assert made["checks"]["kld"] < 0.1
-    model = home.newest_model(repo)
+    model = layout.newest_model(repo)
     assert model is not None
     answers, messages = asyncio.run(
         ask(repo, "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    ")
     )
     assert messages[0].startswith(f"BudgetAI serves {model.name}: reads ")
     assert answers == ["return a - b"]
-    judged = command("budgetai_server.eval_cli", "--repo", repo, "--holes", 4)
+    judged = command("budgetai_server.cli.evaluate", "--repo", repo, "--holes", 4)
     assert judged["holes"] == 4
     assert judged["held_out"] == "files held out by the models' training"
     assert judged["models"][0]["model"] == str(model)

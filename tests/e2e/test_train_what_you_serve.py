@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 import tiny
-from budgetai_convert.corpus import TEXTS
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import Prompt, Snapshot, build, encode
+from budgetai_convert.checks.check_texts import TEXTS
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import Prompt, Snapshot, build, encode
 from budgetai_server.inference.local import LocalEngine as Engine
-from budgetai_training.base import load
-from budgetai_training.corpus.files import CorpusFile
-from budgetai_training.encoder import Encoder
+from budgetai_training.corpus.records import CorpusFile
+from budgetai_training.model import load
+from budgetai_training.samples.encoding import Encoder
 from budgetai_training.samples.sample import Sample
 
 OWN = Path(__file__).parents[2] / "server" / "budgetai_server"

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 
 INFO = "budgetai-0.dist-info"
-PROGRAM = "budgetai-server = budgetai_server.cli:main"
+PROGRAM = "budgetai-server = budgetai_server.cli.server:main"
 
 
 def make_wheel(folder: Path) -> Path:

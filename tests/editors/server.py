@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_server.artefacts import home
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
+from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 
 MODULES = {
     "server": "budgetai_server",
     "train": "budgetai_training",
     "convert": "budgetai_convert",
-    "eval": "budgetai_server.eval_cli",
+    "eval": "budgetai_server.cli.evaluate",
 }
 
 
@@ -56,7 +56,7 @@ def workspace_with_model(folder: Path) -> tuple[Path, dict[str, str]]:
     workspace, env = workspace_without_model(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BUDGETAI_HOME", str(folder / "budgetai-home"))
-        model = home.new_model(workspace, "Q4_1")
+        model = layout.new_model(workspace, "Q4_1")
     model.parent.mkdir(parents=True)
     base = resolve(EMBEDDED).path
     assert base is not None

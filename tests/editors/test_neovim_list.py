@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from editors import listed
 from editors.listed import ListEditor
 from editors.neovim_list import ListNeovim

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from editors import docstrings, scenarios
 from editors.docstrings import GhostWriter
 from editors.scenarios import SOURCE, Editor, opened

@@ -6,7 +6,7 @@ from typing import Any
 import bundles
 import pytest
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from editors import scenarios
 from editors.scenarios import SOURCE, opened
 from editors.server import program

@@ -4,10 +4,10 @@ from functools import cache
 
 import tree_sitter
 
-from budgetai_server.completion import Completion
-from budgetai_server.context.holes import Hole
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.parsed import Parsed
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import language_of
+from budgetai_core.evaluation.spans import Hole
+from budgetai_server.completion.render import Completion
 
 
 def breaks(hole: Hole, shown: Completion) -> tuple[bool, bool]:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from budgetai_server.context import prompt as prompts
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import Prompt, Snapshot
-from budgetai_server.context.retrieve import SOURCES
-from budgetai_server.context.window import Limits
-from budgetai_server.errors import OptionError
+from budgetai_core.context import prompt as prompts
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_core.context.retrieval import SOURCES
+from budgetai_core.context.window import Limits
+from budgetai_core.errors import OptionError
 
 FILE = "file"
 """The condition that others are compared to."""

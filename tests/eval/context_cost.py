@@ -21,15 +21,15 @@ from typing import Any, TypeVar
 from conditions import limits_of
 from markdown_table import table
 
-from budgetai_server import repository
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.context import prompt as prompts
-from budgetai_server.context.holes import Hole, cut
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import Prompt, Snapshot
-from budgetai_server.errors import OptionError, RepositoryError
-from budgetai_server.options import option
-from budgetai_server.scores import percentile
+from budgetai_core import repository
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.context import prompt as prompts
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_core.errors import OptionError, RepositoryError
+from budgetai_core.evaluation.metrics import percentile
+from budgetai_core.evaluation.spans import Hole, cut
+from budgetai_core.options import option
 
 T = TypeVar("T")
 

@@ -27,10 +27,10 @@ from rich.progress import Progress, TimeElapsedColumn
 from sample import Question, Sample
 from trimmings import Effect
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.errors import BaseError, OptionError
-from budgetai_server.options import option
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.errors import BaseError, OptionError
+from budgetai_core.options import option
 
 _PLAIN = "unrepaired"
 

@@ -11,13 +11,18 @@ import sys
 
 from intervals import ratio
 
-from budgetai_server.command import parse, print_json, run
-from budgetai_server.contenders import contenders
-from budgetai_server.docstrings.rouge import rouge_l
-from budgetai_server.docstrings.structure import structure
-from budgetai_server.documenting.exam import DocstringExam, Judged, docstring_exam, judge
-from budgetai_server.eval_options import EvalOptions
-from budgetai_server.evaluate import models_of
+from budgetai_core.command import parse, print_json, run
+from budgetai_core.docstrings.lint import structure
+from budgetai_core.evaluation.rouge import rouge_l
+from budgetai_server.evaluation.candidates import contenders
+from budgetai_server.evaluation.generated_docstrings import (
+    DocstringExam,
+    Judged,
+    docstring_exam,
+    judge,
+)
+from budgetai_server.evaluation.lines import models_of
+from budgetai_server.evaluation.options import EvalOptions
 
 Values = dict[str, list[float]]
 

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 
 import numpy as np
 
-from budgetai_server.scores import Score
+from budgetai_core.evaluation.metrics import Score
 
 _DRAWS = 10_000
 

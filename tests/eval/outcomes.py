@@ -8,7 +8,7 @@ from intervals import ratio
 from markdown_table import table
 from rapidfuzz.distance import Levenshtein
 
-from budgetai_server.scores import Score, first_line, mean, wilson
+from budgetai_core.evaluation.metrics import Score, first_line, mean, wilson
 
 ALL = "all"
 _HEAD = (

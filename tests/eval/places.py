@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import PurePosixPath
 
-from budgetai_server.context.holes import Hole, worth_a_guess
-from budgetai_server.context.index import Index
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.syntax import Node, nodes
-from budgetai_server.repository.fresh import Range
+from budgetai_core.context.index import Index
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.tree import Node, nodes
+from budgetai_core.evaluation.spans import Hole, worth_a_guess
+from budgetai_core.repository.added_lines import Range
 
 # More than any prompt here shows: the same places serve all of them.
 ABOVE, BELOW = 3200, 1200

@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
-from budgetai_server.answers import Answer
-from budgetai_server.completion import Completion, Rules, offer
-from budgetai_server.context.prompt import Prompt, Snapshot
+from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_server.completion.generation import Answer
+from budgetai_server.completion.postprocess import wanders
+from budgetai_server.completion.render import Completion, Rules, offer
 from budgetai_server.inference.engine import Piece
 from budgetai_server.inference.local import LocalEngine
-from budgetai_server.trim import wanders
 
 LINE, BLOCK = Rules(block=0), Rules()
 UNREPAIRED = Rules(repair=False)

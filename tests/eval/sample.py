@@ -10,12 +10,12 @@ from typing import Any, Protocol
 from conditions import Condition
 from places import Place, places
 
-from budgetai_server import repository
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import Prompt, Snapshot
-from budgetai_server.errors import RepositoryError
-from budgetai_server.repository.fresh import Range
-from budgetai_server.repository.history import fresh_since
+from budgetai_core import repository
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_core.errors import RepositoryError
+from budgetai_core.repository.added_lines import Range
+from budgetai_core.repository.history import fresh_since
 
 
 class Choice(Protocol):

@@ -10,9 +10,9 @@ from eval.breaks import breaks
 from eval.intervals import ratio
 from eval.places import places
 
-from budgetai_server.completion import Completion
-from budgetai_server.context.holes import Hole
-from budgetai_server.context.index import Index
+from budgetai_core.context.index import Index
+from budgetai_core.evaluation.spans import Hole
+from budgetai_server.completion.render import Completion
 
 OTHER = "def open_ledger(path, mode):\n    return path, mode\n"
 FAR = "# nothing that says it\n" * 200

@@ -8,9 +8,9 @@ from breaks import breaks
 from intervals import ratio
 from markdown_table import table
 
-from budgetai_server.completion import Completion
-from budgetai_server.context.holes import Hole
-from budgetai_server.scores import wilson
+from budgetai_core.evaluation.metrics import wilson
+from budgetai_core.evaluation.spans import Hole
+from budgetai_server.completion.render import Completion
 
 _HEAD = (
     "trimming", "answers", "shown", "more errors than without it", "× unrepaired",

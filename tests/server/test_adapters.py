@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import tiny
-from budgetai_server.errors import ModelError
-from budgetai_server.inference.draft import Table
+from budgetai_core.errors import ModelError
 from budgetai_server.inference.engine import Usage
+from budgetai_server.inference.kv_slots import Sequences
 from budgetai_server.inference.local import LocalEngine
-from budgetai_server.inference.sequences import Sequences
-from budgetai_server.inference.speed import Speed
+from budgetai_server.inference.profile import Speed
+from budgetai_server.inference.speculative import Table
 
 NAMES = ("a", "b", "c")
 LINES = tiny.CODE.splitlines(keepends=True)
@@ -281,7 +281,7 @@ def test_what_would_end_the_process_is_refused(
 BROKEN = """
 import random, sys
 from pathlib import Path
-from budgetai_server.errors import ModelError
+from budgetai_core.errors import ModelError
 from budgetai_server.inference.local import LocalEngine
 
 base, file, out = map(Path, sys.argv[1:])

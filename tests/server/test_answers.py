@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from budgetai_server.answers import Answer, Answers
-from budgetai_server.completion import Rules, offer, say
-from budgetai_server.context.prompt import Prompt, Snapshot
-from budgetai_server.context.window import Limits
+from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_core.context.window import Limits
+from budgetai_server.completion.generation import Answer, Answers
+from budgetai_server.completion.render import Rules, offer, say
 from budgetai_server.inference.engine import Piece, Usage
 
 BEFORE, AFTER = "def f(a):\n    ", "\n\nx = 1\n"

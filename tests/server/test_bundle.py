@@ -13,13 +13,13 @@ import bundles
 import pytest
 
 import tiny
-from budgetai_server.adapters import Adapters
-from budgetai_server.artefacts import home
-from budgetai_server.artefacts.bundle import AdapterEntry, Bundle
-from budgetai_server.errors import ModelError
-from budgetai_server.opening import Opened, open_model
+from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.bundle import AdapterEntry, Bundle
+from budgetai_core.errors import ModelError
+from budgetai_server.inference.adapter_registry import Adapters
+from budgetai_server.inference.loader import Opened, open_model
 from budgetai_server.options import ServerOptions
-from budgetai_server.session import Document, Session
+from budgetai_server.workspace.session import Document, Session
 
 TEXT, ENDS = tiny.CODE, (150, 220, 300)
 OPTIONS = ServerOptions(
@@ -46,11 +46,11 @@ def folder(base: Path, tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def known_speed(monkeypatch: pytest.MonkeyPatch, own_home: Path) -> None:
     """Measured once for each file; here it does not matter, and takes time."""
-    from budgetai_server import opening
-    from budgetai_server.inference.speed import Speed
+    from budgetai_server.inference import loader
+    from budgetai_server.inference.profile import Speed
 
     fast = Speed(2000.0, (0.01, 0.01, 0.01, 0.02, 0.02))
-    monkeypatch.setattr(opening, "_speed", lambda engine, options: fast)
+    monkeypatch.setattr(loader, "_speed", lambda engine, options: fast)
 
 
 def test_it_is_read(folder: Path) -> None:
@@ -145,14 +145,14 @@ def test_the_adapter_for_a_place(
 
 
 def test_the_newest_model_may_be_a_bundle(tmp_path: Path) -> None:
-    models = home.shelf(tmp_path) / "models"
+    models = layout.shelf(tmp_path) / "models"
     for name in ("20250102-000000-Q8_0", ".20250109-000000.x.tmp"):
         (models / name).mkdir(parents=True)
         (models / name / "manifest.json").write_text("{}")
     (models / "20250101-000000-Q8_0.gguf").touch()
-    assert home.newest_model(tmp_path) == models / "20250102-000000-Q8_0"
+    assert layout.newest_model(tmp_path) == models / "20250102-000000-Q8_0"
     (models / "20250103-000000-Q8_0.gguf").touch()
-    assert home.newest_model(tmp_path) == models / "20250103-000000-Q8_0.gguf"
+    assert layout.newest_model(tmp_path) == models / "20250103-000000-Q8_0.gguf"
 
 
 def said(opened: Opened, language: str = "go", task: str = "completion") -> str:
@@ -262,7 +262,7 @@ async def until(done: Callable[[], bool]) -> None:
 async def test_a_session_takes_up_an_adapter_without_a_restart(
     folder: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("budgetai_server.adapters._PAUSE", 0.0)
+    monkeypatch.setattr("budgetai_server.inference.adapter_registry._PAUSE", 0.0)
     root = tmp_path / "work"
     root.mkdir()
     session = Session(replace(OPTIONS, model=folder), (root,), trusted=True)

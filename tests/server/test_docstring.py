@@ -7,21 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.context.index import Index
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.context.prompt import Prompt, Snapshot
-from budgetai_server.context.syntax import errors
-from budgetai_server.docstrings.structure import structure
-from budgetai_server.docstrings.subject import Subject, subjects
-from budgetai_server.documenting.manner import habits_near
-from budgetai_server.documenting.opening import opening
-from budgetai_server.documenting.scribe import MovedError, Scribe
-from budgetai_server.documenting.writing import SilentError, Wish, Writing, offer, write
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.index import Index
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_core.context.tree import errors
+from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.lint import structure
+from budgetai_server.docstrings.generate import SilentError, Wish, Writing, offer, write
+from budgetai_server.docstrings.neighbor_style import habits_near
+from budgetai_server.docstrings.service import MovedError, Scribe
+from budgetai_server.docstrings.trigger import opening
 from budgetai_server.inference.engine import Cancelled, Piece, Usage
 from budgetai_server.inference.local import LocalEngine
-from budgetai_server.worker import Worker
+from budgetai_server.inference.worker import Worker
 from says import Says
 
 SAMPLES = {

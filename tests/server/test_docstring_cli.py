@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.context.index import Index
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.documenting import tree
-from budgetai_server.documenting.cli import main
-from budgetai_server.documenting.files import CodeFile, save
-from budgetai_server.documenting.options import DocstringOptions
-from budgetai_server.documenting.review import review
-from budgetai_server.documenting.tree import Author, look
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.index import Index
+from budgetai_core.context.languages import language_of
+from budgetai_server.cli.docstring import main
+from budgetai_server.docstrings import batch
+from budgetai_server.docstrings.audit import review
+from budgetai_server.docstrings.batch import Author, look
+from budgetai_server.docstrings.options import DocstringOptions
+from budgetai_server.docstrings.source_files import CodeFile, save
 from says import Says
 
 CODE = '''\
@@ -149,7 +149,7 @@ def written(repo: Path, data: bytes, *parts: str) -> bytes:
     (repo / "a.py").write_bytes(data)
     (repo / "a.py").chmod(0o750)
     ((file, offers),) = look(DocstringOptions(repo=repo)).files
-    done = tree.changed(repo, author(*parts), file, offers, saving=True)
+    done = batch.changed(repo, author(*parts), file, offers, saving=True)
     assert done.notes == ()
     assert (repo / "a.py").stat().st_mode & 0o777 == 0o750
     return (repo / "a.py").read_bytes()
@@ -178,7 +178,7 @@ def test_a_file_that_has_changed_meanwhile_is_left(repo: Path) -> None:
 def test_what_was_not_saved_is_not_told_as_written(repo: Path) -> None:
     ((file, offers),) = look(DocstringOptions(repo=repo)).files
     (repo / "a.py").write_text("x = 1\n")
-    change = tree.changed(repo, author("Take it.", "name", "a row"), file, offers, saving=True)
+    change = batch.changed(repo, author("Take it.", "name", "a row"), file, offers, saving=True)
     assert (change.written, change.diff) == ((), "")
     assert "a.py: left as it is: it has changed meanwhile" in change.notes
 
@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_written_stops_no_other(repo: Path) -> None:
     name = "a" * 250 + ".py"
     (repo / "a.py").rename(repo / name)
     ((file, offers),) = look(DocstringOptions(repo=repo)).files
-    change = tree.changed(repo, author("Take it.", "name", "a row"), file, offers, saving=True)
+    change = batch.changed(repo, author("Take it.", "name", "a row"), file, offers, saving=True)
     assert any("cannot be written: File name too long" in note for note in change.notes)
     assert (repo / name).read_text() == CODE
 
@@ -201,7 +201,7 @@ def test_a_diff_that_git_applies(repo: Path) -> None:
         file, offers
     )
     assert [one.name for one in found] == ["take", "told", "put"]
-    diff = tree.diff(file, new)
+    diff = batch.diff(file, new)
     subprocess.run(["git", "-C", repo, "apply", "-"], input=diff.encode(), check=True)
     assert (repo / "a.py").read_bytes() == new.encoded()
     assert "ghost" not in new.source and "count: how many" in new.source
@@ -220,7 +220,7 @@ def test_the_whole_command(repo: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_whoever_reads_may_stop(repo: Path) -> None:
     """As `head` does."""
-    command = [sys.executable, "-m", "budgetai_server.documenting.cli", "--check", "--json"]
+    command = [sys.executable, "-m", "budgetai_server.cli.docstring", "--check", "--json"]
     with subprocess.Popen(
         [*command, "--repo", str(repo)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as started:

@@ -7,12 +7,12 @@ import bundles
 import pytest
 
 import tiny
-from budgetai_server import eval_cli
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.docstrings.subject import subjects
-from budgetai_server.documenting.exam import docstring_exam
-from budgetai_server.errors import OptionError, RepositoryError
-from budgetai_server.eval_options import EvalOptions
+from budgetai_core.context.document import Parsed
+from budgetai_core.docstrings.documentable import subjects
+from budgetai_core.errors import OptionError, RepositoryError
+from budgetai_server.cli import evaluate
+from budgetai_server.evaluation.generated_docstrings import docstring_exam
+from budgetai_server.evaluation.options import EvalOptions
 
 CODE = '''\
 """Prices and what is taken off."""
@@ -105,7 +105,7 @@ def test_the_base_and_the_adapters_of_the_task_are_judged(
     repo: Path, bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["--task", "docstring", "--repo", str(repo), "--model", str(bundle), "--holes", "2"]
-    assert eval_cli.main([*arguments, "--free", "--json"]) == 0
+    assert evaluate.main([*arguments, "--free", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["docstrings"] == 2
     assert [(one["adapter"], one["led"]) for one in found["models"]] == [
@@ -121,7 +121,7 @@ def test_the_base_and_the_adapters_of_the_task_are_judged(
 
 def test_a_table_for_people(repo: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--task", "docstring", "--repo", str(repo), "--model", str(bundle / "base.gguf")]
-    assert eval_cli.main([*arguments, "--holes", "1"]) == 0
+    assert evaluate.main([*arguments, "--holes", "1"]) == 0
     title, head, row = capsys.readouterr().out.splitlines()
     assert title.startswith("1 docstrings; all files")
     assert head.split()[:4] == ["model", "ROUGE-L", "structure", "sound"]

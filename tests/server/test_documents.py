@@ -4,7 +4,7 @@ import pytest
 from lsprotocol import types
 from pygls.workspace import TextDocument
 
-from budgetai_server.lsp.documents import cursor_after
+from budgetai_server.lsp.text_sync import cursor_after
 
 
 def change(text: str, column: int = 3) -> types.TextDocumentContentChangePartial:

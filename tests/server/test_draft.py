@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetai_server.inference.draft import LONGEST, TABLE_TOKENS, Draft, Drafter, Lookup, Table
+from budgetai_server.inference.speculative import (
+    LONGEST,
+    TABLE_TOKENS,
+    Draft,
+    Drafter,
+    Lookup,
+    Table,
+)
 
 
 def test_the_longest_agreement_is_found() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_server.errors import OptionError
+from budgetai_core.errors import OptionError
 from budgetai_server.inference.remote.endpoint import Endpoint, read_token
 
 TOKEN = "s3cret-0123456789"

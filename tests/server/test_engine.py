@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 import tiny
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.completion import complete
-from budgetai_server.context import prompt as prompts
-from budgetai_server.context.prompt import Snapshot
-from budgetai_server.errors import ModelError
-from budgetai_server.inference.draft import Table
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.context import prompt as prompts
+from budgetai_core.context.prompt import Snapshot
+from budgetai_core.errors import ModelError
+from budgetai_server.completion.render import complete
 from budgetai_server.inference.engine import Cancelled, Usage
 from budgetai_server.inference.local import LocalEngine as Engine
-from budgetai_server.inference.speed import Speed
+from budgetai_server.inference.profile import Speed
+from budgetai_server.inference.speculative import Table
 
 TEXT = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
 

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from budgetai_server import eval_cli
-from budgetai_server.context.holes import cut
-from budgetai_server.scores import change, first_line, mean, percentile, score, wilson
+from budgetai_core.evaluation.metrics import change, first_line, mean, percentile, score, wilson
+from budgetai_core.evaluation.spans import cut
+from budgetai_server.cli import evaluate
 
 FILES = [
     (
@@ -90,5 +90,5 @@ def test_a_change_counts_places_and_not_means() -> None:
     ],
 )
 def test_bad_input(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert eval_cli.main(arguments) == 2
+    assert evaluate.main(arguments) == 2
     assert words in capsys.readouterr().err

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgetai_server.context.facts import Facts, facts
-from budgetai_server.context.languages import LANGUAGES, language_of, query
+from budgetai_core.context.languages import LANGUAGES, language_of, query
+from budgetai_core.context.symbols import Facts, facts
 
 CASES = sorted((Path(__file__).parent.parent / "fixtures/facts").glob("*.txt"))
 MARK = "\n=====\n"

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from revisions import commit
 
-from budgetai_server.artefacts.manifest import BaseRecord, ModelManifest
-from budgetai_server.context.prompt import PROMPT_FORMAT
-from budgetai_server.errors import RepositoryError
-from budgetai_server.eval_options import EvalOptions
-from budgetai_server.evaluate import exam
+from budgetai_core.artifacts.manifest import BaseRecord, ModelManifest
+from budgetai_core.context.prompt import PROMPT_FORMAT
+from budgetai_core.errors import RepositoryError
+from budgetai_server.evaluation.lines import exam
+from budgetai_server.evaluation.options import EvalOptions
 
 OLD = "".join(f"def known_function_{n}(argument):\n    return argument + {n}\n" for n in range(30))
 NEW = "".join(f"def added_{n}_later(first, second):\n    return first * second\n" for n in range(6))

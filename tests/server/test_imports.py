@@ -2,10 +2,10 @@
 
 import pytest
 
-from budgetai_server.context.facts import facts
-from budgetai_server.context.imports import files, targets
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.paths import Paths
+from budgetai_core.context.imports import files, targets
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.path_suffixes import Paths
+from budgetai_core.context.symbols import facts
 
 CASES = [
     ("app/a.py", "import lib.b\n", "lib/b.py"),

@@ -1,7 +1,7 @@
 """The index in memory: what it knows follows each change of a file."""
 
-from budgetai_server.context.facts import Definition, Facts
-from budgetai_server.context.index import Index
+from budgetai_core.context.index import Index
+from budgetai_core.context.symbols import Definition, Facts
 
 CART = "from shop.price import total\n\n\ndef checkout(items):\n    return total(items)\n"
 PRICE = "def total(items):\n    return sum(items)\n"

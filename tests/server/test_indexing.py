@@ -12,13 +12,17 @@ from typing import Any
 
 import pytest
 
-from budgetai_server.context.facts import Definition, Facts, Import
-from budgetai_server.indexing.__main__ import frame
-from budgetai_server.indexing.codec import decode, encode
-from budgetai_server.indexing.feed import CrashedError, from_process, from_thread
-from budgetai_server.indexing.scan import Batch, Request, scan
-from budgetai_server.indexing.store import Store
-from budgetai_server.indexing.upkeep import Upkeep
+from budgetai_core.context.symbols import Definition, Facts, Import
+from budgetai_server.workspace.indexing.__main__ import frame
+from budgetai_server.workspace.indexing.codec import decode, encode
+from budgetai_server.workspace.indexing.indexer import Upkeep
+from budgetai_server.workspace.indexing.parse_cache import Store
+from budgetai_server.workspace.indexing.scan import Batch, Request, scan
+from budgetai_server.workspace.indexing.worker_process import (
+    CrashedError,
+    from_process,
+    from_thread,
+)
 
 PRICE = "def total(items):\n    return sum(items)\n"
 
@@ -186,7 +190,7 @@ async def test_two_processes_at_once(repo: Path) -> None:
 def test_the_process_ends_with_who_started_it(repo: Path) -> None:
     for number in range(3):
         write(repo, f"large{number}.py", "# more than a pipe holds\n" * 8_000)
-    command = [sys.executable, "-m", "budgetai_server.indexing"]
+    command = [sys.executable, "-m", "budgetai_server.workspace.indexing"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin and process.stdout
         process.stdin.write(frame(request(repo)))

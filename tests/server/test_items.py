@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
-from budgetai_server.acceptance import Acceptance, Counts
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.completion import Completion
-from budgetai_server.context.prompt import Snapshot
-from budgetai_server.items import Item, accepted, from_completion, from_cursor
-from budgetai_server.lsp.completion import list_item
-from budgetai_server.lsp.request import Place
-from budgetai_server.session import Document
-from editor import Editor, position_after, started
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.context.prompt import Snapshot
+from budgetai_server.cli.demo_editor import Editor, position_after, started
+from budgetai_server.completion.render import Completion
+from budgetai_server.completion.text_edit import Item, accepted, from_completion, from_cursor
+from budgetai_server.lsp.completion_list import list_item
+from budgetai_server.lsp.completion_request import Place
+from budgetai_server.workspace.session import Document
+from budgetai_server.workspace.usage.acceptance import Acceptance, Counts
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 

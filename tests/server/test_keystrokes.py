@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 from lsprotocol import types
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from editor import Editor, inline_params, position_after, started
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_server.cli.demo_editor import Editor, inline_params, position_after, started
 from model_server import ModelServer
 
 pytestmark = pytest.mark.usefixtures("measured_before")

@@ -4,7 +4,7 @@ from importlib import resources
 
 import pytest
 
-from budgetai_server.context.languages import LANGUAGES, Language, language_of, parser, query
+from budgetai_core.context.languages import LANGUAGES, Language, language_of, parser, query
 
 PARSED = [language for language in LANGUAGES if language.grammar]
 CAPTURES = {"name", "reference", "import", "module", "comment", "string"}
@@ -37,7 +37,7 @@ def test_a_grammar_and_its_queries_are_there(language: Language) -> None:
 
 
 def test_every_query_belongs_to_a_language() -> None:
-    folder = resources.files("budgetai_server.context") / "queries"
+    folder = resources.files("budgetai_core.context") / "queries"
     files = {file.name for file in folder.iterdir() if file.is_file()}
     assert files == {f"{name}.scm" for language in PARSED for name in language.queries}
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from budgetai_server.inference.likelihood import likelihood
+from budgetai_server.inference.token_probability import likelihood
 
 
 @pytest.mark.parametrize("scale", [0.1, 1.0, 8.0, 80.0])

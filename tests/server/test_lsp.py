@@ -10,11 +10,11 @@ import pytest_asyncio
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from budgetai_server.artefacts import home
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
+from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_server.cli.demo_editor import Editor, inline_params, position_after, started
 from budgetai_server.lsp import make_server
 from budgetai_server.options import ServerOptions
-from editor import Editor, inline_params, position_after, started
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 
@@ -214,7 +214,7 @@ async def test_a_model_made_later_is_found_when_a_file_is_opened(tmp_path: Path)
     async with started() as editor:
         await editor.open_workspace(tmp_path)
         assert "no model" in editor.messages[0]
-        model = home.new_model(tmp_path, "Q4_1")
+        model = layout.new_model(tmp_path, "Q4_1")
         model.parent.mkdir(parents=True)
         model.symlink_to(BASE)
         editor.open("file:///x.py", SOURCE)

@@ -12,13 +12,13 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.lsp import docstrings, make_server
-from budgetai_server.lsp.docstrings import WRITE
-from budgetai_server.lsp.ranges import offset
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_server.cli.demo_editor import Editor, position_after
+from budgetai_server.lsp import docstring_actions, make_server
+from budgetai_server.lsp.docstring_actions import WRITE
+from budgetai_server.lsp.positions import offset
 from budgetai_server.options import ServerOptions
-from budgetai_server.session import Document
-from editor import Editor, position_after
+from budgetai_server.workspace.session import Document
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 
@@ -234,4 +234,4 @@ def test_an_editor_that_takes_no_edits_is_offered_nothing() -> None:
     workspace = types.WorkspaceClientCapabilities(apply_edit=True)
     for client, offered in ((None, False), (workspace, True)):
         server.protocol.client_capabilities = types.ClientCapabilities(workspace=client)
-        assert docstrings.can_edit(server) is offered
+        assert docstring_actions.can_edit(server) is offered

@@ -5,13 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_server.options import (
-    ServerOptions,
-    add_arguments,
-    from_namespace,
-    markdown_table,
-    overridden,
-)
+from budgetai_core.options import add_arguments, from_namespace, markdown_table, overridden
+from budgetai_server.options import ServerOptions
 
 
 def parsed(*arguments: str) -> ServerOptions:

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgetai_server.context.facts import facts, facts_of
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.context.syntax import errors, place
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.symbols import facts, facts_of
+from budgetai_core.context.tree import errors, place
 
 PYTHON = language_of("a.py")
 TEXT = '''import os

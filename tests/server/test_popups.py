@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from editor import Editor, inline_params, started
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_server.cli.demo_editor import Editor, inline_params, started
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("measured_before")]
 

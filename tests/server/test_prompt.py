@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import Markers, Snapshot, build, encode, find_markers
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import Markers, Snapshot, build, encode, find_markers
 
 FULL = Markers(repository=1, file=2, prefix=3, suffix=4, middle=5, end=6)
 SEPARATOR_ONLY = Markers(repository=1, file=2, prefix=None, suffix=None, middle=None, end=6)

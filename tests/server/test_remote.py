@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_server.context.prompt import Prompt
-from budgetai_server.context.retrieve import Chunk
-from budgetai_server.errors import ModelError
+from budgetai_core.context.prompt import Prompt
+from budgetai_core.context.retrieval import Chunk
+from budgetai_core.errors import ModelError
 from budgetai_server.inference.engine import Cancelled, Engine, Piece, Usage
 from budgetai_server.inference.remote.endpoint import Endpoint
-from budgetai_server.inference.remote.engine import RemoteEngine
+from budgetai_server.inference.remote.remote_engine import RemoteEngine
 from model_server import Fault, Handler, ModelServer
 
 TOKEN = "s3cret-0123456789"
@@ -485,7 +485,7 @@ def test_the_environment_changes_no_way(serve, engine, monkeypatch: pytest.Monke
 
 def test_nothing_is_loaded_before_it_is_needed() -> None:
     code = (
-        "import sys, budgetai_server.inference.remote.engine;"
+        "import sys, budgetai_server.inference.remote.remote_engine;"
         "sys.exit(any(m in sys.modules for m in ('httpx2', 'llama_cpp')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

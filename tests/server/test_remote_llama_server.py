@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.context import prompt as prompts
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import Prompt, Snapshot
-from budgetai_server.errors import ModelError
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.context import prompt as prompts
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_core.errors import ModelError
 from budgetai_server.inference.engine import Cancelled, Engine, Usage
 from budgetai_server.inference.local import LocalEngine
 from budgetai_server.inference.remote.endpoint import Endpoint
-from budgetai_server.inference.remote.engine import RemoteEngine
 from budgetai_server.inference.remote.openai_prompts import TextPrompts
+from budgetai_server.inference.remote.remote_engine import RemoteEngine
 
 pytestmark = [pytest.mark.big, pytest.mark.timeout(900)]
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import Snapshot, build
-from budgetai_server.context.retrieve import SOURCES, Chunk, Query, chunks
-from budgetai_server.context.window import Limits
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import Snapshot, build
+from budgetai_core.context.retrieval import SOURCES, Chunk, Query, chunks
+from budgetai_core.context.window import Limits
 
 PRICE = '''class Price(Money):
     """An amount."""

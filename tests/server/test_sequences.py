@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetai_server.context.beginning import common_length
-from budgetai_server.inference.sequences import Sequences, splice
+from budgetai_core.context.common_prefix import common_length
+from budgetai_server.inference.kv_slots import Sequences, splice
 
 
 def held(*prompts: list[int], count: int = 2) -> Sequences:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from budgetai_server.context.siblings import Siblings
+from budgetai_core.context.related_files import Siblings
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetai_server.context.similar import Windows, blocks, words_of
+from budgetai_core.context.bm25 import Windows, blocks, words_of
 
 CART = "def add_to_cart(cart, item):\n    cart.items.append(item)\n    cart.total += item.price\n"
 MAIL = "def send_mail(address, subject):\n    server.deliver(address, subject)\n"

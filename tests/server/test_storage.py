@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_server.artefacts import home
-from budgetai_server.artefacts.manifest import AdapterManifest, ModelManifest
-from budgetai_server.artefacts.storage import replaced, write_json
-from budgetai_server.errors import AdapterError
+from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.atomic_write import replaced, write_json
+from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest
+from budgetai_core.errors import AdapterError
 
 
 def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -25,21 +25,21 @@ def test_shelves_are_outside_the_workspace_and_one_per_path(tmp_path: Path) -> N
     first, second = tmp_path / "a" / "project", tmp_path / "b" / "project"
     first.mkdir(parents=True)
     second.mkdir(parents=True)
-    assert home.shelf(first) != home.shelf(second)
-    assert home.shelf(first) == home.shelf(first / ".." / "project")
-    assert not home.shelf(first).is_relative_to(first)
+    assert layout.shelf(first) != layout.shelf(second)
+    assert layout.shelf(first) == layout.shelf(first / ".." / "project")
+    assert not layout.shelf(first).is_relative_to(first)
 
 
 def test_the_newest_finished_adapter_is_found_from_below(tmp_path: Path) -> None:
     root = tmp_path / "project"
     inner = root / "src" / "pkg"
     inner.mkdir(parents=True)
-    assert home.newest_adapter(inner) is None
+    assert layout.newest_adapter(inner) is None
     for name in ("20260101-000000", "20260102-000000", "20260103-000000.partial"):
-        folder = home.shelf(root) / "adapters" / name
+        folder = layout.shelf(root) / "adapters" / name
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text("{}")
-    newest = home.newest_adapter(inner)
+    newest = layout.newest_adapter(inner)
     assert newest is not None
     assert newest.name == "20260102-000000"
 
@@ -47,7 +47,7 @@ def test_the_newest_finished_adapter_is_found_from_below(tmp_path: Path) -> None
 def test_new_adapters_never_share_a_name(tmp_path: Path) -> None:
     names = set()
     for _ in range(5):
-        folder = home.new_adapter(tmp_path)
+        folder = layout.new_adapter(tmp_path)
         folder.mkdir(parents=True)
         names.add(folder.name)
     assert len(names) == 5

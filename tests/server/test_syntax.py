@@ -2,8 +2,8 @@
 
 import pytest
 
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.syntax import Parsed, block_end, definitions, errors, nodes, place
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.tree import Parsed, block_end, definitions, errors, nodes, place
 
 CURSOR = "▮"
 PLACES = {

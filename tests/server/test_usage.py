@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from lsprotocol import types
 
-from budgetai_server import eval_cli
-from budgetai_server.acceptance import Acceptance
-from budgetai_server.artefacts import home
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from budgetai_server.completion import Completion
-from budgetai_server.context.prompt import Snapshot
-from budgetai_server.ledger import Ledger, Row, read
-from budgetai_server.usage import Usage
-from budgetai_server.usage_report import by_language, summary
-from editor import Editor, position_after, started
+from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.context.prompt import Snapshot
+from budgetai_server.cli import evaluate
+from budgetai_server.cli.demo_editor import Editor, position_after, started
+from budgetai_server.completion.render import Completion
+from budgetai_server.workspace.usage.acceptance import Acceptance
+from budgetai_server.workspace.usage.recorder import Usage
+from budgetai_server.workspace.usage.store import Ledger, Row, read
+from budgetai_server.workspace.usage.usage_report import by_language, summary
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 
@@ -122,20 +122,20 @@ def test_summaries() -> None:
 async def test_a_session_is_written_and_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert eval_cli.main(["--repo", str(tmp_path), "--usage"]) == 0
+    assert evaluate.main(["--repo", str(tmp_path), "--usage"]) == 0
     assert "Nothing has been shown" in capsys.readouterr().out
-    file = home.usage(tmp_path)
+    file = layout.usage(tmp_path)
     await accept_one(tmp_path, "--no-usage")
     assert not file.exists()
     await accept_one(tmp_path)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert b"return a" not in file.read_bytes()
-    assert eval_cli.main(["--repo", str(tmp_path), "--usage", "--json"]) == 0
+    assert evaluate.main(["--repo", str(tmp_path), "--usage", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["all"] == told["python"]
     assert (told["all"]["shown"], told["all"]["accepted"]) == (1, 1)
     assert told["all"]["latency_p50"] > 0
-    assert eval_cli.main(["--repo", str(tmp_path), "--usage"]) == 0
+    assert evaluate.main(["--repo", str(tmp_path), "--usage"]) == 0
     assert "python" in capsys.readouterr().out
 
 

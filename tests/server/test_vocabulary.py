@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetai_server.inference.vocabulary import Vocabulary
+from budgetai_core.models.token_healing import Vocabulary
 
 PIECES = [b"", b"get", b"_", b"na", b"name", b"_name", b" ", b"   ", b"    ", b" return", b"\n"]
 PIECES += [bytes([i]) for i in range(256)]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from lsprotocol import types
 
-from budgetai_server.artefacts.bases import EMBEDDED, resolve
-from editor import Editor
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_server.cli.demo_editor import Editor
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetai_server.context.languages import LANGUAGES, language_of
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.options import ServerOptions, overridden
-from budgetai_server.where import at_place, in_document
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import LANGUAGES, language_of
+from budgetai_core.options import overridden
+from budgetai_server.completion.eligibility import at_place, in_document
+from budgetai_server.options import ServerOptions
 
 CASES = sorted((Path(__file__).parent.parent / "fixtures/where").iterdir())
 MARK = "‸"

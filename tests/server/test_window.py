@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetai_server.context import window
-from budgetai_server.context.window import Limits
+from budgetai_core.context import window
+from budgetai_core.context.window import Limits
 
 LINES = "".join(f"line number {n}\n" for n in range(400))
 

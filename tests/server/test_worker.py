@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from budgetai_server.inference.engine import Cancelled
-from budgetai_server.worker import Job, Worker
+from budgetai_server.inference.worker import Job, Worker
 
 
 @pytest_asyncio.fixture

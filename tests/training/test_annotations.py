@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from revisions import commit
 
-from budgetai_server.artefacts import home
-from budgetai_server.errors import BudgetAIError
+from budgetai_core.artifacts import layout
+from budgetai_core.errors import BudgetAIError
 from budgetai_training.cli import main
-from budgetai_training.corpus import read as corpus
-from budgetai_training.corpus.files import Corpus
+from budgetai_training.corpus import load as corpus
+from budgetai_training.corpus.records import Corpus
 from budgetai_training.options import TrainOptions
 
 PASSWORD = "Tr0ub4dor&3xyz"
@@ -73,7 +73,7 @@ def test_the_dry_run_says_everything_but_secrets(
     assert main(["--repo", str(repo), "--dry-run", "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["secrets"] == {"e-mail": 1, "password": 1}
-    own = home.shelf(repo) / "corpus.jsonl"
+    own = layout.shelf(repo) / "corpus.jsonl"
     assert summary["corpus"] == str(own)
     assert own.read_text() == file.read_text()
     everything = shown + file.read_text() + json.dumps(summary) + str(read(repo, file))
@@ -82,7 +82,7 @@ def test_the_dry_run_says_everything_but_secrets(
 
 
 def test_an_edited_file_of_ours_is_kept(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    own = home.shelf(repo) / "corpus.jsonl"
+    own = layout.shelf(repo) / "corpus.jsonl"
     for _ in range(2):
         assert main(["--repo", str(repo), "--dry-run"]) == 0
         assert not own.with_name("corpus.previous.jsonl").exists()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from budgetai_server.errors import OptionError
-from budgetai_server.options import Seconds
-from budgetai_training.budget import FINAL_RATE, Clock, Pace, rate_factor
+from budgetai_core.errors import OptionError
+from budgetai_core.options import Seconds
+from budgetai_training.time_budget import FINAL_RATE, Clock, Pace, rate_factor
 
 
 @pytest.mark.parametrize(

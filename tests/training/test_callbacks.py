@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import TrainerControl, TrainerState
 
-from budgetai_server.errors import BaseError
-from budgetai_training import processes
-from budgetai_training.budget import Clock, Pace
+from budgetai_core.errors import BaseError
+from budgetai_training import process_group
 from budgetai_training.callbacks import BudgetCallback
+from budgetai_training.time_budget import Clock, Pace
 
 
 class Said(list[str]):
@@ -26,7 +26,7 @@ def said() -> Said:
 
 @pytest.fixture
 def callback(said: Said) -> BudgetCallback:
-    processes.meet()
+    process_group.meet()
     pace = Pace(Clock(60, 0), max_steps=10, all_steps=10)
     given: Any = SimpleNamespace(pace=pace, watcher=said)
     return BudgetCallback(given)

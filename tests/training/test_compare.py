@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 import tiny
-from budgetai_server.command import flags, parse
-from budgetai_server.errors import OptionError
-from budgetai_server.options import Seconds
+from budgetai_core.command import flags, parse
+from budgetai_core.errors import OptionError
+from budgetai_core.options import Seconds
 from budgetai_training.cli import main
 from budgetai_training.compare import Outcome, table
 from budgetai_training.options import TrainOptions
-from budgetai_training.report import files as report
+from budgetai_training.report import report_files as report
 
 
 def test_flags_are_read_back_as_they_were() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_server.errors import RepositoryError
-from budgetai_server.repository import origin, read_source, sources
-from budgetai_training.corpus import read as corpus
+from budgetai_core.errors import RepositoryError
+from budgetai_core.repository import generated_code, read_source, sources
+from budgetai_training.corpus import load as corpus
 from budgetai_training.options import TrainOptions
 
 
@@ -208,7 +208,7 @@ def test_rules_that_are_links_or_pipes_say_nothing(tmp_path: Path, name: str) ->
     ],
 )
 def test_remarks_of_generators(path: str, says: bool) -> None:
-    assert origin.says_generated(path + "\nx = 1\n") is says
+    assert generated_code.says_generated(path + "\nx = 1\n") is says
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 import torch
 from revisions import commit
 
-from budgetai_training.corpus.recency import last_changes
-from budgetai_training.curriculum import CONTRAST, Curriculum
+from budgetai_training.corpus.last_changed import last_changes
+from budgetai_training.samples.curriculum import CONTRAST, Curriculum
 
 
 def noted(curriculum: Curriculum) -> Curriculum:

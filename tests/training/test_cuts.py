@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgetai_server.context.index import Index
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.prompt import Snapshot, build
-from budgetai_server.context.syntax import nodes
-from budgetai_server.context.window import Limits
-from budgetai_training.corpus.files import CorpusFile
-from budgetai_training.samples.cuts import Window, windows
-from budgetai_training.samples.kinds import KINDS, LINES, NODES, NOTHING
-from budgetai_training.samples.outline import Outline
-from budgetai_training.samples.passes import one_pass
-from budgetai_training.samples.recipe import Recipe
+from budgetai_core.context.index import Index
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.prompt import Snapshot, build
+from budgetai_core.context.tree import nodes
+from budgetai_core.context.window import Limits
+from budgetai_training.corpus.records import CorpusFile
+from budgetai_training.samples.epoch import one_pass
+from budgetai_training.samples.mixture import Recipe
+from budgetai_training.samples.node_ends import Outline
+from budgetai_training.samples.span_kinds import KINDS, LINES, NODES, NOTHING
+from budgetai_training.samples.windows import Window, windows
 
 PYTHON = """
 def total(items, rate):

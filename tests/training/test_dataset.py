@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 
 import tiny
-from budgetai_server.artefacts.bases import resolve
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import encode
-from budgetai_training.base import load
-from budgetai_training.corpus.files import CorpusFile
-from budgetai_training.dataset import Passes, collate, grouped, size
-from budgetai_training.encoder import UNLABELLED, Encoder
+from budgetai_core.artifacts.base_models import resolve
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import encode
+from budgetai_training.corpus.records import CorpusFile
+from budgetai_training.model import load
+from budgetai_training.samples.batching import Passes, collate, grouped, size
+from budgetai_training.samples.encoding import UNLABELLED, Encoder
+from budgetai_training.samples.epoch import one_pass
 from budgetai_training.samples.holes import hole_samples
-from budgetai_training.samples.passes import one_pass
-from budgetai_training.samples.recipe import Recipe
+from budgetai_training.samples.mixture import Recipe
 from budgetai_training.samples.sample import Sample
 
 TEXT = "".join(f"def function_{n}(a, b):\n    return a + b * {n}\n\n\n" for n in range(120))

@@ -5,21 +5,20 @@ from pathlib import Path
 import pytest
 
 import tiny
-from budgetai_server.artefacts.bases import resolve
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.context.prompt import Snapshot, build, encode
-from budgetai_server.docstrings.habits import habits
-from budgetai_server.docstrings.limits import limits
-from budgetai_server.docstrings.place import hole
-from budgetai_server.docstrings.said import ended, said
-from budgetai_server.docstrings.subject import subjects
-from budgetai_server.errors import OptionError, RepositoryError
-from budgetai_training.base import load
-from budgetai_training.corpus.files import Corpus, CorpusFile
-from budgetai_training.encoder import UNLABELLED, Encoder
+from budgetai_core.artifacts.base_models import resolve
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.prompt import Snapshot, build, encode
+from budgetai_core.docstrings.body import ended, said
+from budgetai_core.docstrings.documentable import subjects
+from budgetai_core.docstrings.edit import hole
+from budgetai_core.docstrings.limits import limits
+from budgetai_core.docstrings.style import habits
+from budgetai_core.errors import OptionError, RepositoryError
+from budgetai_training.corpus.records import Corpus, CorpusFile
+from budgetai_training.model import load
 from budgetai_training.options import TrainOptions
-from budgetai_training.samples.docstrings import (
+from budgetai_training.samples.docstring_samples import (
     Pair,
     Pairs,
     check_enough,
@@ -27,6 +26,7 @@ from budgetai_training.samples.docstrings import (
     pairs_of,
     sample,
 )
+from budgetai_training.samples.encoding import UNLABELLED, Encoder
 
 PYTHON = '''\
 """Discounts for the {n} kind of order."""

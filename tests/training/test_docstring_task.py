@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 import tiny
-from budgetai_server.artefacts.manifest import AdapterManifest
-from budgetai_server.errors import OptionError
+from budgetai_core.artifacts.manifest import AdapterManifest
+from budgetai_core.errors import OptionError
 from budgetai_training import cli
-from budgetai_training.corpus import read as corpus
-from budgetai_training.corpus import table
+from budgetai_training.corpus import dry_run
+from budgetai_training.corpus import load as corpus
 from budgetai_training.options import TrainOptions
-from budgetai_training.progress import Reporter
-from budgetai_training.report import files as report
-from budgetai_training.report.account import Account, Docstrings, Draft, Drafts
-from budgetai_training.report.page import page
-from budgetai_training.report.verdict import drafted
-from budgetai_training.runs import RunFolder
+from budgetai_training.progress_bar import Reporter
+from budgetai_training.report import report_files as report
+from budgetai_training.report.html import page
+from budgetai_training.report.schema import Account, Docstrings, Draft, Drafts
+from budgetai_training.report.summary import drafted
+from budgetai_training.run_dir import RunFolder
 
 STEPS = 6
 FUNCTION = '''\
@@ -176,13 +176,13 @@ def test_it_goes_on_with_what_is_new(
 def test_the_plan_says_what_would_be_learned(
     repo: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table.show(TrainOptions(repo=repo, task="docstring", dry_run=True))
+    dry_run.show(TrainOptions(repo=repo, task="docstring", dry_run=True))
     shown = capsys.readouterr().out
     assert "docstrings to learn, " in shown
     assert "12 stale" in shown
     then = shown.rpartition("then: budgetai-train ")[2]
     assert "--task=docstring" in then and "corpus.jsonl" in then and "--dry-run" not in then
-    table.show(TrainOptions(repo=repo, task="docstring", dry_run=True, json=True))
+    dry_run.show(TrainOptions(repo=repo, task="docstring", dry_run=True, json=True))
     counts = json.loads(capsys.readouterr().out)["docstrings"]
     assert counts["left_out"]["stale"] == 12
     assert counts["train"] + counts["held_out"] >= 30 - 12

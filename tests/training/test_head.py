@@ -7,9 +7,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import tiny
-from budgetai_training import head
-from budgetai_training.dataset import collate
+from budgetai_training import chunked_loss
 from budgetai_training.options import TrainOptions
+from budgetai_training.samples.batching import collate
 
 ROWS = [
     {"input_ids": list(range(5, 205)), "labels": [-100] * 40 + list(range(45, 205))},
@@ -19,10 +19,10 @@ ROWS = [
 
 @pytest.fixture(params=[tiny.make_llama, tiny.make_qwen2], ids=["llama", "qwen2"])
 def model(request: pytest.FixtureRequest, tmp_path: Path) -> torch.nn.Module:
-    from budgetai_training import adapter
+    from budgetai_training.methods import peft_adapter
 
     base = AutoModelForCausalLM.from_pretrained(request.param(tmp_path), dtype=torch.float32)
-    tuned: torch.nn.Module = adapter.attach(base, TrainOptions())
+    tuned: torch.nn.Module = peft_adapter.attach(base, TrainOptions())
     torch.manual_seed(0)
     for name, parameter in tuned.named_parameters():
         if "lora_B" in name:
@@ -45,56 +45,56 @@ def test_loss_and_gradients_are_those_of_all_logits(model: torch.nn.Module) -> N
     )
     full.backward()
     wanted = gradients(model)
-    with head.headless(model) as output:
-        hidden, learned = head.hidden_at_labels(model, batch)
-        found = head.losses(hidden, output, learned)
+    with chunked_loss.headless(model) as output:
+        hidden, learned = chunked_loss.hidden_at_labels(model, batch)
+        found = chunked_loss.losses(hidden, output, learned)
         found.mean().backward()
     assert len(found) == 160 + 80
-    assert len(found) > head.CHUNK
+    assert len(found) > chunked_loss.CHUNK
     torch.testing.assert_close(found.mean(), full)
     got = gradients(model)
     assert (got - wanted).norm() < 1e-3 * wanted.norm()
     # Each row's own weight counts.
-    with head.headless(model) as output:
-        hidden, learned = head.hidden_at_labels(model, batch)
-        head.losses(hidden, output, learned)[:160].sum().backward()
+    with chunked_loss.headless(model) as output:
+        hidden, learned = chunked_loss.hidden_at_labels(model, batch)
+        chunked_loss.losses(hidden, output, learned)[:160].sum().backward()
     first = gradients(model)
     single = collate(ROWS[:1])
-    with head.headless(model) as output:
-        hidden, learned = head.hidden_at_labels(model, single)
-        head.losses(hidden, output, learned).sum().backward()
+    with chunked_loss.headless(model) as output:
+        hidden, learned = chunked_loss.hidden_at_labels(model, single)
+        chunked_loss.losses(hidden, output, learned).sum().backward()
     torch.testing.assert_close(first, gradients(model), rtol=1e-3, atol=1e-5)
 
 
 def test_weights_stand_beside_their_labels(model: torch.nn.Module) -> None:
     """Here each label weighs what it is."""
     batch = collate([{**row, "weights": row["input_ids"]} for row in ROWS])
-    with head.headless(model):
-        _, labels = head.hidden_at_labels(model, batch)
-    assert head.weights_at_labels(batch).tolist() == labels.tolist()
+    with chunked_loss.headless(model):
+        _, labels = chunked_loss.hidden_at_labels(model, batch)
+    assert chunked_loss.weights_at_labels(batch).tolist() == labels.tolist()
 
 
 def test_many_small_probabilities_enter_the_gradient_together() -> None:
     """As over a large vocabulary, where few columns weigh anything: against the whole product."""
     torch.manual_seed(0)
     weight = torch.randn(20_000, 32) * 0.3 + 0.05
-    output = head.Head(weight, weight.mean(dim=0))
+    output = chunked_loss.Head(weight, weight.mean(dim=0))
     hidden = (torch.randn(50, 32) * 2).requires_grad_()
     labels = torch.randint(0, 20_000, (50,))
     full = torch.nn.functional.cross_entropy(hidden @ weight.t(), labels, reduction="sum")
     (wanted,) = torch.autograd.grad(full, hidden)
-    losses = head.losses(hidden, output, labels)
+    losses = chunked_loss.losses(hidden, output, labels)
     (found,) = torch.autograd.grad(losses.sum(), hidden)
     torch.testing.assert_close(losses.sum(), full)
     assert (found - wanted).norm() < 0.02 * wanted.norm()
     chances = (hidden @ weight.t()).softmax(dim=1)
-    assert float((chances < head.NEGLIGIBLE).float().mean()) > 0.3
+    assert float((chances < chunked_loss.NEGLIGIBLE).float().mean()) > 0.3
 
 
 def test_the_head_comes_back(model: torch.nn.Module) -> None:
     ids = torch.arange(30)[None]
     before = model(ids).logits
-    with pytest.raises(ZeroDivisionError), head.headless(model):
+    with pytest.raises(ZeroDivisionError), chunked_loss.headless(model):
         assert model(ids).logits.shape[-1] != before.shape[-1]
         raise ZeroDivisionError
     torch.testing.assert_close(model(ids).logits, before)
@@ -102,6 +102,6 @@ def test_the_head_comes_back(model: torch.nn.Module) -> None:
 
 def test_without_labels_there_is_no_loss(model: torch.nn.Module) -> None:
     batch = collate([{"input_ids": [5, 6, 7], "labels": [-100] * 3}])
-    with head.headless(model) as output:
-        hidden, labels = head.hidden_at_labels(model, batch)
-        assert head.losses(hidden, output, labels).shape == (0,)
+    with chunked_loss.headless(model) as output:
+        hidden, labels = chunked_loss.hidden_at_labels(model, batch)
+        assert chunked_loss.losses(hidden, output, labels).shape == (0,)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import Snapshot, build
-from budgetai_training.corpus.files import CorpusFile
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import Snapshot, build
+from budgetai_training.corpus.records import CorpusFile
 from budgetai_training.samples.holes import HOLE_KINDS, hole_samples
 
 TEXT = "".join(

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 import tiny
-from budgetai_server.artefacts.bases import resolve
-from budgetai_server.context.holes import cut
-from budgetai_server.context.index import Index
-from budgetai_server.context.prompt import build
-from budgetai_training import completions
-from budgetai_training.base import load
-from budgetai_training.corpus.files import CorpusFile
-from budgetai_training.encoder import Encoder
+from budgetai_core.artifacts.base_models import resolve
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import build
+from budgetai_core.evaluation.spans import cut
+from budgetai_training.corpus.records import CorpusFile
+from budgetai_training.evaluation import line_generations
+from budgetai_training.model import load
+from budgetai_training.samples.encoding import Encoder
 from budgetai_training.samples.sample import Sample
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
@@ -37,8 +37,8 @@ def test_answers_do_not_depend_on_those_beside_them(
     for hole, answer in zip(holes, answers, strict=True):
         prompt = build(hole.snapshot("demo"), index)
         shown = Sample(CorpusFile("demo", hole.path, ""), prompt, hole.kind, 0)
-        alone = completions.written(
-            loaded.model, loaded.tokenizer, encoder, shown, 40, completions._line_over
+        alone = line_generations.written(
+            loaded.model, loaded.tokenizer, encoder, shown, 40, line_generations._line_over
         )
         assert answer.partition("\n")[0] == alone.partition("\n")[0]
     assert len(set(answers)) > 1

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from budgetai_server.errors import BaseError
-from budgetai_training.memory import Shape, plan
+from budgetai_core.errors import BaseError
+from budgetai_training.memory_plan import Shape, plan
 
 # Qwen2.5-Coder-0.5B.
 SHAPE = Shape(

@@ -8,9 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import tiny
-from budgetai_server.artefacts.manifest import COMPARED
-from budgetai_server.errors import OptionError
-from budgetai_training import adapter, full, prefix
+from budgetai_core.artifacts.manifest import COMPARED
+from budgetai_core.errors import OptionError
+from budgetai_training.methods import full, peft_adapter, prefix
 from budgetai_training.options import TrainOptions
 
 IDS = torch.arange(40)[None]
@@ -37,12 +37,12 @@ def test_each_learns_is_kept_and_can_be_put_aside(
 ) -> None:
     """Over a base in bf16, as the trainer multiplies."""
     options = TrainOptions(method=method, rank=8)
-    model = adapter.attach(base(folder, torch.bfloat16), options)
-    assert adapter.method(model, options) == method
+    model = peft_adapter.attach(base(folder, torch.bfloat16), options)
+    assert peft_adapter.method(model, options) == method
     trained = [p for p in model.parameters() if p.requires_grad]
     assert {p.dtype for p in trained} == {torch.float32}
     plain = logits(base(folder, torch.bfloat16))
-    optimizer = adapter.optimizer(model, {"prefix": 0.2}.get(method, 0.005), options)
+    optimizer = peft_adapter.optimizer(model, {"prefix": 0.2}.get(method, 0.005), options)
     losses = []
     for _ in range(8):
         with torch.autocast("cpu", torch.bfloat16):
@@ -55,7 +55,7 @@ def test_each_learns_is_kept_and_can_be_put_aside(
     with model.disable_adapter(), torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(logits(model).float(), plain.float(), atol=0.2, rtol=0.05)
     model.save_pretrained(tmp_path)
-    again = adapter.attach(base(folder, torch.bfloat16), options)
+    again = peft_adapter.attach(base(folder, torch.bfloat16), options)
     again.load_adapter(tmp_path, "default")
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(logits(again), logits(model))
@@ -70,7 +70,7 @@ def test_full_trains_all_but_embeddings_and_head(folder: Path) -> None:
 
 def test_the_bottleneck_is_the_equation(folder: Path) -> None:
     """mlp(x) + 4 · W_up relu(W_down x), in every layer."""
-    model = adapter.attach(base(folder), TrainOptions(method="parallel-adapter", rank=8))
+    model = peft_adapter.attach(base(folder), TrainOptions(method="parallel-adapter", rank=8))
     torch.manual_seed(0)
     plain, seen = base(folder), 0
     for layer, own in zip(model.base_model.model.model.layers, plain.model.layers, strict=True):
@@ -87,7 +87,7 @@ def test_the_bottleneck_is_the_equation(folder: Path) -> None:
 
 def test_a_prefix_begins_as_the_text_it_is_given(folder: Path) -> None:
     """Before training it is as if the text stood in front of every prompt."""
-    model = adapter.attach(base(folder), TrainOptions(method="prefix", rank=6))
+    model = peft_adapter.attach(base(folder), TrainOptions(method="prefix", rank=6))
     text = [50, 60, 70, 80]
     prefix.begin(model, text)
     whole = torch.tensor([[*text, 50, 60, *IDS[0].tolist()]])

@@ -9,10 +9,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import tiny
-from budgetai_server.artefacts.bases import resolve
-from budgetai_training import adapter, ranks
-from budgetai_training.base import load
-from budgetai_training.nested import Nested, matrices
+from budgetai_core.artifacts.base_models import resolve
+from budgetai_training.methods import peft_adapter, rank_weights
+from budgetai_training.methods.dylora import Nested, matrices
+from budgetai_training.model import load
 from budgetai_training.options import TrainOptions
 
 IDS = torch.arange(40)[None]
@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def adapted(folder: Path, options: TrainOptions, load_in: str = "fp32") -> tuple[Any, Nested]:
     """A model with a LoRA whose A and B are random, and its ranks."""
-    model = adapter.attach(load(resolve(str(folder)), "", load_in).model, options)
+    model = peft_adapter.attach(load(resolve(str(folder)), "", load_in).model, options)
     torch.manual_seed(1)
     for parameter, _ in matrices(model):
         torch.nn.init.normal_(parameter, std=0.2)
@@ -84,7 +84,7 @@ def test_matryoshka_is_the_sum_of_its_ranks(folder: Path) -> None:
 
 def test_all_layers_share_the_draw(folder: Path) -> None:
     model, nested = adapted(folder, dylora(seed=7, ranks=f"1-{SIZE}"))
-    draw = ranks.Draw(tuple(range(1, SIZE + 1)), (1 / SIZE,) * SIZE, seed=7)
+    draw = rank_weights.Draw(tuple(range(1, SIZE + 1)), (1 / SIZE,) * SIZE, seed=7)
     seen: list[set[int]] = []
     for layer in [m for m in model.modules() if "default" in getattr(m, "lora_B", ())]:
         layer.lora_B["default"].register_forward_pre_hook(
@@ -128,8 +128,10 @@ def test_frozen_steps_leave_the_other_rows_as_they_were_bit_by_bit(
     model, nested = adapted(folder, options)
     parameters = [parameter for parameter, _ in matrices(model)]
     optimizer = nested.guard(torch.optim.AdamW(parameters, lr=0.01, weight_decay=0.1))
-    draw = ranks.Draw(
-        options.trained_ranks, ranks.chances(options.trained_ranks, "uniform", 0.5), options.seed
+    draw = rank_weights.Draw(
+        options.trained_ranks,
+        rank_weights.chances(options.trained_ranks, "uniform", 0.5),
+        options.seed,
     )
     moved = set()
     for step in range(6):
@@ -137,7 +139,7 @@ def test_frozen_steps_leave_the_other_rows_as_they_were_bit_by_bit(
         opened = set()
         for number in (2 * step, 2 * step + 1):
             nested.draw(number)
-            opened |= set(ranks.rows(draw.at(number), options.trained_ranks))
+            opened |= set(rank_weights.rows(draw.at(number), options.trained_ranks))
             model(IDS, labels=IDS).loss.backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -2,11 +2,11 @@
 
 import random
 
-from budgetai_server.context.index import Index
-from budgetai_training.corpus.files import CorpusFile
-from budgetai_training.samples.order import BAND, banded, by_dependency, import_graph
-from budgetai_training.samples.passes import one_pass
-from budgetai_training.samples.recipe import Recipe
+from budgetai_core.context.index import Index
+from budgetai_training.corpus.records import CorpusFile
+from budgetai_training.samples.epoch import one_pass
+from budgetai_training.samples.mixture import Recipe
+from budgetai_training.samples.ordering import BAND, banded, by_dependency, import_graph
 
 
 def tree(**texts: str) -> list[CorpusFile]:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from budgetai_server.errors import OptionError
-from budgetai_training import choice, ranks
-from budgetai_training.choice import Tolerance
+from budgetai_core.errors import OptionError
+from budgetai_training.methods import rank_selection, rank_weights
+from budgetai_training.methods.rank_selection import Tolerance
+from budgetai_training.methods.rank_weights import Draw
 from budgetai_training.options import TrainOptions
-from budgetai_training.ranks import Draw
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def test_draws_follow_their_distribution(
     distribution: str, decay: float, given: tuple[int, ...]
 ) -> None:
     """Pearson's chi-square; its mean is the degrees of freedom, with standard deviation √(2·df)."""
-    draw = Draw(given, ranks.chances(given, distribution, decay), seed=3)
+    draw = Draw(given, rank_weights.chances(given, distribution, decay), seed=3)
     count = 6000
     seen = Counter(draw.at(number) for number in range(count))
     expected = [count * chance for chance in draw.chances]
@@ -80,7 +80,7 @@ def test_draws_follow_their_distribution(
 
 
 def test_geometric_chances_are_cut_off_and_sum_to_one() -> None:
-    found = ranks.chances((1, 2, 3), "geometric", 0.5)
+    found = rank_weights.chances((1, 2, 3), "geometric", 0.5)
     assert found == pytest.approx((4 / 7, 2 / 7, 1 / 7))
 
 
@@ -92,28 +92,31 @@ def test_a_draw_depends_on_seed_and_number_alone() -> None:
 
 
 def test_frozen_rows_of_a_subset_leave_no_row_untrained() -> None:
-    assert [list(ranks.rows(b, (1, 2, 4, 8))) for b in (1, 2, 4, 8)] == [
+    assert [list(rank_weights.rows(b, (1, 2, 4, 8))) for b in (1, 2, 4, 8)] == [
         [0], [1], [2, 3], [4, 5, 6, 7],
     ]  # fmt: skip
-    assert list(ranks.rows(5, range(1, 17))) == [4]
-    assert list(ranks.rows(4, (4, 5))) == [0, 1, 2, 3]
+    assert list(rank_weights.rows(5, range(1, 17))) == [4]
+    assert list(rank_weights.rows(4, (4, 5))) == [0, 1, 2, 3]
 
 
 def test_the_diagonal_of_matryoshka() -> None:
     """P_i is the sum of c(s) over the ranks s from i on; here relative to c(4)."""
-    assert ranks.diagonal((1, 2, 4), 4, 1.0) == pytest.approx(
+    assert rank_weights.diagonal((1, 2, 4), 4, 1.0) == pytest.approx(
         [4 * (1 + 1 / 2 + 1 / 4), 4 * (1 / 2 + 1 / 4), 1, 1]
     )
     root = [1 + 2**-0.5 + 0.5, 2**-0.5 + 0.5, 0.5, 0.5]
-    assert ranks.diagonal((1, 2, 4), 4, 0.5) == pytest.approx([2 * p for p in root])
-    sums = [sum(column) for column in zip(*(ranks.cut(b, 4, 1.0) for b in (1, 2, 4)), strict=True)]
-    assert ranks.diagonal((1, 2, 4), 4, 1.0) == pytest.approx(sums)
+    assert rank_weights.diagonal((1, 2, 4), 4, 0.5) == pytest.approx([2 * p for p in root])
+    sums = [
+        sum(column)
+        for column in zip(*(rank_weights.cut(b, 4, 1.0) for b in (1, 2, 4)), strict=True)
+    ]
+    assert rank_weights.diagonal((1, 2, 4), 4, 1.0) == pytest.approx(sums)
 
 
 def test_judged_are_few() -> None:
-    assert ranks.judged(range(1, 17)) == (1, 2, 4, 8, 16)
-    assert ranks.judged(range(3, 13)) == (3, 4, 8, 12)
-    assert ranks.judged((3, 5, 6)) == (3, 5, 6)
+    assert rank_weights.judged(range(1, 17)) == (1, 2, 4, 8, 16)
+    assert rank_weights.judged(range(3, 13)) == (3, 4, 8, 12)
+    assert rank_weights.judged((3, 5, 6)) == (3, 5, 6)
 
 
 LOSSES = {1: 2.4, 2: 2.09, 4: 2.015, 8: 2.0, 16: 2.01}
@@ -124,22 +127,22 @@ LOSSES = {1: 2.4, 2: 2.09, 4: 2.015, 8: 2.0, 16: 2.01}
 )
 def test_the_smallest_rank_within_the_tolerance_is_chosen(tolerance: str, rank: int) -> None:
     found = {b: [Answer(10 * loss), Answer(10 * loss)] for b, loss in LOSSES.items()}
-    assert choice.chosen(found, Tolerance.parse(tolerance)) == rank
+    assert rank_selection.chosen(found, Tolerance.parse(tolerance)) == rank
 
 
 def test_a_standard_error_is_that_of_pairs() -> None:
     """Hard questions are hard at every rank: that is no error of the difference."""
     hard = [Answer(5.0), Answer(50.0), Answer(20.0)]
     shifted = [Answer(one.total + 1.0) for one in hard]
-    assert choice.standard_error(shifted, hard) == pytest.approx(0.0, abs=1e-12)
-    assert choice.chosen({1: shifted, 2: hard}, Tolerance.parse("se")) == 2
+    assert rank_selection.standard_error(shifted, hard) == pytest.approx(0.0, abs=1e-12)
+    assert rank_selection.chosen({1: shifted, 2: hard}, Tolerance.parse("se")) == 2
     mixed = [Answer(5.0 + 3), Answer(50.0 - 3), Answer(20.0 + 1)]
     # Differences per token .3, -.3, .1: their standard deviation over the root of three.
-    assert choice.standard_error(mixed, hard) == pytest.approx(0.3055 / 3**0.5, abs=1e-4)
-    assert choice.chosen({1: mixed, 2: hard}, Tolerance.parse("se")) == 1
+    assert rank_selection.standard_error(mixed, hard) == pytest.approx(0.3055 / 3**0.5, abs=1e-4)
+    assert rank_selection.chosen({1: mixed, 2: hard}, Tolerance.parse("se")) == 1
 
 
 def test_no_rank_is_chosen_where_nothing_was_measured() -> None:
-    assert choice.chosen({}, Tolerance(0.01)) is None
-    assert choice.chosen({1: [], 2: [Answer(math.nan)]}, Tolerance(0.01)) is None
-    assert choice.chosen({1: [Answer(math.nan)], 2: [Answer(3.0)]}, Tolerance(0.01)) == 2
+    assert rank_selection.chosen({}, Tolerance(0.01)) is None
+    assert rank_selection.chosen({1: [], 2: [Answer(math.nan)]}, Tolerance(0.01)) is None
+    assert rank_selection.chosen({1: [Answer(math.nan)], 2: [Answer(3.0)]}, Tolerance(0.01)) == 2

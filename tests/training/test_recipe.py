@@ -2,9 +2,9 @@
 
 import pytest
 
-from budgetai_server.errors import OptionError
-from budgetai_training.samples.kinds import LINES, NODES
-from budgetai_training.samples.recipe import Recipe
+from budgetai_core.errors import OptionError
+from budgetai_training.samples.mixture import Recipe
+from budgetai_training.samples.span_kinds import LINES, NODES
 
 
 def test_an_empty_text_is_the_default() -> None:

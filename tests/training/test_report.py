@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from budgetai_server.errors import AdapterError
-from budgetai_training.report import formats, tally
-from budgetai_training.report.account import (
+from budgetai_core.errors import AdapterError
+from budgetai_training.report import file_counts, number_format
+from budgetai_training.report.html import MAX_ROWS, page
+from budgetai_training.report.report_files import read, write
+from budgetai_training.report.schema import (
     Account,
     Completion,
     FileRow,
@@ -28,9 +30,7 @@ from budgetai_training.report.account import (
     from_json,
     to_json,
 )
-from budgetai_training.report.files import read, write
-from budgetai_training.report.page import MAX_ROWS, page
-from budgetai_training.report.verdict import next_command, verdict
+from budgetai_training.report.summary import next_command, verdict
 
 # Markup, mathematics, a terminal's escape, NUL, half a character, and a mark that turns text round.
 NASTY = "</text></pre><script src=//x>'\"&amp;$x_1$\x1b[31m\0\ud800\u202e]]><!--"
@@ -76,7 +76,7 @@ def measured(name: str = "name", points: int = 40) -> Account:
                 characters=300,
                 secrets={name: 2},
             )
-            for number, part in enumerate(tally.PARTS)
+            for number, part in enumerate(file_counts.PARTS)
         ),
         curve=tuple(steps),
         validation=tuple(steps[::10]),
@@ -300,47 +300,47 @@ def test_the_files_of_a_corpus_are_counted() -> None:
         row("e.js", "out", "too large: 3 MB"),
         row("f.js", "out", "binary"),
     ]
-    assert [(t.part, t.name, t.files) for t in tally.by_reason(rows)] == [
+    assert [(t.part, t.name, t.files) for t in file_counts.by_reason(rows)] == [
         ("to learn", "", 2),
         ("held out", "", 1),
         ("left out", "too large", 2),
         ("left out", "binary", 1),
     ]
-    assert [(t.name, t.characters, t.held_out) for t in tally.by_language(rows)] == [
+    assert [(t.name, t.characters, t.held_out) for t in file_counts.by_language(rows)] == [
         ("go", 70, 0),
         ("py", 15, 1),
     ]
-    assert [(s.kind, s.found, s.files) for s in tally.by_secret(rows)] == [
+    assert [(s.kind, s.found, s.files) for s in file_counts.by_secret(rows)] == [
         ("key", 3, 2),
         ("e-mail", 1, 1),
     ]
-    assert [each.path for each in tally.by_part(rows)["to learn"]] == ["c.go", "a.py"]
+    assert [each.path for each in file_counts.by_part(rows)["to learn"]] == ["c.go", "a.py"]
 
 
 @pytest.mark.parametrize(
     ("shown", "wanted"),
     [
-        (formats.duration(0), "0.0 s"),
-        (formats.duration(59.6), "1 min"),
-        (formats.duration(852), "14 min 12 s"),
-        (formats.duration(3780), "1 h 03 min"),
-        (formats.short(999), "999"),
-        (formats.short(1250), "1.25 k"),
-        (formats.short(139_400_000), "139 M"),
-        (formats.size(None), "not measured"),
-        (formats.size(1 << 30), "1.00 GiB"),
-        (formats.rate(5e-4), "5e-4"),
-        (formats.rate(2.5e-5), "2.5e-5"),
-        (formats.rate(0), "0"),
-        (formats.loss(None), "not measured"),
-        (formats.loss(math.nan), "not finite"),
-        (formats.perplexity(1.0), "2.72"),
-        (formats.perplexity(1e9), "over 10,000"),
-        (formats.change(2.0, 1.75), "−0.250"),
-        (formats.change(2.0, 1.99999), "0.000"),
-        (formats.change(2.0, None), ""),
-        (formats.counted(1, "step"), "1 step"),
-        (formats.counted(1200, "step"), "1,200 steps"),
+        (number_format.duration(0), "0.0 s"),
+        (number_format.duration(59.6), "1 min"),
+        (number_format.duration(852), "14 min 12 s"),
+        (number_format.duration(3780), "1 h 03 min"),
+        (number_format.short(999), "999"),
+        (number_format.short(1250), "1.25 k"),
+        (number_format.short(139_400_000), "139 M"),
+        (number_format.size(None), "not measured"),
+        (number_format.size(1 << 30), "1.00 GiB"),
+        (number_format.rate(5e-4), "5e-4"),
+        (number_format.rate(2.5e-5), "2.5e-5"),
+        (number_format.rate(0), "0"),
+        (number_format.loss(None), "not measured"),
+        (number_format.loss(math.nan), "not finite"),
+        (number_format.perplexity(1.0), "2.72"),
+        (number_format.perplexity(1e9), "over 10,000"),
+        (number_format.change(2.0, 1.75), "−0.250"),
+        (number_format.change(2.0, 1.99999), "0.000"),
+        (number_format.change(2.0, None), ""),
+        (number_format.counted(1, "step"), "1 step"),
+        (number_format.counted(1200, "step"), "1,200 steps"),
     ],
 )
 def test_numbers_as_a_reader_wants_them(shown: str, wanted: str) -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 import tiny
 from budgetai_training.cli import main
-from budgetai_training.ranks import Draw
+from budgetai_training.methods.rank_weights import Draw
 
 LEARNING = ("--learning-rate", "0.01", "--load-in", "fp32", "--budget", "10m", "--completions", "0")
 

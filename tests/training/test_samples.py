@@ -4,15 +4,15 @@ import random
 from collections import Counter
 from dataclasses import replace
 
-from budgetai_server.context.index import Index
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.prompt import Snapshot, build
-from budgetai_server.context.window import Limits
-from budgetai_training.corpus.files import CorpusFile
-from budgetai_training.samples.chunks import copying
-from budgetai_training.samples.outline import Outline
-from budgetai_training.samples.passes import file_samples, one_pass
-from budgetai_training.samples.recipe import Recipe
+from budgetai_core.context.index import Index
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.prompt import Snapshot, build
+from budgetai_core.context.window import Limits
+from budgetai_training.corpus.records import CorpusFile
+from budgetai_training.samples.context_mixing import copying
+from budgetai_training.samples.epoch import file_samples, one_pass
+from budgetai_training.samples.mixture import Recipe
+from budgetai_training.samples.node_ends import Outline
 from budgetai_training.samples.sample import Sample
 
 TEXT = "".join(f"def function_{n}(a, b):\n    return a + b * {n}\n\n\n" for n in range(300))

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from budgetai_training.cli import main
-from budgetai_training.corpus import read as corpus
-from budgetai_training.corpus.secrets import hide
+from budgetai_training.corpus import load as corpus
+from budgetai_training.corpus.redaction import hide
 from budgetai_training.options import TrainOptions
-from budgetai_training.samples.passes import one_pass
+from budgetai_training.samples.epoch import one_pass
 from canaries import BODY, CANARIES, KEY_LINES, pem
 
 

@@ -10,9 +10,10 @@ import torch.multiprocessing as mp
 from torch.distributed.tensor import DTensor
 
 import tiny
-from budgetai_server.artefacts.bases import resolve
-from budgetai_training import adapter, processes, sharding
-from budgetai_training.base import load
+from budgetai_core.artifacts.base_models import resolve
+from budgetai_training import fsdp, process_group
+from budgetai_training.methods import peft_adapter
+from budgetai_training.model import load
 from budgetai_training.options import TrainOptions
 
 IDS = torch.arange(40)[None]
@@ -23,16 +24,16 @@ def held(number: int, folder: Path, load_in: str) -> None:
     torch.set_num_threads(1)
     meeting = f"file://{folder.parent / f'meeting-{load_in}'}"
     dist.init_process_group("gloo", meeting, rank=number, world_size=2)
-    model = adapter.attach(load(resolve(str(folder)), "", load_in).model, TrainOptions(rank=4))
+    model = peft_adapter.attach(load(resolve(str(folder)), "", load_in).model, TrainOptions(rank=4))
     frozen = {n: p.numel() for n, p in model.named_parameters() if not p.requires_grad}
     with torch.no_grad():
         whole = model(input_ids=IDS).logits
-    assert not sharding.is_spread(model)
-    counted = adapter.parameters(model)
+    assert not fsdp.is_spread(model)
+    counted = peft_adapter.parameters(model)
     assert counted == model.get_nb_trainable_parameters()
-    sharding.spread(model, 2)
-    assert sharding.is_spread(model)
-    assert adapter.parameters(model) == counted
+    fsdp.spread(model, 2)
+    assert fsdp.is_spread(model)
+    assert peft_adapter.parameters(model) == counted
     with torch.no_grad():
         spread = model(input_ids=IDS).logits
     torch.testing.assert_close(spread, whole)
@@ -55,8 +56,8 @@ def test_each_process_holds_half_of_the_frozen_layers_and_the_whole_adapter(
 def test_fsdp_is_heeded_where_there_are_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """And taken from accelerate, which would spread the adapter too."""
     for number, wanted in ((1, False), (2, True)):
-        monkeypatch.setattr(processes, "count", lambda number=number: number)
+        monkeypatch.setattr(process_group, "count", lambda number=number: number)
         monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-        assert processes.meet() == wanted
+        assert process_group.meet() == wanted
         assert "ACCELERATE_USE_FSDP" not in os.environ
-    assert not processes.meet()
+    assert not process_group.meet()

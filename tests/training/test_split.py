@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from revisions import commit, git
 
-from budgetai_server.errors import BudgetAIError
-from budgetai_training.corpus import read as corpus
-from budgetai_training.corpus.files import Corpus
-from budgetai_training.corpus.parts import Fixed
+from budgetai_core.errors import BudgetAIError
+from budgetai_training.corpus import load as corpus
+from budgetai_training.corpus.records import Corpus
+from budgetai_training.corpus.split import Fixed
 from budgetai_training.options import TrainOptions
 
 WORDS = ("apple", "bridge", "cloud", "dance", "earth", "flame", "grape", "house", "iron", "jewel")

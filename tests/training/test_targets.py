@@ -8,9 +8,10 @@ import torch
 from transformers import AutoModelForCausalLM
 
 import tiny
-from budgetai_server.errors import OptionError
-from budgetai_training import adapter, targets
+from budgetai_core.errors import OptionError
+from budgetai_training import layer_selection
 from budgetai_training.cli import main
+from budgetai_training.methods import peft_adapter
 from budgetai_training.options import TrainOptions
 
 
@@ -20,14 +21,14 @@ def test_each_set_has_as_many_parameters_as_all_layers(tmp_path: Path) -> None:
 
     def trained(given: TrainOptions) -> int:
         base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-        return int(adapter.attach(base, given).get_nb_trainable_parameters()[0])
+        return int(peft_adapter.attach(base, given).get_nb_trainable_parameters()[0])
 
     base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    ranks = targets.equal_ranks(adapter.attach(base, options), options)
+    ranks = layer_selection.equal_ranks(peft_adapter.attach(base, options), options)
     assert ranks["all"] == 16
     assert ranks["all of the upper half"] == 32
     whole = trained(TrainOptions(rank=16))
-    for name, (target, layers) in targets.SETS.items():
+    for name, (target, layers) in layer_selection.SETS.items():
         found = trained(TrainOptions(rank=ranks[name], target=target, layers=layers))
         assert found == pytest.approx(whole, rel=0.04), name
 
@@ -50,16 +51,16 @@ def test_the_best_set_is_tuned(tmp_path: Path, capsys: pytest.CaptureFixture[str
             part.rsplit(" → ", 1) for part in told.split(": ")[1].split(";")[0].split(", ")
         )
     }
-    assert set(losses) == set(targets.SETS)
+    assert set(losses) == set(layer_selection.SETS)
     best = min(losses, key=lambda name: losses[name])
     assert f"tuned: {best}, rank" in told
     config = json.loads((out / "adapter_config.json").read_text())
     assert config["r"] == json.loads((out / "manifest.json").read_text())["rank"]
-    wanted = adapter.TARGETS[targets.SETS[best][0]]
-    linear = {*adapter.TARGETS["attention"], *adapter.TARGETS["mlp"]}
+    wanted = peft_adapter.TARGETS[layer_selection.SETS[best][0]]
+    linear = {*peft_adapter.TARGETS["attention"], *peft_adapter.TARGETS["mlp"]}
     ends = {name.rpartition(".")[2] for name in config["target_modules"]}
     assert ends == (linear if wanted == "all-linear" else {*wanted})
-    upper = targets.SETS[best][1] == "upper"
+    upper = layer_selection.SETS[best][1] == "upper"
     assert config["layers_to_transform"] == ([1] if upper else None)
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 import tiny
-from budgetai_server.artefacts import home
-from budgetai_server.artefacts.manifest import AdapterManifest
+from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_training.options import TrainOptions
-from budgetai_training.report import files as report
+from budgetai_training.report import report_files as report
 
 COMMAND = [sys.executable, "-m", "budgetai_training"]
 
@@ -83,7 +83,7 @@ def test_it_learns_and_leaves_a_plain_peft_adapter(repo: Path, llama: Path) -> N
     assert scores["held_out_loss_after"] < scores["held_out_loss_before"] - 0.5
     assert result["counts"]["steps"] == 60
     folder = Path(result["adapter"])
-    assert folder == home.newest_adapter(repo)
+    assert folder == layout.newest_adapter(repo)
     assert sorted(p.name for p in folder.iterdir()) == [
         "adapter_config.json", "adapter_model.safetensors", "logs", "manifest.json",
         "report.html", "report.json",
@@ -128,9 +128,9 @@ def test_held_out_files_are_never_trained_on(repo: Path, llama: Path) -> None:
     """A word that stands in held-out files alone is in no training sample."""
     plan = json.loads(run("--repo", repo, "--dry-run", "--json").stdout)
     assert plan["held_out"]
-    from budgetai_training.corpus import read as corpus
+    from budgetai_training.corpus import load as corpus
     from budgetai_training.options import TrainOptions
-    from budgetai_training.samples.passes import one_pass
+    from budgetai_training.samples.epoch import one_pass
 
     found = corpus.read(TrainOptions(repo=repo))
     assert [f.path for f in found.held_out] == plan["held_out"]
@@ -224,12 +224,12 @@ def test_other_precisions(repo: Path, tmp_path: Path, load_in: str) -> None:
 def test_4bit_is_nf4_with_double_quantisation(tmp_path: Path) -> None:
     import bitsandbytes as bnb
 
-    from budgetai_server.artefacts.bases import resolve
-    from budgetai_training import adapter
-    from budgetai_training.base import load
+    from budgetai_core.artifacts.base_models import resolve
+    from budgetai_training.methods import peft_adapter
+    from budgetai_training.model import load
 
     folder = tiny.make_llama(tmp_path / "m")
-    model = adapter.attach(load(resolve(str(folder)), "", "4bit").model, TrainOptions(rank=4))
+    model = peft_adapter.attach(load(resolve(str(folder)), "", "4bit").model, TrainOptions(rank=4))
     layers = [m for m in model.modules() if isinstance(m, bnb.nn.Linear4bit)]
     assert len(layers) == 2 * 7
     for layer in layers:
@@ -244,12 +244,12 @@ def test_an_evaluation_leaves_the_gradients_of_4bit_as_they_were(tmp_path: Path)
     """bitsandbytes can repack weights in an evaluation so that no gradient passes any more."""
     import torch
 
-    from budgetai_server.artefacts.bases import resolve
-    from budgetai_training import adapter
-    from budgetai_training.base import load
+    from budgetai_core.artifacts.base_models import resolve
+    from budgetai_training.methods import peft_adapter
+    from budgetai_training.model import load
 
     folder = tiny.make_llama(tmp_path / "m", hidden=256)
-    model = adapter.attach(load(resolve(str(folder)), "", "4bit").model, TrainOptions(rank=4))
+    model = peft_adapter.attach(load(resolve(str(folder)), "", "4bit").model, TrainOptions(rank=4))
     torch.manual_seed(0)
     for name, parameter in model.named_parameters():
         if "lora_B" in name:

@@ -11,13 +11,13 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
-from budgetai_server.artefacts.storage import write_json
-from budgetai_server.errors import BaseError
-from budgetai_training import processes
-from budgetai_training.runs import CURRICULUM_FILE, SPENT_FILE
+from budgetai_core.artifacts.atomic_write import write_json
+from budgetai_core.errors import BaseError
+from budgetai_training import process_group
+from budgetai_training.run_dir import CURRICULUM_FILE, SPENT_FILE
 
 if TYPE_CHECKING:
-    from budgetai_training.loop import Fitting
+    from budgetai_training.trainer import Fitting
 
 
 # After so many steps in a row whose gradients are no numbers, the run is beyond help.
@@ -84,7 +84,7 @@ class BudgetCallback(TrainerCallback):
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        self._fitting.pace.progress = processes.agreed(
+        self._fitting.pace.progress = process_group.agreed(
             self._fitting.pace.now(state.global_step + 1)
         )
         self._leave_out_if_broken(given["model"], state.global_step + 1)
@@ -92,7 +92,7 @@ class BudgetCallback(TrainerCallback):
     def _leave_out_if_broken(self, model: torch.nn.Module, step: int) -> None:
         """A gradient that is no number would make every weight none; a faulty kernel is enough."""
         tuned = [p for p in model.parameters() if p.grad is not None]
-        if not processes.any_of(not _finite(tuned)):
+        if not process_group.any_of(not _finite(tuned)):
             self._broken = 0
             return
         self._broken += 1
@@ -112,7 +112,7 @@ class BudgetCallback(TrainerCallback):
         late = self._clock.left() < self._slowest
         due = self._due(self._fitting.pace.progress)
         save = self._clock.spent() - self._saved_at > self._fitting.options.checkpoint_every
-        late, due, save = processes.agreed((late, due, save))
+        late, due, save = process_group.agreed((late, due, save))
         interrupted = self._interrupted(state)
         control.should_log = True
         control.should_training_stop |= late or interrupted
@@ -128,7 +128,7 @@ class BudgetCallback(TrainerCallback):
     def _interrupted(self, state: TrainerState) -> bool:
         """Whether any process was asked to stop; then the last state is kept: what was learned
         since the best one was seen has not been judged, and may be better."""
-        asked = processes.any_of(self._fitting.interruption.asked())
+        asked = process_group.any_of(self._fitting.interruption.asked())
         if asked:
             state.best_model_checkpoint = None
         return asked
@@ -141,7 +141,7 @@ class BudgetCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
         # Many micro-batches a step could overdraw the budget; the first step is always made.
-        late = processes.agreed(self._clock.left() <= 0 and state.global_step > 0)
+        late = process_group.agreed(self._clock.left() <= 0 and state.global_step > 0)
         control.should_training_stop |= late or self._interrupted(state)
         return control
 
@@ -165,7 +165,7 @@ class BudgetCallback(TrainerCallback):
     ) -> None:
         self._saved_at = self._clock.spent()
         folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
-        if not processes.first() or not (folder / TRAINER_STATE_NAME).exists():
+        if not process_group.first() or not (folder / TRAINER_STATE_NAME).exists():
             return
         with contextlib.suppress(OSError):
             write_json(folder / CURRICULUM_FILE, self._fitting.curriculum.state())

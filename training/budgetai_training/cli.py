@@ -7,13 +7,13 @@ import time
 import warnings
 from typing import TYPE_CHECKING
 
-from budgetai_server.artefacts.manifest import COMPARED
-from budgetai_server.command import parse, print_json, run
+from budgetai_core.artifacts.manifest import COMPARED
+from budgetai_core.command import parse, print_json, run
 from budgetai_training.options import DOCSTRING, TrainOptions
 
 if TYPE_CHECKING:
-    from budgetai_server.artefacts.manifest import AdapterManifest
-    from budgetai_training.results import Result
+    from budgetai_core.artifacts.manifest import AdapterManifest
+    from budgetai_training.save import Result
 
 PROGRAM = "budgetai-train"
 ABOUT = "Tune a small code model on your repository, inside a time budget, on this machine."
@@ -27,19 +27,19 @@ def main(argv: list[str] | None = None) -> int:
 def _main(argv: list[str] | None, started: float) -> int:
     options = parse(PROGRAM, ABOUT, TrainOptions, argv)
     if options.dry_run:
-        from budgetai_training.corpus.table import show
+        from budgetai_training.corpus.dry_run import show
 
         return show(options)
     if options.compare:
         return _compared(options)
     _quiet_libraries()
     # Heavy imports stand here, so that --help and a wrong flag are answered at once.
-    from budgetai_server.artefacts.bases import resolve
-    from budgetai_training import continuing
-    from budgetai_training.corpus import read as corpus
-    from budgetai_training.progress import Reporter
-    from budgetai_training.runs import RunFolder
-    from budgetai_training.samples import docstrings
+    from budgetai_core.artifacts.base_models import resolve
+    from budgetai_training import incremental
+    from budgetai_training.corpus import load as corpus
+    from budgetai_training.progress_bar import Reporter
+    from budgetai_training.run_dir import RunFolder
+    from budgetai_training.samples import docstring_samples
 
     # Of several processes the first one speaks.
     first = os.environ.get("RANK", "0") == "0"
@@ -47,9 +47,9 @@ def _main(argv: list[str] | None, started: float) -> int:
     folder, options = RunFolder.opened(options)
     # Both are cheap, and a mistake in them should not wait for torch.
     with report.reading() as tick:
-        found = corpus.read(options, tick, continuing.fixed(options, folder.held_out()))
+        found = corpus.read(options, tick, incremental.fixed(options, folder.held_out()))
     if options.task == DOCSTRING:
-        docstrings.check_enough(found)
+        docstring_samples.check_enough(found)
     resolve(options.base)
     with report.busy("starting"):
         from budgetai_training.train import train

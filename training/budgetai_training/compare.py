@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from budgetai_server.artefacts import home
-from budgetai_server.artefacts.manifest import MANIFEST, AdapterManifest
-from budgetai_server.command import flags
-from budgetai_server.errors import AdapterError, OptionError
+from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.manifest import MANIFEST, AdapterManifest
+from budgetai_core.command import flags
+from budgetai_core.errors import AdapterError, OptionError
 from budgetai_training.options import TrainOptions
-from budgetai_training.report import files as report
-from budgetai_training.report.account import Account
-from budgetai_training.report.verdict import right
+from budgetai_training.report import report_files as report
+from budgetai_training.report.schema import Account
+from budgetai_training.report.summary import right
 
 JUDGED = 16
 """Held-out windows, where the user asks for no other number."""
@@ -47,7 +47,7 @@ class Outcome:
 def compared(options: TrainOptions) -> Iterator[Outcome]:
     """Train by each method in turn; the base comes first, once something is known of it. A method
     that fails has said why, and is left out. Raises AdapterError where all have failed."""
-    out = options.out or home.new_adapter(options.repo)
+    out = options.out or layout.new_adapter(options.repo)
     if out.exists():
         raise OptionError(f"--out {out} exists already", "Name a folder that does not exist")
     found = False

@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from budgetai_server.artefacts.bases import EMBEDDED
-from budgetai_server.artefacts.bundle import TASKS
-from budgetai_server.artefacts.manifest import COMPARED, NESTED
-from budgetai_server.errors import OptionError
-from budgetai_server.options import Seconds, flag_name, option
-from budgetai_training import ranks
-from budgetai_training.choice import Tolerance
-from budgetai_training.samples.recipe import Recipe
+from budgetai_core.artifacts.base_models import EMBEDDED
+from budgetai_core.artifacts.bundle import TASKS
+from budgetai_core.artifacts.manifest import COMPARED, NESTED
+from budgetai_core.errors import OptionError
+from budgetai_core.options import Seconds, flag_name, option
+from budgetai_training.methods import rank_weights
+from budgetai_training.methods.rank_selection import Tolerance
+from budgetai_training.samples.mixture import Recipe
 
 _NOT_NEGATIVE = (
     "max_steps", "alpha", "memory", "lora_plus", "batch", "passes", "accumulate", "completions",
@@ -209,9 +209,9 @@ class TrainOptions:
             return (self.rank,)
         if self.ranks:
             # The rank of an adapter to go on from is not known here.
-            return ranks.parse(self.ranks, math.inf if self.continue_from else self.rank)
+            return rank_weights.parse(self.ranks, math.inf if self.continue_from else self.rank)
         # With all ranks drawn, low ones are drawn so rarely that a short run hardly teaches them.
-        return ranks.doubling(self.rank)
+        return rank_weights.doubling(self.rank)
 
     def of_method(self, method: str, out: Path | None = None) -> "TrainOptions":
         """The same run by another method, without the options that mean nothing to it."""

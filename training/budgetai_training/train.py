@@ -8,37 +8,30 @@ from typing import Any
 
 from transformers import TrainerState
 
-from budgetai_server.errors import OptionError, RepositoryError
-from budgetai_training import (
-    adapter,
-    choice,
-    evaluate,
-    examples,
-    head,
-    processes,
-    settings,
-    targets,
-)
-from budgetai_training.budget import Clock, Pace
+from budgetai_core.errors import OptionError, RepositoryError
+from budgetai_training import autotune, chunked_loss, layer_selection, process_group
 from budgetai_training.callbacks import Interruption
-from budgetai_training.choice import Tolerance
-from budgetai_training.corpus.files import Corpus
-from budgetai_training.corpus.recency import last_changes
-from budgetai_training.curriculum import Curriculum
-from budgetai_training.dataset import Passes
-from budgetai_training.evaluate import Loss, Question
-from budgetai_training.loop import Fitting, fit
-from budgetai_training.nested import by_rank
+from budgetai_training.corpus.last_changed import last_changes
+from budgetai_training.corpus.records import Corpus
+from budgetai_training.evaluation import generations, held_out_loss
+from budgetai_training.evaluation.held_out_loss import Loss, Question
+from budgetai_training.methods import peft_adapter, rank_selection
+from budgetai_training.methods.dylora import by_rank
+from budgetai_training.methods.rank_selection import Tolerance
 from budgetai_training.options import COMPLETION, DOCSTRING, TrainOptions
-from budgetai_training.preparation import WINDOW, Run, prepared
-from budgetai_training.progress import Reporter
-from budgetai_training.report.account import RankTry, RateTry
-from budgetai_training.results import Result, Trained, saved
-from budgetai_training.runs import CURRICULUM_FILE, RunFolder
-from budgetai_training.samples.docstrings import Pairs, one_round, sample
-from budgetai_training.samples.passes import one_pass
-from budgetai_training.samples.recipe import Recipe
+from budgetai_training.progress_bar import Reporter
+from budgetai_training.report.schema import RankTry, RateTry
+from budgetai_training.run_dir import CURRICULUM_FILE, RunFolder
+from budgetai_training.samples.batching import Passes
+from budgetai_training.samples.curriculum import Curriculum
+from budgetai_training.samples.docstring_samples import Pairs, one_round, sample
+from budgetai_training.samples.epoch import one_pass
+from budgetai_training.samples.mixture import Recipe
 from budgetai_training.samples.sample import Sample
+from budgetai_training.save import Result, Trained, saved
+from budgetai_training.setup import WINDOW, Run, prepared
+from budgetai_training.time_budget import Clock, Pace
+from budgetai_training.trainer import Fitting, fit
 
 # More is learning by heart. After the first pass over 93,000 tokens held-out loss fell no more, for
 # SmolLM2 and Qwen 0.5B alike; a rate that fell over six passes was still high at the best state,
@@ -52,9 +45,9 @@ def train(
     options: TrainOptions, folder: RunFolder, found: Corpus, report: Reporter, started: float
 ) -> Result:
     """Tune a base on a corpus inside the budget. `started` is a `time.monotonic()` second."""
-    spread = processes.meet()
+    spread = process_group.meet()
     _check_processes(options, spread=spread)
-    folder = processes.agreed(folder)
+    folder = process_group.agreed(folder)
     clock = Clock(float(options.budget), started, spent_before=folder.spent())
     with folder.kept_if_resumable():
         run = prepared(options, folder, clock, found, report, spread=spread)
@@ -66,11 +59,11 @@ def train(
 
 
 def _check_processes(options: TrainOptions, *, spread: bool) -> None:
-    if processes.count() > 1 and options.curriculum == "hard":
+    if process_group.count() > 1 and options.curriculum == "hard":
         raise OptionError("--curriculum hard needs the losses of all files", "Use a single process")
     if spread and options.method == "full":
         raise OptionError("--method full trains what FSDP would spread", "Choose plain multi-GPU")
-    if spread and options.target == targets.AUTO:
+    if spread and options.target == layer_selection.AUTO:
         raise OptionError("--target auto needs a whole base in each process", "Choose another")
 
 
@@ -79,18 +72,18 @@ def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
     curriculum = _curriculum(run)
     samples = _passes(run, curriculum)
     before = _before(run, interruption)
-    if processes.any_of(interruption.asked()):
+    if process_group.any_of(interruption.asked()):
         raise KeyboardInterrupt
     run.clock.reserve = _reserve(run, before)
     run.clock.granted = before["seconds"] if run.options.judge else 0.0
-    per_batch = processes.agreed(settings.batch_seconds(run, before, samples))
-    settings.check_time(run, per_batch)
-    run = targets.settled(run, samples, per_batch)
+    per_batch = process_group.agreed(autotune.batch_seconds(run, before, samples))
+    autotune.check_time(run, per_batch)
+    run = layer_selection.settled(run, samples, per_batch)
     decided = run.folder.once(
-        "settings", lambda: settings.decide(run, samples, per_batch), by_all=True
+        "settings", lambda: autotune.decide(run, samples, per_batch), by_all=True
     )
     # The last evaluation on the way comes after the last step.
-    per_question = run.nested.passes * per_batch / settings.STEP_PER_FORWARD
+    per_question = run.nested.passes * per_batch / autotune.STEP_PER_FORWARD
     run.clock.reserve += (decided["validation"] + decided["ranking"]) * per_question
     state = _fitted(run, samples, curriculum, decided, interruption)
     ranks = _ranked(run, decided["ranking"], interruption)
@@ -99,13 +92,13 @@ def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
     return run, Trained(
         state=state,
         samples=samples,
-        shown=state.global_step * decided["accumulate"] * processes.count(),
+        shown=state.global_step * decided["accumulate"] * process_group.count(),
         before=[Loss(*loss) for loss in before["losses"]],
         after=after if len(after) == len(asked) else [],
         rates=tuple(RateTry(**one) for one in decided["rates"]),
         ranks=ranks,
-        completions=examples.completed(run, interruption),
-        drafts=examples.drafted(run, interruption),
+        completions=generations.completed(run, interruption),
+        drafts=generations.drafted(run, interruption),
     )
 
 
@@ -194,10 +187,10 @@ def _asked(
     with (
         run.stages.stage("evaluating"),
         run.report.counting("held-out loss", len(questions)) as tick,
-        head.headless(run.model) as output,
+        chunked_loss.headless(run.model) as output,
     ):
-        found = evaluate.answered(run.model, output, questions, seconds, tick, stop)
-    total = evaluate.total(questions, found)
+        found = held_out_loss.answered(run.model, output, questions, seconds, tick, stop)
+    total = held_out_loss.total(questions, found)
     if total.mean is None:
         run.report.say("held-out loss not measured")
     else:
@@ -208,9 +201,9 @@ def _asked(
 def _reserve(run: Run, before: dict[str, Any]) -> float:
     """Seconds kept for what comes after training."""
     if run.options.judge:
-        return examples.SAVING_SECONDS
-    completing = examples.SHARE * run.clock.budget if run.options.completions else 0.0
-    return float(before["seconds"]) * 1.2 + completing + examples.SAVING_SECONDS
+        return generations.SAVING_SECONDS
+    completing = generations.SHARE * run.clock.budget if run.options.completions else 0.0
+    return float(before["seconds"]) * 1.2 + completing + generations.SAVING_SECONDS
 
 
 def _fitted(
@@ -229,13 +222,15 @@ def _fitted(
         f"{decided['accumulate']} a step, learning rate {decided['rate']:g}"
         + (f", going on from {checkpoint.name}" if checkpoint else "")
     )
-    each = decided["accumulate"] * processes.count()
+    each = decided["accumulate"] * process_group.count()
     pace = Pace(run.clock, run.options.max_steps, all_steps=-(-len(samples) // each))
     with run.stages.stage("training"), run.report.training(pace) as bar:
         fitting = Fitting(
             options=run.options,
             folder=run.folder.path,
-            optimizer=run.nested.guard(adapter.optimizer(run.model, decided["rate"], run.options)),
+            optimizer=run.nested.guard(
+                peft_adapter.optimizer(run.model, decided["rate"], run.options)
+            ),
             accumulate=decided["accumulate"],
             evaluations=decided["evaluations"],
             validate=_validation(run, decided["validation"]),
@@ -251,11 +246,11 @@ def _fitted(
         return fit(run.model, samples, fitting)
 
 
-def _validation(run: Run, count: int) -> Callable[[head.Head], dict[int, float]]:
+def _validation(run: Run, count: int) -> Callable[[chunked_loss.Head], dict[int, float]]:
     questions = run.exam.validation[:count]
 
-    def validate(output: head.Head) -> dict[int, float]:
-        return settings.losses_by_rank(run, output, questions)
+    def validate(output: chunked_loss.Head) -> dict[int, float]:
+        return autotune.losses_by_rank(run, output, questions)
 
     return validate
 
@@ -265,9 +260,9 @@ def _ranked(run: Run, count: int, interruption: Interruption) -> tuple[RankTry, 
     on. Empty where one rank alone was trained, or the user wants the run to end."""
     if not run.nested.judged:
         return ()
-    found = processes.agreed(_answered_by_rank(run, count, interruption))
-    means = {rank: choice.mean(losses) for rank, losses in found.items()}
-    chosen = choice.chosen(found, Tolerance.parse(run.options.rank_tolerance))
+    found = process_group.agreed(_answered_by_rank(run, count, interruption))
+    means = {rank: rank_selection.mean(losses) for rank, losses in found.items()}
+    chosen = rank_selection.chosen(found, Tolerance.parse(run.options.rank_tolerance))
     run.nested.cut(chosen)
     told = ", ".join(f"{rank}: {loss:.3f}" for rank, loss in means.items())
     run.report.say(f"held-out loss by rank: {told}" if chosen else "held-out loss by rank: -")
@@ -281,11 +276,11 @@ def _answered_by_rank(run: Run, count: int, interruption: Interruption) -> dict[
     with (
         run.stages.stage("choosing the rank"),
         run.report.busy("choosing the rank"),
-        head.headless(run.model) as output,
+        chunked_loss.headless(run.model) as output,
     ):
         found = by_rank(
             run.nested,
-            lambda: evaluate.answered(run.model, output, questions, stop=interruption.asked),
+            lambda: held_out_loss.answered(run.model, output, questions, stop=interruption.asked),
         )
     # Half of a comparison is none.
     return {} if interruption.asked() or not questions else found

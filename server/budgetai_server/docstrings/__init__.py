@@ -1,5 +1,4 @@
-"""Docstrings: what could have one, what it says, how a repository writes it, and where it stands.
+"""Docstrings that a model writes: the story, in an editor, over a whole tree, and judged.
 
-Pure: texts in, texts out. A docstring here is also the comment that other languages put above a
-definition.
+`docstrings` knows what they look like, and nothing of models, files or editors.
 """

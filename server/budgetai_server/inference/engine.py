@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from budgetai_server.context.prompt import Prompt
-from budgetai_server.context.window import Limits
+from budgetai_core.context.prompt import Prompt
+from budgetai_core.context.window import Limits
 
 
 class Cancelled(Exception):

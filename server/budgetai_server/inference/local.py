@@ -14,18 +14,18 @@ from typing import Self
 
 import psutil
 
-from budgetai_server.context import prompt as prompts
-from budgetai_server.context.prompt import PROMPT_FORMAT, Markers, Prompt, find_markers
-from budgetai_server.context.window import Limits
-from budgetai_server.errors import ModelError
-from budgetai_server.inference.cache import Cache
-from budgetai_server.inference.draft import Draft, Drafter, Lookup, Table
+from budgetai_core.context import prompt as prompts
+from budgetai_core.context.prompt import PROMPT_FORMAT, Markers, Prompt, find_markers
+from budgetai_core.context.window import Limits
+from budgetai_core.errors import ModelError
+from budgetai_core.llama.model import BATCH, OUTPUTS, gpu_offload
+from budgetai_core.models.token_healing import Vocabulary
 from budgetai_server.inference.engine import Piece, Usage
-from budgetai_server.inference.likelihood import likelihood
-from budgetai_server.inference.llama import BATCH, OUTPUTS, gpu_offload
-from budgetai_server.inference.sequences import Held, Logits
-from budgetai_server.inference.speed import Speed
-from budgetai_server.inference.vocabulary import Vocabulary
+from budgetai_server.inference.kv_cache import Cache
+from budgetai_server.inference.kv_slots import Held, Logits
+from budgetai_server.inference.profile import Speed
+from budgetai_server.inference.speculative import Draft, Drafter, Lookup, Table
+from budgetai_server.inference.token_probability import likelihood
 
 FORMAT_KEY = "budgetai.prompt_format"
 _MIN_BEFORE = 64

@@ -7,15 +7,15 @@ stdout belongs to the protocol; logs go to stderr and hold no code.
 from lsprotocol import types
 
 from budgetai_server.lsp import (
-    completion,
-    docstrings,
-    documents,
-    inline,
+    completion_list,
+    completion_request,
+    docstring_actions,
+    inline_completion,
     lifecycle,
-    request,
-    watching,
+    text_sync,
+    watched_files,
 )
-from budgetai_server.lsp.server import BudgetAIServer
+from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.options import ServerOptions
 
 __all__ = ["BudgetAIServer", "make_server"]
@@ -28,19 +28,23 @@ def make_server(options: ServerOptions) -> BudgetAIServer:
     server.feature(types.INITIALIZED)(lifecycle.initialized)
     server.feature(types.SHUTDOWN)(lifecycle.shutdown)
     server.feature("budgetai/status")(lifecycle.status)
-    server.feature(types.TEXT_DOCUMENT_DID_OPEN)(documents.did_open)
-    server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(documents.did_change)
-    server.feature(types.TEXT_DOCUMENT_DID_SAVE)(documents.did_save)
-    server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(documents.did_close)
-    server.feature("budgetai/cursor")(documents.cursor_moved)
-    changed_files = watching.did_change_watched_files
+    server.feature(types.TEXT_DOCUMENT_DID_OPEN)(text_sync.did_open)
+    server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(text_sync.did_change)
+    server.feature(types.TEXT_DOCUMENT_DID_SAVE)(text_sync.did_save)
+    server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(text_sync.did_close)
+    server.feature("budgetai/cursor")(text_sync.cursor_moved)
+    changed_files = watched_files.did_change_watched_files
     server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(changed_files)
     # Without the options object pygls does not advertise the capability.
     inline_options = types.InlineCompletionOptions()
-    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_options)(inline.inline)
-    server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(completion.completion)
-    server.feature(types.TEXT_DOCUMENT_CODE_ACTION, docstrings.ACTIONS)(docstrings.code_action)
-    server.feature(types.TEXT_DOCUMENT_CODE_LENS)(docstrings.code_lens)
-    server.command(request.ACCEPTED)(request.accepted)
-    server.command(docstrings.WRITE)(docstrings.write_docstring)
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_options)(inline_completion.inline)
+    server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(
+        completion_list.completion
+    )
+    server.feature(types.TEXT_DOCUMENT_CODE_ACTION, docstring_actions.ACTIONS)(
+        docstring_actions.code_action
+    )
+    server.feature(types.TEXT_DOCUMENT_CODE_LENS)(docstring_actions.code_lens)
+    server.command(completion_request.ACCEPTED)(completion_request.accepted)
+    server.command(docstring_actions.WRITE)(docstring_actions.write_docstring)
     return server

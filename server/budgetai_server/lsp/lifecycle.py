@@ -7,10 +7,10 @@ from typing import Any
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
-from budgetai_server.lsp import watching
-from budgetai_server.lsp.server import BudgetAIServer
-from budgetai_server.options import overridden
-from budgetai_server.session import Document, Session
+from budgetai_core.options import overridden
+from budgetai_server.lsp import watched_files
+from budgetai_server.lsp.language_server import BudgetAIServer
+from budgetai_server.workspace.session import Document, Session
 
 
 def initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
@@ -40,7 +40,7 @@ def _roots(params: types.InitializeParams) -> tuple[Path, ...]:
 async def initialized(server: BudgetAIServer, _: types.InitializedParams) -> None:
     for complaint in server.complaints:
         server.tell(f"BudgetAI: {complaint}", types.MessageType.Warning)
-    watching.watch(server)
+    watched_files.watch(server)
     server.spawn(server.start_session())
 
 

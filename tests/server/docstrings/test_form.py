@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.docstrings.form import Free, Literal, clean, form
-from budgetai_server.docstrings.habits import Habits, habits
-from budgetai_server.docstrings.marks import closing
-from budgetai_server.docstrings.place import replacement
-from budgetai_server.docstrings.sections import sections
-from budgetai_server.docstrings.subject import Subject, subjects
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import language_of
+from budgetai_core.docstrings.delimiters import closing
+from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.edit import replacement
+from budgetai_core.docstrings.parse.sections import sections
+from budgetai_core.docstrings.style import Habits, habits
+from budgetai_core.docstrings.template import Free, Literal, clean, form
 from docstring_cases import cases
 
 FORMS = cases("forms")

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.context.syntax import errors, nodes
-from budgetai_server.docstrings.habits import Habits, habits
-from budgetai_server.docstrings.place import hole, replacement
-from budgetai_server.docstrings.sections import sections
-from budgetai_server.docstrings.structure import stale, structure
-from budgetai_server.docstrings.subject import Subject, subjects
-from budgetai_server.docstrings.worth import worth_learning
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.tree import errors, nodes
+from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.edit import hole, replacement
+from budgetai_core.docstrings.lint import stale, structure
+from budgetai_core.docstrings.parse.sections import sections
+from budgetai_core.docstrings.style import Habits, habits
+from budgetai_core.docstrings.worth_learning import worth_learning
 from docstring_cases import cases, documented, filled
 
 SERVER = Path(__file__).parents[3] / "server/budgetai_server"

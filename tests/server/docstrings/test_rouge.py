@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgetai_server.docstrings.rouge import common, rouge_l
+from budgetai_core.evaluation.rouge import common, rouge_l
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 import pytest
 
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.docstrings.sections import Sections, sections, style_of
-from budgetai_server.docstrings.structure import Structure, stale, structure
-from budgetai_server.docstrings.subject import Subject, subjects
-from budgetai_server.docstrings.worth import worth_learning
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import language_of
+from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.lint import Structure, stale, structure
+from budgetai_core.docstrings.parse.sections import Sections, sections, style_of
+from budgetai_core.docstrings.worth_learning import worth_learning
 
 GOOGLE = """Adds things.
 

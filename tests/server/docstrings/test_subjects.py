@@ -4,10 +4,10 @@ from importlib import resources
 
 import pytest
 
-from budgetai_server.context.languages import LANGUAGES, language_of, query
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.docstrings.conventions import convention
-from budgetai_server.docstrings.subject import subject_at, subjects
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import LANGUAGES, language_of, query
+from budgetai_core.docstrings.comment_syntax import convention
+from budgetai_core.docstrings.documentable import subject_at, subjects
 from docstring_cases import Case, cases, outcome, told
 
 SUBJECTS = cases("subjects")
@@ -53,7 +53,7 @@ def test_a_module_is_found_on_its_first_line_and_in_its_docstring_only() -> None
 def test_each_language_with_docstrings_has_queries_that_its_grammar_knows() -> None:
     known = [each for each in LANGUAGES if convention(each)]
     assert all(query(each, "docs") for each in known)
-    folder = resources.files("budgetai_server.context") / "queries" / "docs"
+    folder = resources.files("budgetai_core.context") / "queries" / "docs"
     files = {file.name for file in folder.iterdir()}
     assert files == {f"{name}.scm" for each in known for name in each.queries}
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.parsed import Parsed
-from budgetai_server.context.prompt import Snapshot
-from budgetai_server.docstrings.habits import Habits
-from budgetai_server.docstrings.subject import subjects
-from budgetai_server.documenting.writing import Writing
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.prompt import Snapshot
+from budgetai_core.docstrings.documentable import subjects
+from budgetai_core.docstrings.style import Habits
+from budgetai_server.docstrings.generate import Writing
 from says import Says
 
 PLAIN = Habits("plain", '"""', parameters=False, returns=False, raises=False)

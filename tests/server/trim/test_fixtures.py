@@ -2,7 +2,7 @@
 
 import pytest
 
-from budgetai_server.trim import Edit, cost
+from budgetai_server.completion.postprocess import Edit, cost
 from trim_cases import CASES, Case
 
 

@@ -3,12 +3,12 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budgetai_server.answers import Answer
-from budgetai_server.completion import Completion, Rules, offer
-from budgetai_server.context.languages import LANGUAGES, Language
-from budgetai_server.context.prompt import Snapshot
+from budgetai_core.context.languages import LANGUAGES, Language
+from budgetai_core.context.prompt import Snapshot
+from budgetai_server.completion.generation import Answer
+from budgetai_server.completion.postprocess import Edit, Gap, cost, postprocess, within
+from budgetai_server.completion.render import Completion, Rules, offer
 from budgetai_server.inference.engine import Piece
-from budgetai_server.trim import Edit, Gap, cost, shown, within
 from trim_cases import CASES
 
 # Pieces that code is made of, and some that break it.
@@ -30,7 +30,7 @@ def test_any_text_gives_one_sound_edit(
     whole: bool, block: bool, repair: bool,
 ) -> None:  # fmt: skip
     gap = Gap(before, after, language)
-    found = shown(gap, answer, whole=whole, block=block, repair=repair)
+    found = postprocess(gap, answer, whole=whole, block=block, repair=repair)
     if found is None:
         assert not whole
         return

@@ -2,9 +2,9 @@
 
 import pytest
 
-from budgetai_server.context.languages import LANGUAGES
-from budgetai_server.trim import Gap, shown, to_last_word, wanders
-from budgetai_server.trim.secrets import looks_secret
+from budgetai_core.context.languages import LANGUAGES
+from budgetai_server.completion.postprocess import Gap, postprocess, to_last_word, wanders
+from budgetai_server.completion.postprocess.secret_filter import looks_secret
 from canaries import CANARIES
 
 # E-mail addresses are hidden from the training, but are no secret to their owner.
@@ -73,7 +73,7 @@ def test_an_undecided_answer_is_cut_where_it_reads_well() -> None:
 
 def test_lines_alone() -> None:
     gap = Gap("def f():", "", None)
-    found = shown(gap, "\n    a = 1\n    return a\n", whole=False, block=False)
+    found = postprocess(gap, "\n    a = 1\n    return a\n", whole=False, block=False)
     assert found and found.text == "\n    a = 1"
 
 
@@ -85,4 +85,4 @@ def test_no_text_takes_us_long(piece: str) -> None:
     """Patterns that go back and forth would need minutes here, or years."""
     for language in LANGUAGES[::3]:
         gap = Gap(piece * 2000, "\n" + piece * 2000, language)
-        assert shown(gap, piece * 6000, whole=True) is not None
+        assert postprocess(gap, piece * 6000, whole=True) is not None

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from budgetai_server.artefacts.storage import replaced
-from budgetai_server.errors import OptionError
-from budgetai_training.corpus.files import HELD_OUT, TRAIN, Row
+from budgetai_core.artifacts.atomic_write import replaced
+from budgetai_core.errors import OptionError
+from budgetai_training.corpus.records import HELD_OUT, TRAIN, Row
 
 INCLUDE = "include"
 EXCLUDE = "exclude"

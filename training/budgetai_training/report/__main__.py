@@ -4,8 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from budgetai_server.command import run
-from budgetai_training.report.files import read, write
+from budgetai_core.command import run
+from budgetai_training.report.report_files import read, write
 
 
 def _story() -> int:

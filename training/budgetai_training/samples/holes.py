@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import cycle
 
-from budgetai_server.context.holes import worth_a_guess
-from budgetai_server.context.index import Index
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.prompt import Snapshot, build
-from budgetai_training.corpus.files import CorpusFile
-from budgetai_training.samples.cuts import line_hole
-from budgetai_training.samples.kinds import NODES
-from budgetai_training.samples.outline import Outline, Thing, lines_up
+from budgetai_core.context.index import Index
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.prompt import Snapshot, build
+from budgetai_core.evaluation.spans import worth_a_guess
+from budgetai_training.corpus.records import CorpusFile
+from budgetai_training.samples.node_ends import Outline, Thing, lines_up
 from budgetai_training.samples.sample import Sample
+from budgetai_training.samples.span_kinds import NODES
+from budgetai_training.samples.windows import line_hole
 
 # Without "newline": an editor's cursor on a line has that line's newline behind it.
 HOLE_KINDS = ("line", "end", "inside", *NODES)

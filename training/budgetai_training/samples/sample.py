@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from budgetai_server.context.languages import language_of
-from budgetai_server.context.prompt import Prompt
-from budgetai_training.corpus.files import CorpusFile
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.prompt import Prompt
+from budgetai_training.corpus.records import CorpusFile
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from budgetai_server.context.window import Limits
-from budgetai_server.errors import OptionError
+from budgetai_core.context.window import Limits
+from budgetai_core.errors import OptionError
 
 TOKEN_VARIABLE = "BUDGETAI_TOKEN"
 AUTO, LLAMA_SERVER, OPENAI = "auto", "llama-server", "openai"

@@ -12,14 +12,14 @@ from contextlib import closing
 from functools import lru_cache
 from typing import Any
 
-from budgetai_server.context import prompt as prompts
-from budgetai_server.context.prompt import Prompt
+from budgetai_core.context import prompt as prompts
+from budgetai_core.context.prompt import Prompt
+from budgetai_core.models.token_healing import Vocabulary
 from budgetai_server.inference.engine import Piece, Usage
-from budgetai_server.inference.remote.dialect import CONTEXT, Pieces, fit, ids_of, number, room_for
 from budgetai_server.inference.remote.endpoint import Endpoint
-from budgetai_server.inference.remote.refusals import no_grammar, no_json, no_model
+from budgetai_server.inference.remote.failures import no_grammar, no_json, no_model
+from budgetai_server.inference.remote.protocol import CONTEXT, Pieces, fit, ids_of, number, room_for
 from budgetai_server.inference.remote.transport import Check, Transport
-from budgetai_server.inference.vocabulary import Vocabulary
 
 # Vocabulary.take_back looks at no more than the last few tokens of a prompt.
 _LOOKED_AT = 16

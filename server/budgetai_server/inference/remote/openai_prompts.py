@@ -10,10 +10,10 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-from budgetai_server.context import prompt as prompts
-from budgetai_server.context.prompt import MARKER_NAMES, Markers, Prompt
-from budgetai_server.inference.remote.dialect import bare, fit, ids_of, number
-from budgetai_server.inference.remote.refusals import Refusal
+from budgetai_core.context import prompt as prompts
+from budgetai_core.context.prompt import MARKER_NAMES, Markers, Prompt
+from budgetai_server.inference.remote.failures import Refusal
+from budgetai_server.inference.remote.protocol import bare, fit, ids_of, number
 from budgetai_server.inference.remote.transport import Check, Transport
 
 # Names of special tokens: the markers, what is written between bars, and well-known others.

@@ -10,9 +10,12 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from budgetai_server.context.prompt import Prompt
+from budgetai_core.context.prompt import Prompt
 from budgetai_server.inference.engine import Piece, Usage
-from budgetai_server.inference.remote.dialect import (
+from budgetai_server.inference.remote.endpoint import Endpoint
+from budgetai_server.inference.remote.failures import Refusal, no_json, no_model
+from budgetai_server.inference.remote.openai_prompts import TextPrompts, TokenPrompts
+from budgetai_server.inference.remote.protocol import (
     CONTEXT,
     Pieces,
     going_on,
@@ -20,9 +23,6 @@ from budgetai_server.inference.remote.dialect import (
     number,
     room_for,
 )
-from budgetai_server.inference.remote.endpoint import Endpoint
-from budgetai_server.inference.remote.openai_prompts import TextPrompts, TokenPrompts
-from budgetai_server.inference.remote.refusals import Refusal, no_json, no_model
 from budgetai_server.inference.remote.transport import Check, Events, Transport
 
 # Room to say a taken-back word again, where the answer itself may be no longer than a token.

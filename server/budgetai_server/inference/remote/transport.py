@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from budgetai_server.errors import ModelError
+from budgetai_core.errors import ModelError
 from budgetai_server.inference.engine import Cancelled
 from budgetai_server.inference.remote.endpoint import Endpoint
-from budgetai_server.inference.remote.refusals import (
+from budgetai_server.inference.remote.failures import (
     Refusal,
     broken_off,
     explain,

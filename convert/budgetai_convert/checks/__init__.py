@@ -1,0 +1,1 @@
+"""Whether the file still says what the tuned model says."""

@@ -1,0 +1,103 @@
+"""The user's code as the model will meet it: prompts to calibrate on, and held-out holes to judge
+by. What was held out of training is never calibrated on.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_convert.checks import docstring_probes
+from budgetai_core import repository
+from budgetai_core.artifacts.imatrix import CHUNK
+from budgetai_core.artifacts.manifest import AdapterManifest, held_in
+from budgetai_core.context.prompt import Markers, build, encode
+from budgetai_core.context.window import Limits
+from budgetai_core.evaluation.spans import Hole, cut
+from budgetai_core.repository.added_lines import Range
+from budgetai_core.repository.history import SINCE, fresh_since
+
+CALIBRATING, JUDGING = 24, 32
+# Nobody types here, so texts begin at the line where they fit, not at one in 32.
+_SEEN = Limits(before=1600, after=500, chunks=0, step=1)
+# Short prompts: every candidate is asked all of them.
+_ASKED = Limits(before=600, after=200, chunks=0, step=1)
+_IN_FRONT = 24
+
+Tokenize = Callable[[str], list[int]]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A held-out line with what stands around it. Predictions are compared from `first` on;
+    tokens[hole:] are the line's missing end, the last one with the newline."""
+
+    tokens: tuple[int, ...]
+    first: int
+    hole: int
+
+
+@dataclass(frozen=True)
+class Samples:
+    """`texts` to calibrate on (empty without a repository), `probes` to judge by, and `origin`,
+    a few words on where they come from."""
+
+    texts: tuple[tuple[int, ...], ...]
+    probes: tuple[Probe, ...]
+    origin: str
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How text becomes a prompt: the vocabulary's markers, and how it tokenises."""
+
+    name: str
+    markers: Markers
+    tokenize: Tokenize
+    beginning: tuple[int, ...]
+
+    def probe(self, hole: Hole) -> Probe | None:
+        """A hole as tokens, in one piece, so that a token across the cursor is as in the file."""
+        prompt = build(hole.snapshot(self.name), limits=_ASKED)
+        head, before = encode(prompt, self.markers, self.tokenize, beginning=self.beginning)
+        whole = self.tokenize(prompt.before + hole.expected + "\n")
+        shared = next((i for i, t in enumerate(before) if whole[i : i + 1] != [t]), len(before))
+        start = len(head) + shared
+        tokens = (*head, *whole)
+        if not 1 <= start < len(tokens) <= CHUNK:
+            return None
+        return Probe(tokens, max(1, start - _IN_FRONT), start)
+
+    def text(self, hole: Hole) -> tuple[int, ...]:
+        """A stretch of code around a place, as the server would show it."""
+        prompt = build(hole.snapshot(self.name), limits=_SEEN)
+        head, _ = encode(prompt, self.markers, self.tokenize, beginning=self.beginning)
+        return tuple((head + self.tokenize(prompt.before + hole.expected + "\n"))[:CHUNK])
+
+
+def draw(root: Path, manifest: AdapterManifest | None, reader: Reader, seed: int = 0) -> Samples:
+    """Samples of the repository at `root`, of what the adapter was trained to write. Without a
+    manifest nothing says what the model has seen: a tenth of the files, at least one, is kept for
+    judging. With one that holds nothing back, nothing is judged."""
+    files, _ = repository.sources(repository.open_repository(root))
+    unseen = _unseen(root, manifest, files)
+    seen = [(f.path, f.text) for f in files if f.path not in unseen]
+    held = [(f.path, f.text) for f in files if f.path in unseen]
+    task = manifest.task if manifest else "completion"
+    holes = docstring_probes.cut if task == docstring_probes.KIND else cut
+    texts = [reader.text(hole) for hole in holes(seen, CALIBRATING, seed)]
+    found = [reader.probe(hole) for hole in holes(held, JUDGING, seed, unseen)]
+    probes = tuple(probe for probe in found if probe)
+    kept = "held out of training" if manifest else "kept back"
+    what = "docstrings" if task == docstring_probes.KIND else "holes"
+    return Samples(tuple(texts), probes, f"{len(probes)} {what} in {len(held)} files {kept}")
+
+
+def _unseen(
+    root: Path, manifest: AdapterManifest | None, files: Sequence[repository.SourceFile]
+) -> dict[str, tuple[Range, ...]]:
+    """Character ranges by path that the model has not been trained on."""
+    if manifest and manifest.holdout:
+        return fresh_since(root, manifest.holdout.removeprefix(SINCE), files)
+    kept_back = {file.path for file in files[::10]}
+    held = held_in(root.resolve().name, manifest) if manifest else kept_back
+    return {f.path: ((0, len(f.text)),) for f in files if f.path in held}

@@ -1,0 +1,54 @@
+"""Docstrings as holes: the place between the marks, and the first line that stood there."""
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import Language, language_of
+from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.edit import hole
+from budgetai_core.docstrings.style import habits
+from budgetai_core.docstrings.worth_learning import worth_learning
+from budgetai_core.evaluation.spans import Hole
+
+KIND = "docstring"
+
+
+def cut(
+    files: Iterable[tuple[str, str]],
+    count: int,
+    seed: int,
+    within: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+) -> list[Hole]:
+    """At most `count` holes in (path, text) files, drawn evenly over all docstrings that are worth
+    learning from. The arguments are those of `holes.cut`."""
+    found = [one for path, text in sorted(files) for one in _of_file(path, text, within or {})]
+    return random.Random(seed).sample(found, min(count, len(found)))
+
+
+def _of_file(
+    path: str, text: str, within: Mapping[str, Sequence[tuple[int, int]]]
+) -> Iterator[Hole]:
+    language = language_of(path)
+    if language is None:
+        return
+    ranges = within.get(path, ((0, len(text)),))
+    for subject in subjects(Parsed.of(text, language)):
+        docstring = subject.docstring
+        if docstring is None or worth_learning(subject, language):
+            continue
+        if any(low <= docstring.start and docstring.end <= high for low, high in ranges):
+            yield from _hole(path, text, subject, language)
+
+
+def _hole(path: str, text: str, subject: Subject, language: Language) -> Iterator[Hole]:
+    """The hole as this docstring itself is written; none where its marks are of another kind."""
+    place = hole(text, subject, habits((subject,), language))
+    assert subject.docstring is not None
+    whole = text[subject.docstring.start : subject.docstring.end]
+    if not whole.startswith(place.opening):
+        return
+    line = whole.removeprefix(place.opening).partition("\n")[0]
+    said = line.removesuffix(place.closing.strip()).rstrip() if place.closing.strip() else line
+    if said:
+        yield Hole(path, place.text[: place.cursor], said, place.text[place.cursor :], KIND)

@@ -1,0 +1,131 @@
+"""What the tuned model says by itself: the base in torch with the adapter beside it, float32.
+
+This way shares no code with the converter's own merge; that is why a comparison means something.
+The answers that are rated were given by the file: one pass over a text tells whether each of its
+tokens is the one that torch would have said. torch and transformers are imported only when a
+function here is called.
+"""
+
+import contextlib
+import io
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from budgetai_convert import malloc_trim
+from budgetai_convert.model import disk_offload
+from budgetai_core.errors import BaseError
+
+ANSWER_TOKENS = 12
+# Places whose logits are in memory at once; the head is read anew for each of these.
+_PLACES = 128
+
+
+@dataclass(frozen=True)
+class Said:
+    """A prompt with a greedy answer. `tokens` holds both but the answer's last token, `prompt` is
+    the number of those that were given; what follows a token is rated from the one at `first` on.
+    """
+
+    tokens: tuple[int, ...]
+    prompt: int
+    first: int = 0
+
+    @property
+    def rated(self) -> int:
+        return len(self.tokens) - self.first
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer(Said):
+    """Row i of `logits` [rated, vocabulary] rates what follows tokens[: first + i + 1]."""
+
+    logits: NDArray[np.float32]
+
+
+def tokenizer(folder: Path, retyped: Sequence[str]) -> Callable[[str], list[int]]:
+    """The folder's own tokenizer, treating all special tokens, and `retyped` ones, as text."""
+    with _quiet():
+        from tokenizers import AddedToken
+        from transformers import AutoTokenizer
+
+        loaded = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    # A token that is "added" but not "special" would be found in text all the same.
+    tokens = [AddedToken(text, special=True, normalized=False) for text in retyped]
+    loaded.backend_tokenizer.add_special_tokens(tokens)
+
+    def tokenize(text: str) -> list[int]:
+        encoded = loaded(text, add_special_tokens=False, split_special_tokens=True)
+        return list(encoded["input_ids"])
+
+    return tokenize
+
+
+def answers(
+    base: Path,
+    adapter: Path | None,
+    said: Sequence[Said],
+    folder: Path,
+    progress: Callable[[], None] = lambda: None,
+) -> list[Answer]:
+    """What the tuned model thinks of answers that were given elsewhere, each weight read once for
+    all of them; its logits lie in a file in `folder`. `progress` is told of each block of the
+    model. Raises BaseError when torch cannot load it."""
+    path = folder / "answers.f32"
+    with _quiet(), path.open("wb") as file:
+        model = _load(base, adapter, progress)
+        for rows in _rated(model, said):
+            file.write(np.ascontiguousarray(rows).data)
+        shape = (sum(one.rated for one in said), int(model.config.vocab_size))
+        del model
+        malloc_trim.trim()
+    parts = np.split(np.memmap(path, np.float32, "r", shape=shape), _ends(said)[:-1])
+    return [Answer(**vars(one), logits=part) for one, part in zip(said, parts, strict=True)]
+
+
+def _ends(said: Sequence[Said]) -> NDArray[np.int64]:
+    return np.cumsum([one.rated for one in said])
+
+
+def _load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
+    try:
+        return disk_offload.load(base, adapter, progress)
+    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as error:
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise BaseError(f"torch cannot load the base {base.name}: {first_line}") from error
+
+
+def _rated(model: Any, said: Sequence[Said]) -> Iterator[NDArray[np.float32]]:
+    """Logits [places, vocabulary] of all places that are rated, some at a time. Shorter texts are
+    filled up at their end, where no token before looks."""
+    import torch
+
+    batch = torch.zeros((len(said), max(len(one.tokens) for one in said)), dtype=torch.long)
+    for row, one in zip(batch, said, strict=True):
+        row[: len(one.tokens)] = torch.tensor(one.tokens)
+    # Granite alone has a factor behind its head.
+    scale = getattr(model.config, "logits_scaling", 1.0)
+    with torch.no_grad():
+        states = model.model(batch, use_cache=False).last_hidden_state
+        places = [row[one.first :][: one.rated] for row, one in zip(states, said, strict=True)]
+        for some in torch.split(torch.cat(places), _PLACES):
+            yield (model.lm_head(some) / scale).numpy()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """transformers draws bars and writes warnings of its own; ours says what is going on."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield

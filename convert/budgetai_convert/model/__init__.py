@@ -1,0 +1,1 @@
+"""The model that is converted: base, adapter, and the two merged."""

@@ -1,0 +1,197 @@
+"""Reading a LoRA adapter as peft writes it, and refusing what this converter cannot merge."""
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from budgetai_convert.model import safetensors_reader, third_party
+from budgetai_convert.model.safetensors_reader import StoredTensor
+from budgetai_core.artifacts.atomic_write import read_json
+from budgetai_core.artifacts.gguf_reader import Floats
+from budgetai_core.artifacts.manifest import COMPARED, MANIFEST, AdapterManifest
+from budgetai_core.context.prompt import PROMPT_FORMAT
+from budgetai_core.errors import AdapterError, OptionError
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+
+_KEY = re.compile(
+    r"base_model\.model\.(?P<module>.+)\.lora_"
+    r"(?:(?P<side>[AB])(?:\.[\w-]+)?\.weight|(?P<length>magnitude_vector)(?:\.[\w.-]+)?)"
+)
+# peft keeps a copy of an embedding or head that is tuned; the check against torch sees if it
+# differs from the base's.
+_COPIED = ".base_layer.weight"
+# Settings under which the saved weights are more, or other, than W + scale · B A.
+_FOREIGN = (
+    "lora_bias",
+    "modules_to_save",
+    "trainable_token_indices",
+    "layer_replication",
+    "target_parameters",
+    "fan_in_fan_out",
+    "use_qalora",
+    "use_bdlora",
+    "arrow_config",
+    "kasa_config",
+    "monteclora_config",
+    "alora_invocation_tokens",
+)
+# Initialisations that leave the base as it is; PiSSA, OLoRA, CorDA and LoftQ change it.
+_PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an adapter adds to one weight: scale · B A, with A [rank, in] and B [out, rank]; with
+    DoRA the `lengths` [out] that its rows then get."""
+
+    a: StoredTensor
+    b: StoredTensor
+    scale: float
+    lengths: StoredTensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.b.shape[0], self.a.shape[1]
+
+    def load(self, module: str) -> tuple[Floats, Floats]:
+        """A and B·scale as float32. Raises AdapterError for values that are no numbers."""
+        a, b = self.a.load(), self.b.load() * np.float32(self.scale)
+        check_finite(module, a, b)
+        return a, b
+
+    def load_lengths(self, module: str) -> Floats | None:
+        """The lengths of DoRA as float32. Raises AdapterError as `load` does."""
+        if self.lengths is None:
+            return None
+        lengths = self.lengths.load()
+        check_finite(module, lengths)
+        return lengths
+
+
+def check_finite(module: str, *arrays: Floats) -> None:
+    """Raises AdapterError for values that are no numbers."""
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise AdapterError(f"the adapter holds NaN or infinite values in {module}", "Train again")
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter folder: its manifest, and its updates by module name (model.layers.0 …)."""
+
+    folder: Path
+    manifest: AdapterManifest
+    updates: dict[str, Update]
+
+
+def read_manifest(folder: Path, base: str = "") -> AdapterManifest:
+    """The manifest of an adapter whose prompts this version writes, or whose prompts are unknown;
+    `base` names the base of one that others made. Raises AdapterError, BaseError or OptionError."""
+    if not folder.is_dir():
+        raise AdapterError(f"no adapter folder {folder}", "Give a folder that budgetai-train made")
+    if not (folder / MANIFEST).exists() and (folder / CONFIG).is_file():
+        return third_party.manifest(folder, _config(folder), base)
+    manifest = AdapterManifest.read(folder)
+    if base:
+        raise OptionError(
+            f"--base {base}: {folder.name} was trained on {manifest.base.location}", "Leave it out"
+        )
+    if manifest.kind in COMPARED:
+        raise AdapterError(
+            f"the adapter {folder.name} was trained by --method {manifest.kind}, which is there to "
+            "be compared with and cannot be converted",
+            "Train with --method lora or dylora",
+        )
+    if manifest.prompt_format not in (PROMPT_FORMAT, third_party.UNKNOWN_PROMPTS):
+        raise AdapterError(
+            f"the adapter {folder.name} was trained on prompt format {manifest.prompt_format}, "
+            f"this version writes format {PROMPT_FORMAT}",
+            "Train again",
+        )
+    return manifest
+
+
+def read(folder: Path, manifest: AdapterManifest | None = None) -> Adapter:
+    """Read and check an adapter; its values stay on disk. Raises as `read_manifest` does."""
+    manifest = manifest or read_manifest(folder)
+    config = _config(folder)
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise AdapterError(f"no {WEIGHTS} in {folder}", "Train again")
+    pairs = _pairs(safetensors_reader.read(path, AdapterError))
+    updates = {module: _update(module, sides, config) for module, sides in pairs.items()}
+    if not updates:
+        raise AdapterError(f"the adapter {folder.name} changes nothing", "Train again")
+    return Adapter(folder, manifest, updates)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        config = read_json(folder / CONFIG)
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise AdapterError(f"{folder / CONFIG} cannot be read: {error}") from None
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise AdapterError(
+            f"{folder.name} is no LoRA adapter", "Only LoRA, rsLoRA and DoRA can be merged"
+        )
+    foreign = [key for key in _FOREIGN if config.get(key)]
+    if config.get("bias", "none") != "none":
+        foreign.append("bias")
+    if config.get("init_lora_weights", True) not in _PLAIN_STARTS:
+        foreign.append("init_lora_weights")
+    if foreign:
+        raise AdapterError(
+            f"the adapter {folder.name} uses {', '.join(foreign)}",
+            "Only LoRA, rsLoRA and DoRA can be merged",
+        )
+    return config
+
+
+def _pairs(tensors: dict[str, StoredTensor]) -> dict[str, dict[str, StoredTensor]]:
+    pairs: dict[str, dict[str, StoredTensor]] = {}
+    for key, tensor in tensors.items():
+        if key.endswith(_COPIED):
+            continue
+        match = _KEY.fullmatch(key)
+        if not match or len(tensor.shape) != (1 if match["length"] else 2):
+            raise AdapterError(f"the adapter holds {key}", "Only LoRA of linear layers is merged")
+        pairs.setdefault(match["module"], {})[match["side"] or "lengths"] = tensor
+    return pairs
+
+
+def _update(module: str, sides: dict[str, StoredTensor], config: dict[str, Any]) -> Update:
+    if not {"A", "B"} <= set(sides):
+        raise AdapterError(f"the adapter has only one of two matrices for {module}")
+    a, b, lengths = sides["A"], sides["B"], sides.get("lengths")
+    if bool(config.get("use_dora")) != (lengths is not None):
+        raise AdapterError(f"the adapter has no lengths, or unexpected ones, for {module}")
+    if lengths is not None and lengths.shape != b.shape[:1]:
+        raise AdapterError(f"the adapter's lengths for {module} are {lengths.shape}")
+    rank = _for_module(config, "rank_pattern", "r", module)
+    if not a.shape[0] == b.shape[1] == rank:
+        raise AdapterError(
+            f"the adapter's matrices for {module} are {a.shape} and {b.shape}, "
+            f"its configuration says rank {rank}"
+        )
+    alpha = _for_module(config, "alpha_pattern", "lora_alpha", module)
+    root = math.sqrt(rank) if config.get("use_rslora") else rank
+    return Update(a, b, alpha / root, lengths)
+
+
+def _for_module(config: dict[str, Any], patterns: str, name: str, module: str) -> float:
+    """A setting that a pattern may override for some modules, by the rule peft has for it."""
+    value, special = config.get(name), config.get(patterns) or {}
+    try:
+        keys = [key for key in special if re.match(rf"(.*\.)?({key})$", module)]
+        value = special[keys[0]] if keys else value
+    except (re.error, TypeError) as error:
+        raise AdapterError(f"the adapter's {patterns} cannot be read: {error}") from None
+    if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise AdapterError(f"the adapter's {name} is {value}", "It must be a positive number")
+    return value

@@ -1,0 +1,107 @@
+"""A model of transformers whose weights stay on disk: each block is read when its turn comes.
+
+accelerate's hooks ask for weights by the names that they have in the model. What is in memory at
+once is a block, or the embedding: a model of any depth runs where its largest tensor fits.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from budgetai_convert import malloc_trim
+from budgetai_convert.model import gguf_config
+from budgetai_convert.model.base_weights import weight_files
+from budgetai_convert.model.weight_readers import Gguf, Safetensors, Stored
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_PEFT, _ADAPTER = "base_model.model.", ".default"
+_EMBEDDING, _HEAD = "model.embed_tokens.weight", "lm_head.weight"
+# A layer that peft wraps is read as a whole: DoRA looks at the weight inside.
+_WRAPPED = "Linear"
+
+
+def load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
+    """The model of a GGUF file or a folder, in 32 bits, with a peft adapter beside its weights.
+    `progress` is told of each block that has been passed. Raises KeyError for weights that are not
+    there, and what transformers and peft raise: OSError, ValueError, RuntimeError,
+    NotImplementedError."""
+    import torch
+    from accelerate import init_empty_weights
+    from accelerate.hooks import attach_align_device_hook
+    from transformers import AutoModelForCausalLM
+
+    config = _config(base)
+    with init_empty_weights(include_buffers=False):
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+    def passed(*_: object) -> None:
+        # A block's weights are left in cycles, which nobody would look for before long.
+        malloc_trim.trim()
+        progress()
+
+    for block in model.model.layers:
+        block.register_forward_hook(passed)
+    whole = [*model._no_split_modules, _WRAPPED]
+    weights = _Weights(_stored(base, config), adapter)
+    if adapter is not None:
+        from peft import PeftModel
+
+        # It puts the adapter's layers into the model itself.
+        PeftModel.from_pretrained(model, adapter, low_cpu_mem_usage=True)
+    weights.check(model)
+    cpu = torch.device("cpu")
+    attach_align_device_hook(model, cpu, True, weights, preload_module_classes=whole)
+    return model.eval()
+
+
+def _config(base: Path) -> Any:
+    from transformers import AutoConfig
+
+    if base.is_file():
+        return gguf_config.of_gguf(base)
+    return AutoConfig.from_pretrained(base, local_files_only=True)
+
+
+def _stored(base: Path, config: Any) -> Stored:
+    if base.is_dir():
+        return Safetensors(weight_files(base))
+    heads = config.num_attention_heads, config.num_key_value_heads
+    return Gguf(base, config.model_type, config.num_hidden_layers, heads)
+
+
+class _Weights(Mapping[str, "Tensor"]):
+    """The weights of a model by the names of its parameters, peft's own among them."""
+
+    def __init__(self, base: Stored, adapter: Path | None) -> None:
+        self._base = base
+        self._adapter = Safetensors([adapter / "adapter_model.safetensors"] if adapter else [])
+        self._names: list[str] = []
+
+    def check(self, model: Any) -> None:
+        """Look for every parameter of the model. Raises KeyError."""
+        for name, parameter in model.named_parameters():
+            stored, key = self._place(name)
+            if stored.shape(key) != tuple(parameter.shape):
+                raise KeyError(f"{key} is {stored.shape(key)}, not {tuple(parameter.shape)}")
+            self._names.append(name)
+
+    def __getitem__(self, name: str) -> "Tensor":
+        stored, key = self._place(name)
+        return stored.load(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def _place(self, name: str) -> tuple[Stored, str]:
+        """An adapter's file may have a copy of what it tunes; then that is what counts."""
+        tuned = _PEFT + name.replace(_ADAPTER, "").replace("_vector.weight", "_vector")
+        if self._adapter.shape(tuned):
+            return self._adapter, tuned
+        plain = name.replace(".base_layer.", ".")
+        tied = plain == _HEAD and not self._base.shape(_HEAD)
+        return self._base, _EMBEDDING if tied else plain

@@ -1,0 +1,113 @@
+"""An adapter at a lower rank: one of several ranks is cut to it, the first rows of A and columns of
+B; one of a single rank becomes the nearest matrix of that rank.
+
+peft and llama.cpp scale by alpha over the rank they find, so a cut is a plain adapter to both.
+"""
+
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from budgetai_convert.model import adapter as adapters
+from budgetai_convert.model.adapter import Adapter
+from budgetai_core.artifacts.atomic_write import read_json, write_json
+from budgetai_core.artifacts.gguf_reader import Floats
+from budgetai_core.artifacts.manifest import NESTED, AdapterManifest
+from budgetai_core.errors import AdapterError, OptionError
+
+
+@contextmanager
+def at_rank(folder: Path, rank: int, base: str = "") -> Iterator[Adapter]:
+    """The adapter in a folder at a rank, or at its usual one where that is 0. A cut stands in a
+    temporary folder of the same name. Raises as `adapter.read_manifest` does, for the same `base`,
+    and OptionError for a rank that is not there."""
+    manifest = adapters.read_manifest(folder, base)
+    wanted = _known(manifest, rank, folder)
+    if wanted == manifest.rank:
+        yield adapters.read(folder, manifest)
+        return
+    with tempfile.TemporaryDirectory(prefix="budgetai-cut-") as place:
+        made = Path(place) / folder.resolve().name
+        write(adapters.read(folder, manifest), wanted, made)
+        yield adapters.read(made)
+
+
+def _known(manifest: AdapterManifest, rank: int, folder: Path) -> int:
+    wanted = rank or manifest.usual_rank
+    if not 1 <= wanted <= manifest.rank:
+        raise OptionError(
+            f"--rank {wanted}: {folder.name} holds the ranks up to {manifest.rank}",
+            "Leave it out for the one that training chose",
+        )
+    return wanted
+
+
+def write(adapter: Adapter, rank: int, into: Path) -> None:
+    """Write a plain PEFT folder of this rank, with a manifest of its own. Raises AdapterError where
+    matrices of the adapter are of several ranks or DoRA's, and OptionError where the folder is
+    there."""
+    if into.exists():
+        raise OptionError(f"{into} exists already", "Name a folder that does not exist")
+    manifest = adapter.manifest
+    if {update.a.shape[0] for update in adapter.updates.values()} != {manifest.rank}:
+        raise AdapterError(f"{adapter.folder.name} has matrices of several ranks")
+    if any(update.lengths for update in adapter.updates.values()):
+        raise AdapterError(f"{adapter.folder.name} is DoRA, which has no lower ranks")
+    values = _values(adapter, rank)
+    into.mkdir(parents=True)
+    try:
+        save_file(values, into / adapters.WEIGHTS, {"format": "pt"})
+        config = read_json(adapter.folder / adapters.CONFIG)
+        write_json(into / adapters.CONFIG, config | {"r": rank})
+        dataclasses.replace(
+            manifest, rank=rank, chosen_rank=0, rank_losses={}, scores=scores(manifest, rank)
+        ).write(into)
+    except OSError:
+        shutil.rmtree(into, ignore_errors=True)
+        raise
+
+
+def _values(adapter: Adapter, rank: int) -> dict[str, Floats]:
+    """Tensors in 32 bits, under the names peft gives them."""
+    found = {}
+    nested = adapter.manifest.kind in NESTED
+    # Of a single rank the whole update stays what it was, so the scale must.
+    share = 1.0 if nested else scale(adapter, adapter.manifest.rank) / scale(adapter, rank)
+    for module, update in adapter.updates.items():
+        a, b = update.a.load(), update.b.load() * np.float32(share)
+        adapters.check_finite(module, a, b)
+        a, b = (a[:rank], b[:, :rank]) if nested else nearest(a, b, rank)
+        prefix = f"base_model.model.{module}"
+        found[f"{prefix}.lora_A.weight"] = np.ascontiguousarray(a)
+        found[f"{prefix}.lora_B.weight"] = np.ascontiguousarray(b)
+    return found
+
+
+def scale(adapter: Adapter, rank: int) -> float:
+    """What peft would multiply an update of this rank by, in parts of alpha."""
+    rooted = read_json(adapter.folder / adapters.CONFIG).get("use_rslora")
+    return float(rank ** (-0.5 if rooted else -1.0))
+
+
+def nearest(a: Floats, b: Floats, rank: int) -> tuple[Floats, Floats]:
+    """Factors of the matrix of this rank that is nearest to B A (Eckart and Young 1936): A
+    [rank, in] and B [out, rank] from A [r, in] and B [out, r]."""
+    # By the factors alone: the product of a wide layer has millions of entries.
+    left, upper = np.linalg.qr(b)
+    right, lower = np.linalg.qr(a.T)
+    u, s, v = np.linalg.svd(upper @ lower.T)
+    root = np.sqrt(s[:rank])
+    return (root[:, None] * v[:rank]) @ right.T, left @ (u[:, :rank] * root)
+
+
+def scores(manifest: AdapterManifest, rank: int) -> dict[str, float | None]:
+    """Those of training, which were taken at the usual rank: of another nothing is known."""
+    if rank == manifest.usual_rank:
+        return manifest.scores
+    return {n: s if n.endswith("_before") else None for n, s in manifest.scores.items()}

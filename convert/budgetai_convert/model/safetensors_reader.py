@@ -1,0 +1,83 @@
+"""Reading .safetensors files with numpy alone: bfloat16 too, which numpy has no type for."""
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from budgetai_core.artifacts.gguf_reader import Floats, slabs
+from budgetai_core.errors import BudgetAIError
+
+# The format's own limit on the size of its header, in bytes.
+_MAX_HEADER = 100_000_000
+_WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """Where a tensor stands; `offset` counts bytes from the file's start."""
+
+    path: Path
+    shape: tuple[int, ...]
+    kind: str
+    offset: int
+
+    def load(self) -> Floats:
+        """The values as float32."""
+        values = np.empty(math.prod(self.shape), np.float32)
+        code = {"F64": np.float64, "F32": np.float32, "F16": np.float16}.get(self.kind, np.uint16)
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            for slab in slabs(len(values), 1):
+                stored = np.fromfile(file, code, slab.stop - slab.start)
+                if self.kind == "BF16":
+                    # The upper half of a float32.
+                    stored = (stored.astype(np.uint32) << 16).view(np.float32)
+                values[slab] = stored
+        return values.reshape(self.shape)
+
+
+def read(path: Path, error: type[BudgetAIError]) -> dict[str, StoredTensor]:
+    """The tensors of a file by name. Raises `error` when the file is not whole."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        header_size = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        if header_size > min(size - 8, _MAX_HEADER):
+            raise error(f"{path.name} is cut short or broken")
+        try:
+            header = json.loads(file.read(header_size))
+            header.pop("__metadata__", None)
+            tensors = {
+                name: _stored(path, entry, 8 + header_size) for name, entry in header.items()
+            }
+        except (ValueError, KeyError, TypeError, AttributeError) as cause:
+            raise error(f"{path.name} is broken: its header cannot be read") from cause
+    for name, tensor in tensors.items():
+        _check(name, tensor, size, error)
+    return tensors
+
+
+def _stored(path: Path, entry: dict[str, Any], start: int) -> StoredTensor:
+    begin, end = entry["data_offsets"]
+    shape, kind = tuple(int(n) for n in entry["shape"]), str(entry["dtype"])
+    if min(begin, *shape, 0) < 0 or end - begin != math.prod(shape) * _WIDTHS.get(kind, -1):
+        # Integer tensors and 8-bit floats are reported by name, as what they are.
+        kind = kind if kind not in _WIDTHS else "broken"
+    return StoredTensor(path, shape, kind, start + begin)
+
+
+def _check(name: str, tensor: StoredTensor, size: int, error: type[BudgetAIError]) -> None:
+    if tensor.kind == "broken" or 0 in tensor.shape:
+        raise error(f"{tensor.path.name} is broken: tensor {name} has no whole values")
+    if tensor.kind not in _WIDTHS:
+        raise error(
+            f"{tensor.path.name} holds {tensor.kind} in {name}",
+            "Use plain F32, F16 or BF16 weights",
+        )
+    if tensor.offset + math.prod(tensor.shape) * _WIDTHS[tensor.kind] > size:
+        raise error(f"{tensor.path.name} is cut short or broken")

@@ -1,0 +1,234 @@
+"""The vocabulary of a Hugging Face folder as GGUF metadata, and the marker tokens in it.
+
+Only byte-level BPE is read. llama.cpp knows the splitting rule in front of it by a name, so the
+rule in tokenizer.json must be one whose name we know; a wrong one would tokenise quietly amiss.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gguf import GGUFValueType, TokenType
+
+from budgetai_core.artifacts.gguf_reader import Metadata, pack, unpack
+from budgetai_core.context.prompt import Markers, find_markers
+from budgetai_core.errors import BaseError
+
+# The roles in `Markers`, and what GGUF metadata calls them.
+MARKER_KEYS = {
+    "prefix": "tokenizer.ggml.fim_pre_token_id",
+    "suffix": "tokenizer.ggml.fim_suf_token_id",
+    "middle": "tokenizer.ggml.fim_mid_token_id",
+    "repository": "tokenizer.ggml.fim_rep_token_id",
+    "file": "tokenizer.ggml.fim_sep_token_id",
+}
+TOKENS = "tokenizer.ggml.tokens"
+TYPES = "tokenizer.ggml.token_type"
+
+_WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_QWEN2 = _WORDS + r"\p{N}" + _REST
+_LLAMA3 = _WORDS + r"\p{N}{1,3}" + _REST
+# Each rule as a list of steps: a regular expression, the digits rule, or GPT-2's own split.
+_RULES: dict[tuple[str, ...], str] = {
+    (_QWEN2,): "qwen2",
+    (_LLAMA3,): "llama-bpe",
+    ("digits", "gpt-2"): "smollm",
+    ("gpt-2",): "gpt-2",
+}
+
+
+@dataclass(frozen=True)
+class MarkedVocabulary:
+    """Metadata with the marker ids written in. `retyped` names the markers that the base treats
+    as words a text may contain, and that are control tokens from here on."""
+
+    metadata: Metadata
+    markers: Markers
+    retyped: tuple[str, ...]
+
+
+def mark(metadata: Metadata) -> MarkedVocabulary:
+    """Write the ids of the marker tokens into metadata, and make those tokens control tokens: a
+    file that contains `<|fim_middle|>` as text must not be read as a marker."""
+    tokens, types = unpack(metadata[TOKENS]), unpack(metadata[TYPES])
+    special = {
+        text: number
+        for number, (text, kind) in enumerate(zip(tokens, types, strict=True))
+        if kind in (TokenType.CONTROL, TokenType.USER_DEFINED)
+    }
+    given = {role: unpack(metadata[key]) for role, key in MARKER_KEYS.items() if key in metadata}
+    markers = find_markers(special.get, given)
+    marked, retyped = dict(metadata), []
+    for role, key in MARKER_KEYS.items():
+        number = getattr(markers, role)
+        if not isinstance(number, int) or not 0 <= number < len(tokens):
+            continue
+        marked[key] = pack(number, GGUFValueType.UINT32)
+        if types[number] != TokenType.CONTROL:
+            types[number] = int(TokenType.CONTROL)
+            retyped.append(tokens[number])
+    if retyped:
+        marked[TYPES] = pack(types, GGUFValueType.INT32)
+    return MarkedVocabulary(marked, markers, tuple(retyped))
+
+
+def special(metadata: Metadata) -> list[str]:
+    """The texts of all tokens that are not found in text by merging."""
+    tokens, types = unpack(metadata[TOKENS]), unpack(metadata[TYPES])
+    kinds = (TokenType.CONTROL, TokenType.USER_DEFINED)
+    return [text for text, kind in zip(tokens, types, strict=True) if kind in kinds]
+
+
+def read_folder(folder: Path, size: int) -> Metadata:
+    """Metadata of the tokenizer in `folder`; `size` is the number of rows of the embedding.
+    Raises BaseError for a tokenizer that is broken or of another kind."""
+    described = _json(folder / "tokenizer.json")
+    try:
+        return _metadata(folder, described, size)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BaseError(f"{folder.name}/tokenizer.json is broken: {error!r}") from error
+
+
+def _metadata(folder: Path, described: dict[str, Any], size: int) -> Metadata:
+    model = described.get("model") or {}
+    if model.get("type") != "BPE" or not _is_byte_level(described):
+        raise BaseError(
+            f"the tokenizer of {folder.name} is not byte-level BPE", f"Supported: {_names()}"
+        )
+    tokens, types = _tokens(described, model["vocab"], size, folder.name)
+    merges = [_merge(one, folder.name) for one in model.get("merges", [])]
+    metadata = {
+        "tokenizer.ggml.model": pack("gpt2", GGUFValueType.STRING),
+        "tokenizer.ggml.pre": pack(_rule_name(described, folder.name), GGUFValueType.STRING),
+        TOKENS: pack(tokens, GGUFValueType.STRING),
+        TYPES: pack(types, GGUFValueType.INT32),
+        "tokenizer.ggml.merges": pack(merges, GGUFValueType.STRING),
+    }
+    return metadata | _ends(folder, {text: number for number, text in enumerate(tokens)})
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BaseError(f"the base {path.parent.name} has no {path.name}") from None
+    except (OSError, ValueError) as error:
+        raise BaseError(f"{path.parent.name}/{path.name} cannot be read: {error}") from None
+    if not isinstance(value, dict):
+        raise BaseError(f"{path.parent.name}/{path.name} holds no object")
+    return value
+
+
+def _tokens(
+    described: dict[str, Any], vocab: dict[str, int], size: int, name: str
+) -> tuple[list[str], list[int]]:
+    """Texts and types by id. Rows of the embedding that no token uses get a name of their own."""
+    tokens = [f"[PAD{number}]" for number in range(size)]
+    types = [int(TokenType.UNUSED)] * size
+    added = {one["content"]: one for one in described.get("added_tokens") or []}
+    numbered = vocab | {text: one["id"] for text, one in added.items()}
+    for text, number in numbered.items():
+        if not 0 <= number < size:
+            raise BaseError(f"the base {name} has token {number}, its embedding {size} rows")
+        tokens[number] = text
+        types[number] = int(_type_of(added.get(text)))
+    return tokens, types
+
+
+def _type_of(added: dict[str, Any] | None) -> TokenType:
+    if added is None:
+        return TokenType.NORMAL
+    return TokenType.CONTROL if added.get("special") else TokenType.USER_DEFINED
+
+
+def _merge(merge: str | list[str], name: str) -> str:
+    pair = merge.split(" ") if isinstance(merge, str) else merge
+    if len(pair) != 2 or any(" " in part for part in pair):
+        raise BaseError(f"the tokenizer of {name} has a merge that cannot be read: {merge!r}")
+    return " ".join(pair)
+
+
+def _steps(part: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    if part is None:
+        return
+    if part.get("type") == "Sequence":
+        for one in part.get("pretokenizers", []):
+            yield from _steps(one)
+    else:
+        yield part
+
+
+def _is_byte_level(described: dict[str, Any]) -> bool:
+    steps = list(_steps(described.get("pre_tokenizer")))
+    return any(step["type"] == "ByteLevel" and not step.get("add_prefix_space") for step in steps)
+
+
+def _rule_name(described: dict[str, Any], name: str) -> str:
+    rule = []
+    for step in _steps(described["pre_tokenizer"]):
+        if step["type"] == "Split":
+            rule.append(str((step.get("pattern") or {}).get("Regex")))
+        elif step["type"] == "Digits" and step.get("individual_digits"):
+            rule.append("digits")
+        elif step["type"] == "ByteLevel":
+            rule += ["gpt-2"] if step.get("use_regex", True) else []
+        else:
+            rule.append(step["type"])
+    found = _RULES.get(tuple(rule))
+    if found is None:
+        raise BaseError(
+            f"the tokenizer of {name} splits text by a rule that is not known here",
+            f"Supported: {_names()}",
+        )
+    return found
+
+
+def _names() -> str:
+    return ", ".join(_RULES.values())
+
+
+def _ends(folder: Path, ids: dict[str, int]) -> Metadata:
+    """Which tokens begin, end and pad a text, and whether one is put in front of every text."""
+    settings = _optional(folder / "tokenizer_config.json")
+    config = _json(folder / "config.json")
+    numbers = {role: _role(role, settings, config, ids) for role in ("bos", "eos", "pad", "unk")}
+    named = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}
+    metadata = {
+        f"tokenizer.ggml.{named[role]}_token_id": pack(number, GGUFValueType.UINT32)
+        for role, number in numbers.items()
+        if number is not None
+    }
+    adds = _adds_beginning(folder, numbers["bos"])
+    metadata["tokenizer.ggml.add_bos_token"] = pack(adds, GGUFValueType.BOOL)
+    template = settings.get("chat_template")
+    if isinstance(template, str) and template:
+        metadata["tokenizer.chat_template"] = pack(template, GGUFValueType.STRING)
+    return metadata
+
+
+def _optional(path: Path) -> dict[str, Any]:
+    return _json(path) if path.is_file() else {}
+
+
+def _role(
+    role: str, settings: dict[str, Any], config: dict[str, Any], ids: dict[str, int]
+) -> int | None:
+    token = settings.get(f"{role}_token")
+    text = token.get("content") if isinstance(token, dict) else token
+    if text in ids:
+        return ids[text]
+    number = config.get(f"{role}_token_id")
+    number = number[0] if isinstance(number, list) and number else number
+    return number if isinstance(number, int) and 0 <= number < len(ids) else None
+
+
+def _adds_beginning(folder: Path, beginning: int | None) -> bool:
+    """Ask the tokenizer itself: its configuration says it in several places, not all in force."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    ids = tokenizer.encode("a").ids
+    return beginning is not None and bool(ids) and ids[0] == beginning

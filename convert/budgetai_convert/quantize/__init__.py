@@ -1,0 +1,1 @@
+"""Quantising, and the choice of types."""

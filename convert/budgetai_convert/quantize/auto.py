@@ -1,0 +1,231 @@
+"""`--quant auto`: files are made, measured, and the one that fits the user's limits is taken.
+
+First the types whose blocks fit the model's widths; then mixtures of them, as `search` proposes.
+"""
+
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_convert.checks import divergence
+from budgetai_convert.checks.code_probes import Probe
+from budgetai_convert.checks.divergence import Judge, Measured, Reference
+from budgetai_convert.progress_line import Begin
+from budgetai_convert.quantize import bit_allocation, llama_quantize, mixed_gguf
+from budgetai_core.artifacts import gguf_reader
+from budgetai_core.errors import CheckError
+from budgetai_core.llama.quantizer import Recipe
+
+DEFAULT_KLD = 0.05
+"""Nats per token, where the user gives no limit: about what 5 bits cost with an importance matrix
+on models of half a billion weights."""
+
+_WIDE = 256
+_NARROW_STOCK = ("Q8_0", "Q5_0", "IQ4_NL", "Q4_0", "Q4_K_M")
+_WIDE_STOCK = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_NL", "Q4_0")
+# Rungs that the quickest kernels have on most processors, and those that save most bytes.
+_NARROW_LADDERS = (("Q4_0", "Q6_K", "Q8_0"), ("IQ4_NL", "Q5_0", "Q6_K", "Q8_0"))
+_WIDE_LADDERS = (("Q4_0", "Q8_0"), ("Q4_K", "Q5_K", "Q6_K", "Q8_0"))
+_FILE_TYPES = {"Q4_K": "Q4_K_S", "Q5_K": "Q5_K_S"}
+# Which part deserves bits is asked of fewer holes than which file is taken.
+_TRYING = 12
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest divergence in nats per token and the largest file in bytes; 0 for none."""
+
+    kld: float
+    size: float
+
+    def allow(self, one: Measured) -> bool:
+        return one.kld <= (self.kld or 1e9) and one.size <= (self.size or 1e18)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The file taken, what it holds by part, everything that was measured, the 16-bit file's own
+    row, and what it says."""
+
+    chosen: Measured
+    types: dict[str, str]
+    measured: tuple[Measured, ...]
+    original: Measured
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class Material:
+    """What candidates are made of and judged by: the 16-bit file, the adapter that is laid over
+    it, the file of an importance matrix or an empty text, and held-out holes."""
+
+    merged: Path
+    lora: Path | None
+    imatrix: str
+    probes: tuple[Probe, ...]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where candidates are made and judged. `folder` is for files that come and go."""
+
+    material: Material
+    folder: Path
+    judge: Judge
+    begin: Begin
+
+    @property
+    def merged(self) -> Path:
+        return self.material.merged
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name.replace(' ', '-')}.gguf"
+
+    def quantised(self, quant: str, *, pure: bool = False) -> Path:
+        """The file of one type, made when first asked for."""
+        name = f"pure-{quant}" if pure else quant
+        target = self.path(name)
+        if not target.exists():
+            recipe = Recipe(
+                quant=_FILE_TYPES.get(quant, quant), pure=pure, imatrix=self.material.imatrix
+            )
+            size = llama_quantize.expected_size(self.merged.stat().st_size, quant)
+            partial = target.with_suffix(".partial")
+            task = self.begin(f"Quantising to {quant}", size)
+            llama_quantize.quantize(self.merged, partial, recipe, task.reach)
+            partial.replace(target)
+        return target
+
+    def measured(self, name: str, path: Path) -> Measured:
+        task = self.begin(f"Measuring {name}", len(self.judge.probes))
+        return self.judge.timed(name, path, task.add)
+
+    def tried(self, name: str, path: Path) -> float:
+        """The divergence over a few holes, in nats per token."""
+        judge = self.judge.narrowed(_TRYING)
+        task = self.begin(f"Trying {name}", len(judge.probes))
+        return judge.untimed(name, path, task.add).kld
+
+    def mixed(self, name: str, types: dict[str, str], rest: str) -> Path:
+        """A mixture by part; what belongs to no part comes from the pure file `rest`."""
+        kinds = {*types.values(), rest}
+        sources = {kind: self.quantised(kind, pure=True) for kind in sorted(kinds)}
+        origin = {
+            tensor: types[part]
+            for tensor in gguf_reader.read(sources[rest]).tensors
+            if (part := bit_allocation.part_of(tensor)) in types
+        }
+        mixed_gguf.write(self.path(name), sources, origin, rest)
+        return self.path(name)
+
+
+def choose(material: Material, target: Path, limits: Limits, begin: Begin) -> Choice:
+    """Measure candidates, and leave the one that is taken at `target`. Raises CheckError if none
+    is within the limits."""
+    merged, probes = material.merged, material.probes
+    with tempfile.TemporaryDirectory(dir=merged.parent) as name:
+        folder = Path(name)
+        task = begin("Asking the 16-bit file", len(probes))
+        said = divergence.refer(merged, probes, folder / "reference", task.add, material.lora)
+        shop = Workshop(material, folder, Judge(probes, said, material.lora), begin)
+        original = shop.measured("F16", merged)
+        found: dict[Measured, dict[str, str]] = {}
+        for one, types in (*_stock(shop), *_mixtures(shop, limits)):
+            found[one] = types
+            _weed(shop, [row for row in found if divergence.as_good(said, row)], limits)
+        sound = [row for row in found if divergence.as_good(said, row)]
+        chosen = pick([*sound, original], limits)
+        (merged if chosen is original else shop.path(chosen.name)).replace(target)
+        return Choice(chosen, found.get(chosen, {}), tuple(found), original, said)
+
+
+def _weed(shop: Workshop, found: Sequence[Measured], limits: Limits) -> None:
+    """Keep no file but the best so far: together they would fill a disk."""
+    with suppress(CheckError):
+        best = pick(found, limits)
+        for one in found:
+            if one is not best:
+                shop.path(one.name).unlink(missing_ok=True)
+
+
+def pick(found: Sequence[Measured], limits: Limits) -> Measured:
+    """The fastest within both limits; without a limit on divergence, the best within the size;
+    without any, the fastest within DEFAULT_KLD. Raises CheckError."""
+    if not limits.kld and not limits.size:
+        limits = Limits(DEFAULT_KLD, 0)
+    fitting = [one for one in found if limits.allow(one)]
+    if not fitting:
+        raise CheckError(_none_fits(found, limits))
+    if limits.kld:
+        return min(fitting, key=lambda one: one.seconds)
+    return min(fitting, key=lambda one: one.kld)
+
+
+def _none_fits(found: Sequence[Measured], limits: Limits) -> str:
+    small = [one for one in found if one.size <= (limits.size or 1e18)]
+    if not small:
+        least = min(found, key=lambda one: one.size)
+        return f"no file is that small: {least.name} takes {least.size / 1e6:,.1f} MB"
+    best = min(small, key=lambda one: one.kld)
+    return (
+        f"no file of that size has a KL divergence of at most {limits.kld:g}: "
+        f"{best.name} has {best.kld:.4f}"
+    )
+
+
+def _stock(shop: Workshop) -> Iterator[tuple[Measured, dict[str, str]]]:
+    for name in _WIDE_STOCK if wide(shop.merged) else _NARROW_STOCK:
+        yield shop.measured(name, shop.quantised(name)), {}
+
+
+def wide(path: Path) -> bool:
+    """Whether the rows of all matrices divide into the blocks of K-quants."""
+    return set(_parts(path, _WIDE)) == set(_parts(path))
+
+
+def _mixtures(shop: Workshop, limits: Limits) -> Iterator[tuple[Measured, dict[str, str]]]:
+    """What the search proposes on each ladder, measured."""
+    counts, fitting = _parts(shop.merged), _parts(shop.merged, _WIDE)
+    wanted = limits if limits.kld or limits.size else Limits(DEFAULT_KLD, 0)
+    for ladder in _WIDE_LADDERS if wide(shop.merged) else _NARROW_LADDERS:
+        pure = shop.quantised(ladder[0], pure=True)
+        foot = shop.tried(ladder[0], pure)
+        saved = {part: foot - _raised(shop, ladder, part) for part in counts}
+        weights = sum(counts.values()) * bit_allocation.BITS[ladder[0]] / 8
+        room = (wanted.size or math.inf) - (pure.stat().st_size - weights)
+        found: dict[str, bit_allocation.Step] = {}
+        # What lies between is not measured, and may be bad: a base that was quantised stands on the
+        # steps of some type, which as good as loses what was learned since.
+        for rungs in (ladder, (ladder[0], ladder[-1])):
+            ladders = {part: _rungs(rungs, part in fitting) for part in counts}
+            steps = bit_allocation.path(ladders, counts, foot, saved, room)
+            found |= {str(step.types): step for step in bit_allocation.proposals(steps, wanted.kld)}
+        for number, step in enumerate(found.values(), 1):
+            name = f"{ladder[0]} mix {number}"
+            yield shop.measured(name, shop.mixed(name, step.types, ladder[0])), step.types
+
+
+def _rungs(ladder: Sequence[str], fitting: bool) -> Sequence[str]:
+    return [kind for kind in ladder if fitting or not kind.endswith("_K")]
+
+
+def _raised(shop: Workshop, ladder: Sequence[str], part: str) -> float:
+    """The divergence at the foot of a ladder with one part at its top."""
+    path = shop.mixed("trial", {part: ladder[-1]}, ladder[0])
+    return shop.tried(f"{ladder[0]} with {part} in {ladder[-1]}", path)
+
+
+def _parts(path: Path, block: int = 1) -> dict[str, int]:
+    """Numbers of weights by part, of those parts whose rows all divide into blocks."""
+    counts: Counter[str] = Counter()
+    left_out = set()
+    for name, info in gguf_reader.read(path).tensors.items():
+        part = bit_allocation.part_of(name)
+        if part and len(info.shape) > 1:
+            counts[part] += info.shape[0] * info.shape[1]
+            left_out |= {part} if info.shape[-1] % block else set()
+    return {part: count for part, count in counts.items() if part not in left_out}

@@ -1,0 +1,102 @@
+"""Where adapters and models of a repository are kept.
+
+    <home>/repositories/<name>-<digest of its path>/
+        adapters/<time>/        PEFT adapter and manifest.json
+        adapters/<time>.partial/  a run that is not finished: checkpoints
+        models/<time>-<quant>.gguf and <same name>.json
+        models/<time>-<quant>/    a bundle: a base, adapters and manifest.json
+        usage.sqlite            what was shown and accepted, in numbers
+    <home>/bases/<digest>/      a GGUF base unpacked for training; may be removed at any time
+
+The home is outside every workspace, so that a cloned repository cannot choose what is loaded.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import platformdirs
+
+from budgetai_core.artifacts.manifest import MANIFEST
+
+PARTIAL = ".partial"
+RUN_FILE = "run.json"
+
+
+def home() -> Path:
+    """The user's data folder for BudgetAI; the environment variable BUDGETAI_HOME overrides it."""
+    override = os.environ.get("BUDGETAI_HOME")
+    return Path(override) if override else platformdirs.user_data_path("budgetai", appauthor=False)
+
+
+def shelf(root: Path) -> Path:
+    """The folder that holds everything made for the repository at `root`."""
+    resolved = root.resolve()
+    digest = hashlib.sha256(str(resolved).encode("utf-8", "surrogateescape")).hexdigest()[:10]
+    return home() / "repositories" / f"{resolved.name or 'root'}-{digest}"
+
+
+def unpacked_base(digest: str) -> Path:
+    """Where the plain weights of the GGUF base with this digest are kept."""
+    return home() / "bases" / digest[:20]
+
+
+def stamp() -> str:
+    """A folder name that sorts by time."""
+    return time.strftime("%Y%m%d-%H%M%S")
+
+
+def new_adapter(root: Path) -> Path:
+    """A path for a new adapter that nothing has yet."""
+    folder = shelf(root) / "adapters"
+    name = base = stamp()
+    count = 1
+    while (folder / name).exists() or (folder / (name + PARTIAL)).exists():
+        count += 1
+        name = f"{base}-{count}"
+    return folder / name
+
+
+def new_model(root: Path, quant: str) -> Path:
+    return shelf(root) / "models" / f"{stamp()}-{quant}.gguf"
+
+
+def usage(root: Path) -> Path:
+    """The ledger of what was shown in the repository and what became of it."""
+    return shelf(root) / "usage.sqlite"
+
+
+def newest_adapter(root: Path) -> Path | None:
+    """The newest finished adapter of the repository, or of the nearest folder above `root`."""
+    return _newest(root, "adapters/*/manifest.json")
+
+
+def newest_partial(root: Path) -> Path | None:
+    """The newest training run that was not finished."""
+    found = sorted((shelf(root) / "adapters").glob(f"*{PARTIAL}/{RUN_FILE}"))
+    return found[-1].parent if found else None
+
+
+def newest_model(root: Path) -> Path | None:
+    """The newest model made for the repository, or for the nearest folder above `root`: a GGUF
+    file, or the folder of a bundle."""
+    return _newest(root, "models/*.gguf", "models/*/manifest.json")
+
+
+def _newest(root: Path, *patterns: str) -> Path | None:
+    """The last by name of what is found, a manifest standing for its folder."""
+    for folder in _upwards(root.resolve()):
+        paths = [path for pattern in patterns for path in shelf(folder).glob(pattern)]
+        found = [path.parent if path.name == MANIFEST else path for path in paths]
+        # A folder that is being written has a name that is not its own yet.
+        done = [path for path in found if path.suffix != PARTIAL and path.name[0] != "."]
+        if done:
+            return max(done, key=lambda path: path.name)
+    return None
+
+
+def _upwards(root: Path) -> Iterator[Path]:
+    yield root
+    yield from root.parents

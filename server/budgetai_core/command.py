@@ -1,0 +1,98 @@
+"""What every command line shares: options to flags, errors to exit codes, JSON to stdout."""
+
+import argparse
+import dataclasses
+import errno
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from budgetai_core import __version__
+from budgetai_core.errors import BudgetAIError
+from budgetai_core.options import Seconds, add_arguments, flag_name, from_namespace
+
+T = TypeVar("T")
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+_DISK_ERRORS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file may not become that large here",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "no permission",
+    errno.ENOTDIR: "a file stands where a folder is needed",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EIO: "the disk reports an error",
+}
+
+
+def parse(program: str, about: str, options: type[T], argv: list[str] | None = None) -> T:
+    """Read the command line into `options`; argparse itself exits with 2 on a bad flag."""
+    parser = argparse.ArgumentParser(prog=program, description=about)
+    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
+    add_arguments(parser, options)
+    return from_namespace(options, parser.parse_args(argv))
+
+
+def flags(options: Any) -> list[str]:
+    """A command line that `options` would be read from."""
+    found: list[str] = []
+    for field in dataclasses.fields(options):
+        value, flag = getattr(options, field.name), flag_name(field.name)
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            found.append(flag)
+        elif isinstance(value, tuple):
+            found += [f"{flag}={part}" for part in value]
+        else:
+            found.append(f"{flag}={_written(value)}")
+    return found
+
+
+def _written(value: Any) -> str:
+    """As `45m`, where that is all there is to a time."""
+    text = str(value)
+    if isinstance(value, Seconds) and Seconds.parse(text) != value:
+        return f"{float(value)}s"
+    return text
+
+
+def run(program: str, story: Callable[[], int]) -> int:
+    """Run a command. A user's mistake is one line on stderr and exit code 2; a reader of the output
+    that has gone is no mistake."""
+    try:
+        code = story()
+        # The language server's is closed already.
+        if not sys.stdout.closed:
+            sys.stdout.flush()
+        return code
+    except BudgetAIError as error:
+        return _complain(program, str(error))
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. What is still in the buffer must not be tried
+        # again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        return _complain(program, f"cannot go on: {_DISK_ERRORS[error.errno]}{where}")
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _complain(program: str, message: str) -> int:
+    print(f"{program}: {message}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, sort_keys=True, default=str), flush=True)

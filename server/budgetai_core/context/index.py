@@ -1,0 +1,121 @@
+"""The repository as the core knows it: texts, and what each says to the others."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from threading import RLock
+
+from budgetai_core.context import imports
+from budgetai_core.context.bm25 import Windows
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.path_suffixes import Paths
+from budgetai_core.context.related_files import Siblings
+from budgetai_core.context.symbols import Definition, Facts, facts
+
+_NOTHING = Facts()
+# Edits within so many lines are at one place; so many places are kept.
+_ONE_PLACE, _PLACES = 20, 8
+
+
+class Index:
+    """Texts, facts and similar windows by path. A file that changes costs that file alone.
+
+    `recent` has the places that were edited last, path and line from 0, the newest first.
+
+    Prompts are made on the model's thread while files change on another: who reads several things
+    that belong together holds `lock`.
+    """
+
+    def __init__(self, files: Iterable[tuple[str, str]] = ()) -> None:
+        self.lock = RLock()
+        self.windows = Windows()
+        self.recent: tuple[tuple[str, int], ...] = ()
+        self._siblings = Siblings()
+        self._texts: dict[str, str] = {}
+        self._facts: dict[str, Facts] = {}
+        self._defining: defaultdict[str, set[str]] = defaultdict(set)
+        self._paths = Paths()
+        # Of files that were asked for, until one comes or goes that they might mean.
+        self._imports: dict[str, tuple[str, ...]] = {}
+        for path, text in files:
+            self.update(path, text)
+
+    def update(self, path: str, text: str, known: Facts | None = None) -> None:
+        """Take in a file, or take it in again after a change. `path` is relative, with slashes;
+        `known` are its facts, if someone has found them already."""
+        found = facts(text, language_of(path)) if known is None else known
+        with self.lock:
+            self._forget(path)
+            if path not in self._paths:
+                self._paths.add(path)
+                self._siblings.add(path)
+                self._imports.clear()
+            self._texts[path] = text
+            self._facts[path] = found
+            for definition in found.definitions:
+                self._defining[definition.name].add(path)
+            self.windows.update(path, text)
+
+    def remove(self, path: str) -> None:
+        """Forget a file; one that is not there is no fault."""
+        with self.lock:
+            if path in self:
+                self._forget(path)
+                self._paths.remove(path)
+                self._siblings.remove(path)
+                self._imports.clear()
+                self.windows.remove(path)
+
+    def _forget(self, path: str) -> None:
+        self._imports.pop(path, None)
+        self._texts.pop(path, None)
+        for definition in self._facts.pop(path, _NOTHING).definitions:
+            paths = self._defining.get(definition.name, set())
+            paths.discard(path)
+            if not paths:
+                self._defining.pop(definition.name, None)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(self._texts)
+
+    def text(self, path: str) -> str:
+        """The text of a file; empty for one that is not there."""
+        return self._texts.get(path, "")
+
+    def facts(self, path: str) -> Facts:
+        return self._facts.get(path, _NOTHING)
+
+    def of_path(self, path: str) -> Sequence[Definition]:
+        """The definitions of a file, in its order."""
+        return self.facts(path).definitions
+
+    def paths_defining(self, name: str) -> set[str]:
+        return set(self._defining.get(name, ()))
+
+    def imports(self, path: str) -> tuple[str, ...]:
+        """The files of the repository that a file imports, as far as paths tell."""
+        with self.lock:
+            if path not in self._imports:
+                found = imports.files(self.facts(path).imports, path, self._paths)
+                self._imports[path] = found
+            return self._imports[path]
+
+    def siblings(self, path: str) -> set[str]:
+        """The file that tests this one or is tested by it; header or source."""
+        return self._siblings.of(path)
+
+    def edited(self, path: str, line: int) -> None:
+        """Someone works at a line, which counts from 0."""
+        others = (
+            (other, there)
+            for other, there in self.recent
+            if other != path or abs(there - line) > _ONE_PLACE
+        )
+        self.recent = ((path, line), *islice(others, _PLACES - 1))

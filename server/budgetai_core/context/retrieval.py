@@ -1,0 +1,272 @@
+"""Which lines of other files are worth showing for a place, within a budget.
+
+Five sources propose lines: the file's own imports that are out of sight, what the text near the
+cursor names, the file that tests this one or is tested by it, places edited a moment ago, and
+blocks that resemble the text above the cursor. Each has its part of the budget; what one leaves the
+next ones may use.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+
+from budgetai_core.context.bm25 import words_of
+from budgetai_core.context.index import Index
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.symbols import Definition, Facts, facts
+
+_IDENTIFIER = re.compile(r"[A-Za-z_]\w{2,}")
+# A name that many files define (main, run, get) says nothing about which one is meant.
+_MAX_DEFINING_FILES = 3
+# Names are looked for in so many lines, and words of similar blocks in these next to the cursor.
+_NEAR_LINES = 40
+_QUERY_ABOVE, _QUERY_BELOW = 12, 4
+# At this many lines from the cursor a name counts half.
+_NEAR = 8
+_IMPORTED = 0.5
+_MEMBERS = 12
+_SAID_BY_THE_CLASS = {"field", "member"}
+# The longest import statement, and the lines above and below a place edited last.
+_STATEMENT = 40
+_AROUND = 4
+# Similar blocks that are looked at, the lines that follow one and are shown with it, and the share
+# of the query's words, by rarity, that one has at least.
+_BLOCKS, _FOLLOWING, _LIKE = 12, 6, 0.2
+# Lines of which so many are shown anyway make a model repeat them.
+_SAME = 0.6
+# Less room than this is not filled.
+_LEAST = 24
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Lines of another file, shown to the model under that file's path."""
+
+    path: str
+    text: str
+
+
+class Lines(NamedTuple):
+    """A proposal: what stands in the lines `first` to `last` of a file, counted from 0, without
+    the last."""
+
+    path: str
+    first: int
+    last: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Query:
+    """A place that lines are looked for: what the prompt shows around it, and all of its text."""
+
+    path: str
+    before: str
+    after: str
+    text: str
+
+    @property
+    def near(self) -> str:
+        above = "\n".join(self.before.split("\n")[-_QUERY_ABOVE:])
+        return above + "\n" + "\n".join(self.after.split("\n", _QUERY_BELOW)[:_QUERY_BELOW])
+
+
+def chunks(
+    index: Index, query: Query, budget: int, sources: Collection[str] | None = None
+) -> tuple[Chunk, ...]:
+    """At most `budget` characters, sorted by path and line.
+
+    The order does not depend on the ranking, so that one more chunk moves as few as possible.
+    """
+    wanted = [name for name in SOURCES if sources is None or name in sources]
+    selection = Selection(query, budget)
+    for name in wanted:
+        share = 1.0 if name == wanted[-1] else _SHARES[name]
+        selection.take(_PROPOSED_BY[name](index, query), round(share * budget))
+    return selection.chunks()
+
+
+class Selection:
+    """What has been chosen so far, and the room that is left, in characters."""
+
+    def __init__(self, query: Query, room: int) -> None:
+        self._room = room
+        self._shown = _stripped(query.before) | _stripped(query.after)
+        self._chosen: defaultdict[str, list[Lines]] = defaultdict(list)
+
+    def take(self, proposed: Iterable[Lines], most: int) -> None:
+        """The proposals that fit into `most` characters and say something new, in their order."""
+        room = min(most, self._room)
+        for lines in proposed:
+            if room < _LEAST:
+                return
+            cost = self._cost(lines)
+            if cost <= room and self._new(lines):
+                self._chosen[lines.path].append(lines)
+                room -= cost
+                self._room -= cost
+
+    def _cost(self, lines: Lines) -> int:
+        return len(lines.text) + 1 + (0 if self._chosen.get(lines.path) else len(lines.path) + 2)
+
+    def _new(self, lines: Lines) -> bool:
+        others = self._chosen.get(lines.path, ())
+        if any(lines.first < other.last and other.first < lines.last for other in others):
+            return False
+        own = _stripped(lines.text)
+        return len(own & self._shown) < _SAME * max(len(own), 1)
+
+    def chunks(self) -> tuple[Chunk, ...]:
+        return tuple(
+            Chunk(path, "".join(f"{lines.text}\n" for lines in sorted(found, key=_place)))
+            for path, found in sorted(self._chosen.items())
+            if found
+        )
+
+
+def _place(lines: Lines) -> int:
+    return lines.first
+
+
+def _stripped(text: str) -> set[str]:
+    return {line for line in map(str.strip, text.split("\n")) if len(line) > 2}
+
+
+def _imports(index: Index, query: Query) -> Iterator[Lines]:
+    """The imports of the file itself that are not shown: they name what may be used. Those of the
+    repository's own names come first."""
+    used = set(_IDENTIFIER.findall(f"{query.before} {query.after}"))
+    proposed: dict[Lines, bool] = {}
+    for names, lines in _imported(index, query):
+        unused = [name for name in names if name not in used]
+        if unused or not names:
+            own = any(index.paths_defining(name) for name in unused)
+            proposed[lines] = own or proposed.get(lines, False)
+    yield from sorted(proposed, key=lambda lines: (not proposed[lines], lines.first))
+
+
+def _imported(index: Index, query: Query) -> Iterator[tuple[tuple[str, ...], Lines]]:
+    """What the file imports, and the statement. The index may know one that has been deleted, or
+    that is to be guessed: only what the document says counts."""
+    source, found = _known(index, query)
+    lines = _lines(source)
+    for one in found.imports:
+        text, last = _bracketed(lines, one.line)
+        if text and "\n".join(lines[one.line : last]) in query.text:
+            yield one.names, Lines(query.path, one.line, last, text)
+
+
+def _known(index: Index, query: Query) -> tuple[str, Facts]:
+    """A text of the file and its facts: those of the index, which has no new or held-out files."""
+    if query.path in index:
+        return index.text(query.path), index.facts(query.path)
+    return query.text, _facts(query.path, query.text)
+
+
+# The same few files are asked for at one place after the other.
+@lru_cache(maxsize=32)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
+
+
+@lru_cache(maxsize=4)
+def _facts(path: str, text: str) -> Facts:
+    return facts(text, language_of(path))
+
+
+def _bracketed(lines: Sequence[str], first: int) -> tuple[str, int]:
+    """A statement that goes on while a bracket is open, on one line; and the line after it."""
+    depth, last = 0, first
+    for last in range(first, min(first + _STATEMENT, len(lines))):
+        depth += sum(map(lines[last].count, "([{")) - sum(map(lines[last].count, ")]}"))
+        if depth <= 0:
+            break
+    return " ".join(" ".join(lines[first : last + 1]).split()), last + 1
+
+
+def _named(index: Index, query: Query) -> Iterator[Lines]:
+    """The definitions of names near the cursor, the nearest first, and of imported ones; of a
+    class its members too."""
+    for name in _ranked_names(index, query):
+        for path in _meant(index, query.path, name):
+            for found in index.of_path(path):
+                if found.name == name:
+                    yield _signature(path, found)
+                    yield from _members(index, path, found)
+
+
+def _ranked_names(index: Index, query: Query) -> list[str]:
+    scores: dict[str, float] = {}
+    for names, _ in _imported(index, query):
+        scores |= dict.fromkeys(names, _IMPORTED)
+    above = query.before.split("\n")[-_NEAR_LINES:]
+    below = query.after.split("\n")[:_QUERY_BELOW]
+    for distance, line in (*enumerate(reversed(above)), *enumerate(below, _QUERY_ABOVE)):
+        for name in _IDENTIFIER.findall(line):
+            near = index.windows.rarity(name) / (1 + distance / _NEAR)
+            scores[name] = max(scores.get(name, 0.0), near)
+    own = {definition.name for definition in _known(index, query)[1].definitions}
+    return sorted(scores.keys() - own, key=lambda name: (-scores[name], name))
+
+
+def _meant(index: Index, path: str, name: str) -> list[str]:
+    """The files whose definition of a name is meant: those that are imported, or all of few."""
+    defining = index.paths_defining(name) - {path}
+    imported = defining.intersection(index.imports(path))
+    return sorted(imported or (defining if len(defining) <= _MAX_DEFINING_FILES else ()))
+
+
+def _members(index: Index, path: str, owner: Definition) -> Iterator[Lines]:
+    found = (other for other in index.of_path(path) if other.owner == owner.name)
+    methods = (other for other in found if other.kind not in _SAID_BY_THE_CLASS)
+    return (_signature(path, member) for member in islice(methods, _MEMBERS))
+
+
+def _signature(path: str, found: Definition) -> Lines:
+    indent = "    " if found.owner else ""
+    return Lines(path, found.line, found.line + 1, indent + found.signature)
+
+
+def _siblings(index: Index, query: Query) -> Iterator[Lines]:
+    """Definitions of the file that tests this one or is tested by it, of header or source."""
+    for path in sorted(index.siblings(query.path)):
+        for found in index.of_path(path):
+            yield _signature(path, found)
+
+
+def _recent(index: Index, query: Query) -> Iterator[Lines]:
+    """Lines around the places of other files that were edited last, the newest first."""
+    for path, line in index.recent:
+        if path != query.path and path in index:
+            yield _cut(index, path, max(0, line - _AROUND), line + _AROUND + 1)
+
+
+def _similar(index: Index, query: Query) -> Iterator[Lines]:
+    """Blocks of other files that resemble the lines at the cursor, with what follows them."""
+    words = words_of(query.near)
+    least = _LIKE * sum(index.windows.rarity(word) for word in words)
+    for score, block in index.windows.search(words, _BLOCKS, lambda path: path != query.path):
+        if score < least:
+            return
+        yield _cut(index, block.path, block.first, block.last + _FOLLOWING)
+
+
+def _cut(index: Index, path: str, first: int, last: int) -> Lines:
+    lines = _lines(index.text(path))[first:last]
+    return Lines(path, first, first + len(lines), "\n".join(lines).rstrip())
+
+
+_PROPOSED_BY: dict[str, Callable[[Index, Query], Iterable[Lines]]] = {
+    "imports": _imports,
+    "names": _named,
+    "siblings": _siblings,
+    "recent": _recent,
+    "similar": _similar,
+}
+SOURCES = tuple(_PROPOSED_BY)
+# Parts of the budget; the last source that is asked has all that is left.
+_SHARES = {"imports": 0.5, "names": 0.3, "siblings": 0.05, "recent": 0.2, "similar": 1.0}

@@ -1,0 +1,23 @@
+"""What opens and closes a docstring."""
+
+from budgetai_core.docstrings.documentable import Subject
+from budgetai_core.docstrings.style import Habits
+
+_CLOSING = {'"""': '"""', "'''": "'''", "/**": "*/"}
+
+
+def opening(subject: Subject, habits: Habits) -> str:
+    """The habitual mark; Rust has another one for a whole file."""
+    return "//!" if subject.kind == "module" and habits.mark == "///" else habits.mark
+
+
+def closing(mark: str) -> str:
+    """ "" for the mark of a line, which ends with it."""
+    return _CLOSING.get(mark, "")
+
+
+def lead(mark: str) -> str:
+    """What stands in front of the text of each line but the first."""
+    if mark == "/**":
+        return " * "
+    return "" if closing(mark) else f"{mark} "

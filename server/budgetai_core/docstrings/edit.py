@@ -1,0 +1,91 @@
+"""Where a docstring stands: the hole it is written in, and the one edit that puts it there."""
+
+import re
+from dataclasses import dataclass
+
+from budgetai_core.docstrings.delimiters import closing, opening
+from budgetai_core.docstrings.documentable import Subject
+from budgetai_core.docstrings.style import Habits
+
+# No file has these by intent, and some compilers stop at them.
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_LONE_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\(?!\\)")
+_RAW = re.compile(r"[rR]")
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A document with an empty docstring; the cursor stands between its marks."""
+
+    text: str
+    cursor: int
+    opening: str
+    closing: str
+
+
+def hole(text: str, subject: Subject, habits: Habits) -> Hole:
+    """The document as it is when the docstring is written; an existing one is taken away."""
+    mark = opening(subject, habits)
+    start, end, before, after = _around(text, subject, mark)
+    before = text[:start] + before + mark
+    return Hole(before + closing(mark) + after + text[end:], len(before), mark, closing(mark))
+
+
+def replacement(text: str, subject: Subject, habits: Habits, inside: str) -> tuple[int, int, str]:
+    """Start, end and text of the one edit of the document that puts the finished docstring in its
+    place. Whatever `inside` has, all else stays as it is."""
+    mark = opening(subject, habits)
+    start, end, before, after = _around(text, subject, mark)
+    inside = _INVISIBLE.sub("", inside)
+    if closing(mark) == mark:
+        old = text[subject.docstring.start] if subject.docstring else ""
+        whole = _quoted(inside, mark, was_raw=_RAW.match(old) is not None)
+    elif closing(mark):
+        whole = _block(inside, mark, habits.style)
+    else:
+        whole = _lines(inside, mark, subject.indent)
+    return start, end, before + whole + after
+
+
+def _around(text: str, subject: Subject, mark: str) -> tuple[int, int, str, str]:
+    """What the edit takes the place of, and what it puts in front of and behind the docstring."""
+    indent, at = subject.indent, subject.at
+    if subject.docstring:
+        start, end = subject.docstring.start, subject.docstring.end
+        rest = text[end:].partition("\n")[0]
+        if closing(mark) or not rest.strip():
+            return start, end, "", ""
+        # A comment had closed in front of code that a line comment would swallow.
+        return start, end + len(rest) - len(rest.lstrip()), "", f"\n{indent}"
+    if subject.kind != "module" and at and text[at - 1] != "\n":
+        # A body on the line of its head goes below.
+        return subject.head_end, at, f"\n{indent}", f"\n{indent}"
+    apart = subject.kind == "module" and mark != "//" and text[at : at + 1] not in ("", "\n")
+    return at, at, indent, "\n\n" if apart else "\n"
+
+
+def _quoted(inside: str, mark: str, *, was_raw: bool) -> str:
+    """A string that ends where it should, and whose backslashes say what is seen."""
+    inside = inside.partition(mark)[0]
+    slashes = len(inside) - len(inside.rstrip("\\"))
+    inside = inside[:-1] if slashes % 2 else inside
+    inside += " " if inside.endswith(mark[0]) else ""
+    raw = _LONE_BACKSLASH.search(inside) or (was_raw and "\\" in inside)
+    return f"{'r' if raw else ''}{mark}{inside}{mark}"
+
+
+def _block(inside: str, mark: str, style: str) -> str:
+    inside = inside.partition("*/")[0]
+    if style == "javadoc":
+        # Java reads \\u in comments, and stops where no number follows.
+        inside = re.sub(r"\\+u", "u", inside)
+    # Anything but white space would make another mark of it.
+    return mark + ("" if inside[:1].isspace() else " ") + inside + "*/"
+
+
+def _lines(inside: str, mark: str, indent: str) -> str:
+    """Each line with its mark, and none that speaks to a tool as `//go:build` does."""
+    first, *others = inside.rstrip().split("\n")
+    lines = [first, *(line.strip().removeprefix(mark) for line in others)]
+    spaced = (f" {line}" if line[:1].strip() else line for line in lines)
+    return f"\n{indent}".join(f"{mark}{line}".rstrip() for line in spaced)

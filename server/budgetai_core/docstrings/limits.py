@@ -1,0 +1,23 @@
+"""How much of a file a docstring is written from: the same in training and at serving."""
+
+from dataclasses import replace
+
+from budgetai_core.context.window import Limits
+from budgetai_core.docstrings.documentable import Subject
+from budgetai_core.docstrings.edit import Hole
+
+# BEFORE holds a signature, or a neighbour whose docstring shows the manner. Nobody types in
+# between, so that the window's start need not stay where it was. A prompt is evaluated whole each
+# time, and a small model on two cores reads some hundred tokens a second: there is no room for
+# other files, nor for the end of a long body.
+LIMITS = Limits(before=480, after=1200, chunks=0, step=1)
+# The end of AFTER may be moved up by some lines: not by those of the body.
+_MARGIN = 120
+
+
+def limits(text: str, subject: Subject, place: Hole) -> Limits:
+    """For the place of the docstring of a subject of `text`. The body says what a function does,
+    and it is behind the cursor: AFTER shows it, and little more, whether the subject has a
+    docstring or not."""
+    body = len(place.text) - (len(text) - subject.end) - place.cursor
+    return replace(LIMITS, after=min(LIMITS.after, max(body, 0) + _MARGIN))

@@ -1,0 +1,111 @@
+"""Whether a docstring names what its subject has, and nothing else."""
+
+import re
+from dataclasses import dataclass
+
+from budgetai_core.context.languages import Language
+from budgetai_core.docstrings.comment_syntax import convention
+from budgetai_core.docstrings.documentable import Subject
+from budgetai_core.docstrings.parse.sections import Sections, sections
+
+_RETURNS = re.compile(r"\b(?:returns?|returned|reports?|yields?|gives? back)\b", re.IGNORECASE)
+_FAILS = {
+    "Errors": re.compile(r"\b(?:errors?|err|fails?|failure)\b", re.IGNORECASE),
+    "Panics": re.compile(r"\bpanics?\b", re.IGNORECASE),
+}
+_NOTHING = re.compile(r"`*(?:None|void|nothing)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Structure:
+    """How many parts of a subject are named; those missing, and those that it does not have, as
+    "parameter x", "returns" or "raises ValueError"."""
+
+    named: int
+    missing: tuple[str, ...] = ()
+    invented: tuple[str, ...] = ()
+
+    @property
+    def score(self) -> float:
+        """F1 of what is named, in 0 to 1; 1 where there is nothing to name."""
+        wrong = len(self.missing) + len(self.invented)
+        return 2 * self.named / (2 * self.named + wrong) if self.named or wrong else 1.0
+
+    @property
+    def sound(self) -> bool:
+        return not self.missing and not self.invented
+
+
+def structure(subject: Subject, text: str, language: Language) -> Structure:
+    """How a docstring's text, without its marks, agrees with its subject.
+
+    What is written in sentences (Go, Rust) is named where its word stands. A class need not list
+    the parameters of its constructor, but if it lists some it has to list all. What a class or
+    `**kwargs` takes besides is not known, so nothing of it is invented.
+    """
+    said = sections(text, language)
+    has, optional = _parts(subject, said)
+    rules = convention(language)
+    names = _named(said) if rules and not rules.prose else _mentioned(has, said, text)
+    named = [part for part in has if part in names]
+    missing = [part for part in has if part not in names and part not in optional]
+    return Structure(len(named), tuple(missing), _invented(subject, said, has, names))
+
+
+def stale(subject: Subject, language: Language) -> tuple[str, ...]:
+    """What the subject's docstring says of parameters that the code does not have, and, where it
+    lists parameters, those that it leaves out; in the words of `Structure`. Empty when they agree,
+    and where it has no list."""
+    text = subject.docstring.text if subject.docstring else ""
+    said = sections(text, language)
+    if not said.parameters:
+        return ()
+    has, optional = _parts(subject, said)
+    names = _named(said)
+    wrong = (*_invented(subject, said, has, names), *(p for p in has if p not in names))
+    return tuple(p for p in wrong if p.startswith("parameter ") and p not in optional)
+
+
+def _parts(subject: Subject, said: Sections) -> tuple[list[str], set[str]]:
+    """What a subject has to name, and what of it may be left out."""
+    parameters = {f"parameter {each.name}": each for each in subject.parameters}
+    parts = list(parameters)
+    optional = {
+        part for part, each in parameters.items() if each.stars or each.name.startswith("_")
+    }
+    if subject.kind == "class":
+        listed = _named(said).intersection(parts)
+        return parts, optional if listed else set(parts)
+    if subject.returns or subject.yields:
+        parts.append("returns")
+    return [*parts, *(f"raises {name}" for name in subject.raises)], optional
+
+
+def _named(said: Sections) -> set[str]:
+    names = {f"parameter {name}" for name in (*said.parameters, *said.attributes)}
+    names |= {f"raises {name}" for name in said.raises if name}
+    return names | ({"returns"} if said.returns is not None else set())
+
+
+def _mentioned(has: list[str], said: Sections, text: str) -> set[str]:
+    """What has a section or a list item, and all whose word stands in the sentences."""
+    words = set(re.findall(r"\w+", text))
+    names = _named(said)
+    for part in has:
+        kind, _, name = part.partition(" ")
+        if kind == "raises":
+            found = name in _FAILS and _FAILS[name].search(text) is not None
+        else:
+            found = name in words if name else _RETURNS.search(text) is not None
+        names |= {part} if found else set()
+    return names
+
+
+def _invented(subject: Subject, said: Sections, has: list[str], names: set[str]) -> tuple[str, ...]:
+    listed = {f"parameter {name}" for name in said.attributes}
+    if subject.takes_more or (subject.kind == "class" and not subject.parameters):
+        listed |= {name for name in names if name.startswith("parameter ")}
+    if _NOTHING.match(said.returns or "") or subject.kind not in ("function", "method"):
+        listed.add("returns")
+    wrong = names - set(has) - listed
+    return tuple(sorted(wrong))

@@ -1,0 +1,48 @@
+"""The sites of Python, where a docstring is the first statement of a body."""
+
+import re
+
+from budgetai_core.docstrings.location import Ground, Site
+from budgetai_core.docstrings.query import Outline, Region
+from budgetai_core.docstrings.text import Docstring, quoted
+
+_BODY = re.compile(r":[ \t]*\n([ \t]+)\S")
+
+
+class Inside(Ground):
+    def __init__(self, outline: Outline) -> None:
+        super().__init__(outline)
+        found = _BODY.search(self.text)
+        self._step = "    " if found is None else "\t" if found[1][0] == "\t" else found[1][:4]
+
+    def site(self, region: Region) -> Site | None:
+        """None where there is no room, or something that is hardly a docstring is in its place."""
+        node = self.outline.docstrings.get((region.start, region.end))
+        doc = None
+        if node is not None:
+            doc = quoted(self.text, *self.span(node))
+            if doc is None:
+                return None
+        return self._top(doc) if region.kind == "module" else self._body(region, doc)
+
+    def _top(self, doc: Docstring | None) -> Site | None:
+        at = self.line(doc.start) if doc else self.below("#")
+        return Site(0, len(self.text), at, at, "", doc) if self.alone(at) else None
+
+    def _body(self, region: Region, doc: Docstring | None) -> Site | None:
+        start, end = self.whole(region)
+        first, last = self.span(region.nodes["body"])
+        head_end = self.span(region.nodes["head"])[1]
+        newline = self.text.find("\n", head_end)
+        newline = len(self.text) if newline < 0 else newline
+        inner = self.indent(self.outline.parsed.character(region.start))
+        inner += "\t" if inner.startswith("\t") else self._step
+        if first < min(newline, last):
+            # The body is on the line of its head: it is put on one of its own.
+            free = doc is not None or not self.text[head_end:first].strip(" \t")
+            return Site(start, end, head_end, first, inner, doc) if free else None
+        if first == last and newline < len(self.text):
+            return Site(start, end, head_end, newline + 1, inner, doc)
+        if first == last or not self.alone(first) or self.text[head_end:newline].endswith("\\"):
+            return None
+        return Site(start, end, head_end, newline + 1, self.indent(first), doc)

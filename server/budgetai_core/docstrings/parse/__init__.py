@@ -1,0 +1,1 @@
+"""Docstring texts taken apart, one module a style."""

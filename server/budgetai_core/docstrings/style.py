@@ -1,0 +1,141 @@
+"""How a repository writes its docstrings, by what most of them do."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median_low
+
+from budgetai_core.context.languages import Language
+from budgetai_core.docstrings.comment_syntax import Convention, convention
+from budgetai_core.docstrings.documentable import Docstring, Subject
+from budgetai_core.docstrings.parse.sections import Sections, sections, style_of
+
+# A style that a third of those keep who have something to say in it is the style.
+_ENOUGH = 1 / 3
+# Fewer say nothing of a habit.
+_FEW = 3
+QUOTES = ('"""', "'''")
+_MOST_LINES = 8
+_RETURN = re.compile(r"^[ \t]*[@:](returns?)\b", re.MULTILINE)
+_DASH = re.compile(r"^[ \t]*@param\b[^\n-]{0,200}[ \t]-[ \t]", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """`style` is google, numpy, sphinx or plain for Python, else jsdoc, javadoc, go or rust; `mark`
+    opens a docstring. `parameters`, `returns` and `raises` say which sections are written, `types`
+    that they name types, `classes` that a class has its parameters. `summary_below`: the first
+    line stands below the opening mark. `dash`: one stands between a parameter and what is said of
+    it. `lines` are those of the sentences at the beginning; `returns_tag` is `return` or
+    `returns`."""
+
+    style: str
+    mark: str
+    parameters: bool = True
+    types: bool = False
+    returns: bool = True
+    raises: bool = True
+    summary_below: bool = False
+    classes: bool = True
+    dash: bool = False
+    lines: int = 1
+    returns_tag: str = "returns"
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A documented subject, and what its docstring says."""
+
+    subject: Subject
+    docstring: Docstring
+    said: Sections
+
+    @property
+    def called(self) -> bool:
+        """Whether there is something that a section could tell."""
+        subject = self.subject
+        tells = bool(subject.parameters or subject.returns or subject.raises)
+        return tells and subject.kind in ("function", "method")
+
+
+def habits(found: Iterable[Subject], language: Language) -> Habits:
+    """By majority over the documented subjects; sound defaults where there are none."""
+    rules = convention(language)
+    if rules is None:
+        return Habits("plain", language.comment, False, False, False, False)
+    read = [
+        _Read(each, each.docstring, sections(each.docstring.text, language))
+        for each in found
+        if each.docstring and each.docstring.text and each.kind != "module"
+    ]
+    called = [each for each in read if each.called]
+    written = [each for each in read if each.said.any]
+    basis = Habits(
+        rules.style,
+        _mark(rules, read),
+        parameters=not rules.prose,
+        returns=not rules.prose,
+        summary_below=_most((each.docstring.below for each in read), rules.style == "javadoc"),
+        lines=_lines(read),
+        returns_tag="return" if rules.style == "javadoc" else "returns",
+    )
+    sparse = sum(each.said.any for each in called) < _ENOUGH * len(called)
+    if sparse and len(called) >= _FEW and not rules.prose:
+        style = "plain" if rules.inside else rules.style
+        return replace(basis, style=style, parameters=False, returns=False, raises=False)
+    style = _style(written) if rules.inside and written else rules.style
+    return _sections(replace(basis, style=style), called if rules.prose else written)
+
+
+def _sections(basis: Habits, read: Sequence[_Read]) -> Habits:
+    """Which sections are written by those who have something to say in them."""
+    calls = [each for each in read if each.called]
+    takes = [each for each in calls if each.subject.parameters]
+    lists = [each for each in read if each.said.parameters]
+    text = "\n".join(each.docstring.text for each in lists)
+    tags = Counter(_RETURN.findall("\n".join(each.docstring.text for each in read)))
+    return replace(
+        basis,
+        parameters=_most(
+            (bool(each.said.parameters) for each in takes), basis.parameters, _FEW
+        ),
+        types=_most((any(map(each.said.types.get, each.said.parameters)) for each in lists), False),
+        returns=_most(
+            (each.said.returns is not None for each in calls if each.subject.returns),
+            basis.returns,
+            _FEW,
+        ),
+        raises=_most(
+            (bool(each.said.raises) for each in calls if each.subject.raises), basis.raises, _FEW
+        ),
+        classes=_most(
+            (bool(each.said.parameters or each.said.attributes) for each in read
+             if each.subject.kind == "class" and each.subject.parameters),
+            basis.classes,
+            _FEW,
+        ),
+        dash=2 * len(_DASH.findall(text)) > sum(len(each.said.parameters) for each in lists),
+        lines=1,
+        returns_tag=tags.most_common(1)[0][0] if tags else basis.returns_tag,
+    )  # fmt: skip
+
+
+def _most(votes: Iterable[bool], default: bool, few: int = 1) -> bool:
+    counted = Counter(votes)
+    return counted[True] >= counted[False] if counted.total() >= few else default
+
+
+def _style(read: Sequence[_Read]) -> str:
+    return Counter(style_of(each.docstring.text) for each in read).most_common(1)[0][0]
+
+
+def _mark(rules: Convention, read: Sequence[_Read]) -> str:
+    used = Counter(each.docstring.mark for each in read if each.docstring.mark in QUOTES)
+    return used.most_common(1)[0][0] if rules.inside and used else rules.mark
+
+
+def _lines(read: Sequence[_Read]) -> int:
+    """How many lines the sentences at the beginning have, in the middle of them all."""
+    counts = (len((each.said.summary + each.said.description).split("\n")) for each in read)
+    return min(median_low([*counts] or [1]), _MOST_LINES)

@@ -1,0 +1,124 @@
+"""The lines of a docstring that is being written, each with what belongs in front of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from budgetai_core.docstrings.delimiters import closing, lead, opening
+from budgetai_core.docstrings.documentable import Parameter, Subject
+from budgetai_core.docstrings.parse.google import RETURN
+from budgetai_core.docstrings.parse.sections import Sections
+from budgetai_core.docstrings.style import Habits
+
+
+@dataclass(frozen=True)
+class Literal:
+    text: str
+
+
+@dataclass(frozen=True)
+class Free:
+    """What the model says: it ends behind `lines` lines, at the closing mark, or after `tokens`.
+    `name` is summary, returns, "parameter x" or "raises ValueError"."""
+
+    name: str
+    tokens: int
+    lines: int = 1
+
+
+class Page:
+    """What is written of one subject; `parameters`, `returns` and `raises` are to be told. What is
+    `known` is written all."""
+
+    def __init__(self, subject: Subject, habits: Habits, known: Sections) -> None:
+        self.subject, self.habits, self.known = subject, habits, known
+        self.step = "\t" if subject.indent.startswith("\t") else "    "
+        self.mark = opening(subject, habits)
+        self.closing = closing(self.mark)
+        self._lead = lead(self.mark)
+        self._parts: list[Literal | Free] = []
+        listed = subject.kind != "class" or habits.classes
+        self.parameters = subject.parameters if habits.parameters and listed else ()
+        called = subject.kind in ("function", "method")
+        self.returns = called and habits.returns and (subject.returns or subject.yields)
+        raises = subject.raises if called and habits.raises else ()
+        # What someone wrote stays, as an exception of a function that is called.
+        self.returns = self.returns or known.returns is not None
+        self.raises = tuple(dict.fromkeys((*raises, *known.raises)))
+        if known.parameters:
+            names = {each.name for each in subject.parameters}
+            more = (name for name in known.parameters if subject.takes_more and name not in names)
+            self.parameters = (*subject.parameters, *map(Parameter, more))
+        self.return_type = known.types.get(RETURN) or (subject.return_type if habits.types else "")
+
+    def type(self, parameter: Parameter) -> str:
+        """What was written stays; of an old list without types, too."""
+        if parameter.name in self.known.parameters:
+            return self.known.types.get(parameter.name, "")
+        if not self.habits.types or not parameter.type:
+            return ""
+        python = self.closing == self.mark
+        return f"{parameter.type}, optional" if parameter.optional and python else parameter.type
+
+    @property
+    def sectioned(self) -> bool:
+        return bool(self.parameters or self.returns or self.raises)
+
+    def begin(self) -> None:
+        """Up to where the first line's text stands."""
+        if self._below:
+            self.line()
+        elif self._lead:
+            self.write(" ")
+
+    @property
+    def _below(self) -> bool:
+        block = self.mark == "/**" and (
+            self.sectioned or bool(self.known.description or self.known.rest)
+        )
+        return self.habits.summary_below or block if self.closing else False
+
+    def line(self, text: str = "") -> None:
+        self.write(f"\n{self.subject.indent}{self._lead}{text}")
+
+    def blank(self) -> None:
+        self.write(f"\n{self.subject.indent}{self._lead}".rstrip(" \t"))
+
+    def write(self, text: str) -> None:
+        self._parts.append(Literal(text))
+
+    def say(
+        self, name: str, tokens: int, said: str | None, indent: str = "", lines: int = 1
+    ) -> None:
+        """What is known, else what the model says."""
+        if not said or not said.strip():
+            self._parts.append(Free(name, tokens, lines))
+            return
+        first, *others = said.strip().split("\n")
+        self.write(first)
+        for other in others:
+            self.line(indent + other) if other.strip() else self.blank()
+
+    def parts(self) -> tuple[Literal | Free, ...]:
+        """With the line of the closing mark; literal texts side by side are one."""
+        written = any("\n" in each.text for each in self._parts if isinstance(each, Literal))
+        several = any(each.lines > 1 for each in self._parts if isinstance(each, Free))
+        end = ""
+        if self.closing and (written or several):
+            end = f"\n{self.subject.indent}{' ' if self.mark == '/**' else ''}"
+        elif self.mark == "/**":
+            end = " "
+        return tuple(_joined([*self._parts, Literal(end)]))
+
+
+def _joined(parts: Iterable[Literal | Free]) -> Iterable[Literal | Free]:
+    text = ""
+    for part in parts:
+        if isinstance(part, Literal):
+            text += part.text
+            continue
+        if text:
+            yield Literal(text)
+        text = ""
+        yield part
+    if text:
+        yield Literal(text)

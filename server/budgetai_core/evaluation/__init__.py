@@ -1,0 +1,1 @@
+"""Spans to judge a model by, and the metrics."""

@@ -1,0 +1,83 @@
+"""Holes in files: places where a line's end is taken away, to see if a model brings it back."""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from budgetai_core.context.languages import Language, language_of
+from budgetai_core.context.prompt import Snapshot
+
+MIN_LENGTH = 6
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A file without the end of one line. `expected` is that end, without the newline.
+
+    `kind` is "line" when all of the line's text is missing, "end" when the cursor is inside it.
+    """
+
+    path: str
+    before: str
+    expected: str
+    after: str
+    kind: str
+
+    def snapshot(self, repository: str) -> Snapshot:
+        """The place as an editor would show it."""
+        return Snapshot(repository, self.path, self.before + self.after, len(self.before))
+
+
+def cut(
+    files: Iterable[tuple[str, str]],
+    count: int,
+    seed: int,
+    within: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+) -> list[Hole]:
+    """At most `count` holes in (path, text) files, drawn evenly over all lines worth a guess.
+
+    Half of them miss a whole line's text, half the part right of a place inside it. The same
+    arguments give the same holes. `within` has, for some paths, the character ranges to stay in.
+    """
+    within = within or {}
+    rng = random.Random(seed)
+    lines = [
+        (path, text, start, line)
+        for path, text in sorted(files)
+        for start, line in _lines(text)
+        if worth_a_guess(line, language_of(path))
+        and (path not in within or _inside(start, start + len(line), within[path]))
+    ]
+    drawn = rng.sample(lines, min(count, len(lines)))
+    return [_hole(place, number, rng) for number, place in enumerate(drawn)]
+
+
+def _inside(start: int, end: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    return any(low <= start and end <= high for low, high in ranges)
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    starts = []
+    offset = 0
+    for line in text.split("\n"):
+        starts.append((offset, line))
+        offset += len(line) + 1
+    return starts
+
+
+def worth_a_guess(line: str, language: Language | None) -> bool:
+    """Whether a line says enough to be asked for: no bracket, no comment."""
+    stripped = line.strip()
+    comment = language.comment if language else "#"
+    return len(stripped) >= MIN_LENGTH and not stripped.startswith((comment, "*", "/*"))
+
+
+def _hole(place: tuple[str, str, int, str], number: int, rng: random.Random) -> Hole:
+    path, text, start, line = place
+    column = len(line) - len(line.lstrip())
+    kind = "line"
+    if number % 2:
+        kind = "end"
+        column = rng.randint(column + 2, len(line.rstrip()) - 3)
+    cursor = start + column
+    return Hole(path, text[:cursor], line[column:].rstrip(), text[start + len(line) :], kind)

@@ -1,0 +1,89 @@
+"""The program that quantises one file: a single call of llama.cpp, in a process of its own.
+
+    python -m budgetai_core.llama.quantizer SOURCE TARGET RECIPE
+
+Importing it loads no llama.cpp; running it does.
+"""
+
+import ctypes
+import json
+import os
+import re
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from budgetai_core.artifacts import imatrix
+from budgetai_core.llama.cores import available_cores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How weights are quantised. `quant` is llama.cpp's name; `pure` gives every matrix that very
+    type where its width allows. `imatrix` is the file of an importance matrix; `overrides` are the
+    types of some tensors, by tensor name."""
+
+    quant: str
+    pure: bool = False
+    imatrix: str = ""
+    overrides: dict[str, str] = field(default_factory=dict)
+
+
+def main(source: str, target: str, described: str) -> int:
+    """The child: one call of llama_model_quantize. Returns its exit code."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    import llama_cpp
+
+    recipe = Recipe(**json.loads(described))
+    llama_cpp.llama_backend_init()
+    settings = llama_cpp.llama_model_quantize_default_params()
+    settings.nthread = available_cores()
+    settings.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{recipe.quant}")
+    settings.pure = recipe.pure
+    # Arrays that must live until the call returns, each with an empty entry at its end.
+    means = imatrix.read(Path(recipe.imatrix)).means() if recipe.imatrix else {}
+    importance, overrides = _importance(means), _overrides(recipe.overrides)
+    settings.imatrix = importance if means else None
+    settings.tt_overrides = overrides if recipe.overrides else None
+    return int(
+        llama_cpp.llama_model_quantize(
+            os.fsencode(source), os.fsencode(target), ctypes.byref(settings)
+        )
+    )
+
+
+def _end_with_parent() -> None:
+    """The parent writes nothing: its end of the pipe closes when it is gone, however it went."""
+    # Buffered reading would keep a lock that the interpreter wants at its end.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os._exit(1)
+
+
+def _importance(means: dict[str, NDArray[np.float32]]) -> Any:
+    import llama_cpp
+
+    entries = (llama_cpp.llama_model_imatrix_data * (len(means) + 1))()
+    for entry, (name, values) in zip(entries, means.items(), strict=False):
+        entry.name, entry.size = name.encode(), len(values)
+        entry.data = values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+    return entries
+
+
+def _overrides(types: dict[str, str]) -> Any:
+    import llama_cpp
+
+    entries = (llama_cpp.llama_model_tensor_override * (len(types) + 1))()
+    for entry, (name, kind) in zip(entries, types.items(), strict=False):
+        entry.pattern = f"^{re.escape(name)}$".encode()
+        entry.type = getattr(llama_cpp, f"GGML_TYPE_{kind}")
+    return entries
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Facts about model families and their tokenizers."""

@@ -1,0 +1,200 @@
+"""Options declared once: a frozen dataclass field holds default, unit, choices and help.
+
+Command-line flags, LSP initialization options and the tables of the documents are all made from
+these fields. This module knows no command: each package declares its options in its own `options`.
+"""
+
+import argparse
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from budgetai_core.errors import OptionError
+
+T = TypeVar("T")
+
+_NUMBER = r"(\d+(?:\.\d+)?)"
+# A bare number is seconds, but not behind hours or minutes: 1h30 could be either.
+_DURATION = re.compile(rf"{_NUMBER}|(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?")
+
+
+class Seconds(float):
+    """A length of time in seconds; as text 90s, 15m, 1h30m."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Seconds":
+        match = _DURATION.fullmatch(text.strip().lower())
+        if not match or not any(match.groups()):
+            raise OptionError(f"'{text}' is no length of time", "Write it as 90s, 15m or 1h30m")
+        bare, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+        return cls(bare + hours * 3600 + minutes * 60 + seconds)
+
+    def __str__(self) -> str:
+        minutes, seconds = divmod(round(float(self)), 60)
+        hours, minutes = divmod(minutes, 60)
+        parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+        return "".join(f"{n}{unit}" for n, unit in parts if n) or "0s"
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    choices: tuple[str, ...] = (),
+    positional: bool = False,
+    trusted_only: bool = False,
+) -> Any:
+    """Declare an option. `trusted_only` ones are taken from the command line alone, because an
+    editor may pass on settings that came with the workspace."""
+    meta = {
+        "help": help,
+        "unit": unit,
+        "choices": choices,
+        "positional": positional,
+        "trusted_only": trusted_only,
+    }
+    return field(default=default, metadata=meta)
+
+
+def flag_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _value_type(hint: Any) -> Any:
+    """`X | None` is X: absence is the default, never a value to parse."""
+    if isinstance(hint, types.UnionType):
+        return next(arg for arg in typing.get_args(hint) if arg is not type(None))
+    return hint
+
+
+def _repeated(hint: Any) -> bool:
+    return typing.get_origin(hint) is tuple
+
+
+def _parser_of(hint: Any) -> Any:
+    kind = _value_type(hint)
+    if _repeated(kind):
+        return typing.get_args(kind)[0]
+    if kind is Seconds:
+        return _argparse_seconds
+    return kind
+
+
+def _argparse_seconds(text: str) -> Seconds:
+    try:
+        return Seconds.parse(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
+    """Add one argument per field of `options`."""
+    hints = typing.get_type_hints(options)
+    for declared in fields(options):
+        _add_argument(parser, declared, hints[declared.name])
+
+
+def _add_argument(
+    parser: argparse.ArgumentParser, declared: "dataclasses.Field[Any]", hint: Any
+) -> None:
+    meta = declared.metadata
+    text = meta["help"] + default_text(declared)
+    more: dict[str, Any] = {"help": text.replace("%", "%%"), "default": declared.default}
+    if hint is bool:
+        more["action"] = argparse.BooleanOptionalAction if declared.default else "store_true"
+    else:
+        more["type"] = _parser_of(hint)
+        more["choices"] = meta["choices"] or None
+        if not meta["choices"]:
+            more["metavar"] = (meta["unit"] or declared.name).upper().replace(" ", "_")
+    if _repeated(_value_type(hint)):
+        # Named twice, an option means both.
+        more |= {"nargs": "+", "action": "extend", "default": list(more["default"])}
+    if meta["positional"]:
+        more["nargs"] = "*" if _repeated(_value_type(hint)) else "?"
+        parser.add_argument(declared.name, **more)
+    else:
+        parser.add_argument(flag_name(declared.name), dest=declared.name, **more)
+
+
+def default_text(declared: "dataclasses.Field[Any]") -> str:
+    value = declared.default
+    if value in (None, "", ()) or value is False:
+        return ""
+    return f" (default: {'on' if value is True else value})"
+
+
+def from_namespace(options: type[T], namespace: argparse.Namespace) -> T:
+    names = [declared.name for declared in fields(typing.cast(Any, options))]
+    values = {name: getattr(namespace, name) for name in names}
+    return options(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def overridden(base: T, settings: Mapping[str, object]) -> tuple[T, list[str]]:
+    """Take over settings sent by an editor. Returns the options and a sentence per bad setting;
+    a bad one leaves the value as it was."""
+    hints = typing.get_type_hints(type(base))
+    declared = {f.name: f for f in fields(typing.cast(Any, base))}
+    complaints, good = [], {}
+    for key, value in settings.items():
+        name = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", key).replace("-", "_").lower()
+        if name not in declared or declared[name].metadata["trusted_only"]:
+            complaints.append(f"setting '{key}' is not one an editor can send")
+        elif value is not None and value != "":
+            try:
+                good[key] = (name, _checked(declared[name], hints[name], value))
+            except (TypeError, ValueError, OverflowError, OptionError):
+                complaints.append(f"setting '{key}' cannot be {value!r}")
+    return _replaced(base, good, complaints)
+
+
+def _replaced(
+    base: T, good: dict[str, tuple[str, Any]], complaints: list[str]
+) -> tuple[T, list[str]]:
+    """All values at once, since some make sense only together; else one by one."""
+    try:
+        return dataclasses.replace(typing.cast(Any, base), **dict(good.values())), complaints
+    except OptionError:
+        pass
+    for key, (name, value) in good.items():
+        try:
+            base = dataclasses.replace(typing.cast(Any, base), **{name: value})
+        except OptionError:
+            complaints.append(f"setting '{key}' cannot be {value!r}")
+    return base, complaints
+
+
+def _checked(declared: "dataclasses.Field[Any]", hint: Any, value: object) -> Any:
+    kind = _value_type(hint)
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise TypeError
+        return value
+    if _repeated(kind):
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise TypeError
+        return tuple(map(_parser_of(hint), value))
+    parsed = Path(str(value)).expanduser() if kind is Path else _parser_of(hint)(value)
+    if declared.metadata["choices"] and parsed not in declared.metadata["choices"]:
+        raise ValueError
+    return parsed
+
+
+def markdown_table(options: type) -> str:
+    """The option table of the README, made from the declarations."""
+    rows = ["| option | default | meaning |", "| --- | --- | --- |"]
+    for declared in fields(options):
+        meta = declared.metadata
+        name = declared.name.upper() if meta["positional"] else flag_name(declared.name)
+        if meta["choices"]:
+            name += " " + "\\|".join(meta["choices"])
+        default = default_text(declared).removeprefix(" (default: ").removesuffix(")")
+        unit = f" {meta['unit']}" if meta["unit"] and default else ""
+        rows.append(f"| `{name}` | {default}{unit} | {meta['help']} |")
+    return "\n".join(rows)

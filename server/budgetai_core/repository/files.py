@@ -1,0 +1,154 @@
+"""Every file gets a decision: its text, or the reason why it is left out."""
+
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_core.context.languages import language_of
+from budgetai_core.errors import RepositoryError
+from budgetai_core.repository import generated_code, text_shape
+from budgetai_core.repository.encoding import decoded
+from budgetai_core.repository.gitattributes import Marks, marks
+from budgetai_core.repository.gitignore import IgnoreFiles
+from budgetai_core.repository.listing import listing
+from budgetai_core.repository.secret_files import holds_secrets
+
+MAX_FILE_BYTES = 400_000
+IGNORE_FILE = ".budgetaiignore"
+
+# The bytes of a path and an empty reason, or no bytes and the reason.
+Reader = Callable[[str], tuple[bytes, str]]
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """`path` is relative to the repository, with slashes. Line ends are normalised to \\n."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of one file; `reason` is empty when it is kept."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A file with its decision. `text` is empty where there is none to be had; a file with both a
+    text and a reason against it could be used by who knows better."""
+
+    path: str
+    text: str
+    reason: str
+
+
+def open_repository(path: Path) -> Path:
+    """The resolved path of a folder that exists. Raises RepositoryError."""
+    if not path.exists():
+        raise RepositoryError(f"no such repository: {path}", "Give --repo a folder that exists")
+    if not path.is_dir():
+        raise RepositoryError(f"{path} is a file", "Give --repo the folder that holds the code")
+    return path.resolve()
+
+
+def sources(root: Path) -> tuple[list[SourceFile], list[Decision]]:
+    """The code files under `root` in the order of their paths, and a decision for every file."""
+    paths = sorted(set(listing(root)))
+    found = list(Examiner(root, paths).examine(paths, from_disk(root)))
+    files = [SourceFile(one.path, one.text) for one in found if not one.reason]
+    return files, [Decision(one.path, one.reason) for one in found]
+
+
+def read_source(root: Path, path: str) -> tuple[str, str]:
+    """The text of a file and an empty reason, or an empty text and the reason to leave it out."""
+    (found,) = Examiner(root, [path]).examine([path], from_disk(root))
+    return ("", found.reason) if found.reason else (found.text, "")
+
+
+class Examiner:
+    """The rules of one repository: what its names, its ignore files and its attributes say."""
+
+    def __init__(self, root: Path, paths: Iterable[str]) -> None:
+        self._ignores = IgnoreFiles(root, IGNORE_FILE)
+        self._marks = marks(root, [path for path in paths if _is_code(path)])
+
+    def examine(
+        self, paths: Iterable[str], read: Reader, *, thorough: bool = False
+    ) -> Iterator[Examined]:
+        """Decide on each file; a `thorough` look also reads what its name speaks against."""
+        for path in paths:
+            never = self._never(path)
+            reason = never or self._by_origin(path)
+            if reason and (never or not thorough):
+                yield Examined(path, "", reason)
+                continue
+            data, unreadable = read(path)
+            text, unreadable = ("", unreadable) if unreadable else decoded(data)
+            yield Examined(path, text, unreadable or reason or self.by_text(path, text))
+
+    def by_name(self, path: str) -> str:
+        """The reason, if there is one without a look at the text."""
+        return self._never(path) or self._by_origin(path)
+
+    def _never(self, path: str) -> str:
+        if not path.isprintable():
+            return "unprintable name" if language_of(path) else "not code"
+        if self._ignores.covers(path):
+            return IGNORE_FILE
+        if generated_code.lock_file(path):
+            return "lock file"
+        if holds_secrets(path):
+            return "secret file"
+        return "" if language_of(path) else "not code"
+
+    def _by_origin(self, path: str) -> str:
+        said = self._marks.get(path, Marks())
+        if generated_code.vendored(path) if said.vendored is None else said.vendored:
+            return "vendored"
+        if said.generated is not None:
+            return "generated" if said.generated else ""
+        if generated_code.named_minified(path):
+            return "minified"
+        return "generated" if generated_code.named_generated(path) else ""
+
+    def written_here(self, path: str) -> bool:
+        """Whether the attributes say that no program wrote the file, however it looks."""
+        return self._marks.get(path, Marks()).generated is False
+
+    def by_text(self, path: str, text: str) -> str:
+        """The reason that a text gives, whatever its name; not where git says otherwise."""
+        written_here = self.written_here(path)
+        if not written_here and generated_code.says_generated(text):
+            return "generated"
+        if text_shape.table(text):
+            return "data"
+        return "minified" if not written_here and text_shape.minified(text) else ""
+
+
+def _is_code(path: str) -> bool:
+    return path.isprintable() and language_of(path) is not None
+
+
+def from_disk(root: Path) -> Reader:
+    """Read files as they lie under `root`, and nothing else: no link, no pipe, nothing huge."""
+
+    def read(path: str) -> tuple[bytes, str]:
+        full = root / path
+        try:
+            info = full.lstat()
+            if stat.S_ISLNK(info.st_mode) or not full.resolve().is_relative_to(root):
+                return b"", "symlink"
+            if not stat.S_ISREG(info.st_mode):
+                return b"", "not a regular file"
+            if info.st_size > MAX_FILE_BYTES:
+                return b"", "too large"
+            return full.read_bytes(), ""
+        except OSError:
+            return b"", "cannot be read"
+
+    return read

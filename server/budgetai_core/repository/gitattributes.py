@@ -1,0 +1,78 @@
+"""What `.gitattributes` says of files: `linguist-generated` and `linguist-vendored`.
+
+https://git-scm.com/docs/gitattributes and linguist's docs/overrides.md
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pathspec
+
+from budgetai_core.repository import git
+from budgetai_core.repository.gitignore import is_pattern, small_file
+
+NAMES = ("linguist-generated", "linguist-vendored")
+_SAID = {"set": True, "true": True, "unset": False, "false": False}
+
+
+@dataclass(frozen=True)
+class Marks:
+    """True where a file is marked, False where a mark is taken off, None where nothing is said."""
+
+    generated: bool | None = None
+    vendored: bool | None = None
+
+
+def marks(root: Path, paths: Sequence[str]) -> dict[str, Marks]:
+    """The marks of those files that have any. Git is asked once, for all of them."""
+    names = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    answer = git.ask(root, "check-attr", "-z", "--stdin", *NAMES, stdin=names)
+    said = _without_git(root, paths) if answer is None else _with_git(answer)
+    found: dict[str, dict[str, bool]] = {}
+    for path, name, value in said:
+        if value in _SAID:
+            found.setdefault(path, {})[name.removeprefix("linguist-")] = _SAID[value]
+    return {path: Marks(**values) for path, values in found.items()}
+
+
+def _with_git(answer: bytes) -> Iterator[tuple[str, str, str]]:
+    fields = [os.fsdecode(field) for field in answer.split(b"\0")]
+    return zip(fields[0::3], fields[1::3], fields[2::3], strict=False)
+
+
+def _without_git(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """The last line that speaks of a file counts, and a folder's own file after those above."""
+    rules: dict[str, list[tuple[pathspec.GitIgnoreSpec, str, str]]] = {}
+    for path in paths:
+        for folder in _folders(path):
+            if folder not in rules:
+                rules[folder] = list(_rules(small_file(root, folder + ".gitattributes")))
+            for spec, name, value in rules[folder]:
+                if spec.match_file(path[len(folder) :]):
+                    yield path, name, value
+
+
+def _folders(path: str) -> Iterator[str]:
+    """The folders above a file, the outermost, which is empty, first."""
+    yield ""
+    for at, letter in enumerate(path):
+        if letter == "/":
+            yield path[: at + 1]
+
+
+def _rules(lines: Sequence[str]) -> Iterator[tuple[pathspec.GitIgnoreSpec, str, str]]:
+    for line in lines:
+        pattern, *said = line.split()[:20] or [""]
+        # Unlike ignore patterns, these are never negative and never stand for all below a folder.
+        if not pattern or pattern[0] in '#!["' or pattern.endswith("/") or not is_pattern(pattern):
+            continue
+        spec = pathspec.GitIgnoreSpec.from_lines([pattern])
+        for word in said:
+            name, equals, value = word.lstrip("-!").partition("=")
+            if name in NAMES:
+                yield spec, name, value if equals else _SIGNS.get(word[0], "set")
+
+
+_SIGNS = {"-": "unset", "!": "unspecified"}

@@ -1,0 +1,141 @@
+"""A repository as it was at a revision, read from git's object store.
+
+No difference is asked of git: its drivers and filters may name programs. Blobs are read as they
+are, and compared here.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from budgetai_core.context.languages import language_of
+from budgetai_core.errors import RepositoryError
+from budgetai_core.repository import git
+from budgetai_core.repository.added_lines import Range, fresh_ranges, telling_lines
+from budgetai_core.repository.files import MAX_FILE_BYTES, Examined, Examiner, SourceFile
+
+SINCE = "since:"
+_AGO = re.compile(r"\d{1,4}[ .](?:hour|day|week|month|year)s?[ .]ago")
+_LINKS = ("120000", "160000")
+
+
+@dataclass(frozen=True)
+class _Blob:
+    digest: str
+    size: int
+    link: bool
+
+
+def resolve(root: Path, revision: str) -> str:
+    """The commit a revision names, or the last one before a date: 2025-03-01 or "2 weeks ago".
+
+    It is empty where the history begins after the date. Raises RepositoryError.
+    """
+    if git.ask(root, "rev-parse", "--git-dir") is None:
+        raise RepositoryError(
+            f"{root} is no git repository, so it has no revision '{revision}'",
+            "Leave the option out, or give --repo a clone",
+        )
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    answer = git.ask(root, *asked) if _may_be_revision(revision) else None
+    if answer is None and _is_date(revision):
+        answer = git.ask(root, "rev-list", "-1", f"--before={revision}", "HEAD")
+    if answer is None:
+        raise RepositoryError(
+            f"'{revision}' is no revision of {root}, and no date",
+            "Name a tag, a branch or a commit, or write 2025-03-01 or '2 weeks ago'",
+        )
+    return answer.decode("ascii", "replace").strip()
+
+
+def _may_be_revision(revision: str) -> bool:
+    return bool(revision) and revision[0] != "-" and revision.isprintable()
+
+
+def _is_date(text: str) -> bool:
+    """Git takes any word for a date, and means now."""
+    if _AGO.fullmatch(text):
+        return True
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+class Tree:
+    """The files of a commit. Without a commit there are none."""
+
+    def __init__(self, root: Path, commit: str) -> None:
+        """Raises RepositoryError where the commit cannot be read."""
+        self._root = root
+        self._blobs = _listed(root, commit) if commit else {}
+        self._contents: dict[str, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._blobs)
+
+    def examined(self, *, thorough: bool = False) -> Iterator[Examined]:
+        """A decision for every file, by the rules that hold in the folder today."""
+        paths = sorted(self._blobs)
+        return Examiner(self._root, paths).examine(paths, self._read, thorough=thorough)
+
+    def _read(self, path: str) -> tuple[bytes, str]:
+        blob = self._blobs[path]
+        if blob.link:
+            return b"", "symlink"
+        if blob.size > MAX_FILE_BYTES:
+            return b"", "too large"
+        if not self._contents:
+            wanted = {b.digest for name, b in self._blobs.items() if _is_wanted(name, b)}
+            self._contents = _contents(self._root, sorted(wanted))
+        data = self._contents.get(blob.digest)
+        return (b"", "cannot be read") if data is None else (data, "")
+
+
+def _is_wanted(path: str, blob: _Blob) -> bool:
+    return not blob.link and blob.size <= MAX_FILE_BYTES and language_of(path) is not None
+
+
+def _listed(root: Path, commit: str) -> dict[str, _Blob]:
+    answer = git.ask(root, "ls-tree", "-r", "-z", "-l", "--end-of-options", commit)
+    if answer is None:
+        raise RepositoryError(
+            f"{root} has no commit {commit[:12]}", "Fetch its whole history: git fetch --unshallow"
+        )
+    blobs = {}
+    for entry in answer.split(b"\0"):
+        head, tab, name = entry.partition(b"\t")
+        if tab:
+            mode, _, digest, size = head.decode("ascii").split()
+            length = int(size) if size.isdigit() else 0
+            blobs[os.fsdecode(name)] = _Blob(digest, length, mode in _LINKS)
+    return blobs
+
+
+def _contents(root: Path, digests: Sequence[str]) -> dict[str, bytes]:
+    """Each blob as `<digest> <type> <size>`, a newline, the bytes, a newline."""
+    asked = "".join(digest + "\n" for digest in digests).encode()
+    answer = git.ask(root, "cat-file", "--batch", stdin=asked) or b""
+    found, at = {}, 0
+    while (end := answer.find(b"\n", at)) > 0:
+        digest, kind, *size = answer[at:end].decode("ascii").split()
+        at = end + 1
+        if kind == "blob":
+            length = int(size[0])
+            found[digest] = answer[at : at + length]
+            at += length + 1
+    return found
+
+
+def fresh_since(
+    root: Path, commit: str, files: Sequence[SourceFile]
+) -> dict[str, tuple[Range, ...]]:
+    """What files hold that nobody could know at the commit: by path, ranges of characters."""
+    before = {one.path: one.text for one in Tree(root, commit).examined() if one.text}
+    known = telling_lines(before.values())
+    found = {f.path: fresh_ranges(f.text, before.get(f.path, ""), known) for f in files}
+    return {path: ranges for path, ranges in found.items() if ranges}

@@ -1,0 +1,81 @@
+"""The paths of a repository: those git tracks, or what lies there and is not ignored."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from budgetai_core.repository import git
+from budgetai_core.repository.gitignore import IgnoreFiles
+
+
+def listing(root: Path, *, untracked: bool = False, only: Sequence[str] = ()) -> Iterator[str]:
+    """Relative paths of the files: those git tracks, else all that no .gitignore excludes.
+
+    With `untracked` also those that git does not track and does not ignore. `only` names files and
+    folders; without it, everything counts.
+    """
+    tracked = _tracked(root, untracked, only)
+    if tracked is not None:
+        return iter(tracked)
+    ignores = IgnoreFiles(root, ".gitignore")
+    if not only:
+        return _walk(root, ignores)
+    return (path for one in only for path in _below(root, ignores, one))
+
+
+def relative(root: Path, paths: Iterable[str]) -> Iterator[str]:
+    """Paths as they are named under the resolved `root`, with slashes, without those of what lies
+    elsewhere. A link stays the link it is; the folders around it are looked up."""
+    folders: dict[Path, Path | None] = {}
+    for path in map(Path, paths):
+        if path.parent not in folders:
+            folders[path.parent] = _inside(root, path.parent)
+        folder = folders[path.parent]
+        if folder is not None and path.name not in ("", ".."):
+            yield (folder / path.name).as_posix()
+
+
+def _inside(root: Path, folder: Path) -> Path | None:
+    try:
+        return folder.resolve().relative_to(root)
+    except (ValueError, OSError, RuntimeError):
+        return None
+
+
+def _tracked(root: Path, untracked: bool, only: Sequence[str]) -> list[str] | None:
+    others = ("--others", "--exclude-standard") if untracked else ()
+    # Names are names: a bracket in one is no pattern.
+    names = ("--literal-pathspecs", "ls-files", "-z", "--cached", *others, "--", *only)
+    answer = git.ask(root, *names)
+    # A folder that an outer repository ignores, or has not added, is a repository of its own to us.
+    if answer is None or (not answer and not (root / ".git").exists()):
+        # Nothing by these names may also mean that git ignores them alone.
+        return [] if only and _tracked(root, untracked, ()) is not None else None
+    return [os.fsdecode(name) for name in answer.split(b"\0") if name]
+
+
+def _below(root: Path, ignores: IgnoreFiles, path: str) -> Iterator[str]:
+    """A file, or all in a folder, if what lies around it would be walked through."""
+    full = root / path
+    *above, name = path.split("/")
+    folder = full.is_dir() and not full.is_symlink()
+    if any(part.startswith(".") for part in above) or ignores.covers(path + "/" * folder):
+        return
+    if not folder:
+        yield from [path] if os.path.lexists(full) else []
+    elif not name.startswith("."):
+        yield from _walk(root, ignores, path + "/")
+
+
+def _walk(root: Path, ignores: IgnoreFiles, folder: str = "") -> Iterator[str]:
+    try:
+        entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        path = folder + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            if not entry.name.startswith(".") and not ignores.covers(path + "/"):
+                yield from _walk(root, ignores, path + "/")
+        elif not ignores.covers(path):
+            yield path

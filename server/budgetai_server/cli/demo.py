@@ -1,0 +1,161 @@
+"""The main job on a repository: train, convert, serve over stdio, and compare with the base.
+
+    python demo/demo.py --repo PATH --budget 5m
+
+Every step is the command a user would run, in a process of its own.
+"""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.base_models import EMBEDDED, resolve
+from budgetai_core.artifacts.manifest import AdapterManifest
+from budgetai_core.command import parse, run
+from budgetai_core.errors import BudgetAIError
+from budgetai_core.evaluation.metrics import LineScores, change, first_line, score
+from budgetai_core.evaluation.spans import Hole
+from budgetai_core.options import Seconds, option
+from budgetai_server.cli.demo_editor import position_after, started
+from budgetai_server.evaluation.lines import exam
+from budgetai_server.evaluation.options import EvalOptions
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """Which repository, and for how long."""
+
+    repo: Path = option(Path(), "the repository to learn", unit="folder")
+    budget: Seconds = option(Seconds(300), "wall-clock time for training", unit="time")
+    holes: int = option(40, "held-out places the server is asked about")
+
+
+def main() -> int:
+    return run("demo", _main)
+
+
+def _main() -> int:
+    options = parse("demo", "The main job on one repository.", DemoOptions)
+    root = options.repo.resolve()
+    _step(f"1/3  train on {root.name} for {options.budget}")
+    _command("budgetai_training", "--repo", str(root), "--budget", str(options.budget))
+    adapter = _newest(layout.newest_adapter(root), "adapter")
+    _step("2/3  convert")
+    _command("budgetai_convert", str(adapter))
+    model = _newest(layout.newest_model(root), "model")
+    base = resolve(EMBEDDED).path
+    assert base is not None
+    _step("3/3  ask the language server at held-out places, with the base and with the tuned model")
+    wanted = EvalOptions(repo=root, holes=options.holes)
+    questions = exam(wanted, [model])
+    answers = {
+        name: asyncio.run(_ask(path, root, questions.holes))
+        for name, path in (("base", base), ("tuned", model))
+    }
+    print(_report(AdapterManifest.read(adapter), questions.holes, answers))
+    print(_where(adapter, model))
+    return 0
+
+
+def _step(title: str) -> None:
+    print(f"\n== {title}", flush=True)
+
+
+def _command(module: str, *arguments: str) -> None:
+    # Ctrl-C reaches the command too, which ends in good order; only then may we end.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
+    signal.signal(signal.SIGINT, before)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+
+
+def _newest(found: Path | None, what: str) -> Path:
+    if found is None:
+        raise BudgetAIError(f"the {what} is not where it should be")
+    return found
+
+
+async def _ask(model: Path, root: Path, holes: tuple[Hole, ...]) -> list[str]:
+    """First lines from a server process that serves `model`, one per hole."""
+    answers = []
+    async with started("--model", str(model)) as editor:
+        await editor.open_workspace(root, {"multiline": "off"})
+        if not any("serves" in message for message in editor.messages):
+            raise BudgetAIError("; ".join(editor.messages))
+        for number, hole in enumerate(holes):
+            uri = (root / hole.path).as_uri() + f"?hole={number}"
+            editor.open(uri, hole.before + hole.after)
+            offered = await editor.inline(uri, position_after(hole.before))
+            answers.append(offered[0] if offered else "")
+            editor.close(uri)
+            print(f"\r{model.name}: {number + 1}/{len(holes)}", end="", file=sys.stderr)
+        print(file=sys.stderr)
+    return answers
+
+
+def _report(
+    manifest: AdapterManifest, holes: tuple[Hole, ...], answers: dict[str, list[str]]
+) -> str:
+    expected = [hole.expected for hole in holes]
+    scores = {name: score(given, expected) for name, given in answers.items()}
+    losses = {
+        "base": manifest.scores["held_out_loss_before"],
+        "tuned": manifest.scores["held_out_loss_after"],
+    }
+    lines = [f"\n{'':6}  held-out loss  {'exact match':22}  edit similarity (first line)"]
+    lines += [_row(name, losses[name], scores[name]) for name in answers]
+    lines.append(f"\n{change(scores['base'], scores['tuned'])}")
+    lines.append(f"{len(holes)} places in files that were held out; 95 % intervals\n")
+    return "\n".join(lines + _examples(holes, answers))
+
+
+def _row(name: str, loss: float | None, scores: LineScores) -> str:
+    shown = f"{loss:.3f}" if loss is not None else "-"
+    return f"{name:6}  {shown:13}  {scores.exact_match!s:22}  {scores.edit_similarity}"
+
+
+def _examples(holes: tuple[Hole, ...], answers: dict[str, list[str]]) -> list[str]:
+    """A few places, those first where base and tuned model differ."""
+    order = sorted(
+        range(len(holes)),
+        key=lambda i: first_line(answers["base"][i]) == first_line(answers["tuned"][i]),
+    )
+    lines = []
+    for i in order[:SHOWN]:
+        hole = holes[i]
+        lines.append(f"{hole.path}:{hole.before.count(chr(10)) + 1}")
+        lines.append(f"  code   {hole.before.rpartition(chr(10))[2].strip()}▮")
+        lines += [f"  {name:6} {first_line(given[i])}" for name, given in answers.items()]
+        lines.append(f"  truth  {hole.expected}\n")
+    return lines
+
+
+def _where(adapter: Path, model: Path) -> str:
+    server = Path(sys.executable).with_name("budgetai-server")
+    return f"""\
+adapter  {adapter}
+model    {model}
+
+Neovim 0.12 (init.lua); the server finds the model of the folder you open:
+  vim.lsp.config('budgetai', {{ cmd = {{ '{server}' }}, root_markers = {{ '.git' }} }})
+  vim.lsp.enable('budgetai')
+  vim.lsp.inline_completion.enable()
+  vim.keymap.set('i', '<Tab>', function()
+    if not vim.lsp.inline_completion.get() then return '<Tab>' end
+  end, {{ expr = true }})
+
+Helix (languages.toml):
+  [language-server.budgetai]
+  command = "{server}"
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

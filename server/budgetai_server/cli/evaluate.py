@@ -1,0 +1,147 @@
+"""`budgetai-eval`: the command line around `evaluate`."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from budgetai_core.command import parse, print_json, run
+
+if TYPE_CHECKING:
+    from budgetai_core.evaluation.metrics import Change
+    from budgetai_server.evaluation.generated_docstrings import Judged as DocstringsJudged
+    from budgetai_server.evaluation.lines import Exam, Judged
+    from budgetai_server.evaluation.options import EvalOptions
+    from budgetai_server.inference.local import LocalEngine
+
+T = TypeVar("T")
+
+PROGRAM = "budgetai-eval"
+ABOUT = "Complete or document held-out code through the server's own code, and score the answers."
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run(PROGRAM, lambda: _main(argv))
+
+
+def _main(argv: list[str] | None) -> int:
+    from budgetai_server.evaluation.options import EvalOptions
+
+    options = parse(PROGRAM, ABOUT, EvalOptions, argv)
+    if options.usage:
+        return _usage(options)
+    return _docstrings(options) if options.task == "docstring" else _score(options)
+
+
+def _usage(options: "EvalOptions") -> int:
+    from budgetai_core.artifacts import layout
+    from budgetai_server.workspace.usage.store import read
+    from budgetai_server.workspace.usage.usage_report import by_language, table
+
+    rows = read(layout.usage(options.repo))
+    if options.json:
+        print_json({name: dataclasses.asdict(one) for name, one in by_language(rows).items()})
+    else:
+        print(table(rows) if rows else f"Nothing has been shown in {options.repo.resolve()} yet.")
+    return 0
+
+
+def _score(options: "EvalOptions") -> int:
+    from budgetai_server.evaluation.lines import exam, judge, models_of
+
+    models = models_of(options)
+    questions = exam(options, models)
+    count = len(questions.holes)
+    judged = [
+        _with_bar(engine.name, count, options, partial(judge, engine, questions))
+        for engine in _engines(models, options)
+    ]
+    if options.json:
+        result = {"holes": count, "held_out": questions.note} | _plain(judged)
+        print_json(result | {"changes": [dataclasses.asdict(one) for one in _changes(judged)]})
+    else:
+        print(_table(judged, questions))
+    return 0
+
+
+def _docstrings(options: "EvalOptions") -> int:
+    from budgetai_server.evaluation.generated_docstrings import docstring_exam, judge
+    from budgetai_server.evaluation.lines import models_of
+
+    models = models_of(options)
+    exam = docstring_exam(options, models)
+    count = len(exam.questions)
+    judged = [
+        _with_bar(engine.name, count, options, partial(judge, engine, exam, led=led))
+        for engine in _engines(models, options)
+        for led in ((True, False) if options.free else (True,))
+    ]
+    if options.json:
+        print_json({"docstrings": count, "held_out": exam.note} | _plain(judged))
+    else:
+        print(_docstring_table(judged, f"{count} docstrings; {exam.note}"))
+    return 0
+
+
+def _engines(models: Iterable[Path], options: "EvalOptions") -> "Iterator[LocalEngine]":
+    """One at a time: several models may not fit into memory together."""
+    from budgetai_server.evaluation.candidates import contenders
+
+    for model in models:
+        with contenders(model, options.task) as engines:
+            yield from engines
+
+
+def _with_bar(
+    name: str, count: int, options: "EvalOptions", work: Callable[[Callable[[int], None]], T]
+) -> T:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(file=sys.stderr, quiet=options.json)
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task(name, total=count)
+        return work(lambda done: bar.update(task, completed=done))
+
+
+def _plain(judged: "Sequence[Judged | DocstringsJudged]") -> dict[str, Any]:
+    rows = [dataclasses.asdict(one) for one in judged]
+    return {"models": [{k: v for k, v in row.items() if k != "answers"} for row in rows]}
+
+
+def _table(judged: "list[Judged]", questions: "Exam") -> str:
+    width = max(len(one.name) for one in judged)
+    head = f"{'model':{width}}  {'exact match':22}  {'edit similarity':22}  p50 ms  p95 ms"
+    rows = [
+        f"{one.name:{width}}  {one.scores.exact_match!s:22}  "
+        f"{one.scores.edit_similarity!s:22}  {one.latency_p50:6.0f}  {one.latency_p95:6.0f}"
+        for one in judged
+    ]
+    lines = [f"{len(questions.holes)} holes; {questions.note}", head, *rows]
+    for one, found in zip(judged[1:], _changes(judged), strict=True):
+        lines.append(f"{one.name} against {judged[0].name}: {found}")
+    return "\n".join(lines)
+
+
+def _changes(judged: "Sequence[Judged]") -> "list[Change]":
+    """From the first model to each of the others, in their order."""
+    from budgetai_core.evaluation.metrics import change
+
+    return [change(judged[0].scores, one.scores) for one in judged[1:]]
+
+
+def _docstring_table(judged: "list[DocstringsJudged]", title: str) -> str:
+    width = max(len(one.name) for one in judged)
+    head = f"{'model':{width}}  {'ROUGE-L':22}  {'structure':22}  {'sound':22}  silent  p50 s"
+    rows = [
+        f"{one.name:{width}}  {one.rouge!s:22}  {one.structure!s:22}  {one.sound!s:22}"
+        f"  {one.silent:6}  {one.seconds:5.1f}"
+        for one in judged
+    ]
+    return "\n".join([title, head, *rows])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

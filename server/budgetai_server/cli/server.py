@@ -1,0 +1,31 @@
+"""`budgetai-server`: the command line of the language server. It speaks over stdin and stdout."""
+
+import logging
+import sys
+
+from budgetai_core.command import parse, run
+from budgetai_server.options import ServerOptions
+
+PROGRAM = "budgetai-server"
+ABOUT = "Serve completions of the model tuned on your workspace to an editor, over LSP on stdio."
+
+
+def main(argv: list[str] | None = None) -> int:
+    # Editors add --stdio by habit; there is nothing else to choose.
+    arguments = [a for a in (sys.argv[1:] if argv is None else argv) if a != "--stdio"]
+    return run(PROGRAM, lambda: _main(arguments))
+
+
+def _main(argv: list[str]) -> int:
+    options = parse(PROGRAM, ABOUT, ServerOptions, argv)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=options.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # pygls logs whole messages, and with them code.
+    logging.getLogger("pygls").setLevel(logging.WARNING)
+    from budgetai_server.lsp import make_server
+
+    make_server(options).start_io()
+    return 0

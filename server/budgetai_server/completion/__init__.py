@@ -1,0 +1,1 @@
+"""From a cursor to the suggestion that is shown."""

@@ -1,0 +1,24 @@
+"""From raw tokens to what is shown: where an answer ends, what of it is already there, whether the
+code around it still parses, and whether it is worth showing.
+
+Pure functions over text.
+"""
+
+from budgetai_server.completion.postprocess.cursor_context import Gap
+from budgetai_server.completion.postprocess.filters import wanders
+from budgetai_server.completion.postprocess.overlap import Edit, within
+from budgetai_server.completion.postprocess.pipeline import Shown, postprocess
+from budgetai_server.completion.postprocess.repair import cost
+from budgetai_server.completion.postprocess.stop import first_line_end, to_last_word
+
+__all__ = [
+    "Edit",
+    "Gap",
+    "Shown",
+    "cost",
+    "first_line_end",
+    "postprocess",
+    "to_last_word",
+    "wanders",
+    "within",
+]

@@ -1,0 +1,66 @@
+"""Whether what is left of an answer is worth anyone's eyes."""
+
+import re
+
+from budgetai_server.completion.postprocess.brackets import CLOSERS
+from budgetai_server.completion.postprocess.cursor_context import Gap
+from budgetai_server.completion.postprocess.overlap import Edit
+
+_REPETITION = re.compile(r"(.{8,60}?)\1\1\Z", re.DOTALL)
+# The same few characters again and again within a line, as a model says that is lost.
+_STUTTER = re.compile(r"(.{2,30}?)\1{7}")
+_WORDS = re.compile(r"\b[^\W\d_]\w+")
+_LONGEST_CYCLE = 4
+_LONGEST = 4000
+
+
+def wanders(after: str, answer: str) -> bool:
+    """Whether nothing useful will follow: the answer goes round in circles, or its last whole line
+    is the next line after the cursor, so that it has come to what is there already."""
+    if _REPETITION.search(answer[-180:]):
+        return True
+    lines = answer.split("\n")
+    last = lines[-2] if len(lines) > 2 else ""
+    return bool(last.strip()) and last.rstrip() == Gap("", after, None).line_below
+
+
+def without_circles(gap: Gap, text: str) -> str:
+    """An answer up to where it begins to say the same again and again: after the first of three
+    like groups of lines, or in front of a line that stutters. Numbers alone may be a table."""
+    lines = text[:_LONGEST].split("\n")
+    # The first line goes on with the cursor's, the others are whole.
+    whole = [gap.line_before + lines[0], *lines[1:]]
+    ends = [number for number, line in enumerate(lines) if _stutters(line)][:1]
+    for period in range(1, _LONGEST_CYCLE + 1):
+        ends += [start + period for start in range(len(lines)) if _cycles(whole, start, period)][:1]
+    return "\n".join(lines[: min(ends)]) if ends else text
+
+
+def _stutters(line: str) -> bool:
+    return any(_WORDS.search(found[1]) for found in _STUTTER.finditer(line))
+
+
+def _cycles(lines: list[str], start: int, period: int) -> bool:
+    once = lines[start : start + period]
+    thrice = lines[start : start + 3 * period]
+    return thrice == once * 3 and any(map(_WORDS.search, once))
+
+
+def worth_showing(gap: Gap, edit: Edit) -> bool:
+    """Not white space or closers alone, not what is there already, and no echo of a line beside
+    the cursor's."""
+    bare = not edit.text.strip(CLOSERS + ";, \t\n")
+    return not (bare or edit.text == gap.after[: edit.replaces] or _echoes(gap, edit))
+
+
+def _echoes(gap: Gap, edit: Edit) -> bool:
+    """Whether the first new line is the line above or below once more. Lines that say little, as
+    `break` or a row of zeros, may be repeated."""
+    above, text = gap.line_above, edit.text
+    if text.lstrip(" \t").startswith("\n"):
+        above = gap.line_before.rstrip() or above
+        line = text.lstrip("\n").partition("\n")[0]
+    else:
+        rest = gap.line_after[edit.replaces :] if "\n" not in text else ""
+        line = gap.line_before + text.partition("\n")[0] + rest
+    return line.rstrip() in (above, gap.line_below) and len(_WORDS.findall(line)) > 1

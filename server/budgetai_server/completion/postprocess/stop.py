@@ -1,0 +1,142 @@
+"""Where an answer ends: with its line, with the node begun on that line, or with the block that
+was open.
+
+Every answer grows. What ends it is decided once, from the text up to there alone, so that it stays
+decided whatever follows.
+"""
+
+import re
+from collections import Counter
+
+from budgetai_server.completion.postprocess.brackets import OPENERS, PAIRS, brackets
+from budgetai_server.completion.postprocess.cursor_context import Gap, indent
+
+_LINE_END = re.compile(r"\n")
+# What closes a block at the depth of its opener; `} else {` closes with its first mark.
+_CLOSER = re.compile(r"[)\]}]+[;,]*|(?:end|fi|done|esac)\b[)\]};,]*$")
+_TAIL = re.compile(r"[)\]};,]*")
+_LAST_WORD = re.compile(r"\w+\Z")
+# A line that may be the head of a body: it ends with a parameter list or a name.
+_HEAD = re.compile(r"[\w)]\Z")
+
+
+def first_line_end(answer: str) -> int | None:
+    """Where the first line with text ends; None while it is not complete."""
+    leading = len(answer) - len(answer.lstrip())
+    match = _LINE_END.search(answer, leading)
+    return match.start() if match and leading < len(answer) else None
+
+
+def end(gap: Gap, answer: str, *, block: bool) -> int | None:
+    """Where the part of a growing answer ends that is shown; None while it has not. Without
+    `block` that is its first line."""
+    first = first_line_end(answer)
+    if not block:
+        return first
+    if gap.opened is not None and not _inline(gap, answer):
+        return _block_end(gap, gap.opened, answer)
+    if first is None:
+        return None
+    if gap.language and gap.language.opener.isalpha():
+        return _word_block_end(gap, answer, first)
+    return _node_end(gap, answer, first)
+
+
+def to_last_word(answer: str) -> str:
+    """An answer that was not decoded to its end, cut where it reads well: at its last whole line,
+    or in front of a name that may go on."""
+    head, newline, _ = answer.rpartition("\n")
+    return head if newline and head.strip() else _LAST_WORD.sub("", answer) or answer
+
+
+def _inline(gap: Gap, answer: str) -> bool:
+    """Whether the answer goes on right behind the mark that opened something: `import { a }`."""
+    return gap.line_before.strip() != "" and not answer.lstrip(" \t").startswith(("\n", "\r"))
+
+
+def _block_end(gap: Gap, opened: int, answer: str) -> int | None:
+    outer = indent(gap.before.rstrip().rpartition("\n")[2])
+    if gap.before[opened] not in PAIRS:
+        return _dedent(answer, outer, first=1)
+    # Between braces a line may stand at any depth, but for those of what is outside.
+    ends = (_dedent(answer, outer - 1, first=1), _closed(gap, opened, answer))
+    return min((found for found in ends if found is not None), default=None)
+
+
+def _closed(gap: Gap, opened: int, answer: str) -> int | None:
+    """With the line that closes the bracket at `opened`: `}, [deps]);`. Behind its first marks,
+    where that line opens something again, as `} else {`, or only comments."""
+    piece = gap.before[opened + 1 :] + answer
+    unmatched = brackets(piece, gap.language).unmatched
+    line_end = piece.find("\n", unmatched[0]) if unmatched else -1
+    marks = _TAIL.match(piece, unmatched[0]) if line_end >= 0 else None
+    if marks is None:
+        return None
+    rest = piece[marks.end() : line_end]
+    comments = gap.language is not None and rest.lstrip().startswith(gap.language.comment)
+    short = comments or brackets(rest, gap.language).open
+    return (marks.end() if short else line_end) - (len(piece) - len(answer))
+
+
+def _dedent(answer: str, outer: int, first: int) -> int | None:
+    """Where the lines of an answer, from number `first` on, come back to the depth `outer`. A
+    closing mark there still belongs to them."""
+    offset = 0
+    # The last piece may still grow.
+    for number, line in enumerate(answer.split("\n")[:-1]):
+        if number >= first and line.strip() and indent(line) <= outer:
+            closer = _CLOSER.match(line.rstrip(), len(line) - len(line.lstrip()))
+            closes = closer is not None and indent(line) == outer
+            return offset + closer.end() if closes and closer else max(offset - 1, 0)
+        offset += len(line) + 1
+    return None
+
+
+def _node_end(gap: Gap, answer: str, first: int) -> int | None:
+    """The first line's end at which nothing is open that was opened on the cursor's line."""
+    head = (gap.line_before + answer[:first]).rpartition("\n")[2]
+    if indent(gap.line_below) > indent(head) or gap.text_right:
+        return first
+    at: int | None = first
+    while at is not None and (_goes_on(gap, answer[:at]) or _brace_below(gap, answer, at)):
+        at = _next_line_end(answer, at)
+    return at
+
+
+def _next_line_end(answer: str, start: int) -> int | None:
+    found = answer.find("\n", start + 1)
+    return found if found >= 0 else None
+
+
+def _goes_on(gap: Gap, answer: str) -> bool:
+    found = brackets(gap.line_before + answer, gap.language)
+    if not gap.language or not (found.open or found.text) or gap.prose:
+        return False
+    opened = Counter((gap.line_before + answer)[at] for at in found.open)
+    missing = sum(max(0, n - gap.line_after.count(PAIRS[mark])) for mark, n in opened.items())
+    spread = answer.lstrip(" \t").startswith("\n") or answer.endswith((",", *OPENERS))
+    return found.text or missing > 0 or spread
+
+
+def _brace_below(gap: Gap, answer: str, at: int) -> bool:
+    """Whether a head's brace stands on the next line, as C has it, or may do."""
+    braces = gap.language is not None and gap.language.opener == "{"
+    following = answer[at:].lstrip()[:1]
+    return braces and _HEAD.search(answer[:at]) is not None and following in ("", "{")
+
+
+def _word_block_end(gap: Gap, answer: str, first: int) -> int | None:
+    """In a language whose blocks end with a word, a deeper line says that one has begun: above the
+    first line, or with it, or behind it."""
+    begun = answer.lstrip(" \t").startswith("\n") and gap.line_before.strip()
+    above = gap.line_before if begun else gap.line_above
+    head = answer[:first].rpartition("\n")[2] if begun else gap.line_before + answer[:first]
+    depth, below = indent(head.lstrip("\n")), indent(gap.line_below)
+    if (begun or not gap.line_before.strip()) and indent(above) < depth:
+        return first if below > indent(above) else _dedent(answer, indent(above), first=1)
+    following = next((line for line in answer[first + 1 :].split("\n") if line.strip()), None)
+    if following is None:
+        return None
+    if indent(following) <= depth or below > depth:
+        return first
+    return _dedent(answer, depth, first=answer.count("\n", 0, first) + 1)

@@ -1,0 +1,290 @@
+"""The story of a docstring: subject → hole → prompt → the parts of a form → one edit.
+
+What the signature decides is written here: sections, names, indentation. The model says the rest,
+part by part, after all that is there already. So no model can invent a parameter, and each part
+costs no more than what is new in front of it.
+"""
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from budgetai_core.context import prompt as prompts
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import Language, language_of
+from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_core.docstrings.body import ended
+from budgetai_core.docstrings.delimiters import lead as lead_of
+from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.edit import hole, replacement
+from budgetai_core.docstrings.limits import limits
+from budgetai_core.docstrings.lint import stale, structure
+from budgetai_core.docstrings.parse.sections import sections, style_of
+from budgetai_core.docstrings.style import QUOTES, Habits
+from budgetai_core.docstrings.template import Free, Literal, clean, form
+from budgetai_core.errors import BudgetAIError
+from budgetai_server.inference.engine import Engine, Usage
+
+# Without a form, for comparison: as many tokens as a long docstring has.
+_FREE = Free("docstring", tokens=192, lines=24)
+# So many words in which each comes more than half as often say nothing.
+_MANY = 8
+# A heading, a tag, a session: what begins so has its place elsewhere.
+_MARKUP = re.compile(r">>>|@\w|#+ |:\w|```|\w+:\Z")
+_CODE = re.compile(r"[=(){}\[\];<>]|:\s")
+_WORD = re.compile(r"[^\W_]+")
+
+
+class SilentError(BudgetAIError):
+    """The model has nothing to say of something."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A docstring that can be written. `stale` says what a present one has wrong."""
+
+    subject: Subject
+    stale: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return "Update docstring" if self.subject.docstring else "Write docstring"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A subject as a client names it: `start` is where it began when it was offered."""
+
+    kind: str
+    owner: str
+    name: str
+    start: int
+
+    @classmethod
+    def of(cls, subject: Subject) -> "Wish":
+        return cls(subject.kind, subject.owner, subject.name, subject.start)
+
+    def find(self, parsed: Parsed) -> Subject | None:
+        """The subject of the same name, the nearest where there are several."""
+        name = self.kind, self.owner, self.name
+        same = (each for each in subjects(parsed) if (each.kind, each.owner, each.name) == name)
+        return min(same, key=lambda each: abs(each.start - self.start), default=None)
+
+
+@dataclass(frozen=True)
+class Written:
+    """One edit: `text` in the place of the characters from `start` up to `end`. `inside` is what
+    stands between the marks."""
+
+    start: int
+    end: int
+    text: str
+    inside: str
+
+
+def offer(subject: Subject, language: Language) -> Offer | None:
+    """What there is to do for a subject; None where its docstring says what the code does."""
+    if subject.docstring is None:
+        return Offer(subject)
+    wrong = stale(subject, language)
+    return Offer(subject, wrong) if wrong else None
+
+
+def write(
+    engine: Engine,
+    text: str,
+    path: str,
+    repository: str,
+    subject: Subject,
+    habits: Habits,
+    cancelled: Callable[[], bool] = lambda: False,
+    tick: Callable[[str], None] = lambda part: None,
+    *,
+    free: bool = False,
+) -> Written:
+    """Write the docstring of a subject of `text`, or bring the one it has up to date.
+
+    `tick` gets the name of each part before it is said. `free` lets the model say everything, which
+    is good for comparison alone. Raises SilentError where the model has nothing to say, Cancelled
+    when `cancelled` becomes true, and ModelError if the model fails.
+    """
+    writing = Writing(Snapshot(repository, path, text, 0), subject, habits, free=free)
+    while part := writing.part:
+        tick(part)
+        writing.say(engine, cancelled)
+    return writing.written()
+
+
+class Writing:
+    """A docstring while it is written. What was cancelled may be said again later."""
+
+    def __init__(
+        self,
+        document: Snapshot,
+        subject: Subject,
+        habits: Habits,
+        *,
+        free: bool = False,
+    ) -> None:
+        """`document` is the text that `subject` was found in, wherever its cursor is."""
+        self.document = document
+        self.subject = subject
+        self.habits = habits = kept(habits, subject)
+        self.inside = ""
+        # One for each look at the model: an engine counts up to a limit in it.
+        self.usages: list[Usage] = []
+        self.hole = hole(document.text, subject, habits)
+        self._prompt: Prompt | None = None
+        self._descriptions: list[str] = []
+        self._lines = {line.strip() for line in self.hole.text.split("\n")}
+        self._parts: deque[Literal | Free] = deque([_FREE] if free else self._form())
+        self._write_literals()
+
+    def _form(self) -> Iterable[Literal | Free]:
+        language = language_of(self.document.path)
+        old = self.subject.docstring
+        known = sections(old.text, language) if old and language else None
+        return form(self.subject, self.habits, known)
+
+    @property
+    def part(self) -> str:
+        """The name of what is to be said next; empty when everything is."""
+        first = self._parts[0] if self._parts else None
+        return first.name if isinstance(first, Free) else ""
+
+    @property
+    def words(self) -> str:
+        """For people: what is to be said next, behind the first line."""
+        first = self._descriptions[0] if self._descriptions else ""
+        return f"{first} … {self.part}" if first else self.part
+
+    def say(self, engine: Engine, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Let the model say the next part. Raises Cancelled, and then nothing has changed."""
+        part = self._parts[0]
+        assert isinstance(part, Free)
+        said = self._said(engine, part, cancelled)
+        if not self._sensible(part, said):
+            said = _fallback(part.name, self.subject)
+        if not said:
+            name = self.subject.name or self.document.path
+            raise SilentError(f"the model has nothing to say of {name}")
+        self._parts.popleft()
+        self._descriptions.append(said)
+        self.inside += said
+        self._write_literals()
+
+    def written(self) -> Written:
+        """The edit, once all parts are said."""
+        start, end, text = replacement(self.document.text, self.subject, self.habits, self.inside)
+        return Written(start, end, text, self.inside)
+
+    def _write_literals(self) -> None:
+        while self._parts and isinstance(first := self._parts[0], Literal):
+            self.inside += first.text
+            self._parts.popleft()
+
+    def _said(self, engine: Engine, part: Free, cancelled: Callable[[], bool]) -> str:
+        shown = self._prompt = self._prompt or self._shown(engine, cancelled)
+        prompt = replace(shown, before=shown.before + self.inside)
+        said, usage = "", self._usage()
+        for piece in engine.generate(prompt, part.tokens, cancelled, usage):
+            said += piece.text
+            # A line that is empty so far is none: some begin on the line below.
+            if said.lstrip().count("\n") >= part.lines or ended(self.hole, said) < len(said):
+                break
+        else:
+            said = _whole_words(said) if usage.answer_tokens >= part.tokens else said
+        start = f"{self.subject.name} "
+        if self.inside.endswith(f" {start}"):
+            # A sentence of Go has begun with the name already.
+            said = said.strip().removeprefix(start)
+        return self._prose(said, part)
+
+    def _prose(self, said: str, part: Free) -> str:
+        """What was said, line by line and each with what stands in front of it, as far as it says
+        no more of the code than there is."""
+        lead, kept = lead_of(self.hole.opening), list[str]()
+        lines = said[: ended(self.hole, said)].strip().split("\n")[: part.lines]
+        if part is _FREE:
+            return self._closed("\n".join(lines))
+        for line in lines:
+            text = clean(line.strip().removeprefix(lead.strip()), self.hole.closing)
+            if self._invents("\n".join([*kept, text])):
+                break
+            kept.append(text)
+        several = [f"{self.subject.indent}{lead}{line}".rstrip() for line in kept[1:]]
+        return "\n".join([*kept[:1], *several]).rstrip()
+
+    def _closed(self, text: str) -> str:
+        """What was said without a form, and the line of the closing mark."""
+        if "\n" not in text or not self.hole.closing:
+            return text
+        return f"{text}\n{self.subject.indent}{' ' if self.hole.opening == '/**' else ''}"
+
+    def _invents(self, text: str) -> bool:
+        language = language_of(self.document.path)
+        return language is not None and bool(structure(self.subject, text, language).invented)
+
+    def _shown(self, engine: Engine, cancelled: Callable[[], bool]) -> Prompt:
+        """The prompt in front of all parts. It is evaluated exactly: what was spliced for a quick
+        completion would be heard in each of them."""
+        place = replace(self.document, text=self.hole.text, cursor=self.hole.cursor)
+        shown = limits(self.document.text, self.subject, self.hole)
+        prompt = prompts.build(place, limits=shown)
+        if engine.ahead:
+            engine.warm(prompt, cancelled, self._usage())
+        return prompt
+
+    def _usage(self) -> Usage:
+        self.usages.append(Usage())
+        return self.usages[-1]
+
+    def _sensible(self, part: Free, said: str) -> bool:
+        """Whether a description says anything that is not there already: a name, a description, a
+        line of the code, or the same word for ever."""
+        words = _words(said)
+        names = (part.name.partition(" ")[2], self.subject.name, self.subject.owner)
+        copied = not said.endswith(".") and (said in self._lines or self._is_code(said))
+        copied = copied or _MARKUP.match(said) is not None
+        if not words or words in map(_words, names) or said in self._descriptions or copied:
+            return False
+        return len(words) < _MANY or _MANY * len(set(words)) > 2 * len(words)
+
+    def _is_code(self, said: str) -> bool:
+        """Whether it stands in the definition, its lines perhaps joined."""
+        code = self.document.text[self.subject.start : self.subject.end]
+        return _CODE.search(said) is not None and _solid(said) in _solid(code)
+
+
+def _solid(text: str) -> str:
+    return "".join(text.split())
+
+
+def kept(habits: Habits, subject: Subject) -> Habits:
+    """Those of a docstring that is there already go before those of its neighbours."""
+    old = subject.docstring
+    if old and old.mark in QUOTES:
+        style = style_of(old.text)
+        habits = replace(habits, mark=old.mark, style=habits.style if style == "plain" else style)
+    return habits
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _whole_words(said: str) -> str:
+    """What was cut short, up to the last sentence that ends in it, or the last word."""
+    end = said.rfind(". ")
+    return said[: end + 1] if end > 0 else said[: max(said.rfind(" "), said.rfind("\n"), 0)]
+
+
+def _fallback(part: str, subject: Subject) -> str:
+    """What the signature says, where the model says nothing: a section must not stay empty."""
+    kind, _, name = part.partition(" ")
+    if kind == "parameter":
+        return f"the {' '.join(_words(name)) or name}."
+    if kind in ("returns", "yields"):
+        return f"{subject.return_type or 'the result'}."
+    return "in case of an error." if kind == "raises" else ""

@@ -1,4 +1,0 @@
-"""Docstrings that a model writes: the story, in an editor, over a whole tree, and judged.
-
-`docstrings` knows what they look like, and nothing of models, files or editors.
-"""

@@ -1,0 +1,37 @@
+"""What of a model is compared: a GGUF file as it is; of a bundle its base and its adapters."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from budgetai_core.artifacts.bundle import Bundle
+from budgetai_core.artifacts.manifest import MANIFEST, ModelManifest
+from budgetai_server.inference.local import LocalEngine
+
+
+@contextmanager
+def contenders(model: Path, task: str) -> Iterator[list[LocalEngine]]:
+    """Engines to compare, which share what is loaded: of a bundle the base alone, and one for each
+    adapter of the task. Raises ModelError for what cannot be loaded."""
+    bundle = Bundle.read(model) if model.is_dir() else None
+    engine = LocalEngine(bundle.base if bundle else model)
+    try:
+        found = [engine]
+        for entry in bundle.adapters if bundle else ():
+            if bundle and entry.task == task:
+                bundle.check(entry)
+                engine.add(entry.name, bundle.path(entry), entry.scale)
+                found.append(engine.adapted(entry.name))
+        yield found
+    finally:
+        engine.close()
+
+
+def named(model: Path, adapter: str) -> str:
+    """A contender for a table."""
+    return f"{model.name} with {adapter}" if adapter else model.name
+
+
+def manifest_of(model: Path) -> ModelManifest | None:
+    """What a file or a bundle says of its making, or None."""
+    return ModelManifest.find(model / MANIFEST if model.is_dir() else model)

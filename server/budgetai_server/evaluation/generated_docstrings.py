@@ -1,0 +1,154 @@
+"""How good a model's docstrings are on a repository: those of held-out files, written anew through
+the server's own code, and compared with what stood there."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.index import Index
+from budgetai_core.context.languages import Language, language_of
+from budgetai_core.docstrings.body import said
+from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.edit import hole
+from budgetai_core.docstrings.lint import structure
+from budgetai_core.docstrings.style import Habits
+from budgetai_core.docstrings.worth_learning import worth_learning
+from budgetai_core.errors import RepositoryError
+from budgetai_core.evaluation.metrics import Score, mean, percentile, wilson
+from budgetai_core.evaluation.rouge import rouge_l
+from budgetai_core.repository.added_lines import Range
+from budgetai_server.docstrings.generate import SilentError, Wish, write
+from budgetai_server.docstrings.neighbor_style import habits_near
+from budgetai_server.evaluation.candidates import named
+from budgetai_server.evaluation.lines import Sources, sources_of
+from budgetai_server.evaluation.options import EvalOptions
+from budgetai_server.inference.local import LocalEngine
+
+
+@dataclass(frozen=True)
+class Question:
+    """A definition in a text from which its docstring was taken, and what that said."""
+
+    path: str
+    text: str
+    language: Language
+    subject: Subject
+    habits: Habits
+    expected: str
+
+
+@dataclass(frozen=True)
+class DocstringExam:
+    """The docstrings a repository is judged on. `note` says where the held-out list comes from."""
+
+    name: str
+    questions: tuple[Question, ...]
+    note: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Scores of the docstrings of one model. `rouge` is ROUGE-L, `structure` F1 over what is to be
+    named, `sound` the share that names all of it and nothing else. `led` by a form, as the server
+    does it. `silent` counts those of which the model said nothing; `seconds` is their median."""
+
+    model: Path
+    adapter: str
+    led: bool
+    rouge: Score
+    structure: Score
+    sound: Score
+    silent: int
+    seconds: float
+    answers: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return named(self.model, self.adapter) + ("" if self.led else ", free")
+
+
+def docstring_exam(options: EvalOptions, models: Sequence[Path]) -> DocstringExam:
+    """Take docstrings out of the files that no compared model has been trained on. Raises
+    RepositoryError where there are none."""
+    found = sources_of(options, models)
+    index = Index(found.texts)
+    questions = list(_questions(found, index))
+    if not questions:
+        raise RepositoryError(
+            f"the held-out files of {options.repo} have no docstring to compare with",
+            "Train on a repository with more of them",
+        )
+    drawn = random.Random(options.seed).sample(questions, min(options.holes, len(questions)))
+    return DocstringExam(found.name, tuple(drawn), found.note)
+
+
+def _questions(found: Sources, index: Index) -> Iterator[Question]:
+    for path, text in found.texts:
+        language = language_of(path)
+        if language and path in found.ranges:
+            yield from _of_file(path, text, language, found.ranges, index)
+
+
+def _of_file(
+    path: str, text: str, language: Language, ranges: Mapping[str, Sequence[Range]], index: Index
+) -> Iterator[Question]:
+    for subject in subjects(Parsed.of(text, language)):
+        docstring = subject.docstring
+        if docstring is None or worth_learning(subject, language):
+            continue
+        if not any(low <= docstring.start and docstring.end <= high for low, high in ranges[path]):
+            continue
+        parsed = Parsed.of(_without(text, docstring.start, docstring.end), language)
+        bare = Wish.of(subject).find(parsed)
+        # Another string may have come to stand where the docstring stood.
+        if bare and bare.docstring is None:
+            usual = habits_near(parsed, path, index)
+            yield Question(path, parsed.text, language, bare, usual, docstring.text)
+
+
+def _without(text: str, start: int, end: int) -> str:
+    """A text without some whole lines."""
+    line = text.rfind("\n", 0, start) + 1
+    return text[:line] + text[end:].removeprefix("\n")
+
+
+def judge(
+    engine: LocalEngine,
+    exam: DocstringExam,
+    tick: Callable[[int], None] = lambda done: None,
+    *,
+    led: bool = True,
+) -> Judged:
+    """Write every docstring in turn."""
+    answers, seconds = [], []
+    for number, asked in enumerate(exam.questions, 1):
+        began = time.perf_counter()
+        answers.append(_written(engine, exam, asked, led=led))
+        seconds.append(time.perf_counter() - began)
+        tick(number)
+    pairs = list(zip(exam.questions, answers, strict=True))
+    shapes = [structure(asked.subject, text, asked.language) for asked, text in pairs]
+    return Judged(
+        model=engine.path,
+        adapter=engine.adapter,
+        led=led,
+        rouge=mean([rouge_l(text, asked.expected) for asked, text in pairs]),
+        structure=mean([one.score for one in shapes]),
+        sound=wilson(sum(one.sound for one in shapes), len(shapes)),
+        silent=answers.count(""),
+        seconds=percentile(seconds, 0.5),
+        answers=tuple(answers),
+    )
+
+
+def _written(engine: LocalEngine, exam: DocstringExam, asked: Question, *, led: bool) -> str:
+    """What a model says of a definition; empty where it has nothing to say."""
+    subject, usual = asked.subject, asked.habits
+    try:
+        done = write(engine, asked.text, asked.path, exam.name, subject, usual, free=not led)
+    except SilentError:
+        return ""
+    return said(hole(asked.text, subject, usual), done.inside)

@@ -1,0 +1,159 @@
+"""How good a model is on a repository: holes in held-out files, completed as the server would."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_core import repository
+from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest, held_in
+from budgetai_core.context.index import Index
+from budgetai_core.errors import AdapterError, ModelError, RepositoryError
+from budgetai_core.evaluation.metrics import LineScores, percentile, score
+from budgetai_core.evaluation.spans import Hole, cut
+from budgetai_core.repository import SourceFile
+from budgetai_core.repository.added_lines import Range, intersection
+from budgetai_core.repository.history import SINCE, fresh_since
+from budgetai_server.completion.render import Rules, complete
+from budgetai_server.evaluation.candidates import manifest_of, named
+from budgetai_server.evaluation.options import EvalOptions
+from budgetai_server.inference.local import LocalEngine
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model's scores; latencies in milliseconds from request to text."""
+
+    model: Path
+    adapter: str
+    scores: LineScores
+    latency_p50: float
+    latency_p95: float
+    answers: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return named(self.model, self.adapter)
+
+
+@dataclass(frozen=True)
+class Exam:
+    """The places a repository is judged on. `note` says where the held-out list comes from."""
+
+    name: str
+    holes: tuple[Hole, ...]
+    index: Index
+    note: str
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The files of the repository `name` as path and text. `ranges` are the characters, by path,
+    that no compared model was trained on, as `note` says."""
+
+    name: str
+    texts: tuple[tuple[str, str], ...]
+    ranges: dict[str, tuple[Range, ...]]
+    note: str
+
+
+def models_of(options: EvalOptions) -> tuple[Path, ...]:
+    """The models named, or the newest of the repository. Raises ModelError if there is none."""
+    if options.model:
+        return options.model
+    newest = layout.newest_model(options.repo)
+    if newest is None:
+        raise ModelError(
+            f"there is no model for {options.repo}",
+            "Run budgetai-train and budgetai-convert, or name a file with --model",
+        )
+    return (newest,)
+
+
+def exam(options: EvalOptions, models: Sequence[Path]) -> Exam:
+    """Cut holes in the files that no compared model has been trained on."""
+    found = sources_of(options, models)
+    chosen = [(path, text) for path, text in found.texts if path in found.ranges]
+    holes = cut(chosen, options.holes, options.seed, found.ranges)
+    if not holes:
+        raise RepositoryError(
+            f"the held-out files of {options.repo} have no line to complete",
+            "Train on a larger repository",
+        )
+    return Exam(found.name, tuple(holes), Index(found.texts), found.note)
+
+
+def sources_of(options: EvalOptions, models: Sequence[Path]) -> Sources:
+    """The files of a repository, and what of them is held out. Raises RepositoryError."""
+    root = repository.open_repository(options.repo)
+    files, _ = repository.sources(root)
+    if not files:
+        raise RepositoryError(f"{options.repo} has no code files", "Name another --repo")
+    ranges, note = held_out(root, models, files)
+    return Sources(root.name, tuple((file.path, file.text) for file in files), ranges, note)
+
+
+def held_out(
+    root: Path, models: Sequence[Path], files: Sequence[SourceFile]
+) -> tuple[dict[str, tuple[Range, ...]], str]:
+    """By path, the character ranges that none of the models was trained on, nor the newest
+    adapter if they say nothing; and where that is known from.
+
+    With a warning, all of every file where nothing is known. Raises RepositoryError where the
+    commit that a model was trained at is missing.
+    """
+    found = [manifest for model in models if (manifest := manifest_of(model))]
+    if found:
+        unseen = [_unseen(root, one, files) for one in found]
+        return _by_all(unseen), "files held out by the models' training"
+    adapter = layout.newest_adapter(root)
+    if adapter is not None:
+        try:
+            unseen = [_unseen(root, AdapterManifest.read(adapter), files)]
+            return _by_all(unseen), f"held out by {adapter.name}"
+        except AdapterError:
+            pass
+    return _whole(files), "all files: no manifest says what was held out"
+
+
+def _unseen(
+    root: Path, manifest: AdapterManifest | ModelManifest, files: Sequence[SourceFile]
+) -> dict[str, tuple[Range, ...]]:
+    if manifest.holdout:
+        return fresh_since(root, manifest.holdout.removeprefix(SINCE), files)
+    held = held_in(root.name, manifest)
+    return _whole([file for file in files if file.path in held])
+
+
+def _whole(files: Sequence[SourceFile]) -> dict[str, tuple[Range, ...]]:
+    return {file.path: ((0, len(file.text)),) for file in files}
+
+
+def _by_all(unseen: Sequence[dict[str, tuple[Range, ...]]]) -> dict[str, tuple[Range, ...]]:
+    """What is unseen in every one of them."""
+    both = unseen[0]
+    for other in unseen[1:]:
+        both = {p: intersection(both[p], other[p]) for p in both.keys() & other.keys()}
+    return both
+
+
+def judge(
+    engine: LocalEngine, questions: Exam, tick: Callable[[int], None] = lambda done: None
+) -> Judged:
+    """Complete every hole in turn."""
+    answers, latencies = [], []
+    for number, hole in enumerate(questions.holes, 1):
+        began = time.perf_counter()
+        done = complete(engine, hole.snapshot(questions.name), questions.index, Rules(block=0))
+        latencies.append((time.perf_counter() - began) * 1000)
+        answers.append(done.text)
+        tick(number)
+    return Judged(
+        engine.path,
+        engine.adapter,
+        score(answers, [hole.expected for hole in questions.holes]),
+        percentile(latencies, 0.5),
+        percentile(latencies, 0.95),
+        tuple(answers),
+    )

@@ -1,0 +1,41 @@
+"""The options of `budgetai-eval`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_core.artifacts.bundle import TASKS
+from budgetai_core.errors import OptionError
+from budgetai_core.options import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions:
+    """What to judge, and on how many places."""
+
+    repo: Path = option(Path(), "the repository whose held-out files are used", unit="folder")
+    model: tuple[Path, ...] = option(
+        (),
+        "GGUF files or bundle folders to compare, of a bundle its base and its adapters of the"
+        " task; without it, the newest model of the repository",
+        unit="file",
+    )
+    task: str = option(
+        TASKS[0],
+        "what is judged: lines that are completed, or docstrings that are written",
+        choices=TASKS,
+    )
+    free: bool = option(
+        False, "with --task docstring, also let the models write without a form that leads them"
+    )
+    holes: int = option(100, "places to complete, or docstrings to write")
+    seed: int = option(0, "seed of the choice of places")
+    usage: bool = option(
+        False, "instead, say what editors have shown in the repository, and what was accepted"
+    )
+    json: bool = option(False, "print the result as JSON, and no progress")
+
+    def __post_init__(self) -> None:
+        if self.holes < 1:
+            raise OptionError(f"--holes {self.holes} asks for nothing", "Use 1 or more")
+        if self.free and self.task != "docstring":
+            raise OptionError("--free is about docstrings", "Add --task docstring")

@@ -1,0 +1,140 @@
+"""The KV cache over its sequences: a prompt comes in, and only what is new of it is evaluated.
+
+It keeps `Sequences` true to what llama.cpp holds, which does not know itself with which adapter it
+was evaluated. A running evaluation can be stopped; what was evaluated before stays usable.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from budgetai_core.llama.model import BATCH, Llama
+from budgetai_server.inference.engine import Cancelled, Usage
+from budgetai_server.inference.kv_slots import Held, Logits, Sequences
+
+
+class Cache:
+    """One model's sequences. Not thread-safe: one thread owns it."""
+
+    def __init__(
+        self, path: Path, *, context_tokens: int, sequences: int, threads: int, gpu_layers: int
+    ) -> None:
+        """As Llama. Work is stopped by `cancelled`, which the owner sets."""
+        self.cancelled: Callable[[], bool] = lambda: False
+        self._shifting = False
+        self.llama = Llama(
+            path,
+            context_tokens=context_tokens,
+            sequences=sequences,
+            threads=threads,
+            gpu_layers=gpu_layers,
+            # Moving positions is part of the evaluation after a splice, and must not stop midway.
+            stopped=lambda: self.cancelled() and not self._shifting,
+        )
+        self.length = self.llama.context_tokens
+        self.sequences = Sequences(sequences)
+
+    def add_adapter(self, name: str, path: Path, scale: float) -> None:
+        """As Llama.add_adapter; what was evaluated with an older one of this name is dropped."""
+        self.llama.add_adapter(name, path, scale)
+        self._forget(name)
+
+    def remove_adapter(self, name: str) -> None:
+        self.llama.remove_adapter(name)
+        self._forget(name)
+
+    def _forget(self, adapter: str) -> None:
+        for held in self.sequences.all:
+            if held.adapter == adapter:
+                self.cut(held, 0)
+
+    def prepare(
+        self, prompt: list[int], usage: Usage, adapter: str = "", *, exact: bool = False
+    ) -> tuple[Held, Logits]:
+        """A sequence that holds exactly `prompt`, evaluated with an adapter, and the logits of what
+        follows it. If `exact`, nothing spliced is used. Raises Cancelled, and ModelError for an
+        adapter that is not there."""
+        usage.prompt_tokens = len(prompt)
+        if not exact:
+            self._splice(prompt, adapter)
+        held = self._take(prompt, adapter, exact=exact)
+        common = held.common(prompt, adapter, exact=exact)
+        usage.spliced = common > held.exact
+        mark = held.marks.get(common) if common == len(prompt) else None
+        if mark is not None:
+            self.cut(held, common)
+            if len(held.tokens) == common:
+                return held, mark
+        # The last token is evaluated in any case: its logits are those of the next one.
+        self.cut(held, min(common, len(prompt) - 1))
+        self._read(held, prompt[len(held.tokens) :], usage)
+        return held, held.marks[len(prompt)]
+
+    def _take(self, prompt: list[int], adapter: str, *, exact: bool) -> Held:
+        held, source = self.sequences.take(prompt, adapter, exact=exact)
+        if held.adapter != adapter:
+            self.cut(held, 0)
+            held.adapter = adapter
+        if source:
+            self.llama.copy(source.number, held.number)
+            held.tokens, held.marks = list(source.tokens), dict(source.marks)
+            held.exact = source.exact
+        return held
+
+    def _read(self, held: Held, fresh: list[int], usage: Usage) -> None:
+        """Evaluate the rest of a prompt, and keep the logits behind it."""
+        for start in range(0, len(fresh), BATCH):
+            last = start + BATCH >= len(fresh)
+            tokens = fresh[start : start + BATCH]
+            self.extend(held, tokens, usage, outputs=int(last))
+            usage.evaluated_tokens += len(tokens)
+        held.mark(self.llama.logits())
+
+    def _splice(self, prompt: list[int], adapter: str) -> None:
+        """Where the cursor has moved down by some lines, the prompt lacks these lines in AFTER.
+        They are taken out of the sequence, and the rest is used as it is: an approximation (known
+        as cache reuse in llama.cpp's server), good for an answer until `warm` is asked."""
+        if self.llama.cuttable and (found := self.sequences.similar(prompt, adapter)):
+            held, (place, gone, new) = found
+            if self.llama.take_out(held.number, place, gone, new):
+                held.tokens[place : place + gone] = prompt[place : place + new]
+                held.marks.clear()
+                held.exact = min(held.exact, place)
+                self._shifting = True
+
+    def cut(self, held: Held, length: int) -> None:
+        """Keep the first `length` tokens of a sequence; some models can only keep none."""
+        if length < len(held.tokens):
+            if not self.llama.forget(held.number, length):
+                self.llama.forget(held.number, -1)
+                length = 0
+            # A splice may have left a hole in front of `length`.
+            length = min(length, self.llama.end(held.number))
+        held.cut(length)
+
+    def extend(self, held: Held, tokens: list[int], usage: Usage, *, outputs: int) -> None:
+        """Evaluate at most BATCH tokens behind a sequence; the last `outputs` of them get logits.
+        Raises Cancelled, and then nothing has changed."""
+        if self.cancelled():
+            raise Cancelled
+        self.llama.use(held.adapter)
+        with _timed(usage):
+            done = self.llama.evaluate(held.number, len(held.tokens), tokens, outputs=outputs)
+        if not done:
+            raise Cancelled
+        self._shifting = False
+        held.tokens += tokens
+
+    def room(self, held: Held) -> int:
+        """How many more tokens the sequence can hold."""
+        return self.length - len(held.tokens)
+
+
+@contextmanager
+def _timed(usage: Usage) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        usage.model_seconds += time.perf_counter() - began

@@ -1,0 +1,66 @@
+"""What happens to documents: opened, changed, looked at, saved, closed. pygls keeps the text."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from lsprotocol import types
+from pygls.workspace import TextDocument
+
+from budgetai_server.lsp.language_server import BudgetAIServer
+from budgetai_server.lsp.positions import offset
+
+
+async def did_open(server: BudgetAIServer, params: types.DidOpenTextDocumentParams) -> None:
+    """A model may have been made since the server found none."""
+    if server.session and server.session.state.name == "no-model":
+        server.spawn(server.start_session())
+    if server.session:
+        server.session.looked_at(server.workspace.get_text_document(params.text_document.uri))
+
+
+_PAIRS = {"()", "[]", "{}", "<>", '""', "''", "``"}
+
+
+def did_change(server: BudgetAIServer, params: types.DidChangeTextDocumentParams) -> None:
+    server.forget_finished()
+    if server.session:
+        document = server.workspace.get_text_document(params.text_document.uri)
+        server.session.changed(document, cursor_after(document, params.content_changes))
+
+
+def cursor_after(
+    document: TextDocument, changes: Sequence[types.TextDocumentContentChangeEvent]
+) -> int | None:
+    """Where the cursor stands after a change: behind what was put in, or between the two halves of
+    a pair that the editor has completed. None where all of the text was replaced, which tells
+    nothing."""
+    last = changes[-1] if changes else None
+    if not isinstance(last, types.TextDocumentContentChangePartial):
+        return None
+    typed = 1 if last.text in _PAIRS else len(last.text)
+    return min(offset(document, last.range.start) + typed, len(document.source))
+
+
+def cursor_moved(server: BudgetAIServer, params: Any) -> None:
+    """`budgetai/cursor`, with `textDocument` and `position`: for clients that know the protocol
+    has no word for it."""
+    try:
+        uri = params.textDocument.uri
+        position = types.Position(int(params.position.line), int(params.position.character))
+    except (AttributeError, TypeError, ValueError):
+        return
+    if server.session and unquote(uri) in server.workspace.text_documents:
+        document = server.workspace.get_text_document(uri)
+        server.session.looked_at(document, offset(document, position))
+
+
+async def did_save(server: BudgetAIServer, params: types.DidSaveTextDocumentParams) -> None:
+    if server.session:
+        document = server.workspace.get_text_document(params.text_document.uri)
+        server.session.saved(document)
+
+
+def did_close(server: BudgetAIServer, params: types.DidCloseTextDocumentParams) -> None:
+    if server.session:
+        server.session.closed(params.text_document.uri)

@@ -1,0 +1,1 @@
+"""What the server knows of one editor and its workspace."""

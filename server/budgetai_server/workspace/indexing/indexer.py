@@ -1,0 +1,191 @@
+"""The index of a repository, kept in step with its files and with open documents."""
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_core.artifacts import layout
+from budgetai_core.context.index import Index
+from budgetai_core.context.languages import language_of
+from budgetai_server.workspace.indexing.codec import decode
+from budgetai_server.workspace.indexing.overlay import Edits
+from budgetai_server.workspace.indexing.scan import Batch, File, Request
+from budgetai_server.workspace.indexing.worker_process import (
+    CrashedError,
+    Feed,
+    from_anywhere,
+    from_thread,
+)
+
+log = logging.getLogger(__name__)
+
+# Seconds without a further event: a checkout changes thousands of files in a row.
+_QUIET = 0.3
+# But never wait longer: a build may go on for minutes.
+_LONGEST = 3.0
+# More paths than this are cheaper to find by a look at everything.
+_FEW = 32
+# Seconds for which the event loop may be held.
+_SLICE = 0.002
+_RULES = frozenset({".gitignore", ".gitattributes", ".budgetaiignore"})
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the first look has come: files of `total`, and lines in the index after `seconds`."""
+
+    files: int
+    total: int
+    lines: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Lines per second."""
+        return self.lines / max(self.seconds, 1e-3)
+
+
+class Upkeep:
+    """One repository's index. Everything here runs in the event loop but what the feeds do."""
+
+    def __init__(self, root: Path, feed: Feed = from_anywhere) -> None:
+        """`root` is resolved. `feed` looks at all of it."""
+        self.index = Index()
+        self.parsed = 0
+        self._root = root
+        self._feed = feed
+        self._known: dict[str, bytes] = {}
+        self._edits = Edits(self.index)
+        self._changed: set[str] = set()
+        self._turn = asyncio.Lock()
+        self._waiting: asyncio.Task[None] | None = None
+
+    async def build(self, tell: Callable[[Progress], None] = lambda progress: None) -> Index:
+        """Look at the whole repository. `tell` is called after each batch."""
+        began, lines = time.monotonic(), 0
+        progress = Progress(0, 0, 0, 0.0)
+        async with self._turn, aclosing(self._look(self._feed, ())) as batches:
+            async for batch in batches:
+                lines += sum(file.text.count("\n") + 1 for file in batch.files)
+                progress = Progress(batch.done, batch.total, lines, time.monotonic() - began)
+                tell(progress)
+        log.info(
+            "indexed %d files, %d lines in %.1f s (%.0f lines a second); %d files parsed anew",
+            len(self.index), lines, progress.seconds, progress.rate, self.parsed,
+        )  # fmt: skip
+        return self.index
+
+    def changed(self, paths: Iterable[str]) -> None:
+        """Files or folders have come, gone or changed on disk; `paths` are relative to the root.
+        They are looked at once nothing more has come for a moment."""
+        self._changed.update(path for path in paths if not path.startswith(".git/"))
+        if self._changed and (self._waiting is None or self._waiting.done()):
+            self._waiting = asyncio.get_running_loop().create_task(self._follow())
+
+    def edited(self, path: str, text: str) -> None:
+        """An open document has another text than its file. That counts, until it is closed; but
+        only of files that are in the index."""
+        self._edits.edited(path, text)
+
+    def closed(self, path: str) -> None:
+        """What the file says counts again."""
+        if self._edits.closed(path):
+            self._known[path] = b""
+            self.changed([path])
+
+    async def settled(self) -> None:
+        """Wait until all that was said to have changed is in the index."""
+        while self._waiting and not self._waiting.done():
+            await asyncio.wait([self._waiting])
+        await self._edits.settled()
+
+    def close(self) -> None:
+        self._edits.close()
+        if self._waiting:
+            self._waiting.cancel()
+
+    async def _follow(self) -> None:
+        while self._changed:
+            seen, until = 0, time.monotonic() + _LONGEST
+            while seen != len(self._changed) and time.monotonic() < until:
+                seen = len(self._changed)
+                await asyncio.sleep(_QUIET)
+            paths, self._changed = self._changed, set()
+            if telling := self._telling(paths):
+                await self._refresh(telling)
+
+    def _telling(self, paths: set[str]) -> list[str]:
+        """Those that can change the index: programs write logs and objects all the time."""
+        folders = {folder for path in self.index.paths for folder in _above(path)}
+        return sorted(
+            path
+            for path in paths
+            if language_of(path)
+            or path.rpartition("/")[2] in _RULES
+            or path in folders
+            or _is_folder(self._root / path)
+        )
+
+    async def _refresh(self, paths: list[str]) -> None:
+        rules = any(path.rpartition("/")[2] in _RULES for path in paths)
+        everything = rules or len(paths) > _FEW
+        feed, only = (self._feed, ()) if everything else (from_thread, tuple(paths))
+        async with self._turn, aclosing(self._look(feed, only)) as batches:
+            async for _ in batches:
+                pass
+
+    async def _look(self, feed: Feed, only: tuple[str, ...]) -> AsyncGenerator[Batch, None]:
+        """Take in what a feed finds. Never raises: an index that is not up to date is no fault."""
+        store = layout.shelf(self._root) / "index.sqlite"
+        request = Request(self._root, store, only, self._known)
+        try:
+            async with aclosing(feed(request)) as batches:
+                async for batch in batches:
+                    await self._take(batch)
+                    if not only:
+                        # The index lives as long as the server. To look for garbage among its
+                        # 600,000 objects (in a million lines) stops everything for 0.4 s.
+                        gc.freeze()
+                    yield batch
+        except CrashedError:
+            log.warning("indexing broke down after %d files", len(self.index))
+        except Exception as error:
+            log.warning("indexing failed: %s", type(error).__name__)
+
+    async def _take(self, batch: Batch) -> None:
+        until = time.perf_counter() + _SLICE
+        for file in batch.files:
+            self._put(file)
+            if time.perf_counter() > until:
+                await asyncio.sleep(0)
+                until = time.perf_counter() + _SLICE
+        for path in batch.gone:
+            self._known.pop(path, None)
+            self.index.remove(path)
+        self.parsed += batch.parsed
+
+    def _put(self, file: File) -> None:
+        self._known[file.path] = file.key
+        new = file.path not in self.index
+        if new or not self._edits.holds(file.path):
+            self.index.update(file.path, file.text, decode(file.facts))
+        if new:
+            self._edits.retry(file.path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # A name too long for the disk, or a folder that is closed to us.
+        return False
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path

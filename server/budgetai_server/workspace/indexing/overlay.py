@@ -1,0 +1,72 @@
+"""Open documents that say something else than their files: their text is what counts."""
+
+import asyncio
+from contextlib import suppress
+
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.index import Index
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.symbols import Facts, facts_of
+from budgetai_core.repository import MAX_FILE_BYTES
+
+# Seconds without a further key.
+_QUIET = 0.3
+
+
+class Edits:
+    """The texts of edited documents by path, on their way into an index."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._texts: dict[str, str] = {}
+        self._parsed: dict[str, Parsed] = {}
+        self._waiting: dict[str, asyncio.Task[None]] = {}
+
+    def edited(self, path: str, text: str) -> None:
+        """Take in a text after a moment, or the one that comes after it."""
+        self._texts[path] = text
+        self._stop(path)
+        self._waiting[path] = asyncio.get_running_loop().create_task(self._take(path))
+
+    def holds(self, path: str) -> bool:
+        return path in self._texts
+
+    def retry(self, path: str) -> None:
+        """The file has come into the index; what is edited of it follows."""
+        if path in self._texts and path not in self._waiting:
+            self.edited(path, self._texts[path])
+
+    def closed(self, path: str) -> bool:
+        """Forget a document. Whether it had been edited."""
+        self._stop(path)
+        self._parsed.pop(path, None)
+        return self._texts.pop(path, None) is not None
+
+    async def settled(self) -> None:
+        while self._waiting:
+            await asyncio.wait(list(self._waiting.values()))
+
+    def close(self) -> None:
+        for path in list(self._waiting):
+            self._stop(path)
+
+    def _stop(self, path: str) -> None:
+        if task := self._waiting.pop(path, None):
+            task.cancel()
+
+    async def _take(self, path: str) -> None:
+        await asyncio.sleep(_QUIET)
+        text = self._texts[path]
+        # What gets in at all is decided from files on disk.
+        if path in self._index and len(text) <= MAX_FILE_BYTES:
+            parsed, found = await asyncio.to_thread(_facts, path, text, self._parsed.get(path))
+            self._parsed[path] = parsed
+            if path in self._index:
+                self._index.update(path, text, found)
+        with suppress(KeyError):
+            del self._waiting[path]
+
+
+def _facts(path: str, text: str, before: Parsed | None) -> tuple[Parsed, Facts]:
+    parsed = before.edited(text) if before else Parsed.of(text, language_of(path))
+    return parsed, facts_of(parsed)

@@ -1,0 +1,162 @@
+"""What became of the items that were shown, told from how the text changes. No IO.
+
+The protocol has no word for an accepted item. But an accepted one is put in by one change, whole or
+up to the end of a word or a line, where typing puts in a character at a time. An editor that
+gathers a few keys into one change is mistaken for an accepted word at times. An editor that runs
+an item's command when it is accepted says so for certain.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from budgetai_core.context.prompt import Snapshot
+from budgetai_server.completion.render import Completion
+
+# One character that a change puts in has been typed.
+_LEAST_TAKEN = 2
+
+
+@dataclass
+class Counts:
+    """Each item that is over counts once: as accepted when its last piece was put in by a change
+    of its own, as partly accepted when some other piece was, and else as dismissed."""
+
+    shown: int = 0
+    accepted: int = 0
+    partly_accepted: int = 0
+    dismissed: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an item of a document. `fate` is the name of one of the `Counts`."""
+
+    number: int
+    document: str
+    text: str
+    fate: str
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """`text` was offered at `start` of a document, in the place of `replaced`; `seen` characters
+    of it stand there now. `taken` says that a change of their own has put some of them there."""
+
+    number: int
+    before: str
+    text: str
+    replaced: str
+    after: str
+    seen: int = 0
+    taken: bool = False
+
+    def there(self, text: str) -> int | None:
+        """How many characters of the item stand in a text; None if something else does."""
+        between = _between(text, self.before, self.after)
+        if between is None:
+            return None
+        if between == self.text:
+            return len(between)
+        begun = between.removesuffix(self.replaced)
+        kept = len(begun) + len(self.replaced) == len(between)
+        return len(begun) if kept and self.text.startswith(begun) else None
+
+    def rest(self, snapshot: Snapshot) -> str:
+        """What is still to come at a place inside the item; empty for any other place."""
+        there = self.there(snapshot.text)
+        inside = there is not None and snapshot.cursor == len(self.before) + there
+        return self.text[there:] if inside else ""
+
+    def takes(self, there: int) -> bool:
+        """Whether a change has put in a piece as accepting does: several characters, up to the
+        end of a word, of a line or of all."""
+        around = self.text[there - 1 : there + 1].replace("_", "a")
+        cut_word = len(around) > 1 and around.isalnum()
+        # With the last key that was missing, what it takes the place of belongs to it too.
+        known = len(self.replaced) if there == len(self.text) else 0
+        return there - self.seen - known >= _LEAST_TAKEN and not cut_word
+
+
+def _between(text: str, before: str, after: str) -> str | None:
+    whole = len(text) >= len(before) + len(after)
+    if whole and text.startswith(before) and text.endswith(after):
+        return text[len(before) : len(text) - len(after)]
+    return None
+
+
+class Acceptance:
+    """The item that each document shows, and counts of all. Texts have \\n at their line ends.
+
+    `over` is called with what became of each item, again where that turns out to be another thing.
+    """
+
+    def __init__(self, over: Callable[[Outcome], None] = lambda outcome: None) -> None:
+        self.counts = Counts()
+        self._tell = over
+        self._shown: dict[str, _Shown] = {}
+        self._last: Outcome | None = None
+
+    def offer(self, document: str, snapshot: Snapshot, found: Completion) -> int:
+        """An item is shown at a place; returns its number. One that says what the last item still
+        had to say there is no new one."""
+        before, after = snapshot.text[: snapshot.cursor], snapshot.text[snapshot.cursor :]
+        replaced, after = after[: found.replaces], after[found.replaces :]
+        last = self._shown.get(document)
+        rest = last.rest(snapshot) if last else ""
+        if last and rest and (rest.startswith(found.text) or found.text.startswith(rest)):
+            text = last.text.removesuffix(rest) + found.text
+            kept = replace(last, text=text, replaced=replaced, after=after)
+            self._shown[document] = kept
+            return kept.number
+        self._over(document)
+        self.counts.shown += 1
+        number = self.counts.shown
+        self._shown[document] = _Shown(number, before, found.text, replaced, after)
+        return number
+
+    def rest(self, document: str, snapshot: Snapshot) -> Completion | None:
+        """What the shown item still has to say at a place inside it, so that it stays as it is
+        while it is typed or accepted in part."""
+        shown = self._shown.get(document)
+        rest = shown.rest(snapshot) if shown else ""
+        return Completion(rest, replaces=len(shown.replaced)) if shown and rest else None
+
+    def change(self, document: str, text: str) -> None:
+        """The document's text is another one."""
+        shown = self._shown.get(document)
+        there = shown.there(text) if shown else None
+        if shown is None or there is None:
+            self._over(document)
+            return
+        takes = shown.takes(there)
+        self._shown[document] = replace(shown, seen=there, taken=shown.taken or takes)
+        if there == len(shown.text):
+            self._over(document, whole=takes)
+
+    def confirm(self, number: int) -> None:
+        """The editor says that an item was put in whole, however its text has changed since."""
+        for document, shown in self._shown.items():
+            if shown.number == number:
+                self._over(document, whole=True)
+                return
+        last = self._last
+        if last and last.number == number and last.fate != "accepted":
+            self._count(last.fate, -1)
+            self._ended(replace(last, fate="accepted"))
+
+    def close(self, document: str) -> None:
+        self._over(document)
+
+    def _over(self, document: str, *, whole: bool = False) -> None:
+        if shown := self._shown.pop(document, None):
+            partly = "partly_accepted" if shown.taken else "dismissed"
+            fate = "accepted" if whole else partly
+            self._ended(Outcome(shown.number, document, shown.text, fate))
+
+    def _ended(self, outcome: Outcome) -> None:
+        self._last = outcome
+        self._count(outcome.fate, 1)
+        self._tell(outcome)
+
+    def _count(self, fate: str, by: int) -> None:
+        setattr(self.counts, fate, getattr(self.counts, fate) + by)

@@ -1,0 +1,89 @@
+"""From what became of items to the ledger's rows, and whether what was accepted has stayed."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetai_core.context.languages import language_of
+from budgetai_server.workspace.usage.acceptance import Outcome
+from budgetai_server.workspace.usage.store import Ledger, Row
+
+# Seconds after which an accepted item is looked for.
+KEPT_AFTER = 30.0
+
+
+@dataclass(frozen=True)
+class _Written:
+    """The last row that was written, and the item it is of."""
+
+    number: int
+    row: int
+
+
+class Usage:
+    """Follows items from being shown to being over. Without a file nothing is kept.
+
+    `text_of` gives the text of an open document, None for one that is closed. It is used in the
+    event loop alone.
+    """
+
+    def __init__(
+        self,
+        file: Path | None,
+        text_of: Callable[[str], str | None],
+        kept_after: float = KEPT_AFTER,
+    ) -> None:
+        self._ledger = Ledger(file) if file else None
+        self._text_of = text_of
+        self._kept_after = kept_after
+        self._waits: dict[int, tuple[str, float]] = {}
+        self._last: _Written | None = None
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def shown(self, number: int, path: str, seconds: float) -> None:
+        """An item is shown in a file; the first time counts that it was waited for."""
+        if self._ledger:
+            language = language_of(path)
+            self._waits.setdefault(number, (language.name if language else "", seconds * 1000))
+
+    def over(self, outcome: Outcome) -> None:
+        """What became of an item; a second time for the same item corrects the first."""
+        if self._ledger is None:
+            return
+        if self._last and self._last.number == outcome.number:
+            self._ledger.settle(self._last.row, outcome.fate, None)
+        else:
+            self._write(self._ledger, outcome)
+        if outcome.fate == "accepted" and self._last:
+            self._look_later(self._ledger, self._last.row, outcome)
+
+    def _write(self, ledger: Ledger, outcome: Outcome) -> None:
+        language, latency = self._waits.pop(outcome.number, ("", 0.0))
+        text = outcome.text
+        row = ledger.add(Row(language, latency, len(text), text.count("\n") + 1, outcome.fate))
+        self._last = _Written(outcome.number, row) if row is not None else None
+
+    def _look_later(self, ledger: Ledger, row: int, outcome: Outcome) -> None:
+        """It has stayed where its text stands as often as just after it was put in."""
+        text = outcome.text.strip()
+        before = self._count(outcome.document, text)
+
+        def look() -> None:
+            self._timers.discard(timer)
+            now = self._count(outcome.document, text)
+            if before and now is not None:
+                ledger.settle(row, outcome.fate, now >= before)
+
+        timer = asyncio.get_running_loop().call_later(self._kept_after, look)
+        self._timers.add(timer)
+
+    def _count(self, document: str, text: str) -> int | None:
+        source = self._text_of(document)
+        return source.count(text) if source is not None and text else None
+
+    def close(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        if self._ledger:
+            self._ledger.close()

@@ -1,0 +1,66 @@
+"""The ledger as a person reads it: what was shown, what became of it, and how long it took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from budgetai_core.evaluation.metrics import percentile
+from budgetai_server.workspace.usage.store import Row
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts over rows; latencies in milliseconds, None where nothing was shown. Of the accepted
+    items `judged` could be looked for later, and `kept` of them were still there."""
+
+    shown: int
+    accepted: int
+    partly_accepted: int
+    dismissed: int
+    judged: int
+    kept: int
+    latency_p50: float | None
+    latency_p95: float | None
+
+
+def summary(rows: Sequence[Row]) -> Summary:
+    fates = [row.fate for row in rows]
+    judged = [row.kept for row in rows if row.kept is not None]
+    waits = [row.latency_ms for row in rows]
+    return Summary(
+        shown=len(rows),
+        accepted=fates.count("accepted"),
+        partly_accepted=fates.count("partly_accepted"),
+        dismissed=fates.count("dismissed"),
+        judged=len(judged),
+        kept=sum(judged),
+        latency_p50=percentile(waits, 0.5) if waits else None,
+        latency_p95=percentile(waits, 0.95) if waits else None,
+    )
+
+
+def by_language(rows: Sequence[Row]) -> dict[str, Summary]:
+    """All rows, and those of each language, the most used first."""
+    names = [row.language for row in rows]
+    order = sorted(set(names), key=lambda name: (-names.count(name), name))
+    parts = {name or "other": [row for row in rows if row.language == name] for name in order}
+    return {"all": summary(rows)} | {name: summary(part) for name, part in parts.items()}
+
+
+def table(rows: Sequence[Row]) -> str:
+    head = f"{'language':12}  shown  accepted  in part  kept after 30 s  p50 ms  p95 ms"
+    return "\n".join([head, *(_line(name, one) for name, one in by_language(rows).items())])
+
+
+def _line(name: str, one: Summary) -> str:
+    kept = f"{one.kept} of {one.judged}"
+    waits = f"{_number(one.latency_p50)}  {_number(one.latency_p95)}"
+    taken = f"{one.accepted:4} {_share(one.accepted, one.shown):>4}"
+    return f"{name:12}  {one.shown:5}  {taken:>8}  {one.partly_accepted:7}  {kept:>15}  {waits}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f}%" if whole else ""
+
+
+def _number(value: float | None) -> str:
+    return f"{'-':>6}" if value is None else f"{value:6.0f}"

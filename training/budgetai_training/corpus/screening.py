@@ -1,0 +1,96 @@
+"""The files of one repository on their way into a corpus: decided on, noted, without secrets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from budgetai_core.context.languages import language_of
+from budgetai_core.errors import OptionError
+from budgetai_core.repository.files import Examined
+from budgetai_training.corpus.annotations import Note, Notes
+from budgetai_training.corpus.filters import Narrowing
+from budgetai_training.corpus.records import CorpusFile, Row, digest, named
+from budgetai_training.corpus.redaction import hide
+from budgetai_training.corpus.substance import low_content
+
+BY_HAND = "by hand"
+LOW_CONTENT = "low content"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file and all that is known of it; `note` is what the user wants, if anything."""
+
+    repository: str
+    revision: str
+    path: str
+    text: str
+    reason: str
+    note: Note | None = None
+    secrets: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def insisted(self) -> bool:
+        """Whether the user wants the file, whatever speaks against it."""
+        return self.note is not None and self.note.include and not self.note.moved
+
+    def name(self, main: str) -> str:
+        """As a corpus with this main repository calls it."""
+        return named(main, self.repository, self.path)
+
+    def without(self, reason: str) -> "Entry":
+        return replace(self, reason=reason, secrets={})
+
+    def file(self, fresh: tuple[tuple[int, int], ...] | None = None) -> CorpusFile:
+        weight = self.note.weight if self.note else 1.0
+        return CorpusFile(self.repository, self.path, self.text, weight, fresh)
+
+    def row(self, part: str) -> Row:
+        language = language_of(self.path)
+        return Row(
+            repository=self.repository,
+            path=self.path,
+            revision=self.revision,
+            language=language.name if language else "",
+            lines=len(self.text.splitlines()),
+            characters=len(self.text),
+            reason=self.reason,
+            weight=self.note.weight if self.note else 1.0,
+            part="" if self.reason else part,
+            secrets=self.secrets,
+            digest="" if self.reason else digest(self.text),
+        )
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where entries come from: a repository as it is, or at a revision. `against` says which
+    option, if any, speaks against a file."""
+
+    repository: str
+    revision: str
+    notes: Notes
+    against: Narrowing
+
+    def entry(self, file: Examined) -> Entry:
+        """Raises OptionError where the user wants what cannot be had."""
+        note = self.notes.of(self.repository, file.path, self.revision)
+        entry = Entry(self.repository, self.revision, file.path, file.text, file.reason, note)
+        if entry.insisted and note and file.reason and not file.text:
+            raise OptionError(
+                f"line {note.line} of the corpus: {file.path} cannot be included: {file.reason}",
+                "Write exclude",
+            )
+        reason = self._reason(entry)
+        if reason:
+            return entry.without(reason)
+        text, secrets = hide(file.text)
+        return replace(entry, text=text, secrets=secrets, reason="")
+
+    def _reason(self, entry: Entry) -> str:
+        seen = Examined(entry.path, entry.text, entry.reason)
+        if entry.note and not entry.note.include:
+            return entry.reason or entry.note.reason or BY_HAND
+        if entry.insisted:
+            return self.against(seen)
+        low = not entry.reason and low_content(entry.path, entry.text)
+        return entry.reason or self.against(seen) or (LOW_CONTENT if low else "")

@@ -1,0 +1,85 @@
+"""A few held-out docstrings written by the base and by the tuned model, to be read side by side.
+
+Nothing leads the models here, as a server would: what they say is what they have learned.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from budgetai_core.context.languages import language_of
+from budgetai_core.docstrings.body import ended, said
+from budgetai_core.docstrings.lint import structure
+from budgetai_core.evaluation.rouge import rouge_l
+from budgetai_training import process_group
+from budgetai_training.evaluation.held_out_loss import arithmetic
+from budgetai_training.evaluation.line_generations import written
+from budgetai_training.report.schema import Draft, Drafts
+from budgetai_training.samples.docstring_samples import Pair
+from budgetai_training.samples.encoding import Encoder
+from budgetai_training.samples.sample import Sample
+
+_LONGEST = 120
+
+
+def side_by_side(
+    model: Any,
+    tokenizer: Any,
+    encoder: Encoder,
+    pairs: Sequence[tuple[Pair, Sample]],
+    seconds: float,
+    stop: Callable[[], bool],
+) -> tuple[Drafts, ...]:
+    """Write the docstrings of pairs with and without the adapter until `seconds` are over. One that
+    time has cut short is left out."""
+    model.eval()
+    end = time.monotonic() + seconds
+    found: list[Drafts] = []
+    for pair, shown in pairs:
+        with arithmetic(model, model.get_output_embeddings().weight.dtype):
+            with model.disable_adapter():
+                base = _written(model, tokenizer, encoder, pair, shown, end)
+            tuned = _written(model, tokenizer, encoder, pair, shown, end)
+        if process_group.agreed(stop() or time.monotonic() > end):
+            break
+        found.append(_beside(pair, base, tuned))
+    return tuple(found)
+
+
+def _written(
+    model: Any, tokenizer: Any, encoder: Encoder, pair: Pair, shown: Sample, end: float
+) -> str:
+    """The inside of a docstring, as the model goes on behind the opening mark."""
+    if process_group.agreed(time.monotonic() > end):
+        return ""
+
+    def done(text: str) -> bool:
+        return process_group.agreed(time.monotonic() > end) or ended(pair.hole, text) < len(text)
+
+    text = written(model, tokenizer, encoder, shown, _LONGEST, done)
+    return text[: ended(pair.hole, text)]
+
+
+def _beside(pair: Pair, base: str, tuned: str) -> Drafts:
+    return Drafts(
+        path=pair.file.path,
+        line=pair.line,
+        name=".".join(filter(None, (pair.subject.owner, pair.subject.name))),
+        style=pair.style,
+        expected=said(pair.hole, pair.answer),
+        base=_draft(pair, base),
+        tuned=_draft(pair, tuned),
+    )
+
+
+def _draft(pair: Pair, inside: str) -> Draft:
+    language = language_of(pair.file.path)
+    assert language is not None
+    text = said(pair.hole, inside)
+    named = structure(pair.subject, text, language)
+    return Draft(
+        text=text,
+        rouge=rouge_l(text, said(pair.hole, pair.answer)),
+        structure=named.score,
+        sound=named.sound,
+    )

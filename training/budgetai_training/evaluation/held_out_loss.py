@@ -1,0 +1,98 @@
+"""Held-out loss: how well the model foretells code it has never seen, in nats per token."""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from budgetai_training import chunked_loss, process_group
+from budgetai_training.samples.batching import collate
+from budgetai_training.samples.encoding import Encoded
+
+# The group of all held-out windows: the held-out loss.
+ALL = ("all", "")
+
+
+@dataclass(frozen=True)
+class Question:
+    """Tokens with labels on what is asked for. `groups` are the (by, name) it counts under."""
+
+    encoded: Encoded
+    groups: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Cross entropies summed over `tokens` labelled tokens of `samples` samples, in nats."""
+
+    total: float = 0.0
+    tokens: int = 0
+    samples: int = 0
+
+    def __add__(self, other: "Loss") -> "Loss":
+        return Loss(
+            self.total + other.total, self.tokens + other.tokens, self.samples + other.samples
+        )
+
+    @property
+    def mean(self) -> float | None:
+        return self.total / self.tokens if self.tokens else None
+
+
+@torch.no_grad()
+def answered(
+    model: Any,
+    output: chunked_loss.Head,
+    questions: Sequence[Question],
+    seconds: float = math.inf,
+    tick: Callable[[int], None] = lambda done: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Loss]:
+    """The loss of each question in turn, until `seconds` are over, but of one at least, or until
+    `stop` becomes true. `model` is headless, `output` its head. All processes ask the same."""
+    training = model.training
+    model.eval()
+    started = time.monotonic()
+    found: list[Loss] = []
+    for question in questions:
+        late = bool(found) and time.monotonic() - started > seconds
+        if process_group.agreed(late or stop()):
+            break
+        found.append(_loss(model, output, question))
+        tick(len(found))
+    model.train(training)
+    return process_group.agreed(found)
+
+
+def _loss(model: Any, output: chunked_loss.Head, question: Question) -> Loss:
+    batch = {name: value.to(model.device) for name, value in collate([question.encoded]).items()}
+    with arithmetic(model, output.weight.dtype):
+        hidden, labels = chunked_loss.hidden_at_labels(model, batch)
+        total = chunked_loss.losses(hidden, output, labels).sum()
+    return Loss(float(total), len(labels), 1)
+
+
+def arithmetic(model: Any, dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """How training multiplies: in bf16 where the base's head is, the fp32 adapter too."""
+    if dtype == torch.bfloat16:
+        return torch.autocast(model.device.type, torch.bfloat16)
+    return nullcontext()
+
+
+def total(questions: Sequence[Question], losses: Iterable[Loss]) -> Loss:
+    """Losses added up over all held-out windows."""
+    return grouped(questions, losses).get(ALL, Loss())
+
+
+def grouped(questions: Iterable[Question], losses: Iterable[Loss]) -> dict[tuple[str, str], Loss]:
+    """Losses added up by group."""
+    found: defaultdict[tuple[str, str], Loss] = defaultdict(Loss)
+    for question, loss in zip(questions, losses, strict=False):
+        for group in question.groups:
+            found[group] += loss
+    return dict(found)

@@ -1,0 +1,127 @@
+"""Going on from an adapter after new commits: what has changed, and some of what has not."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from budgetai_core.artifacts.manifest import COMPARED, NESTED, AdapterManifest
+from budgetai_core.context.prompt import PROMPT_FORMAT
+from budgetai_core.errors import AdapterError, OptionError, RepositoryError
+from budgetai_core.options import flag_name
+from budgetai_training.corpus.records import Corpus, digest
+from budgetai_training.corpus.split import Fixed
+from budgetai_training.options import TrainOptions
+
+# They are those of the adapter.
+GIVEN = ("rank", "alpha", "target", "layers", "rslora", "dora")
+
+
+def fixed(options: TrainOptions, begun: Sequence[str] | None = None) -> Fixed | None:
+    """The split that a run keeps which goes on from an adapter, or was begun with one; None where
+    it draws its own. Raises AdapterError for an adapter that cannot be gone on from."""
+    folder = options.continue_from
+    before = _by_file(AdapterManifest.read(folder), folder) if folder else None
+    learned = frozenset(before.learned if before else ())
+    if begun is not None:
+        return Fixed("the run", frozenset(begun), learned)
+    return Fixed(str(folder), frozenset(before.held_out), learned) if before else None
+
+
+def gone(before: AdapterManifest, found: Corpus, folder: Path | None) -> str:
+    """A line that tells of files which the adapter holds out and which are no more, or an empty
+    one. Under another name they would be learned: raises AdapterError where none is left."""
+    there = set(found.held_out_names)
+    missing = [name for name in before.held_out if name not in there]
+    if missing and len(missing) == len(before.held_out):
+        raise AdapterError(
+            f"none of the {len(missing)} files that {folder} holds out is in {found.name}",
+            "Train a new one, without --continue-from",
+        )
+    if not missing:
+        return ""
+    return (
+        f"{len(missing)} of {len(before.held_out)} held-out files are gone, such as {missing[0]}; "
+        "under another name they are learned"
+    )
+
+
+def _by_file(before: AdapterManifest, folder: Path) -> AdapterManifest:
+    if before.holdout:
+        raise AdapterError(
+            f"{folder} holds out what was written {before.holdout}, which would now be learned",
+            "Go on from an adapter that was trained without --holdout",
+        )
+    return before
+
+
+def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None:
+    """The manifest of the adapter to go on from, for a base with this digest. Raises AdapterError
+    where it does not fit, OptionError for options that would make it another one."""
+    folder = options.continue_from
+    if folder is None:
+        return None
+    usual = TrainOptions()
+    for name in GIVEN:
+        if getattr(options, name) != getattr(usual, name):
+            raise OptionError(
+                f"{flag_name(name)} comes from {folder}", "Leave it out with --continue-from"
+            )
+    before = AdapterManifest.read(folder)
+    if before.base.digest != digest:
+        raise AdapterError(
+            f"{folder} was trained on {before.base.location}, not on this base",
+            f"Give --base {before.base.location}",
+        )
+    _check_kind(before, folder, options)
+    if before.prompt_format != PROMPT_FORMAT:
+        raise AdapterError(f"{folder} was made for another prompt format", "Train a new one")
+    return _by_file(before, folder)
+
+
+def _check_kind(before: AdapterManifest, folder: Path, options: TrainOptions) -> None:
+    """An adapter stays with its task, and one of all ranks stays one, or the smaller ranks would be
+    forgotten."""
+    if options.task != before.task:
+        raise OptionError(
+            f"{folder} was trained for the task {before.task}, not for {options.task}",
+            f"Give --task {before.task}",
+        )
+    kind = before.kind
+    if kind in COMPARED:
+        raise AdapterError(f"{folder} was trained by {kind}, which is not gone on with")
+    if options.method != kind and {options.method, kind} & {*NESTED}:
+        raise OptionError(
+            f"{folder} was trained by {before.method}, not by --method {options.method}",
+            f"Give --method {kind if kind in NESTED else 'lora'}",
+        )
+    if options.ranks and options.trained_ranks[-1] != before.rank:
+        raise OptionError(
+            f"--ranks {options.ranks} does not end with {before.rank}, the rank of {folder}",
+            f"Give ranks up to {before.rank}, or leave it out",
+        )
+
+
+def changed(found: Corpus, options: TrainOptions) -> Corpus:
+    """The files that differ from those the adapter to go on from has learned, and a share of the
+    others, drawn from the seed, and others than the last time: what is never shown again is
+    forgotten.
+
+    Raises RepositoryError where nothing has changed.
+    """
+    if options.continue_from is None:
+        return found
+    before = AdapterManifest.read(options.continue_from)
+    known = before.learned
+    new = [file for file in found.train if known.get(found.name_of(file)) != digest(file.text)]
+    if not new:
+        raise RepositoryError(
+            f"nothing has changed since {options.continue_from} was trained",
+            "Train without --continue-from, or come back after some commits",
+        )
+    fresh = {file.key for file in new}
+    old = [file for file in found.train if file.key not in fresh]
+    drawn = f"{options.seed}{before.finished}"
+    old.sort(key=lambda file: hashlib.sha256(f"{drawn}{file.path}".encode()).digest())
+    shown = {f.key for f in (*new, *old[: round(options.old_share * len(old))])}
+    return replace(found, train=tuple(f for f in found.train if f.key in shown))

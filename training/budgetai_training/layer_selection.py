@@ -1,0 +1,108 @@
+"""Which layers are tuned, by a short try of each choice with as many parameters as the others.
+
+At the same rank the largest set would win, and per parameter the smallest: the first steps are
+worth the most. So each set gets the rank with which it has about the parameters of all layers.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import transformers
+
+from budgetai_training import autotune, chunked_loss, lr_finder
+from budgetai_training.methods import peft_adapter
+from budgetai_training.methods.dylora import ADAPTER, Nested, layers
+from budgetai_training.options import TrainOptions
+from budgetai_training.samples.batching import Passes
+from budgetai_training.setup import Run
+
+AUTO = "auto"
+# What --target and --layers say, by a name.
+SETS = {
+    "all": ("all", "all"),
+    "attention": ("attention", "all"),
+    "mlp": ("mlp", "all"),
+    "all of the upper half": ("all", "upper"),
+}
+SHARE = 0.1
+
+
+def settled(run: Run, samples: Passes, per_batch: float) -> Run:
+    """The run with the layers that lead furthest where --target is auto, else as it is. Where
+    a tenth of the budget does not hold the tries, all layers are tuned."""
+    if run.options.target != AUTO:
+        return run
+    found = run.folder.once("target", lambda: _tried(run, samples, per_batch), by_all=True)
+    losses = ", ".join(f"{name} → {loss:.3f}" for name, loss in found["losses"].items())
+    told = losses or "there is no time for tries"
+    run.report.say(f"layers tried: {told}; tuned: {found['name']}, rank {found['rank']}")
+    return _with(run, found["name"], found["rank"])
+
+
+def _tried(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
+    ranks = equal_ranks(run.model, run.options)
+    questions = run.exam.validation[: autotune.FEWEST_QUESTIONS]
+    asked = len(questions) / autotune.STEP_PER_FORWARD
+    needed = len(SETS) * (lr_finder.STEPS * run.plan.batch + asked) * per_batch
+    hurried = not run.options.max_steps and needed > SHARE * run.clock.budget
+    losses: dict[str, float] = {}
+    if questions and not hurried:
+        with run.stages.stage("trying layers"), run.report.busy("trying layers"):
+            losses = {name: _loss(_with(run, name, ranks[name]), samples) for name in ranks}
+    best = min(losses, key=lambda name: losses[name], default="all")
+    return {"name": best, "rank": ranks[best], "losses": losses}
+
+
+def equal_ranks(model: Any, options: TrainOptions) -> dict[str, int]:
+    """For each set the base has layers of, the rank with which it has as many parameters as all
+    layers have with --rank. `model` has a LoRA on all layers."""
+    count = model.config.num_hidden_layers
+    sizes = {
+        name: layer.lora_A[ADAPTER].in_features + layer.lora_B[ADAPTER].out_features
+        for name, layer in layers(model).items()
+    }
+    whole = sum(sizes.values())
+    parts = {name: _size(sizes, *chosen, count) for name, chosen in SETS.items()}
+    return {
+        name: max(1, round(options.rank * whole / part)) for name, part in parts.items() if part
+    }
+
+
+def _size(sizes: Mapping[str, int], target: str, which: str, count: int) -> int:
+    """Parameters per rank of the layers in a set."""
+    ends = peft_adapter.TARGETS[target]
+    numbers = peft_adapter.layer_numbers(which, count) or range(count)
+    return sum(
+        size
+        for name, size in sizes.items()
+        if (target == "all" or name.rpartition(".")[2] in ends)
+        and any(f".{number}." in name for number in numbers)
+    )
+
+
+def _with(run: Run, name: str, rank: int) -> Run:
+    """The run with a new adapter on a set of layers; the one it had is taken off."""
+    target, which = SETS[name]
+    options = replace(run.options, target=target, layers=which, rank=rank)
+    run.model.unload()
+    transformers.set_seed(options.seed)
+    model = peft_adapter.attach(run.loaded.model, options, checkpointing=run.plan.checkpointing)
+    return replace(run, options=options, model=model, nested=Nested(model, options))
+
+
+def _loss(run: Run, samples: Passes) -> float:
+    """After a few steps with the usual rate."""
+    questions = run.exam.validation[: autotune.FEWEST_QUESTIONS]
+    value = run.options.learning_rate or peft_adapter.usual_rate(run.model, run.options)
+    with chunked_loss.headless(run.model) as output:
+        (found,) = lr_finder.tries(
+            run.model,
+            [value],
+            lambda optimizer, n: autotune.step(run, output, samples[n], optimizer, n),
+            lambda value: peft_adapter.optimizer(run.model, value, run.options),
+            lambda: autotune.losses_by_rank(run, output, questions)[0],
+        )
+    # A try that ends in NaN has failed.
+    return found.loss if found.loss is not None and math.isfinite(found.loss) else math.inf

@@ -1,0 +1,166 @@
+"""How much memory a run takes at its peak, and what is given up, in turn, where there is less.
+
+An estimate from the model's shape, made before any weight is read; tests/bench/RESULTS.md has it
+beside measured peaks.
+"""
+
+import resource
+import sys
+from dataclasses import dataclass, replace
+
+import psutil
+import torch
+
+from budgetai_core.errors import BaseError
+from budgetai_training.chunked_loss import CHUNK
+
+# Python with torch, transformers and peft loaded, and the allocator's slack. Not on a GPU.
+RUNTIME = 1000 * 2**20
+# A GPU's kernels keep less for backward than a CPU's: 0.27 to 0.37 of it on an H100.
+ON_GPU = 0.4
+SHARE_OF_FREE = 0.9
+# A window is in characters, three to a token; dense code has this many times the tokens.
+DENSE = 1.3
+BYTES = {"4bit": 0.56, "bf16": 2.0, "fp32": 4.0}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sizes of a model: numbers of parameters in all, in the embeddings, and trained."""
+
+    parameters: int
+    embeddings: int
+    trained: int
+    layers: int
+    width: int
+    inner: int
+    vocabulary: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to be, and the bytes it takes: samples of up to `window` tokens, `batch`
+    of them at once. `notes` say what was given up, and why."""
+
+    load_in: str
+    window: int
+    checkpointing: bool
+    predicted: int
+    available: int
+    notes: tuple[str, ...] = ()
+    batch: int = 1
+    gpu: bool = False
+
+
+def plan(
+    shape: Shape,
+    load_in: str,
+    window: int,
+    available: int,
+    *,
+    fixed: bool,
+    batch: int = 1,
+    gpu: bool = False,
+) -> Plan:
+    """Choose precision, tokens a micro-batch and checkpointing so that the peak fits.
+
+    First fewer at once, then 4 bit, then half the window, then recomputing activations: in the
+    order of what they cost in quality and time. `fixed` keeps the precision. Raises BaseError
+    where nothing fits.
+    """
+    first = _planned(Plan(load_in, window, False, 0, available, batch=batch, gpu=gpu), shape)
+    for tried in _smaller(first, shape, fixed=fixed):
+        if tried.predicted <= SHARE_OF_FREE * available:
+            return tried
+    raise BaseError(
+        f"the run needs about {tried.predicted / 1e9:.1f} GB of memory, "
+        f"{available / 1e9:.1f} GB are free",
+        "Close other programs, or take a smaller --base",
+    )
+
+
+def _smaller(first: Plan, shape: Shape, *, fixed: bool) -> "list[Plan]":
+    found = [first]
+
+    def give_up(what: str, **changes: object) -> None:
+        changed = replace(found[-1], **changes, notes=(*found[-1].notes, what))  # type: ignore[arg-type]
+        found.append(_planned(changed, shape))
+
+    # Smaller batches cost no quality: the same samples are averaged in a step.
+    while found[-1].batch > 1:
+        found.append(_planned(replace(found[-1], batch=found[-1].batch // 2), shape))
+    if not fixed and first.load_in != "4bit":
+        give_up("base in 4 bit", load_in="4bit")
+    give_up("shorter samples", window=first.window // 2)
+    give_up("activations computed twice", checkpointing=True)
+    give_up("still shorter samples", window=first.window // 4)
+    return found
+
+
+def _planned(plan: Plan, shape: Shape) -> Plan:
+    return replace(plan, predicted=round(peak(shape, plan)))
+
+
+def peak(shape: Shape, plan: Plan) -> float:
+    """Bytes at the height of a step."""
+    # Embeddings stay in 16 bits where the rest is in 4.
+    wide = BYTES["bf16"] if plan.load_in == "4bit" else BYTES[plan.load_in]
+    weights = shape.embeddings * wide + (shape.parameters - shape.embeddings) * BYTES[plan.load_in]
+    # Weight, gradient and Adam's two moments, 4 bytes each.
+    adapter = 16 * shape.trained
+    logits = 2.5 * 4 * CHUNK * shape.vocabulary
+    fixed = weights + adapter + logits
+    if plan.gpu:
+        return fixed + ON_GPU * _activations(shape, plan)
+    return RUNTIME + fixed + _activations(shape, plan)
+
+
+def _activations(shape: Shape, plan: Plan) -> float:
+    """What backward needs of the forward pass: some 24 vectors of the model's width and 10 of the
+    inner one a token and layer, in 16 bits (twice that in 32)."""
+    size = 4 if plan.load_in == "fp32" else 2
+    tokens = DENSE * plan.window * plan.batch
+    layer = size * tokens * (24 * shape.width + 10 * shape.inner)
+    if plan.checkpointing:
+        return layer + shape.layers * size * tokens * shape.width
+    return shape.layers * layer
+
+
+def usual_batch() -> int:
+    """Samples at once: a GPU waits for the next kernel most of the time with one of a small model;
+    a CPU is as busy with one as with several."""
+    return 4 if on_gpu() else 1
+
+
+def on_gpu() -> bool:
+    return bool(torch.cuda.is_available())
+
+
+def available(limit: float = 0.0) -> int:
+    """Free bytes where the model will be: on the GPU, or in memory; at most `limit` if given."""
+    free = torch.cuda.mem_get_info()[0] if on_gpu() else _free_memory()
+    return min(free, int(limit)) if limit else free
+
+
+def _free_memory() -> int:
+    """What the system can give, or the container's limit where that is lower."""
+    free = psutil.virtual_memory().available
+    try:
+        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:  # noqa: PTH123
+            text = file.read().strip()
+        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:  # noqa: PTH123
+            used = int(file.read())
+        with open("/sys/fs/cgroup/memory.stat", encoding="ascii") as file:  # noqa: PTH123
+            # Cached files count as used, and are given back when memory is asked for.
+            cached = dict(line.split() for line in file)["inactive_file"]
+        return min(free, int(text) - used + int(cached)) if text.isdigit() else free
+    except (OSError, ValueError, KeyError):
+        return int(free)
+
+
+def used_at_most() -> int:
+    """The peak so far, in bytes: of the GPU where there is one, else of this process."""
+    if on_gpu():
+        return int(torch.cuda.max_memory_allocated())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)

@@ -1,0 +1,1 @@
+"""What is trained: LoRA, DyLoRA and the methods they are compared with."""

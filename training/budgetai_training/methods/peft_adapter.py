@@ -1,0 +1,157 @@
+"""The adapter: putting it on a base, and writing it as a folder that plain peft reads."""
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.optimizers import create_loraplus_optimizer
+from safetensors import SafetensorError
+
+from budgetai_core.artifacts.manifest import AdapterManifest
+from budgetai_core.errors import AdapterError, StorageError
+from budgetai_training import lr_finder
+from budgetai_training.methods import full, parallel_adapter, prefix
+from budgetai_training.options import TrainOptions
+
+VERSIONED = ("budgetai", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
+# As multiples of LoRA's: that of plain fine-tuning is a tenth (Schulman et al. 2025, "LoRA Without
+# Regret"); keys and values are larger than weights, and move in larger steps.
+RATES = {"full": 0.1, "prefix": 10.0}
+TARGETS: dict[str, Any] = {
+    # Tried later on; what stands here until then, the others are compared with.
+    "auto": "all-linear",
+    "all": "all-linear",
+    "attention": ["q_proj", "k_proj", "v_proj", "o_proj"],
+    "mlp": ["gate_proj", "up_proj", "down_proj"],
+}
+
+
+def attach(model: Any, options: TrainOptions, *, checkpointing: bool = False) -> Any:
+    """LoRA (Hu et al. 2021) on the chosen layers, rsLoRA (Kalajdzievski 2023) or DoRA (Liu et al.
+    2024) where asked for; the head is never tuned. Or the adapter to go on from."""
+    before = options.continue_from
+    tuned = _continued(model, before) if before else _new(model, options)
+    # A prefix is a cache, which activations that are computed twice cannot go with.
+    if checkpointing and options.method != "prefix":
+        tuned.enable_input_require_grads()
+        tuned.gradient_checkpointing_enable({"use_reentrant": False})
+    return tuned
+
+
+def _new(model: Any, options: TrainOptions) -> Any:
+    size = options.trained_ranks[-1]
+    if options.method == "full":
+        return full.attach(model)
+    if options.method == "prefix":
+        return prefix.attach(model, size)
+    if options.method == "parallel-adapter":
+        return get_peft_model(model, parallel_adapter.config(model, size, options.alpha))
+    config = LoraConfig(
+        r=size,
+        lora_alpha=options.alpha or size,
+        lora_dropout=0.0,
+        target_modules=_targets(model, options),
+        layers_to_transform=layer_numbers(options.layers, model.config.num_hidden_layers),
+        use_rslora=options.rslora,
+        use_dora=options.dora,
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def _targets(model: Any, options: TrainOptions) -> Any:
+    """What peft is told; where layers are numbered it takes names alone."""
+    found = TARGETS[options.target]
+    if options.layers == "all" or isinstance(found, list):
+        return found
+    head = model.get_output_embeddings()
+    linear = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m != head]
+    return sorted({name.rpartition(".")[2] for name in linear})
+
+
+def layer_numbers(which: str, count: int) -> list[int] | None:
+    """Numbers of the layers that get an adapter; None is all. Tuning the upper half alone halves
+    the backward pass: no gradient goes below it."""
+    return None if which == "all" else list(range(count // 2, count))
+
+
+def _continued(model: Any, folder: Path) -> Any:
+    try:
+        return PeftModel.from_pretrained(
+            model, folder, is_trainable=True, autocast_adapter_dtype=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise AdapterError(
+            f"the adapter {folder} cannot be gone on with: {first_line}",
+            "Give --base the base it was trained on",
+        ) from None
+
+
+def optimizer(model: Any, rate: float, options: TrainOptions) -> torch.optim.Optimizer:
+    """AdamW without decay; with LoRA+ (Hayou et al. 2024) B learns faster than A by a ratio."""
+    if options.lora_plus:
+        made: torch.optim.Optimizer = create_loraplus_optimizer(
+            model, torch.optim.AdamW, lr=rate, loraplus_lr_ratio=options.lora_plus,
+            weight_decay=0.0,
+        )  # fmt: skip
+        return made
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.AdamW(trainable, lr=rate, weight_decay=0.0)
+
+
+def method(model: Any, options: TrainOptions) -> str:
+    """What the manifest and the report call it."""
+    config = model.active_peft_config
+    names = [
+        (options.method, options.method != "lora"),
+        ("frozen", options.frozen),
+        ("dora", getattr(config, "use_dora", False)),
+        ("rslora", getattr(config, "use_rslora", False)),
+        ("lora+", bool(options.lora_plus)),
+    ]
+    return " ".join(name for name, used in names if used) or "lora"
+
+
+def size(model: Any) -> int:
+    """Rank, width of the bottleneck or tokens of the prefix; 0 where there is no such thing."""
+    config = model.active_peft_config
+    return int(getattr(config, "r", 0) or getattr(config, "num_virtual_tokens", 0))
+
+
+def parameters(model: Any) -> tuple[int, int]:
+    """Those that are trained, and all; a byte of a 4-bit weight holds two, also where it is spread
+    over processes, when peft would count one."""
+    counts = [(p.numel() * (2 if p.dtype == torch.uint8 else 1), p) for p in model.parameters()]
+    return sum(n for n, p in counts if p.requires_grad), sum(n for n, _ in counts)
+
+
+def usual_rate(model: Any, options: TrainOptions) -> float:
+    """The peak learning rate where none is given or tried."""
+    return lr_finder.usual(parameters(model)[1]) * RATES.get(options.method, 1.0)
+
+
+def write(model: Any, manifest: AdapterManifest, folder: Path) -> None:
+    """Write the adapter and its manifest into a folder of their own."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    try:
+        model.save_pretrained(folder, save_embedding_layers=False)
+    except SafetensorError as error:
+        raise StorageError(f"the adapter cannot be written to {folder}: {error}") from None
+    # The base is named in the manifest; peft's empty model card would only repeat its path.
+    (folder / "README.md").unlink(missing_ok=True)
+    manifest.write(folder)
+
+
+def versions() -> dict[str, str]:
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

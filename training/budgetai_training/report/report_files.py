@@ -1,0 +1,34 @@
+"""The two files of a report in a folder."""
+
+import json
+from pathlib import Path
+
+from budgetai_core.artifacts.atomic_write import read_json, replaced, write_json
+from budgetai_core.errors import AdapterError
+from budgetai_training.report.schema import Account, from_json, to_json
+
+REPORT = "report.json"
+PAGE = "report.html"
+
+
+def write(account: Account, folder: Path) -> Path:
+    """Write both files; the path of the page. Raises OSError where that cannot be done."""
+    # matplotlib and jinja2 take a second to load, which only a report is worth.
+    from budgetai_training.report.html import page
+
+    write_json(folder / REPORT, to_json(account))
+    with replaced(folder / PAGE) as temporary:
+        temporary.write_text(page(account), encoding="utf-8")
+    return folder / PAGE
+
+
+def read(folder: Path) -> Account:
+    """Raises AdapterError where there is no report, or none that can be read."""
+    try:
+        return from_json(read_json(folder / REPORT))
+    except (FileNotFoundError, NotADirectoryError):
+        raise AdapterError(
+            f"no {REPORT} in {folder}", "Give a folder that budgetai-train made"
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+        raise AdapterError(f"{folder / REPORT} cannot be read: {error}") from None

@@ -1,0 +1,124 @@
+"""The one sentence a reader came for: did the run help, and what to do next."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Literal
+
+from budgetai_training.report.number_format import loss, measured, percent
+from budgetai_training.report.schema import Account, Completion, Drafts, Forgetting, Group
+
+# Less than this share of the loss is called no change.
+SAME = 0.005
+# Loss over fewer tokens than this says little: one unusual line moves it visibly.
+FEW_TOKENS = 500
+
+
+Mood = Literal["better", "same", "worse", "unknown"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`mood` chooses the colour; `overall` is the loss of all held-out code, if measured."""
+
+    mood: Mood
+    title: str
+    text: str
+    overall: Group | None
+
+
+def few(group: Group) -> bool:
+    """Whether a difference in this group may well be chance."""
+    return group.tokens < FEW_TOKENS
+
+
+def verdict(account: Account) -> Verdict:
+    overall = next((group for group in account.held_out if group.by == "all"), None)
+    before, after = (overall.before, overall.after) if overall else (None, None)
+    if overall is None or before is None or after is None:
+        return Verdict("unknown", *_unmeasured(before, after), overall)
+    if not (measured(before) and measured(after)):
+        return Verdict("worse", *_DIVERGED, overall)
+    found = mood(overall)
+    title = _TITLES[found].format(abs(after - before), percent(before, after))
+    text = _TEXTS[found].format(what=_WHAT.get(account.task, "code"))
+    return Verdict(found, title, text + (_UNSURE if few(overall) else ""), overall)
+
+
+def mood(losses: Group | Forgetting) -> Mood:
+    """What became of a loss, in a word."""
+    before, after = losses.before, losses.after
+    if before is None or after is None:
+        return "unknown"
+    if abs(after - before) < SAME * abs(before):
+        return "same"
+    return "better" if after < before else "worse"
+
+
+def right(answer: str, expected: str) -> bool:
+    """Whether a completion is what stands there; spaces at the end do not count."""
+    return answer.rstrip() == expected.rstrip()
+
+
+def exactly(completions: Sequence[Completion], model: Literal["base", "tuned"]) -> str:
+    """How many completions of a model are right, as 3 of 10."""
+    hits = sum(right(getattr(each, model), each.expected) for each in completions)
+    return f"{hits} of {len(completions)}"
+
+
+def drafted(drafts: Sequence[Drafts], model: Literal["base", "tuned"]) -> str:
+    """The mean scores of the docstrings that a model wrote."""
+    found = [getattr(each, model) for each in drafts]
+    rouge = fmean(each.rouge for each in found)
+    structure = fmean(each.structure for each in found)
+    sound = sum(each.sound for each in found)
+    return f"ROUGE-L {rouge:.2f}, structure {structure:.2f}, sound {sound} of {len(found)}"
+
+
+def next_command(account: Account) -> str:
+    """What turns this adapter into a model file, to be run in the folder of the repository."""
+    return " ".join(["budgetai-convert", *map(shlex.quote, filter(None, [_out(account)]))])
+
+
+def _out(account: Account) -> str:
+    """The newest adapter is found without a name; one written elsewhere is not."""
+    return account.options.get("out", "")
+
+
+def _unmeasured(before: float | None, after: float | None) -> tuple[str, str]:
+    if before is None and after is None:
+        return (
+            "Held-out loss was not measured",
+            "Nothing here says whether the tuned model is better than the base. A repository "
+            "needs at least two different files for one to be held out.",
+        )
+    when, other = ("after", "before") if before is None else ("before", "after")
+    known = loss(after if before is None else before)
+    return (
+        f"Held-out loss was not measured {other} training",
+        f"It was {known} nats per token {when}. Without the other value nothing says whether "
+        "the tuned model is better than the base.",
+    )
+
+
+_TITLES = {
+    "better": "Held-out loss fell by {:.3f} nats per token ({})",
+    "same": "Held-out loss hardly changed ({:.3f} nats per token, {})",
+    "worse": "Held-out loss rose by {:.3f} nats per token ({})",
+}
+_TEXTS = {
+    "better": "On files it was not shown, the tuned model predicts the {what} better than the "
+    "base.",
+    "same": "On files it was not shown, the tuned model is as good as the base. "
+    "A longer --budget or a larger base may do more.",
+    "worse": "On files it was not shown, the tuned model is worse than the base. Better keep the "
+    "base; a smaller --learning-rate, a longer --budget or more {what} may help.",
+}
+# What a task is judged by.
+_WHAT = {"docstring": "docstrings"}
+_DIVERGED = (
+    "Training diverged: held-out loss is not a number",
+    "This adapter is of no use. Try a smaller --learning-rate.",
+)
+_UNSURE = f" It was measured on fewer than {FEW_TOKENS} tokens, so this may be chance."

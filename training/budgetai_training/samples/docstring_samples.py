@@ -1,0 +1,221 @@
+"""Pairs of a definition and its docstring, as samples: the server's prompt at the place between
+the marks, and the docstring's inside as the answer.
+
+Only the answer is learned, and the end marker behind it: the prompt shows that the closing mark
+follows at once, and a completion says it the same way. So the closing mark itself is never to be
+said; a server that ends at it, or at a line's end, loses nothing.
+"""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+from budgetai_core.context.document import Parsed
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.prompt import Snapshot, build
+from budgetai_core.docstrings.delimiters import closing
+from budgetai_core.docstrings.documentable import Docstring, Subject, subjects
+from budgetai_core.docstrings.edit import Hole, hole
+from budgetai_core.docstrings.limits import limits
+from budgetai_core.docstrings.parse.sections import style_of
+from budgetai_core.docstrings.style import Habits, habits
+from budgetai_core.docstrings.worth_learning import worth_learning
+from budgetai_core.errors import RepositoryError
+from budgetai_training.corpus.records import Corpus, CorpusFile
+from budgetai_training.samples.sample import Sample
+
+KIND = "docstring"
+# A definition without one is no docstring that was left out.
+NONE = "none"
+OTHER_MARKS = "other marks"
+REPEATED = "repeated"
+
+# From fewer no manner of writing can be learned.
+FEWEST = 20
+
+# A line of fewer characters may stand in a file twice without saying the same thing.
+_TELLING = 16
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A definition of a file, the file with an empty docstring at its place, and the docstring's
+    inside as it was written. `style` is that of the docstring itself."""
+
+    file: CorpusFile
+    subject: Subject
+    style: str
+    hole: Hole
+    answer: str
+
+    @property
+    def line(self) -> int:
+        """Of the place in the file, counted from 1."""
+        return self.hole.text.count("\n", 0, self.hole.cursor) + 1
+
+    @property
+    def characters(self) -> int:
+        """How many a sample shows, about."""
+        most = limits(self.file.text, self.subject, self.hole)
+        around = min(len(self.hole.text), most.before + most.after)
+        return around + len(self.answer)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """What a corpus has to learn and to be judged by, in the order of its files. `left_out` counts
+    the docstrings of both parts that were passed over, by reason."""
+
+    train: tuple[Pair, ...]
+    held_out: tuple[Pair, ...]
+    left_out: Mapping[str, int]
+
+    def among(self, files: Iterable[CorpusFile]) -> "Pairs":
+        """The same with the pairs to learn of these files alone."""
+        keys = {file.key for file in files}
+        return replace(self, train=tuple(p for p in self.train if p.file.key in keys))
+
+    @cached_property
+    def told(self) -> str:
+        """One line for people."""
+        count = len(self.train)
+        line = f"{count:,} docstring{'s' * (count != 1)} to learn, {len(self.held_out):,} held out"
+        reasons = Counter({why: n for why, n in self.left_out.items() if why != NONE})
+        if not reasons:
+            return line
+        each = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in reasons.most_common())
+        return f"{line}, {reasons.total():,} left out: {each}"
+
+
+def pairs_of(corpus: Corpus) -> Pairs:
+    """The pairs of both parts. How a repository writes docstrings, its training files say."""
+    known = manners(corpus.train)
+    left_out: Counter[str] = Counter()
+    train = [pair for file in corpus.train for pair in _pairs(file, known, left_out)]
+    held = [
+        pair
+        for file in corpus.held_out
+        for pair in _pairs(file, known, left_out)
+        if _fresh(pair, file)
+    ]
+    return Pairs(tuple(train), tuple(held), dict(left_out))
+
+
+def check_enough(corpus: Corpus) -> None:
+    """Raises RepositoryError where there are too few docstrings to learn how they are written."""
+    found = pairs_of(corpus)
+    if len(found.train) < FEWEST:
+        raise RepositoryError(
+            f"{corpus.name} has too few docstrings to learn from ({found.told})",
+            f"Write at least {FEWEST}, or add repositories written in the same manner with --also",
+        )
+
+
+def manners(files: Sequence[CorpusFile]) -> dict[tuple[str, str], Habits]:
+    """How each repository writes docstrings, by its name and that of the language."""
+    found: defaultdict[tuple[str, str], list[Subject]] = defaultdict(list)
+    for file in files:
+        if language := language_of(file.path):
+            found[file.repository, language.name] += documented(file)
+    languages = {language.name: language for f in files if (language := language_of(f.path))}
+    return {key: habits(each, languages[key[1]]) for key, each in found.items()}
+
+
+def documented(file: CorpusFile) -> list[Subject]:
+    return [subject for subject in _subjects(file) if subject.docstring]
+
+
+# A run looks at its files several times: to see whether they do, and after they have been split.
+@lru_cache(maxsize=4096)
+def _subjects(file: CorpusFile) -> tuple[Subject, ...]:
+    return subjects(Parsed.of(file.text, language_of(file.path)))
+
+
+def _pairs(
+    file: CorpusFile, known: Mapping[tuple[str, str], Habits], left_out: Counter[str]
+) -> Iterator[Pair]:
+    language = language_of(file.path)
+    if language is None:
+        return
+    usual = known.get((file.repository, language.name)) or habits((), language)
+    lines = Counter(map(_bare, file.text.split("\n")))
+    for subject in _subjects(file):
+        found = worth_learning(subject, language) or _pair(file, subject, usual, lines)
+        if isinstance(found, Pair):
+            yield found
+        else:
+            left_out[found] += 1
+
+
+def _pair(
+    file: CorpusFile, subject: Subject, usual: Habits, lines: Mapping[str, int]
+) -> Pair | str:
+    """A pair, or why its docstring is not learned. What its first line says, no other line of the
+    file may say: it would be shown."""
+    language = language_of(file.path)
+    docstring = subject.docstring
+    if language is None or docstring is None:
+        return NONE
+    place = hole(file.text, subject, usual)
+    answer = inside(file.text, docstring, place)
+    if answer is None:
+        return OTHER_MARKS
+    if lines.get(_summary(docstring.text), 0) > 1:
+        return REPEATED
+    style = style_of(docstring.text) if language.name == "python" else usual.style
+    return Pair(file, subject, style, place, answer)
+
+
+def inside(text: str, docstring: Docstring, place: Hole) -> str | None:
+    """A docstring without its marks; None where they are of another kind than those of the place,
+    so that it could not stand there."""
+    mark, end = docstring.mark, closing(docstring.mark)
+    if mark[:1] == "/" and mark != place.opening:
+        return None
+    start = text.find(mark, docstring.start) + len(mark)
+    answer = text[start : docstring.end].removesuffix(end)
+    return None if place.closing and place.closing in answer else answer
+
+
+def _summary(text: str) -> str:
+    """The first line of a docstring; empty where it is too short to be known again."""
+    first = _bare(text.strip().partition("\n")[0])
+    return first if len(first) >= _TELLING else ""
+
+
+def _bare(line: str) -> str:
+    """A line without the marks of a docstring."""
+    return line.strip(" \t\r/*#!\"'")
+
+
+def _fresh(pair: Pair, file: CorpusFile) -> bool:
+    """Whether all of a held-out docstring is what the file is judged by."""
+    docstring = pair.subject.docstring
+    if file.fresh is None or docstring is None:
+        return file.fresh is None
+    return any(low <= docstring.start and docstring.end <= high for low, high in file.fresh)
+
+
+def sample(pair: Pair, share: float = 1.0) -> Sample:
+    """What a server would send at the place, and the answer; less of it by a `share` below 1."""
+    file = pair.file
+    place = Snapshot(file.repository, file.path, pair.hole.text, pair.hole.cursor)
+    most = limits(file.text, pair.subject, pair.hole)
+    prompt = build(place, limits=most.scaled(share))
+    shown = replace(prompt, before=prompt.before + pair.answer)
+    return Sample(file, shown, KIND, len(pair.answer), answer_alone=True)
+
+
+def one_round(samples: Sequence[Sample], seed: str) -> list[Sample]:
+    """Every sample as often as its file's weight says, in an order drawn from the seed."""
+    rng = random.Random(seed)
+    found = [one for one in samples for _ in range(_times(one.file.weight, rng))]
+    rng.shuffle(found)
+    return found
+
+
+def _times(weight: float, rng: random.Random) -> int:
+    """A weight as a number of times; a broken part is drawn."""
+    return int(weight) + (rng.random() < weight % 1)

@@ -1,0 +1,80 @@
+"""A pass: every line of every file once, as samples in an order."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+
+from budgetai_core.context.index import Index
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.prompt import Snapshot, build
+from budgetai_core.context.window import Limits
+from budgetai_training.corpus.records import CorpusFile
+from budgetai_training.samples.context_mixing import choose
+from budgetai_training.samples.mixture import Recipe
+from budgetai_training.samples.node_ends import Outline
+from budgetai_training.samples.ordering import banded, by_dependency
+from budgetai_training.samples.sample import Sample
+from budgetai_training.samples.windows import windows
+
+
+def one_pass(
+    files: Sequence[CorpusFile],
+    indexes: Mapping[str, Index],
+    seed: str,
+    recipe: Recipe | None = None,
+    weights: Mapping[tuple[str, str], float] | None = None,
+) -> list[Sample]:
+    """Every line of every file once, as often as the file's weight says, in an order drawn from
+    the seed. Another seed lays the windows elsewhere.
+
+    `weights` are factors by repository and path, on top of the files' own.
+    """
+    recipe = recipe or Recipe()
+    weights = weights or {}
+    rng = random.Random(seed)
+    samples = [
+        sample
+        for file in (by_dependency(files) if recipe.order == "dependency" else files)
+        for sample in _shown(file, indexes, seed, recipe, weights)
+        if sample.prompt.before.strip()
+    ]
+    samples = choose(samples, indexes, rng, recipe)
+    if recipe.order == "dependency":
+        return banded(samples, rng)
+    rng.shuffle(samples)
+    return samples
+
+
+def _shown(
+    file: CorpusFile,
+    indexes: Mapping[str, Index],
+    seed: str,
+    recipe: Recipe,
+    weights: Mapping[tuple[str, str], float],
+) -> Iterator[Sample]:
+    """The samples of a file, as many times over as it weighs; a broken part is drawn."""
+    # A seed of its own: a file's windows stay the same when other files change.
+    rng = random.Random(f"{seed}/{file.repository}/{file.path}")
+    times = file.weight * weights.get((file.repository, file.path), 1.0)
+    whole = int(times)
+    rounds = whole + (rng.random() < times - whole)
+    if rounds:
+        outline = Outline(file.text, language_of(file.path))
+        for _ in range(rounds):
+            yield from file_samples(file, indexes[file.repository], outline, rng, recipe)
+
+
+def file_samples(
+    file: CorpusFile, index: Index, outline: Outline, rng: random.Random, recipe: Recipe
+) -> Iterator[Sample]:
+    """The samples of one file, from its first line to its last, with the chunks a server shows."""
+    for window in windows(file.text, outline, rng, recipe):
+        place = Snapshot(file.repository, file.path, file.text, window.end, window.start)
+        limits = Limits(
+            before=recipe.before,
+            after=rng.randint(0, recipe.after) if rng.random() >= recipe.no_after_share else 0,
+            chunks=recipe.chunk_size if recipe.chunk_share else 0,
+        )
+        prompt = build(place, index, limits)
+        ends = bool(prompt.after) or window.end == len(file.text)
+        answer = window.answer
+        yield Sample(file, prompt, window.kind, answer, ends, emphasis=recipe.emphasis)

@@ -1,0 +1,71 @@
+"""Where the things of a text end: its nodes by kind, its lines."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from budgetai_core.context.languages import Language
+from budgetai_core.context.tree import nodes
+from budgetai_training.samples.span_kinds import kind_of
+
+# Shorter ones are typed faster than a completion is read; longer ones no server writes at once.
+_SHORTEST, _LONGEST = 4, 600
+
+
+class Thing(NamedTuple):
+    """A range of characters. The end comes first: things are sorted by it."""
+
+    end: int
+    start: int
+
+
+class Line(NamedTuple):
+    """A line with text: where it starts, where its text does, and where its newline is."""
+
+    start: int
+    text: int
+    end: int
+
+
+class Outline:
+    """The nodes of a text that a completion may fill in, by kind. None without a grammar."""
+
+    def __init__(self, text: str, language: Language | None) -> None:
+        found: defaultdict[str, set[Thing]] = defaultdict(set)
+        for node in nodes(text, language) if language else ():
+            kind = kind_of(node.type, language)
+            if kind and _SHORTEST <= node.end - node.start <= _LONGEST:
+                found[kind].add(Thing(node.end, node.start))
+        self._things = {kind: sorted(things) for kind, things in found.items()}
+
+    def of_kind(self, kind: str) -> list[Thing]:
+        return self._things.get(kind, [])
+
+    def last(self, kind: str, start: int, low: int, high: int) -> Thing | None:
+        """The last thing of a kind that ends after `low`, at `high` at most, and lies behind
+        `start`; the longest of those that end at one place."""
+        things = self.of_kind(kind)
+        place = bisect_right(things, (high + 1,)) - 1
+        found = None
+        while place >= 0 and things[place].end > low:
+            if found and things[place].end < found.end:
+                break
+            if things[place].start >= start:
+                found = things[place]
+            place -= 1
+        return found
+
+
+def lines_up(text: str, start: int, limit: int) -> Iterator[Line]:
+    """The lines with text whose newline lies in [start, limit), the last one first. The line at
+    `start` may lack its head."""
+    newline = text.rfind("\n", start, limit)
+    while newline >= start:
+        first = text.rfind("\n", start, newline) + 1 or start
+        content = text[first:newline]
+        if content.strip():
+            indent = len(content) - len(content.lstrip())
+            # A cursor at the end of a line stands in front of both halves of a Windows newline.
+            yield Line(first, first + indent, newline - content.endswith("\r"))
+        newline = first - 1

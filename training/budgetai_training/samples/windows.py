@@ -1,0 +1,114 @@
+"""Windows over a text, and where each is cut."""
+
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from budgetai_training.samples.mixture import Recipe
+from budgetai_training.samples.node_ends import Line, Outline, lines_up
+from budgetai_training.samples.span_kinds import KINDS, LINES, NODES, NOTHING
+
+# A file of fewer characters is one window.
+_SMALL = 240
+# Behind one of these a line goes on.
+_UNFINISHED = tuple(",([{:=+-*/&|\\<.?")
+_COMPLETE = ("statement", "body", "arguments")
+
+
+class Window(NamedTuple):
+    """Text from `start` to `end`, whose last `answer` characters are a whole thing of `kind`."""
+
+    start: int
+    end: int
+    kind: str
+    answer: int
+
+
+def windows(text: str, outline: Outline, rng: random.Random, recipe: Recipe) -> Iterator[Window]:
+    """Windows side by side, from the first character to the last; none is longer than
+    `recipe.before`. The first has any length, so that passes differ and small files are cut too."""
+    widest = min(recipe.before, len(text))
+    start, room = 0, rng.randint(widest // 3, widest) if widest > _SMALL else recipe.before
+    while start < len(text):
+        window = _window(text, outline, start, room, rng, recipe)
+        yield window
+        start, room = window.end, recipe.before
+
+
+def _window(
+    text: str, outline: Outline, start: int, room: int, rng: random.Random, recipe: Recipe
+) -> Window:
+    limit = start + room
+    if limit >= len(text):
+        return _rest(text, start)
+    kind = rng.choices(KINDS, recipe.weights)[0]
+    found = None
+    if kind in NODES:
+        found = _node(outline, kind, start, limit)
+    elif kind == NOTHING:
+        found = _complete(text, outline, start, limit, rng)
+    if found is None:
+        kind = kind if kind in LINES else _line_kind(rng, recipe)
+        found = _line(text, kind, start, limit, rng)
+    # A line that is longer than a window is cut anywhere.
+    return found or Window(start, limit, "inside", rng.randint(1, room))
+
+
+def _rest(text: str, start: int) -> Window:
+    """The end of the file: its last line is the answer."""
+    last = text.rfind("\n", start, len(text) - 1) + 1 or start
+    kind = "newline" if text.endswith("\n") else "line"
+    return Window(start, len(text), kind, len(text) - last)
+
+
+def _line_kind(rng: random.Random, recipe: Recipe) -> str:
+    weights = recipe.weights[: len(LINES)]
+    return rng.choices(LINES, weights)[0] if sum(weights) else "line"
+
+
+def _line(text: str, kind: str, start: int, limit: int, rng: random.Random) -> Window | None:
+    """A cut at or in the last line with text, or None where no whole line ends in the window."""
+    line = next(lines_up(text, start, limit), None)
+    if line is None:
+        return None
+    if kind == "newline" or line.end - line.text < 2:
+        end = text.index("\n", line.end) + 1
+        return Window(start, end, "newline", end - line.text)
+    answer_start, end = line_hole(line, kind, rng)
+    return Window(start, end, kind, end - answer_start)
+
+
+def line_hole(line: Line, kind: str, rng: random.Random) -> tuple[int, int]:
+    """From where to where a hole of kind line, end or inside goes, in a line of two characters or
+    more. Behind a hole inside a line there is more of the line."""
+    if kind == "line":
+        return line.text, line.end
+    if kind == "end":
+        return rng.randrange(line.text + 1, line.end), line.end
+    end = rng.randrange(line.text + 1, line.end)
+    return rng.randrange(line.text, end), end
+
+
+def _node(outline: Outline, kind: str, start: int, limit: int) -> Window | None:
+    thing = outline.last(kind, start, (start + limit) // 2, limit)
+    return Window(start, thing.end, kind, thing.end - thing.start) if thing else None
+
+
+def _complete(
+    text: str, outline: Outline, start: int, limit: int, rng: random.Random
+) -> Window | None:
+    """A place where a cursor rests and nothing is missing: the model must end at once.
+
+    The end marker is learned behind every sample. But where the other kinds are cut, something has
+    just been typed that was missing; a server is asked behind complete things as well, and one
+    that always has something to add is a nuisance.
+    """
+    thing = outline.last(rng.choice(_COMPLETE), start, (start + limit) // 2, limit)
+    if thing:
+        return Window(start, thing.end, NOTHING, 0)
+    for below, line in pairwise(lines_up(text, start, limit)):
+        deeper = below.text - below.start > line.text - line.start
+        if not deeper and not text.endswith(_UNFINISHED, start, line.end):
+            return Window(start, line.end, NOTHING, 0)
+    return None
