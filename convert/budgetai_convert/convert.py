@@ -13,13 +13,13 @@ from pathlib import Path
 
 from budgetai_convert import inputs, write_bundle
 from budgetai_convert.formats.modelfile import modelfile
-from budgetai_convert.lock import claimed
+from budgetai_convert.lock import locked
 from budgetai_convert.model import rank_truncation
 from budgetai_convert.model.adapter import Adapter
 from budgetai_convert.model_card import card
 from budgetai_convert.options import ConvertOptions
-from budgetai_convert.pipeline import Making
-from budgetai_convert.plan import Job, further, joining, prepared
+from budgetai_convert.pipeline import Pipeline
+from budgetai_convert.plan import Plan, further, joining, make_plan
 from budgetai_convert.progress_line import Begin, shown
 from budgetai_convert.quantize.auto import Choice
 from budgetai_convert.quantize.quantize_report import picture
@@ -56,12 +56,12 @@ def convert(options: ConvertOptions) -> Result:
 def _made(options: ConvertOptions, adapters: Sequence[Adapter]) -> Result:
     if len(adapters) > 1 and not options.bundle:
         raise OptionError(f"{len(adapters)} adapters at once", "Use --bundle to keep them apart")
-    job = prepared(options, adapters[0] if adapters else None)
+    job = make_plan(options, adapters[0] if adapters else None)
     jobs = [job]
     for adapter in adapters[1:]:
         names = [one.entry.name for one in jobs if one.entry]
         jobs.append(further(job, adapter, options, names))
-    with claimed(job.final), shown() as begin:
+    with locked(job.final), shown() as begin:
         return _bundle(jobs, begin) if options.bundle else _model(job, begin)
 
 
@@ -74,7 +74,7 @@ def _added(options: ConvertOptions, adapters: Sequence[Adapter]) -> Result:
     laid = []
     for adapter in adapters:
         job = joining(options, adapter, found.quant, found.digest)
-        with claimed(job.final), shown() as begin:
+        with locked(job.final), shown() as begin:
             laid.append(write_bundle.add(found, job, begin))
     manifest = _manifest(laid[-1].making, (found.folder / write_bundle.BASE).stat().st_size)
     return Result(found.folder, manifest, entries=tuple(one.entry for one in laid))
@@ -88,8 +88,8 @@ def cut(options: ConvertOptions, into: Path) -> AdapterManifest:
     return AdapterManifest.read(into)
 
 
-def _model(job: Job, begin: Begin) -> Result:
-    making = Making(job, begin)
+def _model(job: Plan, begin: Begin) -> Result:
+    making = Pipeline(job, begin)
     with replaced(job.final) as temporary:
         making.make(temporary)
         manifest = _manifest(making, temporary.stat().st_size)
@@ -100,7 +100,7 @@ def _model(job: Job, begin: Begin) -> Result:
     return Result(job.final, manifest, choice=making.choice)
 
 
-def _write_beside(job: Job, making: Making, manifest: ModelManifest) -> None:
+def _write_beside(job: Plan, making: Pipeline, manifest: ModelManifest) -> None:
     papers = _papers(making, manifest) | {
         ".Modelfile": modelfile(job.source.metadata, job.final.name)
     }
@@ -109,7 +109,7 @@ def _write_beside(job: Job, making: Making, manifest: ModelManifest) -> None:
             temporary.write_text(text, encoding="utf-8")
 
 
-def _bundle(jobs: Sequence[Job], begin: Begin) -> Result:
+def _bundle(jobs: Sequence[Plan], begin: Begin) -> Result:
     """A folder with the base as it was, quantised, and the adapters beside it."""
     with replaced_folder(jobs[0].final) as folder:
         laid = write_bundle.create(folder, jobs, begin)
@@ -123,13 +123,13 @@ def _bundle(jobs: Sequence[Job], begin: Begin) -> Result:
     return Result(jobs[0].final, manifest, choice=making.choice, entries=entries)
 
 
-def _papers(making: Making, manifest: ModelManifest) -> dict[str, str]:
+def _papers(making: Pipeline, manifest: ModelManifest) -> dict[str, str]:
     """A model card, and the picture of what auto measured, by the ending of their names."""
     card_text = card(making.job.title, manifest, making.choice)
     return {".md": card_text} | ({".svg": picture(making.choice)} if making.choice else {})
 
 
-def _manifest(making: Making, size: int) -> ModelManifest:
+def _manifest(making: Pipeline, size: int) -> ModelManifest:
     job = making.job
     trained = job.adapter.manifest if job.adapter else None
     return ModelManifest(

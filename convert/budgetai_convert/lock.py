@@ -10,7 +10,7 @@ from budgetai_core.errors import StorageError
 
 
 @contextmanager
-def claimed(final: Path) -> Iterator[None]:
+def locked(final: Path) -> Iterator[None]:
     """Keep other conversions from writing `final`, and clear away what killed ones have left.
 
     The lock is the system's, so that it goes with its process. Raises StorageError.

@@ -20,7 +20,7 @@ from budgetai_convert.formats import gguf_writer
 from budgetai_convert.model import merge, vocabulary
 from budgetai_convert.model.third_party import UNKNOWN_PROMPTS
 from budgetai_convert.options import AUTO
-from budgetai_convert.plan import Job
+from budgetai_convert.plan import Plan
 from budgetai_convert.progress_line import Begin, Task
 from budgetai_convert.quantize import auto, calibration, llama_quantize
 from budgetai_convert.quantize.auto import Choice
@@ -29,8 +29,8 @@ from budgetai_core.artifacts.atomic_write import replaced
 from budgetai_core.artifacts.gguf_reader import Metadata, pack
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import CheckError, OptionError
-from budgetai_core.llama.quantizer import Recipe
-from budgetai_core.llama.scoring import Native
+from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.llama.scoring import ScoringModel
 
 _NEED_NO_IMATRIX = ("F16", "BF16", "Q8_0")
 _FEWEST_PROBES = 4
@@ -39,10 +39,10 @@ _HOLES_FOR_TORCH = 8
 
 
 @dataclass
-class Making:
+class Pipeline:
     """`checks` and `notes` are for the manifest; `choice` is what auto measured."""
 
-    job: Job
+    job: Plan
     begin: Begin
     lora: Path | None = None
     checks: dict[str, float] = field(default_factory=dict)
@@ -144,7 +144,7 @@ class Making:
         count = len(check_texts.PROMPTS) + len(holes)
         task = self.begin("Checking the merge", 2 * count + self.job.source.sizes.blocks)
         adapter = self.job.adapter.folder if self.job.adapter else None
-        with Native(merged, lora=self.lora) as native:
+        with ScoringModel(merged, lora=self.lora) as native:
             self._check_metadata(native)
             self._check_tokenizer(native)
             texts = [native.beginning() + native.tokenize(text) for text in check_texts.PROMPTS]
@@ -156,11 +156,11 @@ class Making:
         self.checks["holes_as_torch"] = float(len(holes))
         return found, answers
 
-    def _check_metadata(self, native: Native) -> None:
+    def _check_metadata(self, native: ScoringModel) -> None:
         architecture = self.job.source.sizes.architecture
         agreement.check_metadata(native, architecture, self._prompt_format or None)
 
-    def _check_tokenizer(self, native: Native) -> None:
+    def _check_tokenizer(self, native: ScoringModel) -> None:
         """A folder's tokenizer is asked through transformers, a GGUF's through llama.cpp, about
         hard texts and every special token."""
         base, retyped = self.job.source.path, self.job.source.retyped
@@ -171,14 +171,14 @@ class Making:
             agreement.check_tokenizer(native, reference.tokenizer(base, retyped), texts)
             return
         texts = [text for text in texts if not any(name in text for name in retyped)]
-        with Native(base, vocabulary_only=True) as own:
+        with ScoringModel(base, vocabulary_only=True) as own:
             agreement.check_tokenizer(native, own.tokenize, texts)
 
     def _drawn(self, merged: Path) -> Samples | None:
         """The repository's code as prompts. Raises OptionError if auto has nothing to judge by."""
         drawn = None
         if self.job.root is not None:
-            with Native(merged, vocabulary_only=True) as native:
+            with ScoringModel(merged, vocabulary_only=True) as native:
                 markers = vocabulary.mark(self.job.source.metadata).markers
                 name = self.job.root.resolve().name
                 reader = Reader(name, markers, native.tokenize, tuple(native.beginning()))
@@ -216,7 +216,7 @@ class Making:
     def _quantise(self, merged: Path, target: Path, importance: str, drawn: Samples | None) -> None:
         if self.job.quant == AUTO:
             assert drawn is not None
-            material = auto.Material(merged, self.lora, importance, drawn.probes)
+            material = auto.AutoInputs(merged, self.lora, importance, drawn.probes)
             choice = auto.choose(material, target, self.job.limits, self.begin)
             self.choice = choice
             self._judge(choice.chosen, choice.reference)
@@ -224,7 +224,7 @@ class Making:
         size = llama_quantize.expected_size(merged.stat().st_size, self.job.quant)
         task = self.begin(f"Quantising to {self.job.quant}", size)
         llama_quantize.quantize(
-            merged, target, Recipe(quant=self.job.quant, imatrix=importance), task.reach
+            merged, target, QuantizeRecipe(quant=self.job.quant, imatrix=importance), task.reach
         )
         if drawn is not None and drawn.probes:
             self._judge(*self._compared(merged, target, drawn))
@@ -254,14 +254,14 @@ class Making:
 
     def _checked_quant(self, target: Path, answers: list[Answer]) -> Agreement:
         task = self.begin(f"Checking {self.job.quant}", len(answers))
-        with Native(target, lora=self.lora) as native:
+        with ScoringModel(target, lora=self.lora) as native:
             self._check_metadata(native)
             found = agreement.compare(native, answers, task.add)
         agreement.check_quant(found, self.job.quant)
         return found
 
 
-def _said(native: Native, prompt: Sequence[int], first: int, task: Task) -> Said:
+def _said(native: ScoringModel, prompt: Sequence[int], first: int, task: Task) -> Said:
     answer = native.greedy(prompt, reference.ANSWER_TOKENS - 1)
     task.add()
     return Said((*prompt, *answer), len(prompt), first)

@@ -27,7 +27,7 @@ _LARGEST_SCALE = 100.0
 
 
 @dataclass(frozen=True)
-class Job:
+class Plan:
     """What is to be made: from which base and adapter, of which type, at which path. `root` is
     the repository whose code is read, if it is there; `entry` is what a bundle will say of the
     adapter, but for its file, and None without a bundle."""
@@ -52,7 +52,7 @@ class Job:
         return Path(self.adapter.manifest.repository).name or self.adapter.folder.resolve().name
 
 
-def prepared(options: ConvertOptions, adapter: Adapter | None) -> Job:
+def make_plan(options: ConvertOptions, adapter: Adapter | None) -> Plan:
     """The job of a model, or of a bundle's base and first adapter. Raises BudgetAIError for
     everything the user can mend."""
     quant = llama_quantize.known(options.quant)
@@ -68,7 +68,7 @@ def prepared(options: ConvertOptions, adapter: Adapter | None) -> Job:
     return _job(options, base, adapter, quant, final)
 
 
-def joining(options: ConvertOptions, adapter: Adapter, quant: str, digest: str) -> Job:
+def joining(options: ConvertOptions, adapter: Adapter, quant: str, digest: str) -> Plan:
     """The job of an adapter for a bundle that is there, whose base has this digest and is of the
     type `quant`. Raises BudgetAIError."""
     assert options.add_to is not None
@@ -85,12 +85,12 @@ def joining(options: ConvertOptions, adapter: Adapter, quant: str, digest: str) 
 
 def _job(
     options: ConvertOptions, base: Base, adapter: Adapter | None, quant: str, final: Path
-) -> Job:
+) -> Plan:
     opened = base_weights.open_source(base)
     if adapter:
         merge.placed(opened, adapter)
     destination.check_space(final.parent, gguf_writer.size_of(opened.weights), quant)
-    return Job(
+    return Plan(
         base=base,
         adapter=adapter,
         source=opened,
@@ -105,7 +105,7 @@ def _job(
     )
 
 
-def further(job: Job, adapter: Adapter, options: ConvertOptions, taken: Sequence[str]) -> Job:
+def further(job: Plan, adapter: Adapter, options: ConvertOptions, taken: Sequence[str]) -> Plan:
     """The job of one more adapter of the same base, under a name that is not `taken`. Raises
     AdapterError or OptionError."""
     assert job.adapter is not None

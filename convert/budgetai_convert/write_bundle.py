@@ -15,8 +15,8 @@ from typing import Any
 
 from budgetai_convert.formats import lora_gguf
 from budgetai_convert.formats.modelfile import modelfile
-from budgetai_convert.pipeline import Making
-from budgetai_convert.plan import Job
+from budgetai_convert.pipeline import Pipeline
+from budgetai_convert.plan import Plan
 from budgetai_convert.progress_line import Begin
 from budgetai_core.artifacts.atomic_write import read_json, replaced, write_json
 from budgetai_core.artifacts.bundle import AdapterEntry, Bundle
@@ -33,7 +33,7 @@ class Laid:
     """An adapter in a bundle, and how it was checked there."""
 
     entry: AdapterEntry
-    making: Making
+    making: Pipeline
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def find(folder: Path) -> Found:
     return Found(folder, str(values.get("quant")), digest)
 
 
-def create(folder: Path, jobs: Sequence[Job], begin: Begin) -> list[Laid]:
+def create(folder: Path, jobs: Sequence[Plan], begin: Begin) -> list[Laid]:
     """Make the base, of the type that the first of the adapters needs, and check each of them
     over it. The manifest is left to `describe`."""
     laid = [_written(folder, job, begin) for job in jobs]
@@ -82,7 +82,7 @@ def describe(folder: Path, manifest: ModelManifest, laid: Sequence[Laid]) -> Non
     write_json(folder / MANIFEST, told | values)
 
 
-def add(found: Found, job: Job, begin: Begin) -> Laid:
+def add(found: Found, job: Plan, begin: Begin) -> Laid:
     """Check an adapter over the base of a bundle, and put it there, in the place of the one of
     its name."""
     folder = found.folder
@@ -120,7 +120,7 @@ def _unseen(told: Mapping[str, Any], more: Laid) -> dict[str, Any]:
     return {"held_out": sorted(both), "also": sorted(also)}
 
 
-def _written(folder: Path, job: Job, begin: Begin) -> Laid:
+def _written(folder: Path, job: Plan, begin: Begin) -> Laid:
     """The adapter's file, under a name that tells its content."""
     assert job.adapter is not None and job.entry is not None
     path = folder / f"{job.entry.name}.gguf"
@@ -131,7 +131,7 @@ def _written(folder: Path, job: Job, begin: Begin) -> Laid:
     entry = dataclasses.replace(
         job.entry, file=final.name, size=final.stat().st_size, sha256=digest
     )
-    return Laid(entry, Making(job, begin, final))
+    return Laid(entry, Pipeline(job, begin, final))
 
 
 def _write_modelfile(folder: Path, one: Laid) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-import tiny
 from budgetai_convert.checks import agreement, check_texts, reference
 from budgetai_convert.checks.agreement import Agreement
 from budgetai_convert.checks.reference import Said
-from budgetai_core.llama.scoring import Native
+from budgetai_core.llama.scoring import ScoringModel
+from support import tiny
 
 # Two cores are shared with whatever else runs; spinning on both makes tiny models slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -55,7 +55,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Pat
 def compared(tmp_path: Path) -> Callable[..., Agreement]:
     """How near an open file is to what torch makes of a base and an adapter."""
 
-    def compare(native: Native, of: Path, adapter: Path | None) -> Agreement:
+    def compare(native: ScoringModel, of: Path, adapter: Path | None) -> Agreement:
         prompts = [native.tokenize(text) for text in check_texts.PROMPTS[:2]]
         said = [Said((*one, *native.greedy(one, 5)), len(one)) for one in prompts]
         return agreement.compare(native, reference.answers(of, adapter, said, tmp_path))

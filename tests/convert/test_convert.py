@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tiny
 from budgetai_convert.checks import agreement, check_texts, reference
 from budgetai_convert.checks.agreement import Agreement
 from budgetai_convert.cli import main
@@ -17,8 +16,9 @@ from budgetai_core.artifacts import base_models, gguf_reader, layout
 from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import CheckError
-from budgetai_core.llama.scoring import Native
+from budgetai_core.llama.scoring import ScoringModel
 from budgetai_core.models.architectures import Sizes
+from support import tiny
 
 MakeBase = Callable[..., Path]
 
@@ -46,7 +46,7 @@ def test_logits_are_those_of_the_merged_model(
     assert result["checks"]["kld_f16"] < 1e-4
     assert result["checks"]["greedy_equal"] == 1
 
-    with Native(tmp_path / "model.gguf") as native:
+    with ScoringModel(tmp_path / "model.gguf") as native:
         tuned, untuned = compared(native, of, adapter), compared(native, of, None)
     assert tuned.kld < 1e-4
     assert untuned.kld > 0.5, "the adapter is too weak for this test to mean anything"
@@ -192,7 +192,7 @@ def test_markers_in_text_stay_text_even_if_the_base_calls_them_words(
     of = tiny.make_qwen2(tmp_path / "base", markers_special=False)
     adapter = tiny.make_adapter(tmp_path / "adapter", of)
     converted(adapter, tmp_path / "model.gguf", capsys, "Q8_0")
-    with Native(tmp_path / "model.gguf", vocabulary_only=True) as native:
+    with ScoringModel(tmp_path / "model.gguf", vocabulary_only=True) as native:
         assert len(native.tokenize("<|fim_prefix|>")) > 1
     of_gguf = tiny.make_gguf(of, tmp_path / "base.gguf")
     adapter = tiny.make_adapter(tmp_path / "adapter-gguf", of_gguf)
@@ -289,7 +289,7 @@ def test_code_in_the_current_folder_is_not_run(
 def test_a_tokenizer_that_differs_is_found(base: MakeBase) -> None:
     from budgetai_convert.checks.agreement import check_tokenizer
 
-    with Native(base("llama", kind="gguf"), vocabulary_only=True) as native:
+    with ScoringModel(base("llama", kind="gguf"), vocabulary_only=True) as native:
         tokenize = reference.tokenizer(base("llama"), ())
         check_tokenizer(native, tokenize, check_texts.TEXTS)
         with pytest.raises(CheckError, match="tokenises 'x = 1'"):

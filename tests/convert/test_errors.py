@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-import tiny
 from budgetai_convert.cli import main
 from budgetai_convert.options import QUANTS
 from budgetai_core.artifacts.atomic_write import read_json, write_json
+from support import tiny
 
 MakeBase = Callable[..., Path]
 
@@ -370,12 +370,12 @@ def _quantised_on_a_full_disk(adapter: Path, tmp_path: Path) -> "subprocess.Comp
 from pathlib import Path
 import sys
 from budgetai_convert.quantize.llama_quantize import quantize
-from budgetai_core.llama.quantizer import Recipe
+from budgetai_core.llama.quantizer import QuantizeRecipe
 from budgetai_core import command
 out = Path({str(tmp_path / "q.gguf")!r})
 def story():
     out.touch()
-    quantize(Path({str(merged)!r}), out, Recipe(quant="Q8_0"), lambda size: None)
+    quantize(Path({str(merged)!r}), out, QuantizeRecipe(quant="Q8_0"), lambda size: None)
     return 0
 sys.exit(command.run("budgetai-convert", story))
 """
@@ -389,10 +389,10 @@ def test_interrupted_nothing_is_left(adapter: Path, tmp_path: Path, stage: str) 
     program = f"""
 import signal, sys
 from budgetai_convert.cli import main
-from budgetai_convert.pipeline import Making
+from budgetai_convert.pipeline import Pipeline
 # A shell that runs tests in its background has Ctrl-C ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-Making.{stage} = lambda *_, **__: signal.raise_signal(signal.SIGINT)
+Pipeline.{stage} = lambda *_, **__: signal.raise_signal(signal.SIGINT)
 sys.exit(main(sys.argv[1:]))
 """
     done = subprocess.run(

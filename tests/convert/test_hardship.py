@@ -11,26 +11,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tiny
 from budgetai_convert.cli import main
-from budgetai_convert.lock import claimed
+from budgetai_convert.lock import locked
 from budgetai_convert.model import base_weights
 from budgetai_convert.quantize import mixed_gguf
 from budgetai_core.artifacts import base_models, gguf_reader, imatrix
 from budgetai_core.errors import BaseError
-from budgetai_core.llama.quantizer import Recipe
+from budgetai_core.llama.quantizer import QuantizeRecipe
+from support import tiny
 
 MakeBase = Callable[..., Path]
 
 
 # What is about to be done when a conversion dies, from its first tensor to its last file.
 STAGES = (
-    "writer._encoded",
-    "reference.answers",
-    "calibrate.collect",
-    "measure.refer",
-    "mix.write",
-    "making.Making._checked_quant",
+    "formats.gguf_writer._encoded",
+    "checks.reference.answers",
+    "quantize.calibration.collect",
+    "checks.divergence.refer",
+    "quantize.mixed_gguf.write",
+    "pipeline.Pipeline._checked_quant",
     "convert.ModelManifest.write",
 )
 # Libraries are imported once, and run in no process that is forked.
@@ -38,7 +38,7 @@ KILLING = f"""
 import os, pkgutil, signal, sys
 from pathlib import Path
 import peft, torch, transformers
-from budgetai_convert.lock import claimed
+from budgetai_convert.lock import locked
 from budgetai_convert.cli import main
 
 folder = Path(sys.argv[-1]).parent
@@ -48,12 +48,12 @@ for stage in {STAGES}:
         place, _, name = stage.rpartition(".")
         owner = pkgutil.resolve_name(f"budgetai_convert.{{place}}")
         setattr(owner, name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-        kind = "auto" if stage == "mix.write" else "Q4_0"
+        kind = "auto" if stage == "quantize.mixed_gguf.write" else "Q4_0"
         sys.exit(main(["--quant", kind, *sys.argv[1:]]))
     assert os.waitpid(child, 0)[1] == signal.SIGKILL, stage
     left = {{path.name for path in folder.iterdir()}}
     assert {{".model.gguf.lock"}} < left, (stage, left)
-    with claimed(folder / "model.gguf"):
+    with locked(folder / "model.gguf"):
         pass
     assert not list(folder.iterdir()), stage
 """
@@ -90,7 +90,7 @@ def test_the_quantiser_killed(
 def test_the_quantiser_ends_with_its_parent(tmp_path: Path) -> None:
     """However the parent went, its end of a pipe closes. The file is one that never comes."""
     os.mkfifo(tmp_path / "never.gguf")
-    recipe = json.dumps(dataclasses.asdict(Recipe(quant="Q8_0")))
+    recipe = json.dumps(dataclasses.asdict(QuantizeRecipe(quant="Q8_0")))
     arguments = [str(tmp_path / name) for name in ("never.gguf", "out.gguf")]
     program = [sys.executable, "-m", "budgetai_core.llama.quantizer", *arguments, recipe]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
@@ -102,12 +102,12 @@ def test_the_quantiser_ends_with_its_parent(tmp_path: Path) -> None:
 def test_two_at_once(base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
     out = tmp_path / "model.gguf"
-    with claimed(out):
+    with locked(out):
         assert main([str(adapter), "--out", str(out)]) == 2
         assert f"another conversion is writing {out}" in capsys.readouterr().err
         half = tmp_path / ".model.gguf.half"
         half.touch()
-        with claimed(tmp_path / "other.gguf"):
+        with locked(tmp_path / "other.gguf"):
             assert half.exists(), "it belongs to the one that is at work"
     assert not out.exists()
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from programs import BUILT, CACHE, run, vendored
 
-import tiny
 from budgetai_convert.formats import lora_gguf
 from budgetai_convert.quantize import calibration
 from budgetai_core.artifacts import gguf_reader, imatrix
 from budgetai_core.artifacts.imatrix import CHUNK
-from budgetai_core.llama.scoring import Native
+from budgetai_core.llama.scoring import ScoringModel
+from support import tiny
+from support.programs import BUILT, CACHE, run, vendored
 
 MakeBase = Callable[..., Path]
 QWEN = CACHE / "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
@@ -26,7 +26,7 @@ def test_the_importance_matrix_is_that_of_llama_imatrix(base: MakeBase, tmp_path
     text.write_text(tiny.CODE * 8)
     theirs = tmp_path / "theirs.gguf"
     run(BUILT / "llama-imatrix", "-m", model, "-f", text, "-o", theirs, "-c", CHUNK, "-t", 1)
-    with Native(model, vocabulary_only=True) as native:
+    with ScoringModel(model, vocabulary_only=True) as native:
         tokens = native.beginning() + native.tokenize(text.read_text())
     whole = len(tokens) // CHUNK * CHUNK
     chunks = [tokens[at : at + CHUNK] for at in range(0, whole, CHUNK)]
@@ -40,7 +40,7 @@ def test_the_importance_matrix_is_that_of_llama_imatrix(base: MakeBase, tmp_path
 def test_llama_quantize_reads_the_matrix(base: MakeBase, tmp_path: Path) -> None:
     """And makes the very file that we make."""
     from budgetai_convert.quantize.llama_quantize import quantize
-    from budgetai_core.llama.quantizer import Recipe
+    from budgetai_core.llama.quantizer import QuantizeRecipe
 
     model, matrix = base("llama", kind="gguf"), tmp_path / "imatrix.gguf"
     imatrix.write(matrix, calibration.collect(model, [list(range(5, 205))]), "code")
@@ -48,7 +48,7 @@ def test_llama_quantize_reads_the_matrix(base: MakeBase, tmp_path: Path) -> None
         *(BUILT / "llama-quantize", "--imatrix", matrix),
         *(model, tmp_path / "theirs.gguf", "Q4_0", 1),
     )
-    recipe = Recipe(quant="Q4_0", imatrix=str(matrix))
+    recipe = QuantizeRecipe(quant="Q4_0", imatrix=str(matrix))
     quantize(model, tmp_path / "ours.gguf", recipe, lambda size: None)
     theirs, ours = (gguf_reader.read(tmp_path / f"{name}.gguf") for name in ("theirs", "ours"))
     assert theirs.tensors.keys() == ours.tensors.keys()

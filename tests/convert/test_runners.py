@@ -5,12 +5,12 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
-from programs import BUILT, ask, run, serving
 
-import tiny
 from budgetai_convert.cli import main
 from budgetai_core.artifacts import gguf_reader
-from budgetai_core.llama.scoring import Native
+from budgetai_core.llama.scoring import ScoringModel
+from support import tiny
+from support.programs import BUILT, ask, run, serving
 
 MakeBase = Callable[..., Path]
 pytestmark = pytest.mark.big
@@ -19,7 +19,7 @@ COUNT = 8
 
 def greedy(model: Path, lora: Path | None = None) -> tuple[list[int], list[int]]:
     """A prompt's tokens, and those that follow by the greatest logits."""
-    with Native(model, lora=lora) as native:
+    with ScoringModel(model, lora=lora) as native:
         prompt = native.tokenize(tiny.CODE[:120])
         return prompt, native.greedy(prompt, COUNT)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from budgetai_server.cli.demo_editor import position_after, started
-from running import command
+from support.running import command
 
 # What does not depend on how fast the machine is, nor on the order of the requests.
 SETTINGS = (

@@ -12,7 +12,7 @@ from peft import PeftModel
 
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_training.model import load
-from canaries import CANARIES
+from support.canaries import CANARIES
 
 # The control: nonsense as unlikely as a key, that no secret scan takes away.
 CONTROLS = {

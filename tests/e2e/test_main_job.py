@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-import tiny
 from budgetai_core.artifacts import layout
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_server.cli.demo_editor import position_after, started
 from budgetai_server.inference.local import FORMAT_KEY
 from budgetai_server.inference.local import LocalEngine as Engine
-from running import command
+from support import tiny
+from support.running import command
 
 
 async def ask(root: Path, before: str) -> tuple[list[str], list[str]]:

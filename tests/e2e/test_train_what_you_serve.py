@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-import tiny
 from budgetai_convert.checks.check_texts import TEXTS
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_core.context.index import Index
@@ -14,6 +13,7 @@ from budgetai_training.corpus.records import CorpusFile
 from budgetai_training.model import load
 from budgetai_training.samples.encoding import Encoder
 from budgetai_training.samples.sample import Sample
+from support import tiny
 
 OWN = Path(__file__).parents[2] / "server" / "budgetai_server"
 

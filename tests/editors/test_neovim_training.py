@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-import tiny
 from editors.neovim import Neovim
 from editors.scenarios import SOURCE, opened, suggests
 from editors.server import program, script
 from editors.waiting import until
+from support import tiny
 
 pytestmark = pytest.mark.editors
 

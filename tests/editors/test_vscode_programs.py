@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-import tiny
 from editors.packages import make_wheel
 from editors.scenarios import SOURCE, opened, suggests
 from editors.server import program, script
 from editors.vscode import SHAPES, VSCode
 from editors.waiting import until
+from support import tiny
 
 pytestmark = pytest.mark.editors
 

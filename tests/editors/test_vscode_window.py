@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import bundles
 import pytest
 
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
@@ -12,6 +11,7 @@ from editors.scenarios import SOURCE, opened
 from editors.server import program
 from editors.vscode import VSCode
 from editors.waiting import until
+from support import bundles
 
 pytestmark = pytest.mark.editors
 

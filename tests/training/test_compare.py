@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-import tiny
 from budgetai_core.command import flags, parse
 from budgetai_core.errors import OptionError
 from budgetai_core.options import Seconds
@@ -13,6 +12,7 @@ from budgetai_training.cli import main
 from budgetai_training.compare import Outcome, table
 from budgetai_training.options import TrainOptions
 from budgetai_training.report import report_files as report
+from support import tiny
 
 
 def test_flags_are_read_back_as_they_were() -> None:

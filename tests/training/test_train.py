@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-import tiny
 from budgetai_core.artifacts import layout
 from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_training.options import TrainOptions
 from budgetai_training.report import report_files as report
+from support import tiny
 
 COMMAND = [sys.executable, "-m", "budgetai_training"]
 
@@ -130,14 +130,14 @@ def test_held_out_files_are_never_trained_on(repo: Path, llama: Path) -> None:
     assert plan["held_out"]
     from budgetai_training.corpus import load as corpus
     from budgetai_training.options import TrainOptions
-    from budgetai_training.samples.epoch import one_pass
+    from budgetai_training.samples.epoch import epoch
 
     found = corpus.read(TrainOptions(repo=repo))
     assert [f.path for f in found.held_out] == plan["held_out"]
     indexes = found.indexes()
     held = {f"total_{Path(path).stem.removeprefix('module_')}_" for path in plan["held_out"]}
     for number in range(3):
-        for sample in one_pass(found.train, indexes, f"0/{number}"):
+        for sample in epoch(found.train, indexes, f"0/{number}"):
             prompt = sample.prompt
             text = prompt.before + prompt.after + str(prompt.chunks)
             assert not [word for word in held if f"def {word}" in text]

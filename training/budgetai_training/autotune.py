@@ -17,7 +17,7 @@ from budgetai_training.methods import peft_adapter
 from budgetai_training.methods.dylora import by_rank
 from budgetai_training.options import TrainOptions
 from budgetai_training.report.schema import RateTry
-from budgetai_training.samples.batching import MicroBatch, Passes, collate
+from budgetai_training.samples.batching import Epochs, MicroBatch, collate
 from budgetai_training.setup import Run
 
 # Shares of the budget for the tries of rates, the evaluations on the way, and the rank's choice.
@@ -32,7 +32,7 @@ WANTED_STEPS = 200
 STEP_PER_FORWARD = 3.0
 
 
-def decide(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
+def decide(run: Run, samples: Epochs, per_batch: float) -> dict[str, Any]:
     """Learning rate, accumulation and evaluations, from the size of the base and from what fits."""
     tried = _rates(run, samples, per_batch)
     usual = peft_adapter.usual_rate(run.model, run.options)
@@ -89,7 +89,7 @@ def _ranking(run: Run, per_batch: float) -> int:
     return min(most, max(2, affordable))
 
 
-def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
+def _rates(run: Run, samples: Epochs, per_batch: float) -> tuple[RateTry, ...]:
     """Rates tried, where the user names none and their share of the budget holds the tries."""
     questions = run.exam.validation[:6]
     judging = len(questions) * run.nested.passes / STEP_PER_FORWARD
@@ -106,7 +106,7 @@ def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
         found = lr_finder.tries(
             run.model,
             [usual * factor for factor in lr_finder.FACTORS],
-            lambda optimizer, n: step(run, output, samples[n], optimizer, n),
+            lambda optimizer, n: training_step(run, output, samples[n], optimizer, n),
             lambda value: run.nested.guard(peft_adapter.optimizer(run.model, value, run.options)),
             lambda: fmean(losses_by_rank(run, output, questions).values()),
         )
@@ -114,7 +114,7 @@ def _rates(run: Run, samples: Passes, per_batch: float) -> tuple[RateTry, ...]:
     return found
 
 
-def step(
+def training_step(
     run: Run,
     output: chunked_loss.Head,
     batch: MicroBatch,
@@ -138,14 +138,14 @@ def step(
     optimizer.zero_grad()
 
 
-def batch_seconds(run: Run, before: dict[str, Any], samples: Passes) -> float:
+def batch_seconds(run: Run, before: dict[str, Any], samples: Epochs) -> float:
     """Seconds that a sample of full length takes in training, about; several at once take so many
     times as long on a CPU, and less on a GPU."""
     if before["losses"]:
         return STEP_PER_FORWARD * float(before["seconds"]) / len(before["losses"])
     began = time.monotonic()
     with chunked_loss.headless(run.model) as output:
-        held_out_loss.answered(run.model, output, [Question(samples[0].rows[0], ())])
+        held_out_loss.evaluate(run.model, output, [Question(samples[0].rows[0], ())])
     return STEP_PER_FORWARD * (time.monotonic() - began)
 
 
@@ -170,6 +170,6 @@ def losses_by_rank(
     run: Run, output: chunked_loss.Head, questions: Sequence[Question]
 ) -> dict[int, float]:
     """Held-out loss at each judged rank; under 0 where one rank alone is trained."""
-    found = by_rank(run.nested, lambda: held_out_loss.answered(run.model, output, questions))
+    found = by_rank(run.nested, lambda: held_out_loss.evaluate(run.model, output, questions))
     means = {rank: held_out_loss.total(questions, losses).mean for rank, losses in found.items()}
     return {rank: math.inf if loss is None else loss for rank, loss in means.items()}

@@ -1,11 +1,9 @@
 """What happens between two steps: the clock, Ctrl-C, checkpoints, evaluations, the bar."""
 
 import contextlib
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -14,57 +12,18 @@ from transformers.trainer import TRAINER_STATE_NAME
 from budgetai_core.artifacts.atomic_write import write_json
 from budgetai_core.errors import BaseError
 from budgetai_training import process_group
+from budgetai_training.fit_arguments import FitArguments
 from budgetai_training.run_dir import CURRICULUM_FILE, SPENT_FILE
-
-if TYPE_CHECKING:
-    from budgetai_training.trainer import Fitting
-
 
 # After so many steps in a row whose gradients are no numbers, the run is beyond help.
 _BROKEN = 5
-
-
-class Watcher(Protocol):
-    """Is told of each finished step and of what goes wrong; draws the progress bar."""
-
-    def step(self, number: int, loss: float, tokens: int) -> None: ...
-
-    def validated(self, number: int, loss: float) -> None: ...
-
-    def say(self, line: str) -> None: ...
-
-
-class Interruption:
-    """Ctrl-C while training: the first one ends the run in good order, the second at once."""
-
-    def __init__(self, notice: Callable[[], None] = lambda: None) -> None:
-        self._requested = False
-        self._notice = notice
-
-    def asked(self) -> bool:
-        """Whether the user wants the run to end."""
-        return self._requested
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        def note(signum: int, frame: Any) -> None:
-            if self._requested:
-                signal.default_int_handler(signum, frame)
-            self._requested = True
-            self._notice()
-
-        before = signal.signal(signal.SIGINT, note)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
 
 class BudgetCallback(TrainerCallback):
     """Stops before the budget is overdrawn; asks for a checkpoint every so many seconds, and for
     evaluations evenly over the run. What it decides by a clock, all processes do."""
 
-    def __init__(self, fitting: "Fitting") -> None:
+    def __init__(self, fitting: FitArguments) -> None:
         self._fitting = fitting
         self._clock = fitting.pace.clock
         self._step_began = 0.0

@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
 def _main(argv: list[str] | None, started: float) -> int:
     options = parse(PROGRAM, ABOUT, TrainOptions, argv)
     if options.dry_run:
-        from budgetai_training.corpus.dry_run import show
+        from budgetai_training.dry_run import show
 
         return show(options)
     if options.compare:

@@ -17,7 +17,7 @@ from budgetai_core.command import flags
 from budgetai_core.errors import AdapterError, OptionError
 from budgetai_training.options import TrainOptions
 from budgetai_training.report import report_files as report
-from budgetai_training.report.schema import Account
+from budgetai_training.report.schema import Report
 from budgetai_training.report.summary import right
 
 JUDGED = 16
@@ -77,7 +77,7 @@ def _train(options: TrainOptions) -> None:
         raise
 
 
-def _base(account: Account) -> Outcome:
+def _base(account: Report) -> Outcome:
     whole = next((group for group in account.held_out if group.by == "all"), None)
     exact = sum(right(each.base, each.expected) for each in account.completions)
     lines = len(account.completions)
@@ -85,7 +85,7 @@ def _base(account: Account) -> Outcome:
     return Outcome("base", 0, 0, None, 0.0, loss, exact, lines, "")
 
 
-def _outcome(manifest: AdapterManifest, account: Account, folder: Path) -> Outcome:
+def _outcome(manifest: AdapterManifest, account: Report, folder: Path) -> Outcome:
     return Outcome(
         method=manifest.method,
         rank=manifest.usual_rank,

@@ -13,9 +13,9 @@ import transformers
 
 from budgetai_training import autotune, chunked_loss, lr_finder
 from budgetai_training.methods import peft_adapter
-from budgetai_training.methods.dylora import ADAPTER, Nested, layers
+from budgetai_training.methods.dylora import ADAPTER, DyLoRA, layers
 from budgetai_training.options import TrainOptions
-from budgetai_training.samples.batching import Passes
+from budgetai_training.samples.batching import Epochs
 from budgetai_training.setup import Run
 
 AUTO = "auto"
@@ -29,7 +29,7 @@ SETS = {
 SHARE = 0.1
 
 
-def settled(run: Run, samples: Passes, per_batch: float) -> Run:
+def select_layers(run: Run, samples: Epochs, per_batch: float) -> Run:
     """The run with the layers that lead furthest where --target is auto, else as it is. Where
     a tenth of the budget does not hold the tries, all layers are tuned."""
     if run.options.target != AUTO:
@@ -41,7 +41,7 @@ def settled(run: Run, samples: Passes, per_batch: float) -> Run:
     return _with(run, found["name"], found["rank"])
 
 
-def _tried(run: Run, samples: Passes, per_batch: float) -> dict[str, Any]:
+def _tried(run: Run, samples: Epochs, per_batch: float) -> dict[str, Any]:
     ranks = equal_ranks(run.model, run.options)
     questions = run.exam.validation[: autotune.FEWEST_QUESTIONS]
     asked = len(questions) / autotune.STEP_PER_FORWARD
@@ -89,10 +89,10 @@ def _with(run: Run, name: str, rank: int) -> Run:
     run.model.unload()
     transformers.set_seed(options.seed)
     model = peft_adapter.attach(run.loaded.model, options, checkpointing=run.plan.checkpointing)
-    return replace(run, options=options, model=model, nested=Nested(model, options))
+    return replace(run, options=options, model=model, nested=DyLoRA(model, options))
 
 
-def _loss(run: Run, samples: Passes) -> float:
+def _loss(run: Run, samples: Epochs) -> float:
     """After a few steps with the usual rate."""
     questions = run.exam.validation[: autotune.FEWEST_QUESTIONS]
     value = run.options.learning_rate or peft_adapter.usual_rate(run.model, run.options)
@@ -100,7 +100,7 @@ def _loss(run: Run, samples: Passes) -> float:
         (found,) = lr_finder.tries(
             run.model,
             [value],
-            lambda optimizer, n: autotune.step(run, output, samples[n], optimizer, n),
+            lambda optimizer, n: autotune.training_step(run, output, samples[n], optimizer, n),
             lambda value: peft_adapter.optimizer(run.model, value, run.options),
             lambda: autotune.losses_by_rank(run, output, questions)[0],
         )

@@ -14,7 +14,7 @@ FACTORS = (0.5, 1.0, 2.0)
 STEPS = 8
 
 
-def usual(parameters: int) -> float:
+def default_rate(parameters: int) -> float:
     """The peak rate for LoRA on a base of this size; smaller models take larger ones.
 
     After 20 steps of SmolLM2-135M 5e-4, 1e-3, 2e-3 and 4e-3 led from 1.469 to 1.408, 1.386, 1.377

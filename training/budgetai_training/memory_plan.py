@@ -1,6 +1,6 @@
 """How much memory a run takes at its peak, and what is given up, in turn, where there is less.
 
-An estimate from the model's shape, made before any weight is read; tests/bench/RESULTS.md has it
+An estimate from the shape of the model, made before any weight is read; RESULTS.md has it
 beside measured peaks.
 """
 

@@ -11,9 +11,9 @@ from budgetai_core.artifacts.bundle import TASKS
 from budgetai_core.artifacts.manifest import COMPARED, NESTED
 from budgetai_core.errors import OptionError
 from budgetai_core.options import Seconds, flag_name, option
-from budgetai_training.methods import rank_weights
-from budgetai_training.methods.rank_selection import Tolerance
-from budgetai_training.samples.mixture import Recipe
+from budgetai_training.hyperparameters import rank_weights
+from budgetai_training.hyperparameters.mixture import Mixture
+from budgetai_training.hyperparameters.rank_selection import Tolerance
 
 _NOT_NEGATIVE = (
     "max_steps", "alpha", "memory", "lora_plus", "batch", "passes", "accumulate", "completions",
@@ -192,7 +192,7 @@ class TrainOptions:
                 "--holdout goes with a new run, --continue-from keeps what its adapter holds out",
                 "Leave one of them out",
             )
-        Recipe.parse(self.recipe)
+        Mixture.parse(self.recipe)
         self._check_task()
         if not 0 <= self.seed < 2**32:
             raise OptionError(f"--seed {self.seed} is out of range", "Use 0 to 4294967295")

@@ -20,7 +20,6 @@ from budgetai_training.methods import peft_adapter
 from budgetai_training.options import TrainOptions
 from budgetai_training.report import report_files as report
 from budgetai_training.report.schema import (
-    Account,
     By,
     Completion,
     Docstrings,
@@ -32,9 +31,10 @@ from budgetai_training.report.schema import (
     Point,
     RankTry,
     RateTry,
+    Report,
 )
 from budgetai_training.run_dir import FINAL, LOGS
-from budgetai_training.samples.batching import Passes
+from budgetai_training.samples.batching import Epochs
 from budgetai_training.setup import Run
 
 Groups = dict[tuple[str, str], Loss]
@@ -48,7 +48,7 @@ class Trained:
     micro-batches."""
 
     state: TrainerState
-    samples: Passes
+    samples: Epochs
     shown: int
     before: list[Loss]
     after: list[Loss]
@@ -67,7 +67,7 @@ class Result:
     page: Path | None
 
 
-def saved(run: Run, trained: Trained) -> Result:
+def save(run: Run, trained: Trained) -> Result:
     """Write everything, move it to its place, and remove the run's own folder."""
     before = held_out_loss.grouped(run.exam.report, trained.before)
     after = held_out_loss.grouped(run.exam.report, trained.after)
@@ -163,10 +163,10 @@ def _mean(loss: Loss | None) -> float | None:
 
 def _account(
     run: Run, trained: Trained, manifest: AdapterManifest, before: Groups, after: Groups
-) -> Account:
+) -> Report:
     trained_parameters, parameters = peft_adapter.parameters(run.model)
     history = trained.state.log_history
-    return Account(
+    return Report(
         repository=manifest.repository,
         base=manifest.base.location,
         method=manifest.method,

@@ -13,11 +13,11 @@ from budgetai_core.artifacts.manifest import BaseRecord
 from budgetai_core.context.index import Index
 from budgetai_training import fsdp, memory_plan, process_group
 from budgetai_training.corpus.records import Corpus
-from budgetai_training.evaluation.eval_set import Exam, set_docstring_exam, set_exam
+from budgetai_training.evaluation.eval_set import EvalSet, docstring_eval_set, line_eval_set
 from budgetai_training.incremental import adapter_before, changed, gone
 from budgetai_training.memory_plan import Plan, Shape
 from budgetai_training.methods import peft_adapter, prefix
-from budgetai_training.methods.dylora import Nested
+from budgetai_training.methods.dylora import DyLoRA
 from budgetai_training.model import LoadedBase, choose_precision, load, shape
 from budgetai_training.options import DOCSTRING, TrainOptions
 from budgetai_training.progress_bar import Reporter
@@ -67,13 +67,13 @@ class Run:
     loaded: LoadedBase
     plan: Plan
     model: Any
-    nested: Nested
+    nested: DyLoRA
     encoder: Encoder
-    exam: Exam
+    exam: EvalSet
     report: Reporter
 
 
-def prepared(
+def prepare(
     options: TrainOptions,
     folder: RunFolder,
     clock: Clock,
@@ -103,7 +103,7 @@ def prepared(
     transformers.set_seed(options.seed)
     with stages.stage("loading"):
         model = peft_adapter.attach(loaded.model, options, checkpointing=planned.checkpointing)
-        nested = Nested(model, options)
+        nested = DyLoRA(model, options)
     if spread:
         fsdp.spread(model, process_group.count())
         report.say(f"each of {process_group.count()} processes holds a share of every layer (FSDP)")
@@ -117,9 +117,9 @@ def prepared(
     indexes = found.indexes()
     with stages.stage("setting the exam"):
         exam = (
-            set_docstring_exam(pairs.held_out, encoder, options.seed)
+            docstring_eval_set(pairs.held_out, encoder, options.seed)
             if pairs
-            else set_exam(found, indexes, encoder, options.seed)
+            else line_eval_set(found, indexes, encoder, options.seed)
         )
     return Run(
         options, folder, clock, stages, found, learned, pairs, indexes, record, loaded, planned,

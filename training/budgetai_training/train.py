@@ -9,29 +9,31 @@ from typing import Any
 from transformers import TrainerState
 
 from budgetai_core.errors import OptionError, RepositoryError
-from budgetai_training import autotune, chunked_loss, layer_selection, process_group
-from budgetai_training.callbacks import Interruption
+from budgetai_training import autotune, chunked_loss, generations, layer_selection, process_group
 from budgetai_training.corpus.last_changed import last_changes
 from budgetai_training.corpus.records import Corpus
-from budgetai_training.evaluation import generations, held_out_loss
+from budgetai_training.evaluation import held_out_loss
 from budgetai_training.evaluation.held_out_loss import Loss, Question
-from budgetai_training.methods import peft_adapter, rank_selection
+from budgetai_training.fit_arguments import FitArguments
+from budgetai_training.hyperparameters import rank_selection
+from budgetai_training.hyperparameters.mixture import Mixture
+from budgetai_training.hyperparameters.rank_selection import Tolerance
+from budgetai_training.interruption import Interruption
+from budgetai_training.methods import peft_adapter
 from budgetai_training.methods.dylora import by_rank
-from budgetai_training.methods.rank_selection import Tolerance
 from budgetai_training.options import COMPLETION, DOCSTRING, TrainOptions
 from budgetai_training.progress_bar import Reporter
 from budgetai_training.report.schema import RankTry, RateTry
 from budgetai_training.run_dir import CURRICULUM_FILE, RunFolder
-from budgetai_training.samples.batching import Passes
+from budgetai_training.samples.batching import Epochs
 from budgetai_training.samples.curriculum import Curriculum
 from budgetai_training.samples.docstring_samples import Pairs, one_round, sample
-from budgetai_training.samples.epoch import one_pass
-from budgetai_training.samples.mixture import Recipe
+from budgetai_training.samples.epoch import epoch
 from budgetai_training.samples.sample import Sample
-from budgetai_training.save import Result, Trained, saved
-from budgetai_training.setup import WINDOW, Run, prepared
+from budgetai_training.save import Result, Trained, save
+from budgetai_training.setup import WINDOW, Run, prepare
 from budgetai_training.time_budget import Clock, Pace
-from budgetai_training.trainer import Fitting, fit
+from budgetai_training.trainer import fit
 
 # More is learning by heart. After the first pass over 93,000 tokens held-out loss fell no more, for
 # SmolLM2 and Qwen 0.5B alike; a rate that fell over six passes was still high at the best state,
@@ -50,12 +52,12 @@ def train(
     folder = process_group.agreed(folder)
     clock = Clock(float(options.budget), started, spent_before=folder.spent())
     with folder.kept_if_resumable():
-        run = prepared(options, folder, clock, found, report, spread=spread)
+        run = prepare(options, folder, clock, found, report, spread=spread)
         interruption = Interruption(lambda: report.say("stopping after this step …"))
         # From here on Ctrl-C must not cost what has been learned: also not in the last evaluation
         # or while saving.
         with interruption.listening():
-            return saved(*_trained(run, interruption))
+            return save(*_trained(run, interruption))
 
 
 def _check_processes(options: TrainOptions, *, spread: bool) -> None:
@@ -78,7 +80,7 @@ def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
     run.clock.granted = before["seconds"] if run.options.judge else 0.0
     per_batch = process_group.agreed(autotune.batch_seconds(run, before, samples))
     autotune.check_time(run, per_batch)
-    run = layer_selection.settled(run, samples, per_batch)
+    run = layer_selection.select_layers(run, samples, per_batch)
     decided = run.folder.once(
         "settings", lambda: autotune.decide(run, samples, per_batch), by_all=True
     )
@@ -115,10 +117,10 @@ def _curriculum(run: Run) -> Curriculum:
     return Curriculum(kind, changed)
 
 
-def _passes(run: Run, curriculum: Curriculum) -> Passes:
+def _passes(run: Run, curriculum: Curriculum) -> Epochs:
     # About three characters are a token of code.
     characters = 3 * run.plan.window * run.plan.batch
-    passes = Passes(_laid_out(run, curriculum), run.encoder, _most_passes(run.options), characters)
+    passes = Epochs(_laid_out(run, curriculum), run.encoder, _most_passes(run.options), characters)
     if not passes.pass_length:
         raise RepositoryError("there is nothing to learn", "Give the files in --corpus more weight")
     return passes
@@ -134,12 +136,12 @@ def _laid_out(run: Run, curriculum: Curriculum) -> Callable[[int], list[Sample]]
     """The samples of a pass, by its number."""
     if run.pairs:
         return _docstrings(run, run.pairs)
-    recipe = Recipe.parse(run.options.recipe).scaled(run.plan.window / WINDOW)
+    recipe = Mixture.parse(run.options.recipe).scaled(run.plan.window / WINDOW)
 
     def lay_out(number: int) -> list[Sample]:
         weights = curriculum.weights(number)
         seed = f"{run.options.seed}/{number}"
-        return one_pass(run.learned.train, run.indexes, seed, recipe, weights)
+        return epoch(run.learned.train, run.indexes, seed, recipe, weights)
 
     return lay_out
 
@@ -189,7 +191,7 @@ def _asked(
         run.report.counting("held-out loss", len(questions)) as tick,
         chunked_loss.headless(run.model) as output,
     ):
-        found = held_out_loss.answered(run.model, output, questions, seconds, tick, stop)
+        found = held_out_loss.evaluate(run.model, output, questions, seconds, tick, stop)
     total = held_out_loss.total(questions, found)
     if total.mean is None:
         run.report.say("held-out loss not measured")
@@ -208,7 +210,7 @@ def _reserve(run: Run, before: dict[str, Any]) -> float:
 
 def _fitted(
     run: Run,
-    samples: Passes,
+    samples: Epochs,
     curriculum: Curriculum,
     decided: dict[str, Any],
     interruption: Interruption,
@@ -225,7 +227,7 @@ def _fitted(
     each = decided["accumulate"] * process_group.count()
     pace = Pace(run.clock, run.options.max_steps, all_steps=-(-len(samples) // each))
     with run.stages.stage("training"), run.report.training(pace) as bar:
-        fitting = Fitting(
+        fitting = FitArguments(
             options=run.options,
             folder=run.folder.path,
             optimizer=run.nested.guard(
@@ -262,7 +264,7 @@ def _ranked(run: Run, count: int, interruption: Interruption) -> tuple[RankTry, 
         return ()
     found = process_group.agreed(_answered_by_rank(run, count, interruption))
     means = {rank: rank_selection.mean(losses) for rank, losses in found.items()}
-    chosen = rank_selection.chosen(found, Tolerance.parse(run.options.rank_tolerance))
+    chosen = rank_selection.select_rank(found, Tolerance.parse(run.options.rank_tolerance))
     run.nested.cut(chosen)
     told = ", ".join(f"{rank}: {loss:.3f}" for rank, loss in means.items())
     run.report.say(f"held-out loss by rank: {told}" if chosen else "held-out loss by rank: -")
@@ -280,7 +282,7 @@ def _answered_by_rank(run: Run, count: int, interruption: Interruption) -> dict[
     ):
         found = by_rank(
             run.nested,
-            lambda: held_out_loss.answered(run.model, output, questions, stop=interruption.asked),
+            lambda: held_out_loss.evaluate(run.model, output, questions, stop=interruption.asked),
         )
     # Half of a comparison is none.
     return {} if interruption.asked() or not questions else found

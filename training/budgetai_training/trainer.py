@@ -1,8 +1,7 @@
 """The HF Trainer, told to stop by the clock, with the loss taken at labelled places only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,45 +17,21 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_callback import PrinterCallback
 
 from budgetai_training import chunked_loss, fsdp, process_group
-from budgetai_training.callbacks import BudgetCallback, Interruption, Watcher
-from budgetai_training.methods.dylora import Nested
-from budgetai_training.options import TrainOptions
+from budgetai_training.callbacks import BudgetCallback
+from budgetai_training.fit_arguments import FitArguments
 from budgetai_training.run_dir import LOGS
-from budgetai_training.samples.batching import MicroBatch, Passes, collate
-from budgetai_training.samples.curriculum import Curriculum
-from budgetai_training.time_budget import Pace, rate_factor
+from budgetai_training.samples.batching import Epochs, MicroBatch, collate
+from budgetai_training.time_budget import rate_factor
 
 # A run that has become worse this many evaluations in a row will not become better.
 PATIENCE = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitting:
-    """What a run is fitted with; `rate` is the peak, `accumulate` counts micro-batches a step,
-    `evaluations` is how often `validate` is asked on the way for losses by rank. `mixed` multiplies
-    in bf16 whatever the weights are kept in, `pad` is a token id."""
-
-    options: TrainOptions
-    folder: Path
-    optimizer: torch.optim.Optimizer
-    accumulate: int
-    evaluations: int
-    validate: Callable[[chunked_loss.Head], dict[int, float]]
-    nested: Nested
-    mixed: bool
-    pad: int
-    pace: Pace
-    curriculum: Curriculum
-    interruption: Interruption
-    watcher: Watcher
-    checkpoint: Path | None
 
 
 class LabelledLossTrainer(Trainer):
     """Mean cross entropy over the labelled tokens of a step, with a head of its own. What was cut
     out counts more; the loss that is told is the plain mean, as that of held-out text."""
 
-    fitting: Fitting
+    fitting: FitArguments
     output: chunked_loss.Head
     _step, _within = -1, 0
     _sum: Any = 0.0
@@ -128,7 +103,7 @@ class LabelledLossTrainer(Trainer):
             self.fitting.watcher.say(f"no checkpoint was written: {first_line}")
 
 
-def fit(model: Any, samples: Passes, fitting: Fitting) -> TrainerState:
+def fit(model: Any, samples: Epochs, fitting: FitArguments) -> TrainerState:
     """Train until the clock, `max_steps`, the samples, a loss that no longer falls, or Ctrl-C end
     it. Changes `model`, to its best state by `validate`."""
     if finished := _finished(model, fitting):
@@ -164,7 +139,7 @@ def _casting(model: Any, mixed: bool) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _finished(model: Any, fitting: Fitting) -> TrainerState | None:
+def _finished(model: Any, fitting: FitArguments) -> TrainerState | None:
     """The state of a run that was killed after its last step; its best weights are loaded."""
     if fitting.checkpoint is None:
         return None
@@ -185,7 +160,7 @@ def _tensors(batches: Sequence[MicroBatch], pad: int) -> dict[str, Any]:
     return {**collate(batch.rows, pad), "keys": [sample.key for sample in batch.samples]}
 
 
-def _arguments(fitting: Fitting) -> TrainingArguments:
+def _arguments(fitting: FitArguments) -> TrainingArguments:
     options = fitting.options
     return TrainingArguments(
         output_dir=str(fitting.folder),

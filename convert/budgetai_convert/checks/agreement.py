@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from budgetai_convert.checks.reference import Answer
 from budgetai_core.errors import CheckError
-from budgetai_core.llama.scoring import Native
+from budgetai_core.llama.scoring import ScoringModel
 
 MAX_KLD_F16 = 0.01
 """Nats per token. Rounding to F16 costs 1e-6 to 1e-4; a wrong row order costs whole nats."""
@@ -39,7 +39,7 @@ class Agreement:
     positions: int
 
 
-def check_metadata(native: Native, architecture: str, prompt_format: int | None) -> None:
+def check_metadata(native: ScoringModel, architecture: str, prompt_format: int | None) -> None:
     """Raises CheckError when the file does not say what the server asks it."""
     wanted = {
         "general.architecture": architecture,
@@ -51,7 +51,7 @@ def check_metadata(native: Native, architecture: str, prompt_format: int | None)
 
 
 def check_tokenizer(
-    native: Native, tokenize: Callable[[str], list[int]], texts: Sequence[str]
+    native: ScoringModel, tokenize: Callable[[str], list[int]], texts: Sequence[str]
 ) -> None:
     """Raises CheckError for the first text that is not tokenised as `tokenize` does."""
     for text in texts:
@@ -68,7 +68,7 @@ def check_tokenizer(
 
 
 def compare(
-    native: Native, answers: Sequence[Answer], progress: Callable[[], None] = lambda: None
+    native: ScoringModel, answers: Sequence[Answer], progress: Callable[[], None] = lambda: None
 ) -> Agreement:
     """Evaluate each answer's tokens in one batch and set the logits against torch's.
 

@@ -14,7 +14,7 @@ from budgetai_core.context.prompt import Markers, build, encode
 from budgetai_core.context.window import Limits
 from budgetai_core.evaluation.spans import Hole, cut
 from budgetai_core.repository.added_lines import Range
-from budgetai_core.repository.history import SINCE, fresh_since
+from budgetai_core.repository.history import SINCE, added_since
 
 CALIBRATING, JUDGING = 24, 32
 # Nobody types here, so texts begin at the line where they fit, not at one in 32.
@@ -97,7 +97,7 @@ def _unseen(
 ) -> dict[str, tuple[Range, ...]]:
     """Character ranges by path that the model has not been trained on."""
     if manifest and manifest.holdout:
-        return fresh_since(root, manifest.holdout.removeprefix(SINCE), files)
+        return added_since(root, manifest.holdout.removeprefix(SINCE), files)
     kept_back = {file.path for file in files[::10]}
     held = held_in(root.resolve().name, manifest) if manifest else kept_back
     return {f.path: ((0, len(f.text)),) for f in files if f.path in held}

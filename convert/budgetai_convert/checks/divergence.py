@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from budgetai_convert.checks.code_probes import Probe
-from budgetai_core.llama.scoring import Logits, Native
+from budgetai_core.llama.scoring import Logits, ScoringModel
 
 _READ, _WRITTEN, _REPEATS = 192, 24, 2
 # One chance in forty that a file as good as the 16-bit one is refused.
@@ -82,7 +82,7 @@ def refer(
     best token's logarithm: its error is 1e-7 nats in a divergence."""
     exact, rows = [], 0
     with (
-        Native(model, lora=lora) as native,
+        ScoringModel(model, lora=lora) as native,
         path.open("wb") as file,
         native.evaluating(longest(probes)) as evaluate,
     ):
@@ -112,18 +112,18 @@ class Judge:
 
     def timed(self, name: str, model: Path, tick: Callable[[], None]) -> Measured:
         """Compare a file with the reference, and take its speeds."""
-        with Native(model, lora=self.lora) as native:
+        with ScoringModel(model, lora=self.lora) as native:
             agreed = self._agreement(native, tick)
             return Measured(name, model.stat().st_size, *agreed, *_speed(native, self.probes))
 
     def untimed(self, name: str, model: Path, tick: Callable[[], None]) -> Measured:
         """Compare a file with the reference; its speeds are NaN."""
-        with Native(model, lora=self.lora) as native:
+        with ScoringModel(model, lora=self.lora) as native:
             agreed = self._agreement(native, tick)
             return Measured(name, model.stat().st_size, *agreed, math.nan, math.nan)
 
     def _agreement(
-        self, native: Native, tick: Callable[[], None]
+        self, native: ScoringModel, tick: Callable[[], None]
     ) -> tuple[float, float, tuple[bool, ...]]:
         klds: list[float] = []
         tops: list[bool] = []
@@ -141,7 +141,7 @@ class Judge:
 def loss(model: Path, probes: Sequence[Probe], tick: Callable[[], None]) -> float:
     """Mean of -log p over the tokens of the missing lines, in nats."""
     losses: list[float] = []
-    with Native(model) as native, native.evaluating(longest(probes)) as evaluate:
+    with ScoringModel(model) as native, native.evaluating(longest(probes)) as evaluate:
         for probe in probes:
             said = _log_softmax(evaluate(probe.tokens[:-1], probe.hole - 1))
             wanted = np.array(probe.tokens[probe.hole :])
@@ -154,7 +154,7 @@ def longest(probes: Sequence[Probe]) -> int:
     return max(len(probe.tokens) for probe in probes)
 
 
-def _speed(native: Native, probes: Sequence[Probe]) -> tuple[float, float]:
+def _speed(native: ScoringModel, probes: Sequence[Probe]) -> tuple[float, float]:
     """The better of a few runs: whatever else the machine does only makes a run slower."""
     tokens = [token for probe in probes for token in probe.tokens][:_READ]
     runs = [native.speed(tokens, _WRITTEN) for _ in range(_REPEATS)]

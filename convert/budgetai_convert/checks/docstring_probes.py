@@ -3,11 +3,11 @@
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language, language_of
-from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.documentable import Documentable, documentables
 from budgetai_core.docstrings.edit import hole
-from budgetai_core.docstrings.style import habits
+from budgetai_core.docstrings.style import repository_style
 from budgetai_core.docstrings.worth_learning import worth_learning
 from budgetai_core.evaluation.spans import Hole
 
@@ -33,7 +33,7 @@ def _of_file(
     if language is None:
         return
     ranges = within.get(path, ((0, len(text)),))
-    for subject in subjects(Parsed.of(text, language)):
+    for subject in documentables(ParsedDocument.of(text, language)):
         docstring = subject.docstring
         if docstring is None or worth_learning(subject, language):
             continue
@@ -41,9 +41,9 @@ def _of_file(
             yield from _hole(path, text, subject, language)
 
 
-def _hole(path: str, text: str, subject: Subject, language: Language) -> Iterator[Hole]:
+def _hole(path: str, text: str, subject: Documentable, language: Language) -> Iterator[Hole]:
     """The hole as this docstring itself is written; none where its marks are of another kind."""
-    place = hole(text, subject, habits((subject,), language))
+    place = hole(text, subject, repository_style((subject,), language))
     assert subject.docstring is not None
     whole = text[subject.docstring.start : subject.docstring.end]
     if not whole.startswith(place.opening):

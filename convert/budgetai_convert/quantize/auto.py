@@ -18,7 +18,7 @@ from budgetai_convert.progress_line import Begin
 from budgetai_convert.quantize import bit_allocation, llama_quantize, mixed_gguf
 from budgetai_core.artifacts import gguf_reader
 from budgetai_core.errors import CheckError
-from budgetai_core.llama.quantizer import Recipe
+from budgetai_core.llama.quantizer import QuantizeRecipe
 
 DEFAULT_KLD = 0.05
 """Nats per token, where the user gives no limit: about what 5 bits cost with an importance matrix
@@ -59,7 +59,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Material:
+class AutoInputs:
     """What candidates are made of and judged by: the 16-bit file, the adapter that is laid over
     it, the file of an importance matrix or an empty text, and held-out holes."""
 
@@ -70,10 +70,10 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class CandidateMaker:
     """Where candidates are made and judged. `folder` is for files that come and go."""
 
-    material: Material
+    material: AutoInputs
     folder: Path
     judge: Judge
     begin: Begin
@@ -90,7 +90,7 @@ class Workshop:
         name = f"pure-{quant}" if pure else quant
         target = self.path(name)
         if not target.exists():
-            recipe = Recipe(
+            recipe = QuantizeRecipe(
                 quant=_FILE_TYPES.get(quant, quant), pure=pure, imatrix=self.material.imatrix
             )
             size = llama_quantize.expected_size(self.merged.stat().st_size, quant)
@@ -123,7 +123,7 @@ class Workshop:
         return self.path(name)
 
 
-def choose(material: Material, target: Path, limits: Limits, begin: Begin) -> Choice:
+def choose(material: AutoInputs, target: Path, limits: Limits, begin: Begin) -> Choice:
     """Measure candidates, and leave the one that is taken at `target`. Raises CheckError if none
     is within the limits."""
     merged, probes = material.merged, material.probes
@@ -131,7 +131,7 @@ def choose(material: Material, target: Path, limits: Limits, begin: Begin) -> Ch
         folder = Path(name)
         task = begin("Asking the 16-bit file", len(probes))
         said = divergence.refer(merged, probes, folder / "reference", task.add, material.lora)
-        shop = Workshop(material, folder, Judge(probes, said, material.lora), begin)
+        shop = CandidateMaker(material, folder, Judge(probes, said, material.lora), begin)
         original = shop.measured("F16", merged)
         found: dict[Measured, dict[str, str]] = {}
         for one, types in (*_stock(shop), *_mixtures(shop, limits)):
@@ -143,7 +143,7 @@ def choose(material: Material, target: Path, limits: Limits, begin: Begin) -> Ch
         return Choice(chosen, found.get(chosen, {}), tuple(found), original, said)
 
 
-def _weed(shop: Workshop, found: Sequence[Measured], limits: Limits) -> None:
+def _weed(shop: CandidateMaker, found: Sequence[Measured], limits: Limits) -> None:
     """Keep no file but the best so far: together they would fill a disk."""
     with suppress(CheckError):
         best = pick(found, limits)
@@ -177,7 +177,7 @@ def _none_fits(found: Sequence[Measured], limits: Limits) -> str:
     )
 
 
-def _stock(shop: Workshop) -> Iterator[tuple[Measured, dict[str, str]]]:
+def _stock(shop: CandidateMaker) -> Iterator[tuple[Measured, dict[str, str]]]:
     for name in _WIDE_STOCK if wide(shop.merged) else _NARROW_STOCK:
         yield shop.measured(name, shop.quantised(name)), {}
 
@@ -187,7 +187,7 @@ def wide(path: Path) -> bool:
     return set(_parts(path, _WIDE)) == set(_parts(path))
 
 
-def _mixtures(shop: Workshop, limits: Limits) -> Iterator[tuple[Measured, dict[str, str]]]:
+def _mixtures(shop: CandidateMaker, limits: Limits) -> Iterator[tuple[Measured, dict[str, str]]]:
     """What the search proposes on each ladder, measured."""
     counts, fitting = _parts(shop.merged), _parts(shop.merged, _WIDE)
     wanted = limits if limits.kld or limits.size else Limits(DEFAULT_KLD, 0)
@@ -213,7 +213,7 @@ def _rungs(ladder: Sequence[str], fitting: bool) -> Sequence[str]:
     return [kind for kind in ladder if fitting or not kind.endswith("_K")]
 
 
-def _raised(shop: Workshop, ladder: Sequence[str], part: str) -> float:
+def _raised(shop: CandidateMaker, ladder: Sequence[str], part: str) -> float:
     """The divergence at the foot of a ladder with one part at its top."""
     path = shop.mixed("trial", {part: ladder[-1]}, ladder[0])
     return shop.tried(f"{ladder[0]} with {part} in {ladder[-1]}", path)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from budgetai_core.artifacts.imatrix import CHUNK, Importance
 from budgetai_core.errors import CheckError
-from budgetai_core.llama.scoring import Native
+from budgetai_core.llama.scoring import ScoringModel
 
 
 def collect(
@@ -27,7 +27,7 @@ def collect(
         sums[name] = sums.get(name, 0) + squares
         rows[name] = rows.get(name, 0) + len(values)
 
-    with Native(model, lora=lora) as native, native.reading(CHUNK, watch) as read:
+    with ScoringModel(model, lora=lora) as native, native.reading(CHUNK, watch) as read:
         for tokens in texts:
             read(tokens[:CHUNK])
             tick()

@@ -16,7 +16,7 @@ from pathlib import Path
 from budgetai_convert import malloc_trim
 from budgetai_convert.options import AUTO, QUANTS
 from budgetai_core.errors import OptionError, StorageError
-from budgetai_core.llama.quantizer import Recipe
+from budgetai_core.llama.quantizer import QuantizeRecipe
 
 _POLL_SECONDS = 0.1
 
@@ -37,7 +37,9 @@ def expected_size(f16_size: int, quant: str) -> int:
     return int(f16_size * min(1.0, (bits + 0.6) / 16))
 
 
-def quantize(source: Path, target: Path, recipe: Recipe, progress: Callable[[int], None]) -> None:
+def quantize(
+    source: Path, target: Path, recipe: QuantizeRecipe, progress: Callable[[int], None]
+) -> None:
     """Write `source` to `target` with quantised weights; `progress` is told the size of the
     target so far, in bytes. Raises StorageError with llama.cpp's own words when it fails."""
     # -P keeps the current folder off the import path: it may be somebody else's repository.

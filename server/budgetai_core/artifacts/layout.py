@@ -31,7 +31,7 @@ def home() -> Path:
     return Path(override) if override else platformdirs.user_data_path("budgetai", appauthor=False)
 
 
-def shelf(root: Path) -> Path:
+def repository_folder(root: Path) -> Path:
     """The folder that holds everything made for the repository at `root`."""
     resolved = root.resolve()
     digest = hashlib.sha256(str(resolved).encode("utf-8", "surrogateescape")).hexdigest()[:10]
@@ -50,7 +50,7 @@ def stamp() -> str:
 
 def new_adapter(root: Path) -> Path:
     """A path for a new adapter that nothing has yet."""
-    folder = shelf(root) / "adapters"
+    folder = repository_folder(root) / "adapters"
     name = base = stamp()
     count = 1
     while (folder / name).exists() or (folder / (name + PARTIAL)).exists():
@@ -60,12 +60,12 @@ def new_adapter(root: Path) -> Path:
 
 
 def new_model(root: Path, quant: str) -> Path:
-    return shelf(root) / "models" / f"{stamp()}-{quant}.gguf"
+    return repository_folder(root) / "models" / f"{stamp()}-{quant}.gguf"
 
 
 def usage(root: Path) -> Path:
     """The ledger of what was shown in the repository and what became of it."""
-    return shelf(root) / "usage.sqlite"
+    return repository_folder(root) / "usage.sqlite"
 
 
 def newest_adapter(root: Path) -> Path | None:
@@ -75,7 +75,7 @@ def newest_adapter(root: Path) -> Path | None:
 
 def newest_partial(root: Path) -> Path | None:
     """The newest training run that was not finished."""
-    found = sorted((shelf(root) / "adapters").glob(f"*{PARTIAL}/{RUN_FILE}"))
+    found = sorted((repository_folder(root) / "adapters").glob(f"*{PARTIAL}/{RUN_FILE}"))
     return found[-1].parent if found else None
 
 
@@ -88,7 +88,7 @@ def newest_model(root: Path) -> Path | None:
 def _newest(root: Path, *patterns: str) -> Path | None:
     """The last by name of what is found, a manifest standing for its folder."""
     for folder in _upwards(root.resolve()):
-        paths = [path for pattern in patterns for path in shelf(folder).glob(pattern)]
+        paths = [path for pattern in patterns for path in repository_folder(folder).glob(pattern)]
         found = [path.parent if path.name == MANIFEST else path for path in paths]
         # A folder that is being written has a name that is not its own yet.
         done = [path for path in found if path.suffix != PARTIAL and path.name[0] != "."]

@@ -36,7 +36,7 @@ class Block(NamedTuple):
     last: int
 
 
-class Windows:
+class BlockIndex:
     """The blocks of files by their words.
 
     It keeps numbers, not texts: about 5 bytes for a word of a block. A removed file's numbers are

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import tree_sitter
 
 from budgetai_core.context import languages
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language
 
 Kind = Literal["code", "string", "comment", "docstring"]
@@ -23,7 +23,7 @@ _LONG: dict[str, Kind] = {'"""': "string", "'''": "string", "`": "string", "/*":
 _LONGEST_LINE = 1000
 
 
-class Place(NamedTuple):
+class CursorSyntax(NamedTuple):
     """A kind of place, and the characters of the string or comment; 0 and 0 for code."""
 
     kind: Kind
@@ -31,7 +31,7 @@ class Place(NamedTuple):
     end: int = 0
 
 
-def place(parsed: Parsed, cursor: int) -> Place:
+def cursor_syntax(parsed: ParsedDocument, cursor: int) -> CursorSyntax:
     """What stands around the cursor, a character offset; code where nothing else is known.
 
     Behind an opening quote begins the string, at the end of a line the comment on it goes on, and
@@ -55,17 +55,17 @@ def place(parsed: Parsed, cursor: int) -> Place:
     return _told(kind, node, parsed)
 
 
-def _told(kind: Kind, node: tree_sitter.Node, parsed: Parsed) -> Place:
+def _told(kind: Kind, node: tree_sitter.Node, parsed: ParsedDocument) -> CursorSyntax:
     if kind == "code" or parsed.language is None:
-        return Place("code")
+        return CursorSyntax("code")
     start, end = parsed.character(node.start_byte), parsed.character(node.end_byte)
     documents = parsed.text.startswith(parsed.language.docs, start, end)
     if kind == "comment" and documents and parsed.text[start:end] != "/**/":
-        return Place("docstring", start, end)
-    return Place(kind, start, end)
+        return CursorSyntax("docstring", start, end)
+    return CursorSyntax(kind, start, end)
 
 
-def _holds(node: tree_sitter.Node, byte: int, label: str, parsed: Parsed) -> bool:
+def _holds(node: tree_sitter.Node, byte: int, label: str, parsed: ParsedDocument) -> bool:
     start, end = node.start_byte, node.end_byte
     if label == "comment":
         # Some grammars count the newline as a part of the comment.
@@ -76,7 +76,7 @@ def _holds(node: tree_sitter.Node, byte: int, label: str, parsed: Parsed) -> boo
     return start < byte < end or (byte == end and _quote_missing(node))
 
 
-def _comment_closed(node: tree_sitter.Node, parsed: Parsed) -> bool:
+def _comment_closed(node: tree_sitter.Node, parsed: ParsedDocument) -> bool:
     text = parsed.data[node.start_byte : node.end_byte].decode("utf-8", "ignore").rstrip()
     for opener, closer in _CLOSERS.items():
         if text.startswith(opener):
@@ -89,19 +89,19 @@ def _quote_missing(node: tree_sitter.Node) -> bool:
     return last is not None and last.is_missing
 
 
-def _unclosed(parsed: Parsed, cursor: int) -> Place:
+def _unclosed(parsed: ParsedDocument, cursor: int) -> CursorSyntax:
     """A string that was opened and never closed is none to a grammar, but an error."""
     at = _open_quote(parsed, cursor)
     if at is not None:
-        return Place(_kind(parsed, at), at, cursor)
+        return CursorSyntax(_kind(parsed, at), at, cursor)
     for mark, kind in _LONG.items():
         at = parsed.text.rfind(mark, 0, cursor)
         if at >= 0 and _is_error(parsed, at):
-            return Place(kind if kind == "comment" else _kind(parsed, at), at, cursor)
-    return Place("code")
+            return CursorSyntax(kind if kind == "comment" else _kind(parsed, at), at, cursor)
+    return CursorSyntax("code")
 
 
-def _open_quote(parsed: Parsed, cursor: int) -> int | None:
+def _open_quote(parsed: ParsedDocument, cursor: int) -> int | None:
     """The first of the quotes that open a string on the cursor's line, and that none closes."""
     start = parsed.text.rfind("\n", 0, cursor) + 1
     quote, opened = "", start
@@ -123,13 +123,13 @@ def _quotes(text: str, start: int, end: int) -> Iterator[int]:
         yield from (at for at in range(start, end) if text[at] in _QUOTES)
 
 
-def _is_error(parsed: Parsed, character: int) -> bool:
+def _is_error(parsed: ParsedDocument, character: int) -> bool:
     byte = parsed.byte(character)
     node = parsed.root and parsed.root.descendant_for_byte_range(byte, byte + 1)
     return bool(node and (node.is_error or (node.parent and node.parent.is_error)))
 
 
-def _kind(parsed: Parsed, quote: int) -> Kind:
+def _kind(parsed: ParsedDocument, quote: int) -> Kind:
     """A string that nothing takes is a docstring, in the one language that has them."""
     language = parsed.language
     triple = parsed.text[quote : quote + 3] in ('"""', "'''")
@@ -139,11 +139,11 @@ def _kind(parsed: Parsed, quote: int) -> Kind:
     return "docstring" if before.endswith(":") or not before else "string"
 
 
-def _by_line(parsed: Parsed, cursor: int) -> Place:
+def _by_line(parsed: ParsedDocument, cursor: int) -> CursorSyntax:
     """Without a grammar, only a comment with a line of its own is told."""
     language: Language | None = parsed.language
     start = parsed.text.rfind("\n", 0, cursor) + 1
     mark = start + len(parsed.text[start:cursor]) - len(parsed.text[start:cursor].lstrip())
     if language is None or not parsed.text.startswith(language.comment, mark, cursor):
-        return Place("code")
-    return Place("comment", mark, cursor)
+        return CursorSyntax("code")
+    return CursorSyntax("comment", mark, cursor)

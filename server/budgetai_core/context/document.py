@@ -25,7 +25,7 @@ _READ = 65536
 _MOST_SIDE_BY_SIDE = 8192
 
 
-class Parsed:
+class ParsedDocument:
     """A text, its language and its tree, none of which change. `root` is None without a grammar,
     where parsing was given up, and where the tree is rubble."""
 
@@ -38,7 +38,7 @@ class Parsed:
         self.tree = tree
 
     @classmethod
-    def of(cls, text: str, language: Language | None) -> "Parsed":
+    def of(cls, text: str, language: Language | None) -> "ParsedDocument":
         """Parse a whole text."""
         data = encoded(text)
         parse = parser(language) if language else None
@@ -48,11 +48,11 @@ class Parsed:
     def root(self) -> tree_sitter.Node | None:
         return self.tree.root_node if self.tree and not _rubble(self.tree.root_node) else None
 
-    def edited(self, text: str) -> "Parsed":
+    def edited(self, text: str) -> "ParsedDocument":
         """The same document with another text; parses only what changed."""
         parse = parser(self.language) if self.language else None
         if parse is None or self.tree is None:
-            return Parsed(text, self.language, encoded(text), None)
+            return ParsedDocument(text, self.language, encoded(text), None)
         if text == self.text:
             return self
         data = encoded(text)
@@ -65,7 +65,7 @@ class Parsed:
             low, old_high, new_high,
             _point(data, low), _point(self.data, old_high), _point(data, new_high),
         )  # fmt: skip
-        return Parsed(text, self.language, data, _tree(parse, data, tree))
+        return ParsedDocument(text, self.language, data, _tree(parse, data, tree))
 
     def byte(self, character: int) -> int:
         """Where a character starts, in bytes of UTF-8; a place outside the text is moved in."""

@@ -10,7 +10,7 @@ from itertools import islice
 from posixpath import dirname, join, normpath, splitext
 
 from budgetai_core.context.languages import language_of
-from budgetai_core.context.path_suffixes import Paths
+from budgetai_core.context.path_suffixes import PathSuffixes
 from budgetai_core.context.symbols import Import
 
 # No one writes more by hand, and a key waits for what is made of them.
@@ -20,7 +20,7 @@ _ECMA_ENDINGS = (".ts", ".tsx", ".js", ".jsx", ".mts", ".cts", ".mjs", ".cjs")
 _SHELL_FOLDER = re.compile(r"""^["']?(?:\$\{?\w+\}?|\$\([^()]{0,200}\)|`[^`]{0,200}`)["']?/""")
 
 
-def targets(imports: Iterable[Import], path: str, paths: Paths) -> tuple[str, ...]:
+def targets(imports: Iterable[Import], path: str, paths: PathSuffixes) -> tuple[str, ...]:
     """What a file imports, in the order of its imports: paths, and folders (ending in a slash)
     where an import takes all files of a folder at once."""
     language = language_of(path)
@@ -31,7 +31,7 @@ def targets(imports: Iterable[Import], path: str, paths: Paths) -> tuple[str, ..
     return tuple(dict.fromkeys(target for target in found if target and target != path))
 
 
-def files(imports: Iterable[Import], path: str, paths: Paths) -> tuple[str, ...]:
+def files(imports: Iterable[Import], path: str, paths: PathSuffixes) -> tuple[str, ...]:
     """As `targets`, with the files of the folders in their place."""
     found: dict[str, None] = {}
     for target in targets(imports, path, paths):
@@ -43,7 +43,7 @@ def files(imports: Iterable[Import], path: str, paths: Paths) -> tuple[str, ...]
 _Targets = Iterator[str | None]
 
 
-def _python(one: Import, path: str, paths: Paths) -> _Targets:
+def _python(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     name = one.module.lstrip(".")
     dots = len(one.module) - len(name)
     base = name.replace(".", "/")
@@ -60,7 +60,7 @@ def _python(one: Import, path: str, paths: Paths) -> _Targets:
     yield from inner if any(inner) else [_module(base, path, paths, dots)]
 
 
-def _module(name: str, importer: str, paths: Paths, dots: int) -> str | None:
+def _module(name: str, importer: str, paths: PathSuffixes, dots: int) -> str | None:
     tail = name.rstrip("/")
     endings = (".py", ".pyi", "/__init__.py")
     if dots:
@@ -74,7 +74,7 @@ def _module(name: str, importer: str, paths: Paths, dots: int) -> str | None:
     return None
 
 
-def _ecma(one: Import, path: str, paths: Paths) -> _Targets:
+def _ecma(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     name = one.module.strip("\"'`")
     if not name.startswith("."):
         return
@@ -87,14 +87,14 @@ def _ecma(one: Import, path: str, paths: Paths) -> _Targets:
     )
 
 
-def _go(one: Import, path: str, paths: Paths) -> _Targets:
+def _go(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     name = one.module.strip('"`')
     # The first part is the module's own name; what follows may be a folder of it.
     folder = next((tail for tail in _tails(name) if paths.has_folder(tail)), name)
     yield f"{folder}/" if folder not in (name, dirname(path)) else None
 
 
-def _java(one: Import, path: str, paths: Paths) -> _Targets:
+def _java(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     name = one.module.removeprefix("static ").strip()
     tail = name.removesuffix(".*").replace(".", "/")
     if name.endswith(".*") or "*" in one.names:
@@ -104,7 +104,7 @@ def _java(one: Import, path: str, paths: Paths) -> _Targets:
         yield paths.near(tail + ending, path) or paths.near(dirname(tail) + ending, path)
 
 
-def _kotlin(one: Import, path: str, paths: Paths) -> _Targets:
+def _kotlin(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     """Folders often leave out the packages that all files share; a function may be anywhere in
     its package."""
     parts = one.module.removesuffix(".*").split(".")
@@ -120,11 +120,11 @@ def _kotlin(one: Import, path: str, paths: Paths) -> _Targets:
             return
 
 
-def _first_near(tails: Iterable[str], path: str, paths: Paths) -> str | None:
+def _first_near(tails: Iterable[str], path: str, paths: PathSuffixes) -> str | None:
     return next((found for tail in tails if (found := paths.near(tail, path))), None)
 
 
-def _rust(one: Import, path: str, paths: Paths) -> _Targets:
+def _rust(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     stem = splitext(path)[0]
     here = dirname(path) if stem.rpartition("/")[2] in ("lib", "main", "mod") else stem
     crate = f"{path.partition('src/')[0]}src" if "src/" in path else dirname(path)
@@ -137,7 +137,7 @@ def _rust(one: Import, path: str, paths: Paths) -> _Targets:
         yield paths.first(f"{place}{end}" for place in inner for end in (".rs", "/mod.rs"))
 
 
-def _include(one: Import, path: str, paths: Paths) -> _Targets:
+def _include(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     name = one.module.strip('"<>')
     # <string.h> is the system's; <project/part.h> may be the project's.
     if one.module.startswith("<") and "/" not in name:
@@ -146,26 +146,26 @@ def _include(one: Import, path: str, paths: Paths) -> _Targets:
     yield beside if beside in paths else paths.near(name, path)
 
 
-def _ruby(one: Import, path: str, paths: Paths) -> _Targets:
+def _ruby(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     name = one.module.strip("\"'").removesuffix(".rb") + ".rb"
     yield _beside(name, path, paths) or (None if name[0] == "." else paths.near(name, path))
 
 
-def _lua(one: Import, path: str, paths: Paths) -> _Targets:
+def _lua(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     name = one.module.strip("\"'[]").replace(".", "/")
     yield _first_near((f"{name}.lua", f"{name}/init.lua"), path, paths)
 
 
-def _bash(one: Import, path: str, paths: Paths) -> _Targets:
+def _bash(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     name = _SHELL_FOLDER.sub("", one.module).strip("\"'")
     yield _beside(name, path, paths) or (None if name[:1] == "." else paths.near(name, path))
 
 
-def _beside(name: str, path: str, paths: Paths) -> str | None:
+def _beside(name: str, path: str, paths: PathSuffixes) -> str | None:
     return paths.first([normpath(join(dirname(path), name))])
 
 
-def _php(one: Import, path: str, paths: Paths) -> _Targets:
+def _php(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     """`use` names a class, of which a first part may stand for a folder (PSR-4); `require` a
     file."""
     name = one.module.strip("\"'").lstrip("/\\")
@@ -177,13 +177,13 @@ def _php(one: Import, path: str, paths: Paths) -> _Targets:
     yield _class(name, path, paths)
 
 
-def _class(name: str, path: str, paths: Paths) -> str | None:
+def _class(name: str, path: str, paths: PathSuffixes) -> str | None:
     # One part alone, `Exception`, tells nothing.
     tails = (tail for tail in _tails(name.replace("\\", "/")) if "/" in tail)
     return _first_near((f"{tail}.php" for tail in tails), path, paths)
 
 
-def _csharp(one: Import, path: str, paths: Paths) -> _Targets:
+def _csharp(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     """A namespace is usually a folder, without the first parts, which name the project."""
     name = one.module.removeprefix("static ").rpartition("=")[2].strip()
     if name.split(".")[0] in ("System", "Microsoft"):
@@ -203,7 +203,7 @@ def _above(path: str) -> Iterator[str]:
         yield path
 
 
-_RESOLVERS: dict[str, Callable[[Import, str, Paths], _Targets]] = {
+_RESOLVERS: dict[str, Callable[[Import, str, PathSuffixes], _Targets]] = {
     "python": _python,
     **dict.fromkeys(("javascript", "typescript", "tsx"), _ecma),
     "go": _go,

@@ -6,13 +6,13 @@ from itertools import islice
 from threading import RLock
 
 from budgetai_core.context import imports
-from budgetai_core.context.bm25 import Windows
+from budgetai_core.context.bm25 import BlockIndex
 from budgetai_core.context.languages import language_of
-from budgetai_core.context.path_suffixes import Paths
-from budgetai_core.context.related_files import Siblings
-from budgetai_core.context.symbols import Definition, Facts, facts
+from budgetai_core.context.path_suffixes import PathSuffixes
+from budgetai_core.context.related_files import RelatedFiles
+from budgetai_core.context.symbols import Definition, FileSymbols, file_symbols
 
-_NOTHING = Facts()
+_NOTHING = FileSymbols()
 # Edits within so many lines are at one place; so many places are kept.
 _ONE_PLACE, _PLACES = 20, 8
 
@@ -28,22 +28,22 @@ class Index:
 
     def __init__(self, files: Iterable[tuple[str, str]] = ()) -> None:
         self.lock = RLock()
-        self.windows = Windows()
+        self.windows = BlockIndex()
         self.recent: tuple[tuple[str, int], ...] = ()
-        self._siblings = Siblings()
+        self._siblings = RelatedFiles()
         self._texts: dict[str, str] = {}
-        self._facts: dict[str, Facts] = {}
+        self._facts: dict[str, FileSymbols] = {}
         self._defining: defaultdict[str, set[str]] = defaultdict(set)
-        self._paths = Paths()
+        self._paths = PathSuffixes()
         # Of files that were asked for, until one comes or goes that they might mean.
         self._imports: dict[str, tuple[str, ...]] = {}
         for path, text in files:
             self.update(path, text)
 
-    def update(self, path: str, text: str, known: Facts | None = None) -> None:
+    def update(self, path: str, text: str, known: FileSymbols | None = None) -> None:
         """Take in a file, or take it in again after a change. `path` is relative, with slashes;
         `known` are its facts, if someone has found them already."""
-        found = facts(text, language_of(path)) if known is None else known
+        found = file_symbols(text, language_of(path)) if known is None else known
         with self.lock:
             self._forget(path)
             if path not in self._paths:
@@ -89,7 +89,7 @@ class Index:
         """The text of a file; empty for one that is not there."""
         return self._texts.get(path, "")
 
-    def facts(self, path: str) -> Facts:
+    def facts(self, path: str) -> FileSymbols:
         return self._facts.get(path, _NOTHING)
 
     def of_path(self, path: str) -> Sequence[Definition]:

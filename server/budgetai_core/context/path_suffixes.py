@@ -34,7 +34,7 @@ def _keys(name: str) -> tuple[str, ...]:
     return (last, f"{outer}/{last}") if outer else (last,)
 
 
-class Paths:
+class PathSuffixes:
     """The paths of a repository and its folders. One more or less costs no rebuilding."""
 
     def __init__(self, paths: Iterable[str] = ()) -> None:

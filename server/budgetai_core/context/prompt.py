@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from budgetai_core.context import window
 from budgetai_core.context.index import Index
-from budgetai_core.context.retrieval import SOURCES, Chunk, Query, chunks
+from budgetai_core.context.retrieval import SOURCES, Chunk, Query, retrieve
 from budgetai_core.context.window import Limits
 
 PROMPT_FORMAT = 1
@@ -122,7 +122,7 @@ def build(
     query = Query(snapshot.path, before, after, snapshot.text)
     # Files may change meanwhile, on another thread.
     with index.lock:
-        found = chunks(index, query, limits.chunks, sources)
+        found = retrieve(index, query, limits.chunks, sources)
     return replace(prompt, chunks=found, chosen_at=line)
 
 

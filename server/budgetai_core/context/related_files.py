@@ -20,7 +20,7 @@ def stem(path: str) -> str | None:
     return bare if len(bare) > 2 and bare not in _COMMON else None
 
 
-class Siblings:
+class RelatedFiles:
     """Paths by their stems."""
 
     def __init__(self) -> None:

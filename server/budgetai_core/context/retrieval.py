@@ -17,7 +17,7 @@ from typing import NamedTuple
 from budgetai_core.context.bm25 import words_of
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
-from budgetai_core.context.symbols import Definition, Facts, facts
+from budgetai_core.context.symbols import Definition, FileSymbols, file_symbols
 
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{2,}")
 # A name that many files define (main, run, get) says nothing about which one is meant.
@@ -75,7 +75,7 @@ class Query:
         return above + "\n" + "\n".join(self.after.split("\n", _QUERY_BELOW)[:_QUERY_BELOW])
 
 
-def chunks(
+def retrieve(
     index: Index, query: Query, budget: int, sources: Collection[str] | None = None
 ) -> tuple[Chunk, ...]:
     """At most `budget` characters, sorted by path and line.
@@ -160,7 +160,7 @@ def _imported(index: Index, query: Query) -> Iterator[tuple[tuple[str, ...], Lin
             yield one.names, Lines(query.path, one.line, last, text)
 
 
-def _known(index: Index, query: Query) -> tuple[str, Facts]:
+def _known(index: Index, query: Query) -> tuple[str, FileSymbols]:
     """A text of the file and its facts: those of the index, which has no new or held-out files."""
     if query.path in index:
         return index.text(query.path), index.facts(query.path)
@@ -174,8 +174,8 @@ def _lines(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=4)
-def _facts(path: str, text: str) -> Facts:
-    return facts(text, language_of(path))
+def _facts(path: str, text: str) -> FileSymbols:
+    return file_symbols(text, language_of(path))
 
 
 def _bracketed(lines: Sequence[str], first: int) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import tree_sitter
 
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language, cursor, query
 
 _MAX_SIGNATURE = 240
@@ -60,7 +60,7 @@ class Import:
 
 
 @dataclass(frozen=True)
-class Facts:
+class FileSymbols:
     """`references` are the identifiers a text uses and does not define."""
 
     definitions: tuple[Definition, ...] = ()
@@ -68,16 +68,16 @@ class Facts:
     references: frozenset[str] = frozenset()
 
 
-def facts(text: str, language: Language | None) -> Facts:
+def file_symbols(text: str, language: Language | None) -> FileSymbols:
     """The facts of a text: words alone where the language has no grammar. Never raises."""
-    return facts_of(Parsed.of(text, language))
+    return symbols_of_tree(ParsedDocument.of(text, language))
 
 
-def facts_of(parsed: Parsed) -> Facts:
+def symbols_of_tree(parsed: ParsedDocument) -> FileSymbols:
     """The facts of a text that is parsed already."""
     walk = cursor(parsed.language) if parsed.language else None
     if parsed.root is None or walk is None:
-        return Facts(references=frozenset(_WORD.findall(parsed.text)))
+        return FileSymbols(references=frozenset(_WORD.findall(parsed.text)))
     found = _Found(parsed)
     for pattern, captures in walk.matches(parsed.root):
         if "reference" in captures:
@@ -91,7 +91,7 @@ def facts_of(parsed: Parsed) -> Facts:
             found.add_region(pattern, captures)
     definitions = tuple(found.definitions())
     names = frozenset(filter(_WORD.match, map(_decoded, found.references)))
-    return Facts(definitions, found.imported(), names - {each.name for each in definitions})
+    return FileSymbols(definitions, found.imported(), names - {each.name for each in definitions})
 
 
 _Captures = dict[str, list[tree_sitter.Node]]
@@ -117,7 +117,7 @@ class _Region:
 class _Found:
     """What the matches of one text have brought to light."""
 
-    def __init__(self, parsed: Parsed) -> None:
+    def __init__(self, parsed: ParsedDocument) -> None:
         self.parsed = parsed
         self.references: set[bytes] = set()
         self._regions: dict[tuple[int, int, str], _Region] = {}

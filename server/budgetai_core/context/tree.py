@@ -9,13 +9,18 @@ from typing import NamedTuple
 
 import tree_sitter
 
-from budgetai_core.context.cursor import Place, place
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language
-from budgetai_core.context.symbols import Definition, facts
+from budgetai_core.context.symbols import Definition, file_symbols
 
-__all__ = ["Definition", "Node", "Parsed", "Place", "block_end", "definitions", "errors", "nodes",
-           "place"]  # fmt: skip
+__all__ = [
+    "Definition",
+    "Node",
+    "block_end",
+    "definitions",
+    "errors",
+    "nodes",
+]  # fmt: skip
 
 
 class Node(NamedTuple):
@@ -28,7 +33,7 @@ class Node(NamedTuple):
 
 def nodes(text: str, language: Language | None) -> Iterator[Node]:
     """Every named node, parents before their children; none without a grammar."""
-    parsed = Parsed.of(text, language)
+    parsed = ParsedDocument.of(text, language)
     if parsed.root is None:
         return
     for node in _walk(parsed.root):
@@ -37,10 +42,10 @@ def nodes(text: str, language: Language | None) -> Iterator[Node]:
 
 def definitions(text: str, language: Language | None) -> list[Definition]:
     """Named definitions at the top of the file and inside classes, in file order."""
-    return list(facts(text, language).definitions)
+    return list(file_symbols(text, language).definitions)
 
 
-def errors(parsed: Parsed, start: int = 0, end: int | None = None) -> int:
+def errors(parsed: ParsedDocument, start: int = 0, end: int | None = None) -> int:
     """How many nodes of a character range are errors, or were missing in it."""
     if parsed.root is None:
         return 0
@@ -59,7 +64,7 @@ def errors(parsed: Parsed, start: int = 0, end: int | None = None) -> int:
 def block_end(text: str, opener: int, start: int, language: Language | None) -> int | None:
     """Where the block ends whose opening mark stands at `opener` and whose text goes on at
     `start`; None when the text has no such block, or the language no grammar."""
-    parsed = Parsed.of(text, language)
+    parsed = ParsedDocument.of(text, language)
     if parsed.root is None or language is None:
         return None
     low, high = parsed.byte(opener), parsed.byte(start)

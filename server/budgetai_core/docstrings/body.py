@@ -1,10 +1,10 @@
 """What the inside of a docstring says, and where one that a model writes freely is over."""
 
-from budgetai_core.docstrings.edit import Hole
+from budgetai_core.docstrings.edit import DocstringHole
 from budgetai_core.docstrings.text import commented, quoted
 
 
-def said(hole: Hole, inside: str) -> str:
+def body_text(hole: DocstringHole, inside: str) -> str:
     """The text of an inside that stands in a hole: dedented, without the marks of its lines."""
     whole, mark = f"{hole.opening}{inside}{hole.closing.strip()}", hole.opening.strip()
     if mark.startswith("/"):
@@ -13,7 +13,7 @@ def said(hole: Hole, inside: str) -> str:
     return found.text if found else inside.strip()
 
 
-def ended(hole: Hole, text: str) -> int:
+def ended(hole: DocstringHole, text: str) -> int:
     """How many characters of a text belong to the inside: up to the closing mark, or to the first
     line that is none of a comment without one."""
     closing, mark = hole.closing.strip(), hole.opening.strip()

@@ -1,12 +1,12 @@
 """What opens and closes a docstring."""
 
-from budgetai_core.docstrings.documentable import Subject
-from budgetai_core.docstrings.style import Habits
+from budgetai_core.docstrings.documentable import Documentable
+from budgetai_core.docstrings.style import DocstringStyle
 
 _CLOSING = {'"""': '"""', "'''": "'''", "/**": "*/"}
 
 
-def opening(subject: Subject, habits: Habits) -> str:
+def opening(subject: Documentable, habits: DocstringStyle) -> str:
     """The habitual mark; Rust has another one for a whole file."""
     return "//!" if subject.kind == "module" and habits.mark == "///" else habits.mark
 

@@ -7,15 +7,15 @@ from functools import lru_cache
 
 import tree_sitter
 
-from budgetai_core.context.document import Parsed
-from budgetai_core.docstrings.comment_syntax import convention
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.docstrings.locate_body import Inside
 from budgetai_core.docstrings.locate_comment import Above
 from budgetai_core.docstrings.location import Site
+from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 from budgetai_core.docstrings.query import Captures, Outline, Region
 from budgetai_core.docstrings.text import Docstring
 
-__all__ = ["Docstring", "Parameter", "Subject", "subject_at", "subjects"]
+__all__ = ["Docstring", "Documentable", "Parameter", "documentable_at", "documentables"]
 
 _KINDS = ("function", "class", "module")
 _RECEIVERS = frozenset({"self", "cls", "mcs", "mcls"})
@@ -42,7 +42,7 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Subject:
+class Documentable:
     """A function, method, class or module, by characters of its text.
 
     `start` to `end` is the whole definition with what decorates it, `head_end` the end of its
@@ -76,9 +76,9 @@ class Subject:
 
 # An editor asks at each move of the cursor, where 30,000 lines took 0.2 seconds each time.
 @lru_cache(maxsize=2)
-def subjects(parsed: Parsed) -> tuple[Subject, ...]:
+def documentables(parsed: ParsedDocument) -> tuple[Documentable, ...]:
     """All that can have a docstring, in document order; what has no room for one is left out."""
-    rules = convention(parsed.language)
+    rules = comment_syntax(parsed.language)
     if rules is None:
         return ()
     outline = Outline.of(parsed)
@@ -88,14 +88,14 @@ def subjects(parsed: Parsed) -> tuple[Subject, ...]:
     return tuple(sorted(found, key=lambda each: (each.start, -each.end)))
 
 
-def subject_at(parsed: Parsed, cursor: int) -> Subject | None:
+def documentable_at(parsed: ParsedDocument, cursor: int) -> Documentable | None:
     """The innermost subject around a character, its docstring included; a module only on its first
     line and in its docstring."""
-    held = [each for each in subjects(parsed) if _holds(parsed, each, cursor)]
+    held = [each for each in documentables(parsed) if _holds(parsed, each, cursor)]
     return min(held, key=lambda each: each.end - each.start, default=None)
 
 
-def _holds(parsed: Parsed, subject: Subject, cursor: int) -> bool:
+def _holds(parsed: ParsedDocument, subject: Documentable, cursor: int) -> bool:
     doc = subject.docstring
     start = min(subject.start, doc.start) if doc else subject.start
     line = parsed.text.rfind("\n", 0, start) + 1
@@ -104,11 +104,11 @@ def _holds(parsed: Parsed, subject: Subject, cursor: int) -> bool:
     return "\n" not in parsed.text[:cursor] or (doc is not None and doc.start <= cursor <= doc.end)
 
 
-def _subject(outline: Outline, region: Region, site: Site) -> Subject:
+def _subject(outline: Outline, region: Region, site: Site) -> Documentable:
     parsed, owner = outline.parsed, region.owner
     result = _text(parsed, region.nodes.get("result")).removeprefix(":").strip()
     named = region.nodes.get("owner") or (owner.nodes.get("name") if owner else None)
-    return Subject(
+    return Documentable(
         kind="method" if region.kind == "function" and named else region.kind,
         name=_text(parsed, region.nodes.get("name")),
         owner=_text(parsed, named) if region.kind == "function" else "",
@@ -162,13 +162,13 @@ def _listed(outline: Outline, holder: tree_sitter.Node | None, label: str) -> tu
     )
 
 
-def _made(parsed: Parsed, captures: Captures) -> bool:
+def _made(parsed: ParsedDocument, captures: Captures) -> bool:
     """Whether it is a field that a dataclass gives a value itself."""
     value = _text(parsed, captures["optional"][0]) if {"field", "optional"} <= {*captures} else ""
     return _NOT_TAKEN.search(value) is not None
 
 
-def _stars(parsed: Parsed, captures: Captures) -> str:
+def _stars(parsed: ParsedDocument, captures: Captures) -> str:
     splat = _text(parsed, captures["star"][0]) if "star" in captures else ""
     return splat[: len(splat) - len(splat.lstrip("*"))]
 
@@ -180,14 +180,14 @@ def _nameless(outline: Outline, region: Region) -> int:
     return sum("nameless" in each for each in found.values())
 
 
-def _returns(parsed: Parsed, region: Region, result: str) -> bool:
+def _returns(parsed: ParsedDocument, region: Region, result: str) -> bool:
     if result:
         return not _NOTHING.match(result)
     values = (_text(parsed, node) for node in region.does.get("return", ()))
     return "yield" in region.does or any(not _NOTHING.match(value) for value in values)
 
 
-def _raised(parsed: Parsed, region: Region) -> Iterator[str]:
+def _raised(parsed: ParsedDocument, region: Region) -> Iterator[str]:
     for node in region.does.get("raise", ()):
         match = _EXCEPTION.match(_text(parsed, node))
         if match:
@@ -197,7 +197,7 @@ def _raised(parsed: Parsed, region: Region) -> Iterator[str]:
     yield from ("Panics" for _ in region.does.get("panic", ()))
 
 
-def _text(parsed: Parsed, node: tree_sitter.Node | None) -> str:
+def _text(parsed: ParsedDocument, node: tree_sitter.Node | None) -> str:
     """On one line."""
     data = parsed.data[node.start_byte : node.end_byte] if node else b""
     return " ".join(data.decode("utf-8", "ignore").split())

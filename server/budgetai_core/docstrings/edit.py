@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from budgetai_core.docstrings.delimiters import closing, opening
-from budgetai_core.docstrings.documentable import Subject
-from budgetai_core.docstrings.style import Habits
+from budgetai_core.docstrings.documentable import Documentable
+from budgetai_core.docstrings.style import DocstringStyle
 
 # No file has these by intent, and some compilers stop at them.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -14,7 +14,7 @@ _RAW = re.compile(r"[rR]")
 
 
 @dataclass(frozen=True)
-class Hole:
+class DocstringHole:
     """A document with an empty docstring; the cursor stands between its marks."""
 
     text: str
@@ -23,15 +23,19 @@ class Hole:
     closing: str
 
 
-def hole(text: str, subject: Subject, habits: Habits) -> Hole:
+def hole(text: str, subject: Documentable, habits: DocstringStyle) -> DocstringHole:
     """The document as it is when the docstring is written; an existing one is taken away."""
     mark = opening(subject, habits)
     start, end, before, after = _around(text, subject, mark)
     before = text[:start] + before + mark
-    return Hole(before + closing(mark) + after + text[end:], len(before), mark, closing(mark))
+    return DocstringHole(
+        before + closing(mark) + after + text[end:], len(before), mark, closing(mark)
+    )
 
 
-def replacement(text: str, subject: Subject, habits: Habits, inside: str) -> tuple[int, int, str]:
+def replacement(
+    text: str, subject: Documentable, habits: DocstringStyle, inside: str
+) -> tuple[int, int, str]:
     """Start, end and text of the one edit of the document that puts the finished docstring in its
     place. Whatever `inside` has, all else stays as it is."""
     mark = opening(subject, habits)
@@ -47,7 +51,7 @@ def replacement(text: str, subject: Subject, habits: Habits, inside: str) -> tup
     return start, end, before + whole + after
 
 
-def _around(text: str, subject: Subject, mark: str) -> tuple[int, int, str, str]:
+def _around(text: str, subject: Documentable, mark: str) -> tuple[int, int, str, str]:
     """What the edit takes the place of, and what it puts in front of and behind the docstring."""
     indent, at = subject.indent, subject.at
     if subject.docstring:

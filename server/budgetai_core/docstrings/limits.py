@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from budgetai_core.context.window import Limits
-from budgetai_core.docstrings.documentable import Subject
-from budgetai_core.docstrings.edit import Hole
+from budgetai_core.docstrings.documentable import Documentable
+from budgetai_core.docstrings.edit import DocstringHole
 
 # BEFORE holds a signature, or a neighbour whose docstring shows the manner. Nobody types in
 # between, so that the window's start need not stay where it was. A prompt is evaluated whole each
@@ -15,7 +15,7 @@ LIMITS = Limits(before=480, after=1200, chunks=0, step=1)
 _MARGIN = 120
 
 
-def limits(text: str, subject: Subject, place: Hole) -> Limits:
+def limits(text: str, subject: Documentable, place: DocstringHole) -> Limits:
     """For the place of the docstring of a subject of `text`. The body says what a function does,
     and it is behind the cursor: AFTER shows it, and little more, whether the subject has a
     docstring or not."""

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from budgetai_core.context.languages import Language
-from budgetai_core.docstrings.comment_syntax import convention
-from budgetai_core.docstrings.documentable import Subject
+from budgetai_core.docstrings.documentable import Documentable
+from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 from budgetai_core.docstrings.parse.sections import Sections, sections
 
 _RETURNS = re.compile(r"\b(?:returns?|returned|reports?|yields?|gives? back)\b", re.IGNORECASE)
@@ -17,7 +17,7 @@ _NOTHING = re.compile(r"`*(?:None|void|nothing)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Structure:
+class LintResult:
     """How many parts of a subject are named; those missing, and those that it does not have, as
     "parameter x", "returns" or "raises ValueError"."""
 
@@ -36,7 +36,7 @@ class Structure:
         return not self.missing and not self.invented
 
 
-def structure(subject: Subject, text: str, language: Language) -> Structure:
+def lint(subject: Documentable, text: str, language: Language) -> LintResult:
     """How a docstring's text, without its marks, agrees with its subject.
 
     What is written in sentences (Go, Rust) is named where its word stands. A class need not list
@@ -45,14 +45,14 @@ def structure(subject: Subject, text: str, language: Language) -> Structure:
     """
     said = sections(text, language)
     has, optional = _parts(subject, said)
-    rules = convention(language)
+    rules = comment_syntax(language)
     names = _named(said) if rules and not rules.prose else _mentioned(has, said, text)
     named = [part for part in has if part in names]
     missing = [part for part in has if part not in names and part not in optional]
-    return Structure(len(named), tuple(missing), _invented(subject, said, has, names))
+    return LintResult(len(named), tuple(missing), _invented(subject, said, has, names))
 
 
-def stale(subject: Subject, language: Language) -> tuple[str, ...]:
+def stale(subject: Documentable, language: Language) -> tuple[str, ...]:
     """What the subject's docstring says of parameters that the code does not have, and, where it
     lists parameters, those that it leaves out; in the words of `Structure`. Empty when they agree,
     and where it has no list."""
@@ -66,7 +66,7 @@ def stale(subject: Subject, language: Language) -> tuple[str, ...]:
     return tuple(p for p in wrong if p.startswith("parameter ") and p not in optional)
 
 
-def _parts(subject: Subject, said: Sections) -> tuple[list[str], set[str]]:
+def _parts(subject: Documentable, said: Sections) -> tuple[list[str], set[str]]:
     """What a subject has to name, and what of it may be left out."""
     parameters = {f"parameter {each.name}": each for each in subject.parameters}
     parts = list(parameters)
@@ -101,7 +101,9 @@ def _mentioned(has: list[str], said: Sections, text: str) -> set[str]:
     return names
 
 
-def _invented(subject: Subject, said: Sections, has: list[str], names: set[str]) -> tuple[str, ...]:
+def _invented(
+    subject: Documentable, said: Sections, has: list[str], names: set[str]
+) -> tuple[str, ...]:
     listed = {f"parameter {name}" for name in said.attributes}
     if subject.takes_more or (subject.kind == "class" and not subject.parameters):
         listed |= {name for name in names if name.startswith("parameter ")}

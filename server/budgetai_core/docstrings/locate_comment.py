@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import tree_sitter
 
-from budgetai_core.docstrings.comment_syntax import Convention
 from budgetai_core.docstrings.location import Ground, Site
+from budgetai_core.docstrings.parse.comment_syntax import CommentSyntax
 from budgetai_core.docstrings.query import Outline, Region
 from budgetai_core.docstrings.text import Docstring, commented, directive
 
@@ -28,7 +28,7 @@ class _Piece:
 
 
 class Above(Ground):
-    def __init__(self, outline: Outline, rules: Convention) -> None:
+    def __init__(self, outline: Outline, rules: CommentSyntax) -> None:
         super().__init__(outline)
         self._rules = rules
         pieces = (self._piece(node) for node in outline.above)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import tree_sitter
 
 from budgetai_core.context import languages
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 
 _KINDS = ("function", "class", "module", "extension", "scope")
 _FUNCTIONS = ("function", "scope")
@@ -55,7 +55,7 @@ class Region:
 class Outline:
     """All that the queries found in one text. Keys are the bytes of the nodes they belong to."""
 
-    parsed: Parsed
+    parsed: ParsedDocument
     regions: dict[tuple[str, int, int], Region] = field(default_factory=dict)
     wholes: dict[tuple[int, int], tree_sitter.Node] = field(default_factory=dict)
     extras: defaultdict[tuple[str, int], list[tree_sitter.Node]] = field(
@@ -67,7 +67,7 @@ class Outline:
     above: list[tree_sitter.Node] = field(default_factory=list)
 
     @classmethod
-    def of(cls, parsed: Parsed) -> "Outline":
+    def of(cls, parsed: ParsedDocument) -> "Outline":
         """Empty where the text has no tree or its language no queries."""
         outline = cls(parsed)
         walk = languages.cursor(parsed.language, "docs") if parsed.language else None

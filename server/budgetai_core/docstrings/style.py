@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from statistics import median_low
 
 from budgetai_core.context.languages import Language
-from budgetai_core.docstrings.comment_syntax import Convention, convention
-from budgetai_core.docstrings.documentable import Docstring, Subject
+from budgetai_core.docstrings.documentable import Docstring, Documentable
+from budgetai_core.docstrings.parse.comment_syntax import CommentSyntax, comment_syntax
 from budgetai_core.docstrings.parse.sections import Sections, sections, style_of
 
 # A style that a third of those keep who have something to say in it is the style.
@@ -22,7 +22,7 @@ _DASH = re.compile(r"^[ \t]*@param\b[^\n-]{0,200}[ \t]-[ \t]", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Habits:
+class DocstringStyle:
     """`style` is google, numpy, sphinx or plain for Python, else jsdoc, javadoc, go or rust; `mark`
     opens a docstring. `parameters`, `returns` and `raises` say which sections are written, `types`
     that they name types, `classes` that a class has its parameters. `summary_below`: the first
@@ -47,7 +47,7 @@ class Habits:
 class _Read:
     """A documented subject, and what its docstring says."""
 
-    subject: Subject
+    subject: Documentable
     docstring: Docstring
     said: Sections
 
@@ -59,11 +59,11 @@ class _Read:
         return tells and subject.kind in ("function", "method")
 
 
-def habits(found: Iterable[Subject], language: Language) -> Habits:
+def repository_style(found: Iterable[Documentable], language: Language) -> DocstringStyle:
     """By majority over the documented subjects; sound defaults where there are none."""
-    rules = convention(language)
+    rules = comment_syntax(language)
     if rules is None:
-        return Habits("plain", language.comment, False, False, False, False)
+        return DocstringStyle("plain", language.comment, False, False, False, False)
     read = [
         _Read(each, each.docstring, sections(each.docstring.text, language))
         for each in found
@@ -71,7 +71,7 @@ def habits(found: Iterable[Subject], language: Language) -> Habits:
     ]
     called = [each for each in read if each.called]
     written = [each for each in read if each.said.any]
-    basis = Habits(
+    basis = DocstringStyle(
         rules.style,
         _mark(rules, read),
         parameters=not rules.prose,
@@ -88,7 +88,7 @@ def habits(found: Iterable[Subject], language: Language) -> Habits:
     return _sections(replace(basis, style=style), called if rules.prose else written)
 
 
-def _sections(basis: Habits, read: Sequence[_Read]) -> Habits:
+def _sections(basis: DocstringStyle, read: Sequence[_Read]) -> DocstringStyle:
     """Which sections are written by those who have something to say in them."""
     calls = [each for each in read if each.called]
     takes = [each for each in calls if each.subject.parameters]
@@ -130,7 +130,7 @@ def _style(read: Sequence[_Read]) -> str:
     return Counter(style_of(each.docstring.text) for each in read).most_common(1)[0][0]
 
 
-def _mark(rules: Convention, read: Sequence[_Read]) -> str:
+def _mark(rules: CommentSyntax, read: Sequence[_Read]) -> str:
     used = Counter(each.docstring.mark for each in read if each.docstring.mark in QUOTES)
     return used.most_common(1)[0][0] if rules.inside and used else rules.mark
 

@@ -6,23 +6,23 @@ All that follows from the signature is literal, so no parameter can be invented.
 import re
 from collections.abc import Callable
 
-from budgetai_core.docstrings.documentable import Parameter, Subject
+from budgetai_core.docstrings.documentable import Documentable, Parameter
 from budgetai_core.docstrings.parse.google import RETURN
 from budgetai_core.docstrings.parse.sections import Sections
-from budgetai_core.docstrings.style import Habits
-from budgetai_core.docstrings.template_builder import Free, Literal, Page
+from budgetai_core.docstrings.style import DocstringStyle
+from budgetai_core.docstrings.template_builder import Free, Literal, TemplateBuilder
 
-__all__ = ["Free", "Literal", "clean", "form"]
+__all__ = ["Free", "Literal", "clean", "template"]
 
 _SUMMARY, _PARAMETER, _RETURNS, _RAISES, _LINE = 48, 40, 48, 40, 28
 
 
-def form(
-    subject: Subject, habits: Habits, known: Sections | None = None
+def template(
+    subject: Documentable, habits: DocstringStyle, known: Sections | None = None
 ) -> tuple[Literal | Free, ...]:
     """The inside of a docstring, from behind the opening mark to the closing one. What `known`
     tells of parts that are there still is literal."""
-    page = Page(subject, habits, known or Sections(""))
+    page = TemplateBuilder(subject, habits, known or Sections(""))
     _WRITERS.get(habits.style, _opening)(page)
     if page.known.rest:
         page.blank()
@@ -31,7 +31,7 @@ def form(
     return page.parts()
 
 
-def _opening(page: Page, start: str = "") -> None:
+def _opening(page: TemplateBuilder, start: str = "") -> None:
     page.begin()
     if not page.known.summary:
         page.write(start)
@@ -44,7 +44,7 @@ def _opening(page: Page, start: str = "") -> None:
         page.say("description", _LINE, page.known.description)
 
 
-def _google(page: Page) -> None:
+def _google(page: TemplateBuilder) -> None:
     _opening(page)
     if page.parameters:
         _heading(page, "Args:")
@@ -65,7 +65,7 @@ def _google(page: Page) -> None:
         page.say(*_raised(name, page), indent=2 * page.step)
 
 
-def _numpy(page: Page) -> None:
+def _numpy(page: TemplateBuilder) -> None:
     _opening(page)
     if page.parameters:
         _underlined(page, "Parameters")
@@ -91,7 +91,7 @@ def _numpy(page: Page) -> None:
         page.say(*_raised(name, page), indent=page.step)
 
 
-def _sphinx(page: Page) -> None:
+def _sphinx(page: TemplateBuilder) -> None:
     _opening(page)
     if page.sectioned:
         page.blank()
@@ -111,7 +111,7 @@ def _sphinx(page: Page) -> None:
         page.say(*_raised(name, page), indent=page.step)
 
 
-def _tagged(page: Page) -> None:
+def _tagged(page: TemplateBuilder) -> None:
     _opening(page)
     if page.sectioned:
         page.blank()
@@ -129,13 +129,13 @@ def _tagged(page: Page) -> None:
         page.say(*_raised(name, page))
 
 
-def _go(page: Page) -> None:
+def _go(page: TemplateBuilder) -> None:
     """A sentence that begins with the name, as Go's own documentation does."""
     package = "Package " if page.subject.kind == "module" else ""
     _opening(page, f"{package}{page.subject.name} ")
 
 
-def _rust(page: Page) -> None:
+def _rust(page: TemplateBuilder) -> None:
     _opening(page)
     if page.parameters:
         _chapter(page, "Arguments")
@@ -152,17 +152,17 @@ def _rust(page: Page) -> None:
         page.say(*_raised(name, page))
 
 
-def _heading(page: Page, title: str) -> None:
+def _heading(page: TemplateBuilder, title: str) -> None:
     page.blank()
     page.line(title)
 
 
-def _underlined(page: Page, title: str) -> None:
+def _underlined(page: TemplateBuilder, title: str) -> None:
     _heading(page, title)
     page.line("-" * len(title))
 
 
-def _chapter(page: Page, title: str) -> None:
+def _chapter(page: TemplateBuilder, title: str) -> None:
     _heading(page, f"# {title}")
     page.blank()
 
@@ -171,15 +171,15 @@ def _braced(kind: str) -> str:
     return f"{{{kind}}} " if kind else ""
 
 
-def _parameter(parameter: Parameter, page: Page) -> tuple[str, int, str | None]:
+def _parameter(parameter: Parameter, page: TemplateBuilder) -> tuple[str, int, str | None]:
     return f"parameter {parameter.name}", _PARAMETER, page.known.parameters.get(parameter.name)
 
 
-def _raised(name: str, page: Page) -> tuple[str, int, str | None]:
+def _raised(name: str, page: TemplateBuilder) -> tuple[str, int, str | None]:
     return f"raises {name}", _RAISES, page.known.raises.get(name)
 
 
-_WRITERS: dict[str, Callable[[Page], None]] = {
+_WRITERS: dict[str, Callable[[TemplateBuilder], None]] = {
     "google": _google,
     "numpy": _numpy,
     "sphinx": _sphinx,

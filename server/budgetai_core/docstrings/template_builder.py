@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from budgetai_core.docstrings.delimiters import closing, lead, opening
-from budgetai_core.docstrings.documentable import Parameter, Subject
+from budgetai_core.docstrings.documentable import Documentable, Parameter
 from budgetai_core.docstrings.parse.google import RETURN
 from budgetai_core.docstrings.parse.sections import Sections
-from budgetai_core.docstrings.style import Habits
+from budgetai_core.docstrings.style import DocstringStyle
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Free:
     lines: int = 1
 
 
-class Page:
+class TemplateBuilder:
     """What is written of one subject; `parameters`, `returns` and `raises` are to be told. What is
     `known` is written all."""
 
-    def __init__(self, subject: Subject, habits: Habits, known: Sections) -> None:
+    def __init__(self, subject: Documentable, habits: DocstringStyle, known: Sections) -> None:
         self.subject, self.habits, self.known = subject, habits, known
         self.step = "\t" if subject.indent.startswith("\t") else "    "
         self.mark = opening(subject, habits)

@@ -3,7 +3,7 @@
 import re
 
 from budgetai_core.context.languages import Language
-from budgetai_core.docstrings.documentable import Subject
+from budgetai_core.docstrings.documentable import Documentable
 from budgetai_core.docstrings.lint import stale
 
 _LONGEST = 1600
@@ -25,7 +25,7 @@ _FILLERS = frozenset(
 _LEAST_LETTERS = 0.55
 
 
-def worth_learning(subject: Subject, language: Language) -> str:
+def worth_learning(subject: Documentable, language: Language) -> str:
     """ "" or why not: none, empty, too_long, boilerplate, not_prose, stale."""
     if subject.docstring is None:
         return "none"
@@ -42,7 +42,7 @@ def worth_learning(subject: Subject, language: Language) -> str:
     return "stale" if stale(subject, language) else ""
 
 
-def _echoes(subject: Subject, text: str) -> bool:
+def _echoes(subject: Documentable, text: str) -> bool:
     """Whether nothing is said that the name does not say."""
     named = {part.lower() for part in _PART.findall(f"{subject.name} {subject.owner}")}
     said = {word.lower() for word in _WORD.findall(text)} - _FILLERS

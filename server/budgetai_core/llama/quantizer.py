@@ -23,7 +23,7 @@ from budgetai_core.llama.cores import available_cores
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class QuantizeRecipe:
     """How weights are quantised. `quant` is llama.cpp's name; `pure` gives every matrix that very
     type where its width allows. `imatrix` is the file of an importance matrix; `overrides` are the
     types of some tensors, by tensor name."""
@@ -39,7 +39,7 @@ def main(source: str, target: str, described: str) -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import llama_cpp
 
-    recipe = Recipe(**json.loads(described))
+    recipe = QuantizeRecipe(**json.loads(described))
     llama_cpp.llama_backend_init()
     settings = llama_cpp.llama_model_quantize_default_params()
     settings.nthread = available_cores()

@@ -57,7 +57,7 @@ _Tensor._fields_ = [
 ]
 
 
-class Native:
+class ScoringModel:
     """A model file as llama.cpp reads it, with a GGUF adapter over it if one is given. Raises
     CheckError when it cannot."""
 
@@ -83,7 +83,7 @@ class Native:
             llama_cpp.llama_model_free(self.model)
             self.model = None
 
-    def __enter__(self) -> "Native":
+    def __enter__(self) -> "ScoringModel":
         return self
 
     def __exit__(self, *_: object) -> None:

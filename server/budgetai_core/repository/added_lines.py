@@ -13,12 +13,12 @@ _NUMBERS = re.compile(r"\d+")
 _SPACING = re.compile(r"[\s'\"`,;()]+")
 
 
-def telling_lines(texts: Iterable[str]) -> set[str]:
+def informative_lines(texts: Iterable[str]) -> set[str]:
     """The lines of texts that are long enough to be recognised, as `fresh_ranges` compares them."""
     return {key for text in texts for line in text.split("\n") if (key := _key(line))}
 
 
-def fresh_ranges(text: str, before: str, known: AbstractSet[str]) -> tuple[Range, ...]:
+def added_ranges(text: str, before: str, known: AbstractSet[str]) -> tuple[Range, ...]:
     """Character ranges, whole lines, of what was added to `before` and is not `known` from
     elsewhere.
 

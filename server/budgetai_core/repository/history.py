@@ -14,7 +14,7 @@ from pathlib import Path
 from budgetai_core.context.languages import language_of
 from budgetai_core.errors import RepositoryError
 from budgetai_core.repository import git
-from budgetai_core.repository.added_lines import Range, fresh_ranges, telling_lines
+from budgetai_core.repository.added_lines import Range, added_ranges, informative_lines
 from budgetai_core.repository.files import MAX_FILE_BYTES, Examined, Examiner, SourceFile
 
 SINCE = "since:"
@@ -131,11 +131,11 @@ def _contents(root: Path, digests: Sequence[str]) -> dict[str, bytes]:
     return found
 
 
-def fresh_since(
+def added_since(
     root: Path, commit: str, files: Sequence[SourceFile]
 ) -> dict[str, tuple[Range, ...]]:
     """What files hold that nobody could know at the commit: by path, ranges of characters."""
     before = {one.path: one.text for one in Tree(root, commit).examined() if one.text}
-    known = telling_lines(before.values())
-    found = {f.path: fresh_ranges(f.text, before.get(f.path, ""), known) for f in files}
+    known = informative_lines(before.values())
+    found = {f.path: added_ranges(f.text, before.get(f.path, ""), known) for f in files}
     return {path: ranges for path, ranges in found.items() if ranges}

@@ -21,7 +21,7 @@ from budgetai_core.evaluation.metrics import LineScores, change, first_line, sco
 from budgetai_core.evaluation.spans import Hole
 from budgetai_core.options import Seconds, option
 from budgetai_server.cli.demo_editor import position_after, started
-from budgetai_server.evaluation.lines import exam
+from budgetai_server.evaluation.lines import eval_set
 from budgetai_server.evaluation.options import EvalOptions
 
 SHOWN = 5
@@ -53,7 +53,7 @@ def _main() -> int:
     assert base is not None
     _step("3/3  ask the language server at held-out places, with the base and with the tuned model")
     wanted = EvalOptions(repo=root, holes=options.holes)
-    questions = exam(wanted, [model])
+    questions = eval_set(wanted, [model])
     answers = {
         name: asyncio.run(_ask(path, root, questions.holes))
         for name, path in (("base", base), ("tuned", model))

@@ -12,7 +12,7 @@ from budgetai_core.command import parse, print_json, run
 if TYPE_CHECKING:
     from budgetai_core.evaluation.metrics import Change
     from budgetai_server.evaluation.generated_docstrings import Judged as DocstringsJudged
-    from budgetai_server.evaluation.lines import Exam, Judged
+    from budgetai_server.evaluation.lines import EvalSet, Judged
     from budgetai_server.evaluation.options import EvalOptions
     from budgetai_server.inference.local import LocalEngine
 
@@ -49,10 +49,10 @@ def _usage(options: "EvalOptions") -> int:
 
 
 def _score(options: "EvalOptions") -> int:
-    from budgetai_server.evaluation.lines import exam, judge, models_of
+    from budgetai_server.evaluation.lines import eval_set, judge, models_of
 
     models = models_of(options)
-    questions = exam(options, models)
+    questions = eval_set(options, models)
     count = len(questions.holes)
     judged = [
         _with_bar(engine.name, count, options, partial(judge, engine, questions))
@@ -67,11 +67,11 @@ def _score(options: "EvalOptions") -> int:
 
 
 def _docstrings(options: "EvalOptions") -> int:
-    from budgetai_server.evaluation.generated_docstrings import docstring_exam, judge
+    from budgetai_server.evaluation.generated_docstrings import docstring_eval_set, judge
     from budgetai_server.evaluation.lines import models_of
 
     models = models_of(options)
-    exam = docstring_exam(options, models)
+    exam = docstring_eval_set(options, models)
     count = len(exam.questions)
     judged = [
         _with_bar(engine.name, count, options, partial(judge, engine, exam, led=led))
@@ -87,10 +87,10 @@ def _docstrings(options: "EvalOptions") -> int:
 
 def _engines(models: Iterable[Path], options: "EvalOptions") -> "Iterator[LocalEngine]":
     """One at a time: several models may not fit into memory together."""
-    from budgetai_server.evaluation.candidates import contenders
+    from budgetai_server.evaluation.candidates import candidates
 
     for model in models:
-        with contenders(model, options.task) as engines:
+        with candidates(model, options.task) as engines:
             yield from engines
 
 
@@ -111,7 +111,7 @@ def _plain(judged: "Sequence[Judged | DocstringsJudged]") -> dict[str, Any]:
     return {"models": [{k: v for k, v in row.items() if k != "answers"} for row in rows]}
 
 
-def _table(judged: "list[Judged]", questions: "Exam") -> str:
+def _table(judged: "list[Judged]", questions: "EvalSet") -> str:
     width = max(len(one.name) for one in judged)
     head = f"{'model':{width}}  {'exact match':22}  {'edit similarity':22}  p50 ms  p95 ms"
     rows = [

@@ -8,7 +8,7 @@ import stat
 from collections import Counter
 from pathlib import Path
 
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.repository.files import IGNORE_FILE
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _MOST_PARSED = 300_000
 
 
-class Places:
+class DocumentEligibility:
     """What is known of each open document; `silent` counts the requests that a reason ended."""
 
     def __init__(self, options: ServerOptions, root: Path | None) -> None:
@@ -31,7 +31,7 @@ class Places:
         self._root = root
         self._ignores = IgnoreFiles(root, IGNORE_FILE) if root else None
         self._on_disk: dict[str, tuple[bool, bool]] = {}
-        self._parsed: dict[str, Parsed] = {}
+        self._parsed: dict[str, ParsedDocument] = {}
 
     def document_reason(
         self, uri: str, file: Path, snapshot: Snapshot
@@ -51,14 +51,14 @@ class Places:
         """Why nothing is completed at a place."""
         return eligibility.at_place(self.parsed(uri, snapshot), snapshot.cursor, self._options)
 
-    def parsed(self, uri: str, snapshot: Snapshot) -> Parsed:
+    def parsed(self, uri: str, snapshot: Snapshot) -> ParsedDocument:
         """The document's text with its tree, which is kept: a key costs a millisecond."""
         language = language_of(snapshot.path) if len(snapshot.text) <= _MOST_PARSED else None
         last = self._parsed.get(uri)
         if last and last.language == language:
             parsed = last.edited(snapshot.text)
         else:
-            parsed = Parsed.of(snapshot.text, language)
+            parsed = ParsedDocument.of(snapshot.text, language)
         self._parsed[uri] = parsed
         return parsed
 

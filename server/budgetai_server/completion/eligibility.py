@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pathspec
 import tree_sitter
 
-from budgetai_core.context.document import Parsed
-from budgetai_core.context.tree import place as place_of
+from budgetai_core.context.cursor import cursor_syntax
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.repository.gitignore import is_pattern
 from budgetai_core.repository.secret_files import holds_secrets
 from budgetai_server.options import ServerOptions
@@ -54,9 +54,9 @@ def _spec(patterns: tuple[str, ...]) -> pathspec.GitIgnoreSpec:
     return pathspec.GitIgnoreSpec.from_lines(filter(is_pattern, patterns))
 
 
-def at_place(parsed: Parsed, cursor: int, options: ServerOptions) -> PlaceReason | None:
+def at_place(parsed: ParsedDocument, cursor: int, options: ServerOptions) -> PlaceReason | None:
     """Why nothing is completed at a character of a text; None where something may be."""
-    kind = place_of(parsed, cursor).kind
+    kind = cursor_syntax(parsed, cursor).kind
     if kind == "string" and not options.in_strings:
         return "string"
     if kind in ("comment", "docstring") and not options.in_comments:
@@ -66,7 +66,7 @@ def at_place(parsed: Parsed, cursor: int, options: ServerOptions) -> PlaceReason
     return "finished" if kind == "code" and _finished(parsed, cursor) else None
 
 
-def _only_closers(parsed: Parsed, cursor: int, kind: str) -> bool:
+def _only_closers(parsed: ParsedDocument, cursor: int, kind: str) -> bool:
     """Whether all that stands right of the cursor is what an editor puts there by itself: closers,
     and the mark that opens the block of a condition."""
     end = parsed.text.find("\n", cursor)
@@ -77,7 +77,7 @@ def _only_closers(parsed: Parsed, cursor: int, kind: str) -> bool:
     return rest.lstrip(_CLOSERS + " \t").rstrip(_CLOSERS + " \t") in ("", opener)
 
 
-def _finished(parsed: Parsed, cursor: int) -> bool:
+def _finished(parsed: ParsedDocument, cursor: int) -> bool:
     """Whether the tree says that a statement or a definition ends right before the cursor, and its
     language writes no other on the same line. Elsewhere a line may always go on."""
     last = parsed.text[cursor - 1 : cursor] if cursor else ""

@@ -19,7 +19,7 @@ _MOST_CLOSERS = 40
 
 
 @dataclass
-class Answer:
+class Generation:
     """The model's text after a place. Grows on the model's thread, is read on any.
 
     `ended` means that no more text will come, whoever asks: the model ended, or a stop rule.
@@ -106,13 +106,13 @@ def _mean_probability(logprobs: list[float]) -> float | None:
     return math.exp(sum(logprobs) / len(logprobs)) if logprobs else None
 
 
-class Answers:
+class GenerationCache:
     """The newest answers of one model. A new model starts with none."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[int, Answer] = OrderedDict()
+        self._kept: OrderedDict[int, Generation] = OrderedDict()
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Generation) -> None:
         self._kept[id(answer)] = answer
         while len(self._kept) > _MOST_ANSWERS or self._characters() > _MOST_CHARACTERS:
             if len(self._kept) == 1:
@@ -122,7 +122,7 @@ class Answers:
     def _characters(self) -> int:
         return sum(answer.size for answer in self._kept.values())
 
-    def find(self, good: Callable[[Answer], bool]) -> Answer | None:
+    def find(self, good: Callable[[Generation], bool]) -> Generation | None:
         """The newest answer that is good for something."""
         for key, answer in reversed(list(self._kept.items())):
             if good(answer):

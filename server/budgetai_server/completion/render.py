@@ -9,14 +9,14 @@ from budgetai_core.context import prompt as prompts
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Prompt, Snapshot
-from budgetai_server.completion.generation import Answer
+from budgetai_server.completion.generation import Generation
 from budgetai_server.completion.postprocess import (
-    Gap,
-    Shown,
+    CursorContext,
+    Postprocessed,
     first_line_end,
+    is_degenerate,
     postprocess,
     to_last_word,
-    wanders,
     within,
 )
 from budgetai_server.inference.engine import Engine, Usage
@@ -30,7 +30,7 @@ _AROUND = 4000
 
 
 @dataclass(frozen=True)
-class Rules:
+class CompletionPolicy:
     """How long answers are, in tokens, and when one is kept back.
 
     A `block` of 0 gives lines alone; `repair` sees to it that what is shown breaks no syntax.
@@ -64,29 +64,29 @@ def complete(
     engine: Engine,
     snapshot: Snapshot,
     index: Index | None,
-    rules: Rules | None = None,
+    rules: CompletionPolicy | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Completion:
     """Complete at the cursor, and decode nothing ahead. Raises Cancelled when `cancelled` becomes
     true."""
-    rules = rules or Rules()
-    answer = Answer(snapshot)
+    rules = rules or CompletionPolicy()
+    answer = Generation(snapshot)
     found: list[Completion] = []
 
     def enough() -> bool:
-        decided = offer(answer, snapshot, rules)
+        decided = render(answer, snapshot, rules)
         found.extend([decided] if decided else [])
         return decided is not None
 
-    say(engine, answer, index, rules, cancelled, enough)
-    return found[0] if found else offer(answer, snapshot, rules) or Completion("", answer.usage)
+    generate(engine, answer, index, rules, cancelled, enough)
+    return found[0] if found else render(answer, snapshot, rules) or Completion("", answer.usage)
 
 
-def say(
+def generate(
     engine: Engine,
-    answer: Answer,
+    answer: Generation,
     index: Index | None,
-    rules: Rules,
+    rules: CompletionPolicy,
     cancelled: Callable[[], bool],
     enough: Callable[[], bool],
     last: Prompt | None = None,
@@ -97,19 +97,19 @@ def say(
     answer.prompt = prompts.build(answer.snapshot, index, engine.limits, last)
     for piece in engine.generate(answer.prompt, rules.limit, cancelled, answer.usage):
         answer.add(piece)
-        answer.ended = wanders(answer.after, answer.text)
+        answer.ended = is_degenerate(answer.after, answer.text)
         if answer.ended or enough():
             return
     # The limit is ours, not the text's: a place near the end will be asked anew.
     answer.ended = answer.usage.answer_tokens < rules.limit
 
 
-def far_enough(answer: Answer) -> bool:
+def lookahead_reached(answer: Generation) -> bool:
     """Whether as many lines are decoded as are worth it before anyone asks for them."""
     return answer.text.count("\n") > _AHEAD_LINES and answer.text.strip() != ""
 
 
-def offer(answer: Answer, snapshot: Snapshot, rules: Rules) -> Completion | None:
+def render(answer: Generation, snapshot: Snapshot, rules: CompletionPolicy) -> Completion | None:
     """What is shown at a place inside an answer; None while that is not decided.
 
     An answer is shown in parts, one after the other. Each is decided at its own beginning, so that
@@ -139,13 +139,13 @@ def offer(answer: Answer, snapshot: Snapshot, rules: Rules) -> Completion | None
 class _Parts:
     """An answer as it is now, to be shown in parts in a text that holds some of it."""
 
-    answer: Answer
+    answer: Generation
     snapshot: Snapshot
-    rules: Rules
+    rules: CompletionPolicy
     text: str
     ended: bool
 
-    def part(self, place: int, said: int) -> Shown | None:
+    def part(self, place: int, said: int) -> Postprocessed | None:
         """What is shown at a place of the text of the answer from `said` on; None while that is
         not decided."""
         gap = self._gap(place)
@@ -157,12 +157,14 @@ class _Parts:
         # The limit counts from the place, however much more has been said meanwhile.
         return show(rest[:spent], whole=False) or show(to_last_word(rest[:spent]), whole=True)
 
-    def _gap(self, place: int) -> Gap:
+    def _gap(self, place: int) -> CursorContext:
         text, cursor = self.snapshot.text, self.snapshot.cursor
         before = text[max(0, place - _AROUND) : place]
-        return Gap(before, text[cursor : cursor + _AROUND], language_of(self.snapshot.path))
+        return CursorContext(
+            before, text[cursor : cursor + _AROUND], language_of(self.snapshot.path)
+        )
 
-    def _spent(self, gap: Gap, rest: str, said: int) -> int | None:
+    def _spent(self, gap: CursorContext, rest: str, said: int) -> int | None:
         """Where the tokens end that may be spent on what is shown; None while some are left, or
         are not needed. A line that is complete is shown, however few a block may have."""
         line, block = self.answer.reach(said, self.rules.line), self.rules.block
@@ -176,7 +178,12 @@ class _Parts:
 
 
 def _gated(
-    answer: Answer, said: int, ahead: str, part: Shown, snapshot: Snapshot, rules: Rules
+    answer: Generation,
+    said: int,
+    ahead: str,
+    part: Postprocessed,
+    snapshot: Snapshot,
+    rules: CompletionPolicy,
 ) -> Completion:
     """The rest of a part of which `ahead` is typed. What was sure enough at its beginning is shown
     to its end."""
@@ -189,7 +196,7 @@ def _gated(
     return Completion(text, answer.usage, answer.confidence(here), part.replaces)
 
 
-def _doubtful(answer: Answer, offset: int, rules: Rules) -> bool:
+def _doubtful(answer: Generation, offset: int, rules: CompletionPolicy) -> bool:
     confidence, entropy = answer.confidence(offset), answer.entropy(offset)
     unsure = confidence is not None and confidence < rules.min_confidence
     return unsure or (entropy is not None and entropy > rules.max_entropy)

@@ -14,8 +14,14 @@ from budgetai_core.context import prompt as prompts
 from budgetai_core.context import window
 from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Prompt, Snapshot
-from budgetai_server.completion.generation import Answer, Answers
-from budgetai_server.completion.render import Completion, Rules, far_enough, offer, say
+from budgetai_server.completion.generation import Generation, GenerationCache
+from budgetai_server.completion.render import (
+    Completion,
+    CompletionPolicy,
+    generate,
+    lookahead_reached,
+    render,
+)
 from budgetai_server.inference.engine import Cancelled, Engine, Usage
 from budgetai_server.inference.worker import Job, Worker
 
@@ -41,13 +47,13 @@ class Totals(Usage):
 
 
 @dataclass(eq=False)
-class Ongoing:
+class InFlight:
     """An answer that is being said. `wanted` once a request has waited for it; until then only
     its prompt is evaluated. `newest` is the text as it has become since, which may turn out to say
     something else. `anchoring` evaluates the prompt anew as it should be at the place, where an
     older one was good enough for a quick answer: anything else goes first."""
 
-    answer: Answer
+    answer: Generation
     wanted: bool
     waiters: int = 0
     newest: Snapshot | None = None
@@ -72,17 +78,21 @@ class Ongoing:
     def enough(self) -> bool:
         """Asked after each token, on the model's thread."""
         self.job.tell(self.grown.set)
-        if self.waiters == 0 and (not self.wanted or far_enough(self.answer)):
+        if self.waiters == 0 and (not self.wanted or lookahead_reached(self.answer)):
             return True
         return self.contradicted
 
 
-class Completer:
+class Scheduler:
     """One engine, and what it has said and is saying. With adapters it is one for each of them,
     and what one has said is no answer of another."""
 
     def __init__(
-        self, engine: Engine, worker: Worker, rules: Rules, engine_for: EngineFor | None = None
+        self,
+        engine: Engine,
+        worker: Worker,
+        rules: CompletionPolicy,
+        engine_for: EngineFor | None = None,
     ) -> None:
         """`engine_for` names the engine for a place, where not all are answered by the same."""
         self.engine = engine
@@ -91,8 +101,8 @@ class Completer:
         self.index: Index | None = None
         self.totals = Totals()
         self._worker = worker
-        self._answers = Answers()
-        self._ongoing: dict[str, Ongoing] = {}
+        self._answers = GenerationCache()
+        self._ongoing: dict[str, InFlight] = {}
         # The last prompt of each document: a cursor that moves by a few lines keeps most of it.
         self._anchors: dict[str, Prompt] = {}
 
@@ -169,8 +179,8 @@ class Completer:
         found: list[Completion] = []
         engine = self._engine_for(snapshot)
 
-        def good(answer: Answer) -> bool:
-            offered = offer(answer, snapshot, self.rules) if answer.engine is engine else None
+        def good(answer: Generation) -> bool:
+            offered = render(answer, snapshot, self.rules) if answer.engine is engine else None
             found.extend([offered] if offered else [])
             return offered is not None
 
@@ -178,9 +188,9 @@ class Completer:
 
     def _start(
         self, document: str, snapshot: Snapshot, *, wanted: bool, anchoring: bool = False
-    ) -> Ongoing:
+    ) -> InFlight:
         self.stop(document)
-        ongoing = Ongoing(Answer(snapshot), wanted, anchoring=anchoring)
+        ongoing = InFlight(Generation(snapshot), wanted, anchoring=anchoring)
         last = self._anchors.get(document)
         if last and (anchoring or not self.engine.ahead):
             # Its chunks alone: the text after the cursor is to be shown as it is there.
@@ -190,7 +200,7 @@ class Completer:
         self._ongoing[document] = ongoing
         return ongoing
 
-    def _over(self, document: str, ongoing: Ongoing) -> None:
+    def _over(self, document: str, ongoing: InFlight) -> None:
         """Nothing more is said. If that is because the text says otherwise, go there."""
         ongoing.grown.set()
         if self._ongoing.get(document) is not ongoing:
@@ -205,21 +215,21 @@ class Completer:
         elif self.engine.ahead and self._makeshift(ongoing.answer):
             self._start(document, ongoing.answer.snapshot, wanted=False, anchoring=True)
 
-    def _resume(self, document: str, ongoing: Ongoing) -> None:
+    def _resume(self, document: str, ongoing: InFlight) -> None:
         """Work ahead that has made way for a request goes on after it."""
         made_way = isinstance(ongoing.job.future.exception(), Cancelled) and not ongoing.job.halted
         if made_way and not ongoing.wanted:
             here, anchoring = ongoing.answer.snapshot, ongoing.anchoring
             self._start(document, here, wanted=False, anchoring=anchoring)
 
-    def _makeshift(self, answer: Answer) -> bool:
+    def _makeshift(self, answer: Generation) -> bool:
         """Whether an answer was said with what an earlier place showed."""
         here = answer.snapshot
         exact = window.after(here.text, here.cursor, self.engine.limits.after)
         shown = answer.prompt.after if answer.prompt else exact
         return answer.usage.spliced or shown != exact
 
-    def _say(self, ongoing: Ongoing, job: Job[None], last: Prompt | None) -> None:
+    def _say(self, ongoing: InFlight, job: Job[None], last: Prompt | None) -> None:
         """On the model's thread: say the answer, and count what it cost."""
         answer = ongoing.answer
         # Chosen here, where adapters come and go between two jobs and never during one.
@@ -229,12 +239,12 @@ class Completer:
                 answer.prompt = prompts.build(answer.snapshot, self.index, engine.limits, last)
                 engine.warm(answer.prompt, job.stopped, answer.usage)
             else:
-                say(engine, answer, self.index, self.rules, job.stopped, ongoing.enough, last)
+                generate(engine, answer, self.index, self.rules, job.stopped, ongoing.enough, last)
         finally:
             ongoing.counted = True
             self.totals.add(answer.usage)
 
-    async def _wait(self, ongoing: Ongoing, snapshot: Snapshot) -> Completion | None:
+    async def _wait(self, ongoing: InFlight, snapshot: Snapshot) -> Completion | None:
         """Wait until an answer is decided at a place; None if it is stopped or says otherwise."""
         self._join(ongoing)
         try:
@@ -242,7 +252,7 @@ class Completer:
                 ongoing.grown.clear()
                 if ongoing.overtaken(snapshot):
                     return None
-                if found := offer(ongoing.answer, snapshot, self.rules):
+                if found := render(ongoing.answer, snapshot, self.rules):
                     return found
                 if ongoing.job.done:
                     _raise_fault(ongoing.job)
@@ -257,17 +267,17 @@ class Completer:
         finally:
             self._leave(ongoing)
 
-    def _join(self, ongoing: Ongoing) -> None:
+    def _join(self, ongoing: InFlight) -> None:
         ongoing.waiters += 1
         ongoing.joins += 1
         ongoing.wanted = ongoing.job.urgent = True
         self._answers.add(ongoing.answer)
 
-    def _leave(self, ongoing: Ongoing) -> None:
+    def _leave(self, ongoing: InFlight) -> None:
         ongoing.waiters -= 1
         ongoing.job.urgent = ongoing.waiters > 0
 
-    def _unwanted(self, ongoing: Ongoing, joins: int) -> None:
+    def _unwanted(self, ongoing: InFlight, joins: int) -> None:
         """Some time after a cancelled request: has anyone else come for what it asked?"""
         if ongoing.waiters or ongoing.joins != joins:
             return

@@ -9,7 +9,7 @@ from budgetai_server.completion.render import Completion
 
 
 @dataclass(frozen=True)
-class Item:
+class Suggestion:
     """`text` goes in the place of the characters from `start` up to `end`, all on one line. The
     `number` is that of an item that was shown; 0 where nobody follows what becomes of it."""
 
@@ -19,15 +19,15 @@ class Item:
     number: int = field(default=0, compare=False)
 
 
-def accepted(source: str, item: Item) -> tuple[str, int]:
+def accepted(source: str, item: Suggestion) -> tuple[str, int]:
     """The document as if an item were in it already, and the cursor behind that item."""
     text = source[: item.start] + item.text + source[item.end :]
     return text, item.start + len(item.text)
 
 
 def from_completion(
-    found: Completion, source: str, cursor: int, selected: Item | None
-) -> Item | None:
+    found: Completion, source: str, cursor: int, selected: Suggestion | None
+) -> Suggestion | None:
     """The item that puts an answer into a document, given as an editor takes it.
 
     With an item `selected` in the editor's list, the answer goes on from it, and editors want its
@@ -40,14 +40,14 @@ def from_completion(
         return None
     text = found.text.replace("\r\n", "\n").replace("\n", "\r\n" if "\r\n" in source else "\n")
     if selected is None:
-        return Item(cursor, cursor + len(replaced), text)
+        return Suggestion(cursor, cursor + len(replaced), text)
     rest = text.removesuffix(replaced)
     if len(rest) + len(replaced) != len(text) or not rest:
         return None
-    return Item(selected.start, selected.end, selected.text + rest)
+    return Suggestion(selected.start, selected.end, selected.text + rest)
 
 
-def from_cursor(item: Item, source: str, cursor: int) -> Completion | None:
+def from_cursor(item: Suggestion, source: str, cursor: int) -> Completion | None:
     """An item as a completion at the cursor; None where it changes what stands before it."""
     typed = source[item.start : cursor]
     if not item.text.startswith(typed):

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from budgetai_core.context.document import Parsed
-from budgetai_core.docstrings.comment_syntax import convention
-from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.context.document import ParsedDocument
+from budgetai_core.docstrings.documentable import Documentable, documentables
+from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 from budgetai_server.docstrings.generate import Offer, offer
 
 _RUST = re.compile(r"\bpub\b")
@@ -47,28 +47,28 @@ def finding(path: str, text: str, one: Offer) -> Finding:
     return Finding(path, line, subject.kind, subject.name, words)
 
 
-def review(path: str, parsed: Parsed, *, private: bool, update: bool) -> list[Offer]:
+def review(path: str, parsed: ParsedDocument, *, private: bool, update: bool) -> list[Offer]:
     """The docstrings to write in a file: missing ones, with `update` stale ones too; with `private`
     also those of what nobody else sees."""
     if parsed.language is None or path.endswith(".pyi"):
         return []
-    found = subjects(parsed)
+    found = documentables(parsed)
     wanted = found if private else public(found, path, parsed)
     wanted = [one for one in wanted if not _elsewhere(one, parsed)]
     offers = (offer(subject, parsed.language) for subject in wanted)
     return [one for one in offers if one and (update or not one.subject.docstring)]
 
 
-def _elsewhere(subject: Subject, parsed: Parsed) -> bool:
+def _elsewhere(subject: Documentable, parsed: ParsedDocument) -> bool:
     head = parsed.text[subject.start : subject.head_end]
     return subject.kind in _FUNCTIONS and _ELSEWHERE.search(head) is not None
 
 
-def public(found: Sequence[Subject], path: str, parsed: Parsed) -> list[Subject]:
+def public(found: Sequence[Documentable], path: str, parsed: ParsedDocument) -> list[Documentable]:
     """The subjects of a text, in its order, that are there for others: by their names in Python and
     Go, where they are exported in JavaScript and TypeScript, by modifiers in Rust and Java. What is
     local, or part of what is not public, is not."""
-    kept, around = [], list[tuple[Subject, bool]]()
+    kept, around = [], list[tuple[Documentable, bool]]()
     for subject in found:
         while around and around[-1][0].end < subject.end:
             around.pop()
@@ -83,17 +83,19 @@ def public(found: Sequence[Subject], path: str, parsed: Parsed) -> list[Subject]
     return kept
 
 
-def _public_module(path: str, parsed: Parsed) -> bool:
+def _public_module(path: str, parsed: ParsedDocument) -> bool:
     """Other languages seldom say anything of a whole file."""
-    rules, name = convention(parsed.language), PurePosixPath(path).stem
+    rules, name = comment_syntax(parsed.language), PurePosixPath(path).stem
     return bool(rules and rules.inside) and (not name.startswith("_") or name == "__init__")
 
 
-def _public_inside(subject: Subject, outer: Subject, shown: bool, parsed: Parsed) -> bool:
+def _public_inside(
+    subject: Documentable, outer: Documentable, shown: bool, parsed: ParsedDocument
+) -> bool:
     return shown and outer.kind not in _FUNCTIONS and _shown(subject, parsed, outer)
 
 
-def _shown(subject: Subject, parsed: Parsed, owner: Subject | None) -> bool:
+def _shown(subject: Documentable, parsed: ParsedDocument, owner: Documentable | None) -> bool:
     if subject.name.startswith(("_", "#")):
         return False
     head = parsed.text[subject.start : subject.head_end]
@@ -111,11 +113,11 @@ def _shown(subject: Subject, parsed: Parsed, owner: Subject | None) -> bool:
     return not subject.owner.startswith("_")
 
 
-def _interface(owner: Subject, parsed: Parsed) -> bool:
+def _interface(owner: Documentable, parsed: ParsedDocument) -> bool:
     return "interface" in parsed.text[owner.start : owner.head_end].split()
 
 
-def _listed(subject: Subject, parsed: Parsed) -> bool:
+def _listed(subject: Documentable, parsed: ParsedDocument) -> bool:
     """Whether a list of exports names it."""
     name = re.compile(rf"\b{re.escape(subject.name)}\b")
     return any(name.search(found[0]) for found in _EXPORTS.finditer(parsed.text))

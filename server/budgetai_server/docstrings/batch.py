@@ -18,11 +18,11 @@ from budgetai_core import repository
 from budgetai_core.artifacts import layout
 from budgetai_core.context.index import Index
 from budgetai_core.context.tree import errors
-from budgetai_core.docstrings.style import Habits
+from budgetai_core.docstrings.style import DocstringStyle
 from budgetai_core.errors import ModelError
 from budgetai_server.docstrings.audit import Finding, finding, review
-from budgetai_server.docstrings.generate import Offer, SilentError, Wish, Written, write
-from budgetai_server.docstrings.neighbor_style import habits_near
+from budgetai_server.docstrings.generate import DocstringRequest, Offer, SilentError, Written, write
+from budgetai_server.docstrings.neighbor_style import neighbor_style
 from budgetai_server.docstrings.options import DocstringOptions
 from budgetai_server.docstrings.source_files import CodeFile, code_files, save
 from budgetai_server.inference.engine import Cancelled, Engine
@@ -90,7 +90,7 @@ def changes(
 
 def _open(root: Path, options: DocstringOptions) -> EngineFor:
     """As the server opens a model, with the adapter that is for docstrings."""
-    from budgetai_server.inference.loader import open_model
+    from budgetai_server.loader import open_model
     from budgetai_server.options import ServerOptions
 
     model = options.model or layout.newest_model(root)
@@ -139,9 +139,9 @@ class Author:
     ) -> tuple[CodeFile, list[Finding], list[str]]:
         """The file with all docstrings that the model had words for, what they are, and notes."""
         written, notes, moved = list[Finding](), list[str](), 0
-        habits = habits_near(file.parsed, file.path, self.index)
+        habits = neighbor_style(file.parsed, file.path, self.index)
         for one in offers:
-            wish = Wish.of(one.subject)
+            wish = DocstringRequest.of(one.subject)
             try:
                 edit = self._write(file, replace(wish, start=wish.start + moved), habits)
             except SilentError as error:
@@ -158,7 +158,7 @@ class Author:
             file = new
         return file, written, notes
 
-    def _write(self, file: CodeFile, wish: Wish, habits: Habits) -> Written:
+    def _write(self, file: CodeFile, wish: DocstringRequest, habits: DocstringStyle) -> Written:
         parsed = file.parsed
         subject = wish.find(parsed)
         if subject is None or parsed.language is None:

@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from budgetai_core.context import prompt as prompts
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language, language_of
 from budgetai_core.context.prompt import Prompt, Snapshot
 from budgetai_core.docstrings.body import ended
 from budgetai_core.docstrings.delimiters import lead as lead_of
-from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.documentable import Documentable, documentables
 from budgetai_core.docstrings.edit import hole, replacement
 from budgetai_core.docstrings.limits import limits
-from budgetai_core.docstrings.lint import stale, structure
+from budgetai_core.docstrings.lint import lint, stale
 from budgetai_core.docstrings.parse.sections import sections, style_of
-from budgetai_core.docstrings.style import QUOTES, Habits
-from budgetai_core.docstrings.template import Free, Literal, clean, form
+from budgetai_core.docstrings.style import QUOTES, DocstringStyle
+from budgetai_core.docstrings.template import Free, Literal, clean, template
 from budgetai_core.errors import BudgetAIError
 from budgetai_server.inference.engine import Engine, Usage
 
@@ -44,7 +44,7 @@ class SilentError(BudgetAIError):
 class Offer:
     """A docstring that can be written. `stale` says what a present one has wrong."""
 
-    subject: Subject
+    subject: Documentable
     stale: tuple[str, ...] = ()
 
     @property
@@ -53,7 +53,7 @@ class Offer:
 
 
 @dataclass(frozen=True)
-class Wish:
+class DocstringRequest:
     """A subject as a client names it: `start` is where it began when it was offered."""
 
     kind: str
@@ -62,13 +62,15 @@ class Wish:
     start: int
 
     @classmethod
-    def of(cls, subject: Subject) -> "Wish":
+    def of(cls, subject: Documentable) -> "DocstringRequest":
         return cls(subject.kind, subject.owner, subject.name, subject.start)
 
-    def find(self, parsed: Parsed) -> Subject | None:
+    def find(self, parsed: ParsedDocument) -> Documentable | None:
         """The subject of the same name, the nearest where there are several."""
         name = self.kind, self.owner, self.name
-        same = (each for each in subjects(parsed) if (each.kind, each.owner, each.name) == name)
+        same = (
+            each for each in documentables(parsed) if (each.kind, each.owner, each.name) == name
+        )
         return min(same, key=lambda each: abs(each.start - self.start), default=None)
 
 
@@ -83,7 +85,7 @@ class Written:
     inside: str
 
 
-def offer(subject: Subject, language: Language) -> Offer | None:
+def offer(subject: Documentable, language: Language) -> Offer | None:
     """What there is to do for a subject; None where its docstring says what the code does."""
     if subject.docstring is None:
         return Offer(subject)
@@ -96,8 +98,8 @@ def write(
     text: str,
     path: str,
     repository: str,
-    subject: Subject,
-    habits: Habits,
+    subject: Documentable,
+    habits: DocstringStyle,
     cancelled: Callable[[], bool] = lambda: False,
     tick: Callable[[str], None] = lambda part: None,
     *,
@@ -122,8 +124,8 @@ class Writing:
     def __init__(
         self,
         document: Snapshot,
-        subject: Subject,
-        habits: Habits,
+        subject: Documentable,
+        habits: DocstringStyle,
         *,
         free: bool = False,
     ) -> None:
@@ -145,7 +147,7 @@ class Writing:
         language = language_of(self.document.path)
         old = self.subject.docstring
         known = sections(old.text, language) if old and language else None
-        return form(self.subject, self.habits, known)
+        return template(self.subject, self.habits, known)
 
     @property
     def part(self) -> str:
@@ -224,7 +226,7 @@ class Writing:
 
     def _invents(self, text: str) -> bool:
         language = language_of(self.document.path)
-        return language is not None and bool(structure(self.subject, text, language).invented)
+        return language is not None and bool(lint(self.subject, text, language).invented)
 
     def _shown(self, engine: Engine, cancelled: Callable[[], bool]) -> Prompt:
         """The prompt in front of all parts. It is evaluated exactly: what was spliced for a quick
@@ -261,7 +263,7 @@ def _solid(text: str) -> str:
     return "".join(text.split())
 
 
-def kept(habits: Habits, subject: Subject) -> Habits:
+def kept(habits: DocstringStyle, subject: Documentable) -> DocstringStyle:
     """Those of a docstring that is there already go before those of its neighbours."""
     old = subject.docstring
     if old and old.mark in QUOTES:
@@ -280,7 +282,7 @@ def _whole_words(said: str) -> str:
     return said[: end + 1] if end > 0 else said[: max(said.rfind(" "), said.rfind("\n"), 0)]
 
 
-def _fallback(part: str, subject: Subject) -> str:
+def _fallback(part: str, subject: Documentable) -> str:
     """What the signature says, where the model says nothing: a section must not stay empty."""
     kind, _, name = part.partition(" ")
     if kind == "parameter":

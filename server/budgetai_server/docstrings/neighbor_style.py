@@ -2,24 +2,24 @@
 
 from collections.abc import Sequence
 
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import Language, language_of
-from budgetai_core.docstrings.documentable import subjects
-from budgetai_core.docstrings.style import Habits, habits
+from budgetai_core.docstrings.documentable import documentables
+from budgetai_core.docstrings.style import DocstringStyle, repository_style
 
 # So many other files of a language say how the repository writes docstrings.
 _MOST_FILES, _MOST_CHARACTERS = 24, 60_000
 
 
-def habits_near(parsed: Parsed, path: str, index: Index | None) -> Habits:
+def neighbor_style(parsed: ParsedDocument, path: str, index: Index | None) -> DocstringStyle:
     """How docstrings are written around a document: in it, and in the nearest files of its
     language."""
     assert parsed.language is not None
-    found = list(subjects(parsed))
+    found = list(documentables(parsed))
     for text in _nearest(path, parsed.language, index) if index else ():
-        found += subjects(Parsed.of(text, parsed.language))
-    return habits(found, parsed.language)
+        found += documentables(ParsedDocument.of(text, parsed.language))
+    return repository_style(found, parsed.language)
 
 
 def _nearest(path: str, language: Language, index: Index) -> Sequence[str]:

@@ -8,18 +8,24 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.context.tree import errors
-from budgetai_core.docstrings.documentable import Subject
+from budgetai_core.docstrings.documentable import Documentable
 from budgetai_core.docstrings.edit import replacement
 from budgetai_core.errors import BudgetAIError
 from budgetai_server.completion.render import Completion
-from budgetai_server.docstrings.generate import SilentError, Wish, Writing, Written, offer
-from budgetai_server.docstrings.neighbor_style import habits_near
-from budgetai_server.docstrings.trigger import Opening, opening
+from budgetai_server.docstrings.generate import (
+    DocstringRequest,
+    SilentError,
+    Writing,
+    Written,
+    offer,
+)
+from budgetai_server.docstrings.neighbor_style import neighbor_style
+from budgetai_server.docstrings.trigger import Trigger, trigger
 from budgetai_server.inference.engine import Cancelled, Engine, Usage
 from budgetai_server.inference.worker import Job, Worker
 
@@ -37,7 +43,7 @@ class _Asked:
     waiters: int = 0
 
 
-class Scribe:
+class DocstringService:
     """Writes with the engine that `engine_for` names for a language."""
 
     def __init__(
@@ -55,8 +61,8 @@ class Scribe:
 
     async def write(
         self,
-        wish: Wish,
-        look: Callable[[], tuple[Snapshot, Parsed]],
+        wish: DocstringRequest,
+        look: Callable[[], tuple[Snapshot, ParsedDocument]],
         tell: Callable[[str], None] = lambda part: None,
     ) -> Written:
         """Write a docstring for a document, of which `look` gives the text and the tree as they are
@@ -82,13 +88,15 @@ class Scribe:
             raise MovedError(f"{wish.name or 'the file'} cannot be told apart in the code as it is")
         return written
 
-    async def opened(self, uri: str, snapshot: Snapshot, parsed: Parsed) -> Completion | None:
+    async def opened(
+        self, uri: str, snapshot: Snapshot, parsed: ParsedDocument
+    ) -> Completion | None:
         """What follows an opening mark that was just typed; None at any other place, and nothing to
         show where the text has become another one meanwhile."""
         asked = self._asked.get(uri)
         if asked is None or asked.snapshot != snapshot:
             self.stop(uri)
-            if not (found := opening(parsed, snapshot)):
+            if not (found := trigger(parsed, snapshot)):
                 return None
             asked = _Asked(snapshot, asyncio.ensure_future(self._finish(snapshot, found)))
             self._asked[uri] = asked
@@ -111,7 +119,7 @@ class Scribe:
         if asked:
             asked.task.cancel()
 
-    async def _finish(self, snapshot: Snapshot, found: Opening) -> Completion | None:
+    async def _finish(self, snapshot: Snapshot, found: Trigger) -> Completion | None:
         document = replace(snapshot, text=found.document.text)
         writing = await self._begin(document, found.document, found.subject, found.mark)
         try:
@@ -125,12 +133,12 @@ class Scribe:
         return Completion(whole[len(found.mark) :], replaces=found.replaces)
 
     async def _begin(
-        self, snapshot: Snapshot, parsed: Parsed, subject: Subject, mark: str = ""
+        self, snapshot: Snapshot, parsed: ParsedDocument, subject: Documentable, mark: str = ""
     ) -> Writing:
         """Off the event loop: other files are looked at, too."""
 
         def begin() -> Writing:
-            habits = habits_near(parsed, snapshot.path, self.index)
+            habits = neighbor_style(parsed, snapshot.path, self.index)
             manner = replace(habits, mark=mark) if mark else habits
             return Writing(snapshot, subject, manner)
 
@@ -165,13 +173,13 @@ class Scribe:
                 job.stop()
 
 
-def _breaks(parsed: Parsed, edit: Written) -> bool:
+def _breaks(parsed: ParsedDocument, edit: Written) -> bool:
     """Whether a text has more errors with an edit: half-typed code is read as well as it goes."""
     text = parsed.text[: edit.start] + edit.text + parsed.text[edit.end :]
     return errors(parsed.edited(text)) > errors(parsed)
 
 
-def _signature(subject: Subject) -> Subject:
+def _signature(subject: Documentable) -> Documentable:
     """All but where it stands."""
     docstring = subject.docstring and replace(subject.docstring, start=0, end=0)
     return replace(subject, start=0, end=0, head_end=0, at=0, docstring=docstring)

@@ -12,15 +12,15 @@ from functools import cached_property
 from pathlib import Path
 
 from budgetai_core.artifacts.atomic_write import replaced
-from budgetai_core.context.document import Parsed
+from budgetai_core.context import line_endings
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import language_of
-from budgetai_core.docstrings.comment_syntax import convention
+from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 from budgetai_core.errors import RepositoryError
 from budgetai_core.repository import listing, relative
 from budgetai_core.repository.encoding import encoding
 from budgetai_core.repository.files import Examiner, from_disk
 from budgetai_server.docstrings.generate import Written
-from budgetai_server.workspace import line_endings
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class CodeFile:
         return cls(path, data, data[len(mark) :].decode(codec))
 
     @cached_property
-    def parsed(self) -> Parsed:
-        return Parsed.of(line_endings.plain(self.source), language_of(self.path))
+    def parsed(self) -> ParsedDocument:
+        return ParsedDocument.of(line_endings.plain(self.source), language_of(self.path))
 
     def with_edit(self, edit: Written) -> "CodeFile":
         """The file with an edit of its plain text."""
@@ -70,7 +70,7 @@ def code_files(root: Path, paths: Sequence[Path]) -> Iterator[tuple[CodeFile | N
             data, reason = read(name)
             return data, reason
 
-        known = convention(language_of(path)) is not None
+        known = comment_syntax(language_of(path)) is not None
         (examined,) = rules.examine([path], once)
         reason = examined.reason if known else "no language with docstrings"
         if not reason:

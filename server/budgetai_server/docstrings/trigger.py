@@ -6,29 +6,29 @@ nothing else on the line but what the editor has put in to close it.
 
 from dataclasses import dataclass
 
-from budgetai_core.context.cursor import place
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.cursor import cursor_syntax
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
-from budgetai_core.docstrings.comment_syntax import convention
-from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.documentable import Documentable, documentables
+from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 
 _MARKS = {'"""': ("", '"', '"""'), "'''": ("", "'", "'''"), "/**": ("", "/", "*/")}
 _EMPTY_BODY = "pass"
 
 
 @dataclass(frozen=True)
-class Opening:
+class Trigger:
     """`document` is the text as it is without the mark, and `subject` what lacks a docstring in it.
     What stands right of the cursor up to the line's end, `replaces` characters, is closers."""
 
-    document: Parsed
-    subject: Subject
+    document: ParsedDocument
+    subject: Documentable
     mark: str
     replaces: int
 
 
-def opening(parsed: Parsed, snapshot: Snapshot) -> Opening | None:
+def trigger(parsed: ParsedDocument, snapshot: Snapshot) -> Trigger | None:
     """`parsed` is the text of the snapshot. None for any other place."""
     text, cursor = snapshot.text, snapshot.cursor
     start = text.rfind("\n", 0, cursor) + 1
@@ -38,31 +38,31 @@ def opening(parsed: Parsed, snapshot: Snapshot) -> Opening | None:
         return None
     indent = text[start:cursor].removesuffix(mark)
     language = language_of(snapshot.path)
-    rules = convention(language)
+    rules = comment_syntax(language)
     if rules is None or rules.inside == mark.startswith("/") or not rules.closing:
         return None
     for body in ("", f"{indent}{_EMPTY_BODY}\n"):
-        without = Parsed.of(text[:start] + body + text[end + 1 :], language)
+        without = ParsedDocument.of(text[:start] + body + text[end + 1 :], language)
         if subject := _lacking(without, start, indent):
-            return Opening(without, subject, mark, len(rest))
+            return Trigger(without, subject, mark, len(rest))
         if not rules.inside:
             # An empty body is an error in Python alone.
             break
     return None
 
 
-def _opens(parsed: Parsed, cursor: int, mark: str) -> bool:
+def _opens(parsed: ParsedDocument, cursor: int, mark: str) -> bool:
     """Whether the mark does not close what began above."""
-    around = place(parsed, cursor)
+    around = cursor_syntax(parsed, cursor)
     return around.kind != "code" and around.start == cursor - len(mark)
 
 
-def _lacking(parsed: Parsed, line: int, indent: str) -> Subject | None:
+def _lacking(parsed: ParsedDocument, line: int, indent: str) -> Documentable | None:
     """What would have its docstring at a line, which begins at a character; a definition goes
     before the module around it."""
     found = [
         each
-        for each in subjects(parsed)
+        for each in documentables(parsed)
         if each.docstring is None and each.indent == indent and _meet(parsed.text, each.at, line)
     ]
     return next((each for each in found if each.kind != "module"), found[0] if found else None)

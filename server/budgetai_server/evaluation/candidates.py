@@ -10,7 +10,7 @@ from budgetai_server.inference.local import LocalEngine
 
 
 @contextmanager
-def contenders(model: Path, task: str) -> Iterator[list[LocalEngine]]:
+def candidates(model: Path, task: str) -> Iterator[list[LocalEngine]]:
     """Engines to compare, which share what is loaded: of a bundle the base alone, and one for each
     adapter of the task. Raises ModelError for what cannot be loaded."""
     bundle = Bundle.read(model) if model.is_dir() else None

@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import Language, language_of
-from budgetai_core.docstrings.body import said
-from budgetai_core.docstrings.documentable import Subject, subjects
+from budgetai_core.docstrings.body import body_text
+from budgetai_core.docstrings.documentable import Documentable, documentables
 from budgetai_core.docstrings.edit import hole
-from budgetai_core.docstrings.lint import structure
-from budgetai_core.docstrings.style import Habits
+from budgetai_core.docstrings.lint import lint
+from budgetai_core.docstrings.style import DocstringStyle
 from budgetai_core.docstrings.worth_learning import worth_learning
 from budgetai_core.errors import RepositoryError
 from budgetai_core.evaluation.metrics import Score, mean, percentile, wilson
 from budgetai_core.evaluation.rouge import rouge_l
 from budgetai_core.repository.added_lines import Range
-from budgetai_server.docstrings.generate import SilentError, Wish, write
-from budgetai_server.docstrings.neighbor_style import habits_near
+from budgetai_server.docstrings.generate import DocstringRequest, SilentError, write
+from budgetai_server.docstrings.neighbor_style import neighbor_style
 from budgetai_server.evaluation.candidates import named
 from budgetai_server.evaluation.lines import Sources, sources_of
 from budgetai_server.evaluation.options import EvalOptions
@@ -35,13 +35,13 @@ class Question:
     path: str
     text: str
     language: Language
-    subject: Subject
-    habits: Habits
+    subject: Documentable
+    habits: DocstringStyle
     expected: str
 
 
 @dataclass(frozen=True)
-class DocstringExam:
+class DocstringEvalSet:
     """The docstrings a repository is judged on. `note` says where the held-out list comes from."""
 
     name: str
@@ -70,7 +70,7 @@ class Judged:
         return named(self.model, self.adapter) + ("" if self.led else ", free")
 
 
-def docstring_exam(options: EvalOptions, models: Sequence[Path]) -> DocstringExam:
+def docstring_eval_set(options: EvalOptions, models: Sequence[Path]) -> DocstringEvalSet:
     """Take docstrings out of the files that no compared model has been trained on. Raises
     RepositoryError where there are none."""
     found = sources_of(options, models)
@@ -82,7 +82,7 @@ def docstring_exam(options: EvalOptions, models: Sequence[Path]) -> DocstringExa
             "Train on a repository with more of them",
         )
     drawn = random.Random(options.seed).sample(questions, min(options.holes, len(questions)))
-    return DocstringExam(found.name, tuple(drawn), found.note)
+    return DocstringEvalSet(found.name, tuple(drawn), found.note)
 
 
 def _questions(found: Sources, index: Index) -> Iterator[Question]:
@@ -95,17 +95,17 @@ def _questions(found: Sources, index: Index) -> Iterator[Question]:
 def _of_file(
     path: str, text: str, language: Language, ranges: Mapping[str, Sequence[Range]], index: Index
 ) -> Iterator[Question]:
-    for subject in subjects(Parsed.of(text, language)):
+    for subject in documentables(ParsedDocument.of(text, language)):
         docstring = subject.docstring
         if docstring is None or worth_learning(subject, language):
             continue
         if not any(low <= docstring.start and docstring.end <= high for low, high in ranges[path]):
             continue
-        parsed = Parsed.of(_without(text, docstring.start, docstring.end), language)
-        bare = Wish.of(subject).find(parsed)
+        parsed = ParsedDocument.of(_without(text, docstring.start, docstring.end), language)
+        bare = DocstringRequest.of(subject).find(parsed)
         # Another string may have come to stand where the docstring stood.
         if bare and bare.docstring is None:
-            usual = habits_near(parsed, path, index)
+            usual = neighbor_style(parsed, path, index)
             yield Question(path, parsed.text, language, bare, usual, docstring.text)
 
 
@@ -117,7 +117,7 @@ def _without(text: str, start: int, end: int) -> str:
 
 def judge(
     engine: LocalEngine,
-    exam: DocstringExam,
+    exam: DocstringEvalSet,
     tick: Callable[[int], None] = lambda done: None,
     *,
     led: bool = True,
@@ -130,7 +130,7 @@ def judge(
         seconds.append(time.perf_counter() - began)
         tick(number)
     pairs = list(zip(exam.questions, answers, strict=True))
-    shapes = [structure(asked.subject, text, asked.language) for asked, text in pairs]
+    shapes = [lint(asked.subject, text, asked.language) for asked, text in pairs]
     return Judged(
         model=engine.path,
         adapter=engine.adapter,
@@ -144,11 +144,11 @@ def judge(
     )
 
 
-def _written(engine: LocalEngine, exam: DocstringExam, asked: Question, *, led: bool) -> str:
+def _written(engine: LocalEngine, exam: DocstringEvalSet, asked: Question, *, led: bool) -> str:
     """What a model says of a definition; empty where it has nothing to say."""
     subject, usual = asked.subject, asked.habits
     try:
         done = write(engine, asked.text, asked.path, exam.name, subject, usual, free=not led)
     except SilentError:
         return ""
-    return said(hole(asked.text, subject, usual), done.inside)
+    return body_text(hole(asked.text, subject, usual), done.inside)

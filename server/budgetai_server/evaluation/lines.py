@@ -14,8 +14,8 @@ from budgetai_core.evaluation.metrics import LineScores, percentile, score
 from budgetai_core.evaluation.spans import Hole, cut
 from budgetai_core.repository import SourceFile
 from budgetai_core.repository.added_lines import Range, intersection
-from budgetai_core.repository.history import SINCE, fresh_since
-from budgetai_server.completion.render import Rules, complete
+from budgetai_core.repository.history import SINCE, added_since
+from budgetai_server.completion.render import CompletionPolicy, complete
 from budgetai_server.evaluation.candidates import manifest_of, named
 from budgetai_server.evaluation.options import EvalOptions
 from budgetai_server.inference.local import LocalEngine
@@ -38,7 +38,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Exam:
+class EvalSet:
     """The places a repository is judged on. `note` says where the held-out list comes from."""
 
     name: str
@@ -71,7 +71,7 @@ def models_of(options: EvalOptions) -> tuple[Path, ...]:
     return (newest,)
 
 
-def exam(options: EvalOptions, models: Sequence[Path]) -> Exam:
+def eval_set(options: EvalOptions, models: Sequence[Path]) -> EvalSet:
     """Cut holes in the files that no compared model has been trained on."""
     found = sources_of(options, models)
     chosen = [(path, text) for path, text in found.texts if path in found.ranges]
@@ -81,7 +81,7 @@ def exam(options: EvalOptions, models: Sequence[Path]) -> Exam:
             f"the held-out files of {options.repo} have no line to complete",
             "Train on a larger repository",
         )
-    return Exam(found.name, tuple(holes), Index(found.texts), found.note)
+    return EvalSet(found.name, tuple(holes), Index(found.texts), found.note)
 
 
 def sources_of(options: EvalOptions, models: Sequence[Path]) -> Sources:
@@ -121,7 +121,7 @@ def _unseen(
     root: Path, manifest: AdapterManifest | ModelManifest, files: Sequence[SourceFile]
 ) -> dict[str, tuple[Range, ...]]:
     if manifest.holdout:
-        return fresh_since(root, manifest.holdout.removeprefix(SINCE), files)
+        return added_since(root, manifest.holdout.removeprefix(SINCE), files)
     held = held_in(root.name, manifest)
     return _whole([file for file in files if file.path in held])
 
@@ -139,13 +139,15 @@ def _by_all(unseen: Sequence[dict[str, tuple[Range, ...]]]) -> dict[str, tuple[R
 
 
 def judge(
-    engine: LocalEngine, questions: Exam, tick: Callable[[int], None] = lambda done: None
+    engine: LocalEngine, questions: EvalSet, tick: Callable[[int], None] = lambda done: None
 ) -> Judged:
     """Complete every hole in turn."""
     answers, latencies = [], []
     for number, hole in enumerate(questions.holes, 1):
         began = time.perf_counter()
-        done = complete(engine, hole.snapshot(questions.name), questions.index, Rules(block=0))
+        done = complete(
+            engine, hole.snapshot(questions.name), questions.index, CompletionPolicy(block=0)
+        )
         latencies.append((time.perf_counter() - began) * 1000)
         answers.append(done.text)
         tick(number)

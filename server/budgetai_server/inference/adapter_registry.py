@@ -37,7 +37,7 @@ class _Served:
     laid: dict[str, _Laid]
 
 
-class Adapters:
+class AdapterRegistry:
     """Made, and brought up to date, on the model's thread; `engine_for` and `stale` are for any."""
 
     def __init__(

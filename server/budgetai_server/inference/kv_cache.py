@@ -11,10 +11,10 @@ from pathlib import Path
 
 from budgetai_core.llama.model import BATCH, Llama
 from budgetai_server.inference.engine import Cancelled, Usage
-from budgetai_server.inference.kv_slots import Held, Logits, Sequences
+from budgetai_server.inference.kv_slots import Held, KVSlots, Logits
 
 
-class Cache:
+class KVCache:
     """One model's sequences. Not thread-safe: one thread owns it."""
 
     def __init__(
@@ -33,7 +33,7 @@ class Cache:
             stopped=lambda: self.cancelled() and not self._shifting,
         )
         self.length = self.llama.context_tokens
-        self.sequences = Sequences(sequences)
+        self.sequences = KVSlots(sequences)
 
     def add_adapter(self, name: str, path: Path, scale: float) -> None:
         """As Llama.add_adapter; what was evaluated with an older one of this name is dropped."""

@@ -67,7 +67,7 @@ class Held:
             del self.marks[next(iter(self.marks))]
 
 
-class Sequences:
+class KVSlots:
     """A fixed number of sequences for all adapters, the least recently used one given away first.
     An `adapter` is named by what the owner calls it; "" is the model without any."""
 

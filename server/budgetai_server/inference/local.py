@@ -21,9 +21,9 @@ from budgetai_core.errors import ModelError
 from budgetai_core.llama.model import BATCH, OUTPUTS, gpu_offload
 from budgetai_core.models.token_healing import Vocabulary
 from budgetai_server.inference.engine import Piece, Usage
-from budgetai_server.inference.kv_cache import Cache
+from budgetai_server.inference.kv_cache import KVCache
 from budgetai_server.inference.kv_slots import Held, Logits
-from budgetai_server.inference.profile import Speed
+from budgetai_server.inference.profile import SpeedProfile
 from budgetai_server.inference.speculative import Draft, Drafter, Lookup, Table
 from budgetai_server.inference.token_probability import likelihood
 
@@ -68,7 +68,7 @@ class LocalEngine:
         self.reserve = 256
         self.state = "ready"
         self.ahead = True
-        self.cache = Cache(
+        self.cache = KVCache(
             path,
             context_tokens=context_tokens,
             sequences=sequences,
@@ -83,7 +83,7 @@ class LocalEngine:
         self.beginning = self.llama.beginning()
         self._speculate = speculate and self.llama.cuttable
         self._usage = Usage()
-        self.speed = Speed()
+        self.speed = SpeedProfile()
         self.drafter = Drafter(lambda count: self.speed.cost(count))
 
     @property
@@ -128,7 +128,7 @@ class LocalEngine:
         if self._speculate:
             self.drafter.table = Table(self.tokenize(text) for text in texts)
 
-    def measure(self) -> Speed:
+    def measure(self) -> SpeedProfile:
         """Measure prefill and decode speed on this machine, without an adapter, and use it from
         now on. Takes one to two seconds for 0.5B parameters on two cores."""
         self.cache.cancelled = lambda: False
@@ -143,7 +143,7 @@ class LocalEngine:
             self.llama.evaluate(held.number, position, tokens[:count], outputs=min(count, OUTPUTS))
             return time.perf_counter() - began
 
-        self.speed = Speed.of(run, BATCH)
+        self.speed = SpeedProfile.of(run, BATCH)
         self.llama.forget(held.number, -1)
         return self.speed
 

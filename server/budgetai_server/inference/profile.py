@@ -26,7 +26,7 @@ MOST_PROMPT = round((Limits().before + Limits().after + Limits().chunks) / _CHAR
 
 
 @dataclass(frozen=True)
-class Speed:
+class SpeedProfile:
     """`prefill` in tokens per second; `batches` holds seconds for 1, 2, 4, 8 and 16 tokens.
 
     The defaults are two cores and 0.5B parameters: they count until something is measured.
@@ -43,7 +43,7 @@ class Speed:
             raise ValueError(f"no speed: {self.prefill}, {self.batches}")
 
     @classmethod
-    def of(cls, run: Callable[[int, int], float], batch: int) -> "Speed":
+    def of(cls, run: Callable[[int, int], float], batch: int) -> "SpeedProfile":
         """Measure with `run(position, count)`, which evaluates tokens and returns seconds.
 
         The least of several times counts: what else runs can only make them longer.
@@ -107,7 +107,7 @@ class Plan:
         return f"prompts of {self.prompt} tokens, lines of up to {self.line}, {block}"
 
 
-def plan(speed: Speed, latency: float) -> Plan:
+def plan(speed: SpeedProfile, latency: float) -> Plan:
     """From measured speed and the target for a warm request, in seconds."""
     decode_time = max(0.0, latency - speed.cost(4))
     line = round(_LINE * decode_time * speed.decode)

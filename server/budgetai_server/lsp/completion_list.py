@@ -5,7 +5,7 @@ import re
 from lsprotocol import types
 
 from budgetai_core.context.languages import language_of
-from budgetai_server.completion.text_edit import Item
+from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.lsp.completion_request import Place, command_of, complete, place_of
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.lsp.positions import around
@@ -33,7 +33,7 @@ def _takes(server: BudgetAIServer) -> types.ClientCompletionItemOptions:
 
 
 def list_item(
-    place: Place, found: Item, takes: types.ClientCompletionItemOptions
+    place: Place, found: Suggestion, takes: types.ClientCompletionItemOptions
 ) -> types.CompletionItem:
     """The word before the cursor is a part of the item, as it is with other servers: editors
     filter, sort and highlight by it."""
@@ -61,7 +61,7 @@ def list_item(
     )
 
 
-def _leaving_closers(place: Place, found: Item) -> tuple[str, int]:
+def _leaving_closers(place: Place, found: Suggestion) -> tuple[str, int]:
     """The text and where its range ends: at the cursor where what stands behind it can stay.
     Neovim's own list leaves that in, whatever the range, and would double it."""
     replaced = place.document.source[place.cursor : found.end]

@@ -8,7 +8,7 @@ from lsprotocol import types
 from pygls.workspace import TextDocument
 
 from budgetai_core.errors import BudgetAIError
-from budgetai_server.completion.text_edit import Item
+from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.lsp.positions import offset
 
@@ -26,7 +26,7 @@ class Place(NamedTuple):
 ACCEPTED = "budgetai.accepted"
 
 
-def command_of(item: Item) -> types.Command | None:
+def command_of(item: Suggestion) -> types.Command | None:
     """What an editor is to run when the user has taken an item whole."""
     if not item.number:
         return None
@@ -48,8 +48,8 @@ def place_of(server: BudgetAIServer, uri: str, position: types.Position) -> Plac
 
 
 async def complete(
-    server: BudgetAIServer, place: Place, selected: Item | None = None
-) -> Item | None:
+    server: BudgetAIServer, place: Place, selected: Suggestion | None = None
+) -> Suggestion | None:
     """What to put in at a place; None where there is nothing to say."""
     session = server.session
     assert session is not None

@@ -11,13 +11,13 @@ from urllib.parse import unquote
 from lsprotocol import types
 from pygls.workspace import TextDocument
 
+from budgetai_core.context.line_endings import in_source
 from budgetai_core.errors import BudgetAIError
-from budgetai_server.completion.text_edit import Item
-from budgetai_server.docstrings.generate import Offer, Wish
+from budgetai_server.completion.text_edit import Suggestion
+from budgetai_server.docstrings.generate import DocstringRequest, Offer
 from budgetai_server.lsp import work_done
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.lsp.positions import between, offset
-from budgetai_server.workspace.line_endings import in_source
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def _open_document(server: BudgetAIServer, uri: str) -> TextDocument | None:
 
 
 def _command(document: TextDocument, offered: Offer) -> types.Command:
-    wish = Wish.of(offered.subject)
+    wish = DocstringRequest.of(offered.subject)
     arguments = [document.uri, wish.kind, wish.owner, wish.name, wish.start]
     return types.Command(title=offered.title, command=WRITE, arguments=arguments)
 
@@ -92,7 +92,7 @@ async def write_docstring(
     document = _open_document(server, uri)
     if document is None or server.session is None:
         return
-    wish = Wish(kind, owner, name, start)
+    wish = DocstringRequest(kind, owner, name, start)
     work = asyncio.ensure_future(_write(server, document, wish))
     server.when_cancelled(work.cancel)
     try:
@@ -106,7 +106,7 @@ async def write_docstring(
         work.cancel()
 
 
-async def _write(server: BudgetAIServer, document: TextDocument, wish: Wish) -> None:
+async def _write(server: BudgetAIServer, document: TextDocument, wish: DocstringRequest) -> None:
     assert server.session is not None
     work = asyncio.current_task()
     assert work is not None
@@ -118,7 +118,7 @@ async def _write(server: BudgetAIServer, document: TextDocument, wish: Wish) -> 
         await _apply(server, document, item)
 
 
-async def _apply(server: BudgetAIServer, document: TextDocument, item: Item) -> None:
+async def _apply(server: BudgetAIServer, document: TextDocument, item: Suggestion) -> None:
     change = types.TextEdit(between(document, item.start, item.end), item.text)
     edit = _edit(server, document, change)
     params = types.ApplyWorkspaceEditParams(edit=edit, label="Write docstring")

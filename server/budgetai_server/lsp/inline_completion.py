@@ -7,7 +7,7 @@ no different from one while typing, which older editors call explicit too.
 
 from lsprotocol import types
 
-from budgetai_server.completion.text_edit import Item
+from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.lsp.completion_request import Place, command_of, complete, place_of
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.lsp.positions import around, offset
@@ -33,7 +33,7 @@ async def inline(
     return types.InlineCompletionList(items=[item])
 
 
-def _selected(place: Place, info: types.SelectedCompletionInfo) -> Item | None:
+def _selected(place: Place, info: types.SelectedCompletionInfo) -> Suggestion | None:
     """The item selected in the editor's list, if it is one for this place."""
     start, end = offset(place.document, info.range.start), offset(place.document, info.range.end)
-    return Item(start, end, info.text) if start <= place.cursor <= end else None
+    return Suggestion(start, end, info.text) if start <= place.cursor <= end else None

@@ -10,8 +10,8 @@ from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.errors import BudgetAIError, ModelError
 from budgetai_server.inference.engine import Engine
-from budgetai_server.inference.loader import Opened, open_endpoint, open_model
 from budgetai_server.inference.worker import Worker
+from budgetai_server.loader import Opened, open_endpoint, open_model
 from budgetai_server.options import ServerOptions
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class State:
     message: str
 
 
-class Serving:
+class ModelManager:
     """At most one model, on the worker's thread."""
 
     def __init__(

@@ -16,26 +16,26 @@ from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
 from budgetai_core.artifacts import layout
-from budgetai_core.context.document import Parsed
+from budgetai_core.context import line_endings
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.prompt import Snapshot
-from budgetai_core.docstrings.documentable import subject_at, subjects
+from budgetai_core.docstrings.documentable import documentable_at, documentables
 from budgetai_core.errors import ModelError
 from budgetai_core.repository import relative
 from budgetai_server.completion import text_edit
-from budgetai_server.completion.document_eligibility import Places
+from budgetai_server.completion.document_eligibility import DocumentEligibility
 from budgetai_server.completion.eligibility import DocumentReason, Reason
 from budgetai_server.completion.render import Completion
-from budgetai_server.completion.scheduler import Completer
-from budgetai_server.completion.text_edit import Item
-from budgetai_server.docstrings.generate import Offer, Wish, offer
-from budgetai_server.docstrings.service import Scribe
+from budgetai_server.completion.scheduler import Scheduler
+from budgetai_server.completion.text_edit import Suggestion
+from budgetai_server.docstrings.generate import DocstringRequest, Offer, offer
+from budgetai_server.docstrings.service import DocstringService
 from budgetai_server.inference.worker import Worker
 from budgetai_server.options import ServerOptions
-from budgetai_server.workspace import line_endings
-from budgetai_server.workspace.indexing.indexer import Progress, Upkeep
-from budgetai_server.workspace.model_manager import Serving, State
+from budgetai_server.workspace.indexing.indexer import Indexer, Progress
+from budgetai_server.workspace.model_manager import ModelManager, State
 from budgetai_server.workspace.usage.acceptance import Acceptance
-from budgetai_server.workspace.usage.recorder import Usage
+from budgetai_server.workspace.usage.recorder import UsageRecorder
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 
@@ -58,14 +58,14 @@ class Session:
         self._options = options
         self._root = roots[0].resolve() if roots else None
         self._worker = Worker()
-        self._serving = Serving(options, roots, self._worker, trusted=trusted)
-        self._completer: Completer | None = None
-        self._scribe: Scribe | None = None
-        self._upkeep: Upkeep | None = None
+        self._serving = ModelManager(options, roots, self._worker, trusted=trusted)
+        self._completer: Scheduler | None = None
+        self._scribe: DocstringService | None = None
+        self._upkeep: Indexer | None = None
         self._cursors: dict[str, int] = {}
-        self._places = Places(options, self._root)
+        self._places = DocumentEligibility(options, self._root)
         self._documents: dict[str, TextDocument] = {}
-        self._usage = Usage(self._ledger(), self._text)
+        self._usage = UsageRecorder(self._ledger(), self._text)
         self._acceptance = Acceptance(self._usage.over)
 
     def _ledger(self) -> Path | None:
@@ -84,8 +84,8 @@ class Session:
         """Load the model, if there is one. Never raises: the state says what went wrong."""
         if opened := await self._serving.start():
             of_place, of_language = self._serving.for_completion, self._serving.for_docstring
-            self._completer = Completer(opened.engine, self._worker, opened.rules, of_place)
-            self._scribe = Scribe(self._worker, of_language, self._completer.totals.add)
+            self._completer = Scheduler(opened.engine, self._worker, opened.rules, of_place)
+            self._scribe = DocstringService(self._worker, of_language, self._completer.totals.add)
         return self.state
 
     @property
@@ -97,15 +97,15 @@ class Session:
         says often becomes a source of drafts."""
         if not (self._root and self._completer and self._scribe and self.can_index):
             return
-        self._upkeep = Upkeep(self._root)
+        self._upkeep = Indexer(self._root)
         index = await self._upkeep.build(tell)
         self._completer.index = self._scribe.index = index
         texts = [index.text(path) for path in index.paths]
         await asyncio.to_thread(self._completer.engine.learn, texts)
 
     async def complete(
-        self, document: TextDocument, offset: int, selected: Item | None = None
-    ) -> Item | None:
+        self, document: TextDocument, offset: int, selected: Suggestion | None = None
+    ) -> Suggestion | None:
         """What to put in at a character offset of a document; None when there is nothing to say.
         `selected` is an item of the editor's own list, which the answer is to go on from. Raises
         ModelError if the model fails."""
@@ -130,7 +130,7 @@ class Session:
         self._usage.shown(number, here.path, time.perf_counter() - began)
         return replace(item, number=number)
 
-    def _own(self, document: TextDocument, offset: int, selected: Item) -> Item | None:
+    def _own(self, document: TextDocument, offset: int, selected: Suggestion) -> Suggestion | None:
         """The selected item, if it does what the item shown at the place does: in the editor's list
         that is the same one. Going on from it would make it longer with each request."""
         source, here = document.source, self._snapshot(document, document.source, offset)
@@ -143,7 +143,7 @@ class Session:
         return replace(selected, number=self._acceptance.offer(document.uri, here, shown))
 
     async def _found(
-        self, completer: Completer, document: TextDocument, snapshot: Snapshot
+        self, completer: Scheduler, document: TextDocument, snapshot: Snapshot
     ) -> Completion | None:
         """An answer, unless this is no place for one."""
         reason: Reason | None = self._document_reason(document, snapshot)
@@ -181,23 +181,23 @@ class Session:
         parsed = seen[1] if seen else None
         if self._scribe is None or parsed is None or parsed.language is None:
             return []
-        found = subjects(parsed)
+        found = documentables(parsed)
         if offset is not None:
             cursor = len(line_endings.plain(document.source[:offset]))
-            found = tuple(filter(None, [subject_at(parsed, cursor)]))
+            found = tuple(filter(None, [documentable_at(parsed, cursor)]))
         offered = (offer(subject, parsed.language) for subject in found)
         return [one for one in offered if one]
 
     async def write_docstring(
-        self, document: TextDocument, wish: Wish, tell: Callable[[str], None]
-    ) -> Item:
+        self, document: TextDocument, wish: DocstringRequest, tell: Callable[[str], None]
+    ) -> Suggestion:
         """Write a docstring. The item is for the text as it is when this returns; it may go over
         several lines. Raises as Scribe.write does."""
         self._serving.look_for_adapters()
         if self._scribe is None:
             raise ModelError("there is no model that could write a docstring", self.state.message)
 
-        def look() -> tuple[Snapshot, Parsed]:
+        def look() -> tuple[Snapshot, ParsedDocument]:
             if seen := self._look(document):
                 return seen
             raise ModelError(f"{Path(document.path).name} is left alone", "See the option ignore")
@@ -205,9 +205,9 @@ class Session:
         written = await self._scribe.write(wish, look, tell)
         source = document.source
         start, end = (line_endings.in_source(source, at) for at in (written.start, written.end))
-        return Item(start, end, line_endings.like(source, written.text))
+        return Suggestion(start, end, line_endings.like(source, written.text))
 
-    def _look(self, document: TextDocument) -> tuple[Snapshot, Parsed] | None:
+    def _look(self, document: TextDocument) -> tuple[Snapshot, ParsedDocument] | None:
         """The document as it is now; None where it is to be left alone."""
         snapshot = self._snapshot(document, document.source, 0)
         if self._document_reason(document, snapshot):

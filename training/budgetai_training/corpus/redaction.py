@@ -50,7 +50,7 @@ _LONGEST_LINE = 2_000
 _TELLING = 12
 
 
-def hide(text: str) -> tuple[str, dict[str, int]]:
+def redact(text: str) -> tuple[str, dict[str, int]]:
     """The text without its secrets, and how many of which kind there were."""
     found = _Found()
     for pattern in (*PATTERNS, *library_patterns()):

@@ -9,7 +9,7 @@ from budgetai_core.repository.files import Examined
 from budgetai_training.corpus.annotations import Note, Notes
 from budgetai_training.corpus.filters import Narrowing
 from budgetai_training.corpus.records import CorpusFile, Row, digest, named
-from budgetai_training.corpus.redaction import hide
+from budgetai_training.corpus.redaction import redact
 from budgetai_training.corpus.substance import low_content
 
 BY_HAND = "by hand"
@@ -83,7 +83,7 @@ class Source:
         reason = self._reason(entry)
         if reason:
             return entry.without(reason)
-        text, secrets = hide(file.text)
+        text, secrets = redact(file.text)
         return replace(entry, text=text, secrets=secrets, reason="")
 
     def _reason(self, entry: Entry) -> str:

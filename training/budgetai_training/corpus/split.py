@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from budgetai_core.errors import OptionError
-from budgetai_core.repository.added_lines import fresh_ranges, telling_lines
+from budgetai_core.repository.added_lines import added_ranges, informative_lines
 from budgetai_training.corpus.annotations import Note
 from budgetai_training.corpus.dedup import RELATED, Sketches
 from budgetai_training.corpus.holdout import split
@@ -116,11 +116,11 @@ def by_time(learned: Sequence[Entry], later: Sequence[Entry]) -> list[Placed]:
     learned, _, _ = _without_copies(learned)
     name = later[0].repository if later else ""
     before = {entry.path: entry.text for entry in learned if entry.repository == name}
-    known = telling_lines(entry.text for entry in learned if not entry.reason)
+    known = informative_lines(entry.text for entry in learned if not entry.reason)
     placed = [Placed(entry, TRAIN) for entry in learned]
     for entry in later:
         text = before.get(entry.path)
-        fresh = fresh_ranges(entry.text, text or "", known) if not entry.reason else ()
+        fresh = added_ranges(entry.text, text or "", known) if not entry.reason else ()
         if fresh:
             placed.append(Placed(entry, HELD_OUT, fresh))
         elif text is None:

@@ -1,6 +1,6 @@
 """Whether a file says anything that could be learned."""
 
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import language_of
 
 _LONGEST = 40_000
@@ -29,7 +29,7 @@ def low_content(path: str, text: str) -> bool:
     """Whether there are only imports, comments and lists of what is exported. Languages without a
     grammar are given the benefit of the doubt."""
     language = language_of(path)
-    parsed = Parsed.of(text[: _LONGEST + 1], language)
+    parsed = ParsedDocument.of(text[: _LONGEST + 1], language)
     if parsed.root is None or len(text) > _LONGEST:
         return False
     return all(

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from budgetai_core.context.languages import language_of
-from budgetai_core.docstrings.body import ended, said
-from budgetai_core.docstrings.lint import structure
+from budgetai_core.docstrings.body import body_text, ended
+from budgetai_core.docstrings.lint import lint
 from budgetai_core.evaluation.rouge import rouge_l
 from budgetai_training import process_group
 from budgetai_training.evaluation.held_out_loss import arithmetic
@@ -66,7 +66,7 @@ def _beside(pair: Pair, base: str, tuned: str) -> Drafts:
         line=pair.line,
         name=".".join(filter(None, (pair.subject.owner, pair.subject.name))),
         style=pair.style,
-        expected=said(pair.hole, pair.answer),
+        expected=body_text(pair.hole, pair.answer),
         base=_draft(pair, base),
         tuned=_draft(pair, tuned),
     )
@@ -75,11 +75,11 @@ def _beside(pair: Pair, base: str, tuned: str) -> Drafts:
 def _draft(pair: Pair, inside: str) -> Draft:
     language = language_of(pair.file.path)
     assert language is not None
-    text = said(pair.hole, inside)
-    named = structure(pair.subject, text, language)
+    text = body_text(pair.hole, inside)
+    named = lint(pair.subject, text, language)
     return Draft(
         text=text,
-        rouge=rouge_l(text, said(pair.hole, pair.answer)),
+        rouge=rouge_l(text, body_text(pair.hole, pair.answer)),
         structure=named.score,
         sound=named.sound,
     )

@@ -12,12 +12,12 @@ from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Snapshot, build
 from budgetai_training.corpus.records import Corpus, CorpusFile
 from budgetai_training.evaluation.held_out_loss import ALL, Question
+from budgetai_training.hyperparameters.mixture import Mixture
 from budgetai_training.samples import docstring_samples
 from budgetai_training.samples.docstring_samples import Pair
 from budgetai_training.samples.encoding import Encoded, Encoder
-from budgetai_training.samples.epoch import one_pass
+from budgetai_training.samples.epoch import epoch
 from budgetai_training.samples.holes import hole_samples
-from budgetai_training.samples.mixture import Recipe
 from budgetai_training.samples.sample import Sample
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ MODULES = ("bisect", "heapq", "textwrap", "shlex", "fnmatch", "sched", "colorsys
 
 
 @dataclass(frozen=True)
-class Exam:
+class EvalSet:
     """`report` is asked before and after training; `validation`, other places where there are
     enough, decides while it goes on. `holes` are places to complete, `pairs` docstrings to write.
     """
@@ -45,7 +45,9 @@ class Exam:
     pairs: tuple[Pair, ...] = ()
 
 
-def set_exam(corpus: Corpus, indexes: Mapping[str, Index], encoder: Encoder, seed: int) -> Exam:
+def line_eval_set(
+    corpus: Corpus, indexes: Mapping[str, Index], encoder: Encoder, seed: int
+) -> EvalSet:
     """Questions in an order in which any beginning is a fair choice."""
     rng = random.Random(f"exam/{seed}")
     deciding, judging = _parted(_windows(corpus, indexes, rng), _learned)
@@ -57,10 +59,10 @@ def set_exam(corpus: Corpus, indexes: Mapping[str, Index], encoder: Encoder, see
     ]
     rng.shuffle(others)
     validation = _questions(deciding, _asked_by(encoder), _window_groups)
-    return Exam(_in_turn(first, others), tuple(validation), tuple(holes))
+    return EvalSet(_in_turn(first, others), tuple(validation), tuple(holes))
 
 
-def set_docstring_exam(held_out: Sequence[Pair], encoder: Encoder, seed: int) -> Exam:
+def docstring_eval_set(held_out: Sequence[Pair], encoder: Encoder, seed: int) -> EvalSet:
     """The same for docstrings: what is asked are the held-out ones."""
     rng = random.Random(f"exam/{seed}")
     pairs = rng.sample(held_out, len(held_out))
@@ -72,7 +74,7 @@ def set_docstring_exam(held_out: Sequence[Pair], encoder: Encoder, seed: int) ->
     deciding, judging = _parted(pairs, lambda pair: len(pair.answer))
     others = _questions(general_samples(), encoder.learned, lambda sample: (GENERAL,))
     report = _in_turn([ask(pair) for pair in judging[:MOST_WINDOWS]], others)
-    return Exam(report, tuple(map(ask, deciding)), pairs=tuple(judging))
+    return EvalSet(report, tuple(map(ask, deciding)), pairs=tuple(judging))
 
 
 def _parted(things: list[T], size: Callable[[T], int]) -> tuple[list[T], list[T]]:
@@ -94,7 +96,7 @@ def _windows(corpus: Corpus, indexes: Mapping[str, Index], rng: random.Random) -
     """Held-out text as the server would show it, cross-file chunks from the training files."""
     # The user's weights are for what is learned.
     whole = [replace(file, weight=1.0) for file in corpus.held_out if file.fresh is None]
-    samples = one_pass(whole, indexes, "held-out", Recipe(chunk_share=1.0))
+    samples = epoch(whole, indexes, "held-out", Mixture(chunk_share=1.0))
     for file in corpus.held_out:
         samples += [_fresh(file, indexes, span) for span in file.fresh or ()]
     rng.shuffle(samples)

@@ -45,7 +45,7 @@ class Loss:
 
 
 @torch.no_grad()
-def answered(
+def evaluate(
     model: Any,
     output: chunked_loss.Head,
     questions: Sequence[Question],

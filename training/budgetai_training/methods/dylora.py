@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from budgetai_training.methods import rank_weights
-from budgetai_training.methods.frozen_rows import Frozen
-from budgetai_training.methods.rank_weights import Draw
+from budgetai_training.hyperparameters import rank_weights
+from budgetai_training.hyperparameters.rank_weights import Draw
+from budgetai_training.methods.frozen_rows import FrozenRows
 from budgetai_training.options import TrainOptions
 
 T = TypeVar("T")
@@ -20,14 +20,14 @@ T = TypeVar("T")
 ADAPTER = "default"
 
 
-class Nested:
+class DyLoRA:
     """The ranks inside of a LoRA. `draw` before each micro-batch, `cut` before an evaluation; both
     hold until the next call. With a method that trains one rank alone both do nothing."""
 
     def __init__(self, model: Any, options: TrainOptions) -> None:
         self._options = options
         self._weights: torch.Tensor | None = None
-        self._frozen: Frozen | None = None
+        self._frozen: FrozenRows | None = None
         self.judged: tuple[int, ...] = ()
         if not options.nested:
             return
@@ -40,7 +40,7 @@ class Nested:
         for layer in layers(model).values():
             layer.lora_A[ADAPTER].register_forward_hook(self._weighted)
         if options.frozen:
-            self._frozen = Frozen(matrices(model))
+            self._frozen = FrozenRows(matrices(model))
 
     @property
     def passes(self) -> int:
@@ -90,7 +90,7 @@ def layers(model: Any) -> dict[str, Any]:
     return {n: m for n, m in model.named_modules() if ADAPTER in getattr(m, "lora_A", ())}
 
 
-def by_rank(nested: Nested, judge: Callable[[], T]) -> dict[int, T]:
+def by_rank(nested: DyLoRA, judge: Callable[[], T]) -> dict[int, T]:
     """What `judge` finds at each judged rank; at the only one, under 0, where there are none."""
     if not nested.judged:
         return {0: judge()}

@@ -16,7 +16,7 @@ import torch
 Matrix = tuple[torch.nn.Parameter, int]
 
 
-class Frozen:
+class FrozenRows:
     """Parameters, each with the dimension whose indices are opened."""
 
     def __init__(self, matrices: Sequence[Matrix]) -> None:

@@ -131,7 +131,7 @@ def parameters(model: Any) -> tuple[int, int]:
 
 def usual_rate(model: Any, options: TrainOptions) -> float:
     """The peak learning rate where none is given or tried."""
-    return lr_finder.usual(parameters(model)[1]) * RATES.get(options.method, 1.0)
+    return lr_finder.default_rate(parameters(model)[1]) * RATES.get(options.method, 1.0)
 
 
 def write(model: Any, manifest: AdapterManifest, folder: Path) -> None:

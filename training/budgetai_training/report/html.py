@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from budgetai_core.artifacts.manifest import COMPARED
 from budgetai_training.report import file_counts, number_format, plots
-from budgetai_training.report.schema import Account, from_json, to_json
+from budgetai_training.report.schema import Report, from_json, to_json
 from budgetai_training.report.summary import (
     FEW_TOKENS,
     drafted,
@@ -37,7 +37,7 @@ _UNPRINTABLE = re.compile(
 )
 
 
-def page(account: Account) -> str:
+def page(account: Report) -> str:
     """The whole of report.html, as text that UTF-8 can encode."""
     shown = from_json(_printable(to_json(account)))
     return (
@@ -57,7 +57,7 @@ def page(account: Account) -> str:
     )
 
 
-def _pictures(account: Account) -> dict[str, str]:
+def _pictures(account: Report) -> dict[str, str]:
     """Inline SVG by name; empty where there is nothing to draw."""
     return {
         "curve": plots.curve(account.curve, account.validation),

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from budgetai_core.artifacts.atomic_write import read_json, replaced, write_json
 from budgetai_core.errors import AdapterError
-from budgetai_training.report.schema import Account, from_json, to_json
+from budgetai_training.report.schema import Report, from_json, to_json
 
 REPORT = "report.json"
 PAGE = "report.html"
 
 
-def write(account: Account, folder: Path) -> Path:
+def write(account: Report, folder: Path) -> Path:
     """Write both files; the path of the page. Raises OSError where that cannot be done."""
     # matplotlib and jinja2 take a second to load, which only a report is worth.
     from budgetai_training.report.html import page
@@ -22,7 +22,7 @@ def write(account: Account, folder: Path) -> Path:
     return folder / PAGE
 
 
-def read(folder: Path) -> Account:
+def read(folder: Path) -> Report:
     """Raises AdapterError where there is no report, or none that can be read."""
     try:
         return from_json(read_json(folder / REPORT))

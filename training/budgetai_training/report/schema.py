@@ -151,7 +151,7 @@ class Drafts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Account:
+class Report:
     """A whole run. `options` are those with a value, by field name; `notes` whole sentences."""
 
     repository: str
@@ -198,12 +198,12 @@ def to_json(value: Any) -> Any:
     return value
 
 
-def from_json(value: Any) -> Account:
+def from_json(value: Any) -> Report:
     """The account `to_json` was given. Raises TypeError or ValueError for anything else.
 
     Unknown keys are passed over, so that an older version reads the report of a newer one.
     """
-    account: Account = _record(Account, value)
+    account: Report = _record(Report, value)
     return account
 
 

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Literal
 
 from budgetai_training.report.number_format import loss, measured, percent
-from budgetai_training.report.schema import Account, Completion, Drafts, Forgetting, Group
+from budgetai_training.report.schema import Completion, Drafts, Forgetting, Group, Report
 
 # Less than this share of the loss is called no change.
 SAME = 0.005
@@ -33,7 +33,7 @@ def few(group: Group) -> bool:
     return group.tokens < FEW_TOKENS
 
 
-def verdict(account: Account) -> Verdict:
+def verdict(account: Report) -> Verdict:
     overall = next((group for group in account.held_out if group.by == "all"), None)
     before, after = (overall.before, overall.after) if overall else (None, None)
     if overall is None or before is None or after is None:
@@ -76,12 +76,12 @@ def drafted(drafts: Sequence[Drafts], model: Literal["base", "tuned"]) -> str:
     return f"ROUGE-L {rouge:.2f}, structure {structure:.2f}, sound {sound} of {len(found)}"
 
 
-def next_command(account: Account) -> str:
+def next_command(account: Report) -> str:
     """What turns this adapter into a model file, to be run in the folder of the repository."""
     return " ".join(["budgetai-convert", *map(shlex.quote, filter(None, [_out(account)]))])
 
 
-def _out(account: Account) -> str:
+def _out(account: Report) -> str:
     """The newest adapter is found without a name; one written elsewhere is not."""
     return account.options.get("out", "")
 

@@ -23,7 +23,7 @@ class MicroBatch:
     rows: tuple[Encoded, ...]
 
 
-class Passes(Dataset[MicroBatch]):
+class Epochs(Dataset[MicroBatch]):
     """Several passes over the files as one sequence; each is laid out when it is reached.
 
     `lay_out(n)` gives the samples of pass n, the same on every call with the same n. `characters`

@@ -12,14 +12,14 @@ from dataclasses import replace
 
 from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Prompt
-from budgetai_training.samples.mixture import Recipe
+from budgetai_training.hyperparameters.mixture import Mixture
 from budgetai_training.samples.sample import Sample
 
 _WORD = re.compile(r"\w+")
 
 
 def choose(
-    samples: Sequence[Sample], indexes: Mapping[str, Index], rng: random.Random, recipe: Recipe
+    samples: Sequence[Sample], indexes: Mapping[str, Index], rng: random.Random, recipe: Mixture
 ) -> list[Sample]:
     """The samples in their order; only `recipe.chunk_share` of them keep their chunks.
 

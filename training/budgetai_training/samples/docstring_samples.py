@@ -12,15 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build
 from budgetai_core.docstrings.delimiters import closing
-from budgetai_core.docstrings.documentable import Docstring, Subject, subjects
-from budgetai_core.docstrings.edit import Hole, hole
+from budgetai_core.docstrings.documentable import Docstring, Documentable, documentables
+from budgetai_core.docstrings.edit import DocstringHole, hole
 from budgetai_core.docstrings.limits import limits
 from budgetai_core.docstrings.parse.sections import style_of
-from budgetai_core.docstrings.style import Habits, habits
+from budgetai_core.docstrings.style import DocstringStyle, repository_style
 from budgetai_core.docstrings.worth_learning import worth_learning
 from budgetai_core.errors import RepositoryError
 from budgetai_training.corpus.records import Corpus, CorpusFile
@@ -45,9 +45,9 @@ class Pair:
     inside as it was written. `style` is that of the docstring itself."""
 
     file: CorpusFile
-    subject: Subject
+    subject: Documentable
     style: str
-    hole: Hole
+    hole: DocstringHole
     answer: str
 
     @property
@@ -113,33 +113,33 @@ def check_enough(corpus: Corpus) -> None:
         )
 
 
-def manners(files: Sequence[CorpusFile]) -> dict[tuple[str, str], Habits]:
+def manners(files: Sequence[CorpusFile]) -> dict[tuple[str, str], DocstringStyle]:
     """How each repository writes docstrings, by its name and that of the language."""
-    found: defaultdict[tuple[str, str], list[Subject]] = defaultdict(list)
+    found: defaultdict[tuple[str, str], list[Documentable]] = defaultdict(list)
     for file in files:
         if language := language_of(file.path):
             found[file.repository, language.name] += documented(file)
     languages = {language.name: language for f in files if (language := language_of(f.path))}
-    return {key: habits(each, languages[key[1]]) for key, each in found.items()}
+    return {key: repository_style(each, languages[key[1]]) for key, each in found.items()}
 
 
-def documented(file: CorpusFile) -> list[Subject]:
+def documented(file: CorpusFile) -> list[Documentable]:
     return [subject for subject in _subjects(file) if subject.docstring]
 
 
 # A run looks at its files several times: to see whether they do, and after they have been split.
 @lru_cache(maxsize=4096)
-def _subjects(file: CorpusFile) -> tuple[Subject, ...]:
-    return subjects(Parsed.of(file.text, language_of(file.path)))
+def _subjects(file: CorpusFile) -> tuple[Documentable, ...]:
+    return documentables(ParsedDocument.of(file.text, language_of(file.path)))
 
 
 def _pairs(
-    file: CorpusFile, known: Mapping[tuple[str, str], Habits], left_out: Counter[str]
+    file: CorpusFile, known: Mapping[tuple[str, str], DocstringStyle], left_out: Counter[str]
 ) -> Iterator[Pair]:
     language = language_of(file.path)
     if language is None:
         return
-    usual = known.get((file.repository, language.name)) or habits((), language)
+    usual = known.get((file.repository, language.name)) or repository_style((), language)
     lines = Counter(map(_bare, file.text.split("\n")))
     for subject in _subjects(file):
         found = worth_learning(subject, language) or _pair(file, subject, usual, lines)
@@ -150,7 +150,7 @@ def _pairs(
 
 
 def _pair(
-    file: CorpusFile, subject: Subject, usual: Habits, lines: Mapping[str, int]
+    file: CorpusFile, subject: Documentable, usual: DocstringStyle, lines: Mapping[str, int]
 ) -> Pair | str:
     """A pair, or why its docstring is not learned. What its first line says, no other line of the
     file may say: it would be shown."""
@@ -168,7 +168,7 @@ def _pair(
     return Pair(file, subject, style, place, answer)
 
 
-def inside(text: str, docstring: Docstring, place: Hole) -> str | None:
+def inside(text: str, docstring: Docstring, place: DocstringHole) -> str | None:
     """A docstring without its marks; None where they are of another kind than those of the place,
     so that it could not stand there."""
     mark, end = docstring.mark, closing(docstring.mark)

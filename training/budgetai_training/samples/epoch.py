@@ -8,19 +8,19 @@ from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build
 from budgetai_core.context.window import Limits
 from budgetai_training.corpus.records import CorpusFile
+from budgetai_training.hyperparameters.mixture import Mixture
 from budgetai_training.samples.context_mixing import choose
-from budgetai_training.samples.mixture import Recipe
-from budgetai_training.samples.node_ends import Outline
+from budgetai_training.samples.node_ends import NodeEnds
 from budgetai_training.samples.ordering import banded, by_dependency
 from budgetai_training.samples.sample import Sample
 from budgetai_training.samples.windows import windows
 
 
-def one_pass(
+def epoch(
     files: Sequence[CorpusFile],
     indexes: Mapping[str, Index],
     seed: str,
-    recipe: Recipe | None = None,
+    recipe: Mixture | None = None,
     weights: Mapping[tuple[str, str], float] | None = None,
 ) -> list[Sample]:
     """Every line of every file once, as often as the file's weight says, in an order drawn from
@@ -28,7 +28,7 @@ def one_pass(
 
     `weights` are factors by repository and path, on top of the files' own.
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or Mixture()
     weights = weights or {}
     rng = random.Random(seed)
     samples = [
@@ -48,7 +48,7 @@ def _shown(
     file: CorpusFile,
     indexes: Mapping[str, Index],
     seed: str,
-    recipe: Recipe,
+    recipe: Mixture,
     weights: Mapping[tuple[str, str], float],
 ) -> Iterator[Sample]:
     """The samples of a file, as many times over as it weighs; a broken part is drawn."""
@@ -58,13 +58,13 @@ def _shown(
     whole = int(times)
     rounds = whole + (rng.random() < times - whole)
     if rounds:
-        outline = Outline(file.text, language_of(file.path))
+        outline = NodeEnds(file.text, language_of(file.path))
         for _ in range(rounds):
             yield from file_samples(file, indexes[file.repository], outline, rng, recipe)
 
 
 def file_samples(
-    file: CorpusFile, index: Index, outline: Outline, rng: random.Random, recipe: Recipe
+    file: CorpusFile, index: Index, outline: NodeEnds, rng: random.Random, recipe: Mixture
 ) -> Iterator[Sample]:
     """The samples of one file, from its first line to its last, with the chunks a server shows."""
     for window in windows(file.text, outline, rng, recipe):

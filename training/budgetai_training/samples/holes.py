@@ -13,9 +13,9 @@ from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build
 from budgetai_core.evaluation.spans import worth_a_guess
 from budgetai_training.corpus.records import CorpusFile
-from budgetai_training.samples.node_ends import Outline, Thing, lines_up
+from budgetai_training.hyperparameters.span_kinds import NODES
+from budgetai_training.samples.node_ends import NodeEnds, Thing, lines_up
 from budgetai_training.samples.sample import Sample
-from budgetai_training.samples.span_kinds import NODES
 from budgetai_training.samples.windows import line_hole
 
 # Without "newline": an editor's cursor on a line has that line's newline behind it.
@@ -48,7 +48,7 @@ def hole_samples(
 def _things(file: CorpusFile, rng: random.Random) -> dict[str, list[Thing]]:
     """What can be taken out of a file, by kind."""
     language = language_of(file.path)
-    outline = Outline(file.text, language)
+    outline = NodeEnds(file.text, language)
     found = {kind: list(outline.of_kind(kind)) for kind in NODES}
     for kind in ("line", "end", "inside"):
         holes = (

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from budgetai_core.context.languages import Language
 from budgetai_core.context.tree import nodes
-from budgetai_training.samples.span_kinds import kind_of
+from budgetai_training.hyperparameters.span_kinds import kind_of
 
 # Shorter ones are typed faster than a completion is read; longer ones no server writes at once.
 _SHORTEST, _LONGEST = 4, 600
@@ -28,7 +28,7 @@ class Line(NamedTuple):
     end: int
 
 
-class Outline:
+class NodeEnds:
     """The nodes of a text that a completion may fill in, by kind. None without a grammar."""
 
     def __init__(self, text: str, language: Language | None) -> None:

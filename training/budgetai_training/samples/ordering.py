@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from budgetai_core.context.imports import targets
 from budgetai_core.context.languages import language_of
-from budgetai_core.context.path_suffixes import Paths
-from budgetai_core.context.symbols import Import, facts
+from budgetai_core.context.path_suffixes import PathSuffixes
+from budgetai_core.context.symbols import Import, file_symbols
 from budgetai_training.corpus.records import CorpusFile
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ def banded(items: Sequence[T], rng: random.Random) -> list[T]:
 def import_graph(files: Iterable[CorpusFile]) -> Graph:
     """The imports among files of one repository."""
     by_path = {file.path: file for file in files}
-    paths = Paths(by_path)
+    paths = PathSuffixes(by_path)
     graph = {path: sorted(targets(_imports(file), path, paths)) for path, file in by_path.items()}
     for path in sorted(by_path):
         graph.setdefault(f"{dirname(path)}/", []).append(path)
@@ -59,7 +59,7 @@ def _imports(file: CorpusFile) -> Iterator[Import]:
     order."""
     language = language_of(file.path)
     lines = file.text.split("\n") if language and language.name == "python" else []
-    for one in facts(file.text, language).imports:
+    for one in file_symbols(file.text, language).imports:
         if not lines or lines[one.line][:1] not in (" ", "\t"):
             yield one
 

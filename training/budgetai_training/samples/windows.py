@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from budgetai_training.samples.mixture import Recipe
-from budgetai_training.samples.node_ends import Line, Outline, lines_up
-from budgetai_training.samples.span_kinds import KINDS, LINES, NODES, NOTHING
+from budgetai_training.hyperparameters.mixture import Mixture
+from budgetai_training.hyperparameters.span_kinds import KINDS, LINES, NODES, NOTHING
+from budgetai_training.samples.node_ends import Line, NodeEnds, lines_up
 
 # A file of fewer characters is one window.
 _SMALL = 240
@@ -25,7 +25,7 @@ class Window(NamedTuple):
     answer: int
 
 
-def windows(text: str, outline: Outline, rng: random.Random, recipe: Recipe) -> Iterator[Window]:
+def windows(text: str, outline: NodeEnds, rng: random.Random, recipe: Mixture) -> Iterator[Window]:
     """Windows side by side, from the first character to the last; none is longer than
     `recipe.before`. The first has any length, so that passes differ and small files are cut too."""
     widest = min(recipe.before, len(text))
@@ -37,7 +37,7 @@ def windows(text: str, outline: Outline, rng: random.Random, recipe: Recipe) -> 
 
 
 def _window(
-    text: str, outline: Outline, start: int, room: int, rng: random.Random, recipe: Recipe
+    text: str, outline: NodeEnds, start: int, room: int, rng: random.Random, recipe: Mixture
 ) -> Window:
     limit = start + room
     if limit >= len(text):
@@ -62,7 +62,7 @@ def _rest(text: str, start: int) -> Window:
     return Window(start, len(text), kind, len(text) - last)
 
 
-def _line_kind(rng: random.Random, recipe: Recipe) -> str:
+def _line_kind(rng: random.Random, recipe: Mixture) -> str:
     weights = recipe.weights[: len(LINES)]
     return rng.choices(LINES, weights)[0] if sum(weights) else "line"
 
@@ -90,13 +90,13 @@ def line_hole(line: Line, kind: str, rng: random.Random) -> tuple[int, int]:
     return rng.randrange(line.text, end), end
 
 
-def _node(outline: Outline, kind: str, start: int, limit: int) -> Window | None:
+def _node(outline: NodeEnds, kind: str, start: int, limit: int) -> Window | None:
     thing = outline.last(kind, start, (start + limit) // 2, limit)
     return Window(start, thing.end, kind, thing.end - thing.start) if thing else None
 
 
 def _complete(
-    text: str, outline: Outline, start: int, limit: int, rng: random.Random
+    text: str, outline: NodeEnds, start: int, limit: int, rng: random.Random
 ) -> Window | None:
     """A place where a cursor rests and nothing is missing: the model must end at once.
 

@@ -12,8 +12,8 @@ import docstring_parser
 from docstring_parser.common import DocstringParam, DocstringRaises, DocstringReturns
 
 from budgetai_core.context.languages import Language
-from budgetai_core.docstrings.comment_syntax import convention
 from budgetai_core.docstrings.parse import google, prose, tags
+from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 from budgetai_core.docstrings.parse.google import RETURN
 
 _STYLES = {
@@ -63,7 +63,7 @@ class Sections:
 
 def sections(text: str, language: Language) -> Sections:
     """The parts of a docstring without its marks; a summary alone where it has no others."""
-    rules = convention(language)
+    rules = comment_syntax(language)
     if len(text) > _LONGEST or rules is None:
         return Sections(*_split(text))
     if rules.inside:

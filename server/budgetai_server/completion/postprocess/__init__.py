@@ -4,21 +4,21 @@ code around it still parses, and whether it is worth showing.
 Pure functions over text.
 """
 
-from budgetai_server.completion.postprocess.cursor_context import Gap
-from budgetai_server.completion.postprocess.filters import wanders
+from budgetai_server.completion.postprocess.cursor_context import CursorContext
+from budgetai_server.completion.postprocess.filters import is_degenerate
 from budgetai_server.completion.postprocess.overlap import Edit, within
-from budgetai_server.completion.postprocess.pipeline import Shown, postprocess
+from budgetai_server.completion.postprocess.pipeline import Postprocessed, postprocess
 from budgetai_server.completion.postprocess.repair import cost
 from budgetai_server.completion.postprocess.stop import first_line_end, to_last_word
 
 __all__ = [
+    "CursorContext",
     "Edit",
-    "Gap",
-    "Shown",
+    "Postprocessed",
     "cost",
     "first_line_end",
+    "is_degenerate",
     "postprocess",
     "to_last_word",
-    "wanders",
     "within",
 ]

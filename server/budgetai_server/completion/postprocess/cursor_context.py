@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from budgetai_core.context.cursor import cursor_syntax
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language
-from budgetai_core.context.tree import Parsed, errors, place
+from budgetai_core.context.tree import errors
 
 # Characters on each side that are parsed: enough to hold most functions, little enough to be
 # parsed between two keys.
@@ -14,7 +16,7 @@ _TOP_LEVEL = re.compile(r"^[^\s)\]}#]", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Gap:
+class CursorContext:
     """The text on both sides of the cursor, or as much of it as decides what is shown."""
 
     before: str
@@ -81,9 +83,9 @@ class Gap:
         return before, after
 
     @cached_property
-    def parsed(self) -> Parsed:
+    def parsed(self) -> ParsedDocument:
         """The region as it is without an answer."""
-        return Parsed.of("".join(self.region), self.language)
+        return ParsedDocument.of("".join(self.region), self.language)
 
     @cached_property
     def sound(self) -> bool:
@@ -96,7 +98,7 @@ class Gap:
     @cached_property
     def prose(self) -> bool:
         """Whether the cursor is in a string or a comment, where brackets are only signs."""
-        return place(self.parsed, len(self.region[0])).kind != "code"
+        return cursor_syntax(self.parsed, len(self.region[0])).kind != "code"
 
 
 def indent(line: str) -> int:

@@ -3,7 +3,7 @@
 import re
 
 from budgetai_server.completion.postprocess.brackets import CLOSERS
-from budgetai_server.completion.postprocess.cursor_context import Gap
+from budgetai_server.completion.postprocess.cursor_context import CursorContext
 from budgetai_server.completion.postprocess.overlap import Edit
 
 _REPETITION = re.compile(r"(.{8,60}?)\1\1\Z", re.DOTALL)
@@ -14,17 +14,17 @@ _LONGEST_CYCLE = 4
 _LONGEST = 4000
 
 
-def wanders(after: str, answer: str) -> bool:
+def is_degenerate(after: str, answer: str) -> bool:
     """Whether nothing useful will follow: the answer goes round in circles, or its last whole line
     is the next line after the cursor, so that it has come to what is there already."""
     if _REPETITION.search(answer[-180:]):
         return True
     lines = answer.split("\n")
     last = lines[-2] if len(lines) > 2 else ""
-    return bool(last.strip()) and last.rstrip() == Gap("", after, None).line_below
+    return bool(last.strip()) and last.rstrip() == CursorContext("", after, None).line_below
 
 
-def without_circles(gap: Gap, text: str) -> str:
+def drop_repetition(gap: CursorContext, text: str) -> str:
     """An answer up to where it begins to say the same again and again: after the first of three
     like groups of lines, or in front of a line that stutters. Numbers alone may be a table."""
     lines = text[:_LONGEST].split("\n")
@@ -46,14 +46,14 @@ def _cycles(lines: list[str], start: int, period: int) -> bool:
     return thrice == once * 3 and any(map(_WORDS.search, once))
 
 
-def worth_showing(gap: Gap, edit: Edit) -> bool:
+def worth_showing(gap: CursorContext, edit: Edit) -> bool:
     """Not white space or closers alone, not what is there already, and no echo of a line beside
     the cursor's."""
     bare = not edit.text.strip(CLOSERS + ";, \t\n")
     return not (bare or edit.text == gap.after[: edit.replaces] or _echoes(gap, edit))
 
 
-def _echoes(gap: Gap, edit: Edit) -> bool:
+def _echoes(gap: CursorContext, edit: Edit) -> bool:
     """Whether the first new line is the line above or below once more. Lines that say little, as
     `break` or a row of zeros, may be repeated."""
     above, text = gap.line_above, edit.text

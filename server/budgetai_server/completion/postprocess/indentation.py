@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable, Sequence
 
-from budgetai_server.completion.postprocess.cursor_context import Gap
+from budgetai_server.completion.postprocess.cursor_context import CursorContext
 
 _INDENT = re.compile(r"^([ \t]+)(?=\S)", re.MULTILINE)
 _TAB = 4
 
 
-def adapted(gap: Gap, text: str) -> str:
+def reindented(gap: CursorContext, text: str) -> str:
     """The answer with tabs for spaces or spaces for tabs, where the document has the other, and
     without carriage returns: line ends are put in where the text leaves us."""
     text = text.replace("\r", "")

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from budgetai_server.completion.postprocess.brackets import CLOSERS, brackets
-from budgetai_server.completion.postprocess.cursor_context import Gap
+from budgetai_server.completion.postprocess.cursor_context import CursorContext
 
 _QUOTES = "\"'`"
 
@@ -17,7 +17,7 @@ class Edit(NamedTuple):
     replaces: int = 0
 
 
-def edit(gap: Gap, text: str) -> Edit:
+def edit(gap: CursorContext, text: str) -> Edit:
     """The edit that puts an answer in, and doubles nothing of the cursor's line, nor the next
     line with text."""
     rest = gap.line_after
@@ -35,13 +35,13 @@ def within(part: str, text: str) -> bool:
     return all(character in characters for character in part)
 
 
-def _without_next_line(gap: Gap, text: str) -> str:
+def _without_next_line(gap: CursorContext, text: str) -> str:
     head, newline, last = text.rpartition("\n")
     same = newline and gap.line_below and last.rstrip() == gap.line_below
     return head if same else text
 
 
-def _closers(gap: Gap, text: str, rest: str) -> int:
+def _closers(gap: CursorContext, text: str, rest: str) -> int:
     """How many of the closers in `rest` the answer brings itself. Brackets that were opened on
     this line and that neither side closes keep theirs."""
     closed = brackets(text, gap.language).unmatched

@@ -4,20 +4,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from budgetai_server.completion.postprocess.brackets import OPENERS
-from budgetai_server.completion.postprocess.cursor_context import Gap
-from budgetai_server.completion.postprocess.filters import without_circles, worth_showing
-from budgetai_server.completion.postprocess.indentation import adapted
+from budgetai_server.completion.postprocess.cursor_context import CursorContext
+from budgetai_server.completion.postprocess.filters import drop_repetition, worth_showing
+from budgetai_server.completion.postprocess.indentation import reindented
 from budgetai_server.completion.postprocess.overlap import Edit, edit, within
 from budgetai_server.completion.postprocess.repair import repaired
 from budgetai_server.completion.postprocess.secret_filter import looks_secret
-from budgetai_server.completion.postprocess.stop import end
+from budgetai_server.completion.postprocess.stop import stop_position
 
 # Characters; some hundred tokens say less, and what is longer costs too much to look at.
 _LONGEST = 4000
 
 
 @dataclass(frozen=True)
-class Shown:
+class Postprocessed:
     """`text` goes in at the cursor and takes the place of `replaces` characters right of it; empty
     where nothing is worth showing.
 
@@ -31,15 +31,15 @@ class Shown:
 
 
 def postprocess(
-    gap: Gap, answer: str, *, whole: bool, block: bool = True, repair: bool = True
-) -> Shown | None:
+    gap: CursorContext, answer: str, *, whole: bool, block: bool = True, repair: bool = True
+) -> Postprocessed | None:
     """What is shown of an answer; None while that is not decided, which it is once `whole`.
 
     `block` allows more than a line. Without `repair` the answer is cut, and nothing else is done
     for the sake of the syntax. Never raises, and depends on the arguments alone.
     """
     answer = answer[:_LONGEST]
-    found = end(gap, answer, block=block)
+    found = stop_position(gap, answer, block=block)
     if found is None and not whole:
         return None
     kept = answer[:found].rstrip()
@@ -49,13 +49,13 @@ def postprocess(
 
 # Asked again at each key while the user types along.
 @lru_cache(maxsize=64)
-def _finished(gap: Gap, kept: str, repair: bool) -> Shown:
-    text = without_circles(gap, adapted(gap, kept)).rstrip()
+def _finished(gap: CursorContext, kept: str, repair: bool) -> Postprocessed:
+    text = drop_repetition(gap, reindented(gap, kept)).rstrip()
     best = repaired(gap, text) if repair and not gap.prose else edit(gap, text)
     best = Edit(best.text.rstrip(), best.replaces)
     if not within(gap.after[: best.replaces], best.text):
         best = Edit(best.text)
     if not worth_showing(gap, best) or looks_secret(gap.line_before, best.text):
-        return Shown()
-    faithful = best.text == adapted(gap, kept)
-    return Shown(best.text, best.replaces, len(kept) if faithful else None)
+        return Postprocessed()
+    faithful = best.text == reindented(gap, kept)
+    return Postprocessed(best.text, best.replaces, len(kept) if faithful else None)

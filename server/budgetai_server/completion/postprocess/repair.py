@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from budgetai_core.context.tree import errors
 from budgetai_server.completion.postprocess.brackets import CLOSERS, PAIRS, brackets
-from budgetai_server.completion.postprocess.cursor_context import Gap, indent
+from budgetai_server.completion.postprocess.cursor_context import CursorContext, indent
 from budgetai_server.completion.postprocess.overlap import Edit, edit, repeated, within
 
 _WORD = re.compile(r"\w")
@@ -19,7 +19,7 @@ _MOST_SURPLUS, _MOST_MISSING, _MOST_CUTS = 3, 8, 4
 _END_WORDS = ("end", "fi", "done", "}")
 
 
-def repaired(gap: Gap, text: str) -> Edit:
+def repaired(gap: CursorContext, text: str) -> Edit:
     """The best edit for an answer; an empty one where each would break something."""
     best = edit(gap, text)
     if gap.parsed.root is None:
@@ -34,13 +34,13 @@ def repaired(gap: Gap, text: str) -> Edit:
     return shorter or (Edit("") if gap.sound else best)
 
 
-def cost(gap: Gap, candidate: Edit) -> int:
+def cost(gap: CursorContext, candidate: Edit) -> int:
     """How many errors the region around the cursor has with an edit."""
     before, after = gap.region
     return errors(gap.parsed.edited(before + candidate.text + after[candidate.replaces :]))
 
 
-def _near(gap: Gap, text: str, *, worse: bool) -> Iterator[Edit]:
+def _near(gap: CursorContext, text: str, *, worse: bool) -> Iterator[Edit]:
     rest = gap.line_after
     if rest and not _WORD.search(rest) and within(rest, text):
         yield Edit(text, len(rest))
@@ -49,7 +49,7 @@ def _near(gap: Gap, text: str, *, worse: bool) -> Iterator[Edit]:
     yield from _completed(gap, text, words=worse or gap.opened is not None or "\n" in text.strip())
 
 
-def _without_surplus(gap: Gap, text: str) -> Iterator[str]:
+def _without_surplus(gap: CursorContext, text: str) -> Iterator[str]:
     """Without as many of the closers at its end as close nothing, or what is to be closed below."""
     before, after = gap.region
     known = len(brackets(before + after, gap.language).unmatched)
@@ -63,7 +63,7 @@ def _without_surplus(gap: Gap, text: str) -> Iterator[str]:
         yield text
 
 
-def _completed(gap: Gap, text: str, *, words: bool = True) -> Iterator[Edit]:
+def _completed(gap: CursorContext, text: str, *, words: bool = True) -> Iterator[Edit]:
     """With the closers of what was opened on the cursor's line and in the answer, and is not
     closed by what stands right of the cursor."""
     text = text[: len(text) - repeated(text, gap.line_after)]
@@ -78,7 +78,7 @@ def _completed(gap: Gap, text: str, *, words: bool = True) -> Iterator[Edit]:
             yield Edit(_closed(gap, text, word, own_line=True))
 
 
-def _closed(gap: Gap, text: str, closers: str, *, own_line: bool) -> str:
+def _closed(gap: CursorContext, text: str, closers: str, *, own_line: bool) -> str:
     if not own_line:
         return text.rstrip(" ,") + closers
     line = (gap.line_before + text).lstrip("\n").partition("\n")[0]
@@ -88,7 +88,7 @@ def _closed(gap: Gap, text: str, closers: str, *, own_line: bool) -> str:
     return f"{text}\n{line[: len(line) - len(line.lstrip())]}{closers}"
 
 
-def _cut(gap: Gap, text: str) -> Iterator[Edit]:
+def _cut(gap: CursorContext, text: str) -> Iterator[Edit]:
     """Shorter by ever more lines, each alone and with what it then lacks."""
     for _ in range(_MOST_CUTS):
         text = text.rpartition("\n")[0].rstrip()

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 
 from budgetai_server.completion.postprocess.brackets import OPENERS, PAIRS, brackets
-from budgetai_server.completion.postprocess.cursor_context import Gap, indent
+from budgetai_server.completion.postprocess.cursor_context import CursorContext, indent
 
 _LINE_END = re.compile(r"\n")
 # What closes a block at the depth of its opener; `} else {` closes with its first mark.
@@ -27,7 +27,7 @@ def first_line_end(answer: str) -> int | None:
     return match.start() if match and leading < len(answer) else None
 
 
-def end(gap: Gap, answer: str, *, block: bool) -> int | None:
+def stop_position(gap: CursorContext, answer: str, *, block: bool) -> int | None:
     """Where the part of a growing answer ends that is shown; None while it has not. Without
     `block` that is its first line."""
     first = first_line_end(answer)
@@ -49,12 +49,12 @@ def to_last_word(answer: str) -> str:
     return head if newline and head.strip() else _LAST_WORD.sub("", answer) or answer
 
 
-def _inline(gap: Gap, answer: str) -> bool:
+def _inline(gap: CursorContext, answer: str) -> bool:
     """Whether the answer goes on right behind the mark that opened something: `import { a }`."""
     return gap.line_before.strip() != "" and not answer.lstrip(" \t").startswith(("\n", "\r"))
 
 
-def _block_end(gap: Gap, opened: int, answer: str) -> int | None:
+def _block_end(gap: CursorContext, opened: int, answer: str) -> int | None:
     outer = indent(gap.before.rstrip().rpartition("\n")[2])
     if gap.before[opened] not in PAIRS:
         return _dedent(answer, outer, first=1)
@@ -63,7 +63,7 @@ def _block_end(gap: Gap, opened: int, answer: str) -> int | None:
     return min((found for found in ends if found is not None), default=None)
 
 
-def _closed(gap: Gap, opened: int, answer: str) -> int | None:
+def _closed(gap: CursorContext, opened: int, answer: str) -> int | None:
     """With the line that closes the bracket at `opened`: `}, [deps]);`. Behind its first marks,
     where that line opens something again, as `} else {`, or only comments."""
     piece = gap.before[opened + 1 :] + answer
@@ -92,7 +92,7 @@ def _dedent(answer: str, outer: int, first: int) -> int | None:
     return None
 
 
-def _node_end(gap: Gap, answer: str, first: int) -> int | None:
+def _node_end(gap: CursorContext, answer: str, first: int) -> int | None:
     """The first line's end at which nothing is open that was opened on the cursor's line."""
     head = (gap.line_before + answer[:first]).rpartition("\n")[2]
     if indent(gap.line_below) > indent(head) or gap.text_right:
@@ -108,7 +108,7 @@ def _next_line_end(answer: str, start: int) -> int | None:
     return found if found >= 0 else None
 
 
-def _goes_on(gap: Gap, answer: str) -> bool:
+def _goes_on(gap: CursorContext, answer: str) -> bool:
     found = brackets(gap.line_before + answer, gap.language)
     if not gap.language or not (found.open or found.text) or gap.prose:
         return False
@@ -118,14 +118,14 @@ def _goes_on(gap: Gap, answer: str) -> bool:
     return found.text or missing > 0 or spread
 
 
-def _brace_below(gap: Gap, answer: str, at: int) -> bool:
+def _brace_below(gap: CursorContext, answer: str, at: int) -> bool:
     """Whether a head's brace stands on the next line, as C has it, or may do."""
     braces = gap.language is not None and gap.language.opener == "{"
     following = answer[at:].lstrip()[:1]
     return braces and _HEAD.search(answer[:at]) is not None and following in ("", "{")
 
 
-def _word_block_end(gap: Gap, answer: str, first: int) -> int | None:
+def _word_block_end(gap: CursorContext, answer: str, first: int) -> int | None:
     """In a language whose blocks end with a word, a deeper line says that one has begun: above the
     first line, or with it, or behind it."""
     begun = answer.lstrip(" \t").startswith("\n") and gap.line_before.strip()

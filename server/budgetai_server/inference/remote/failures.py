@@ -16,7 +16,7 @@ _LONGEST_MESSAGE = 160
 _TELLING_LINE = 8
 
 
-class Refusal(ModelError):
+class Failure(ModelError):
     """The server cannot be reached, or says no. `status` is that of HTTP; 0 without an answer.
 
     `temporary` ones may go away in a moment; `retry_after` is the server's own word, in seconds.
@@ -29,17 +29,17 @@ class Refusal(ModelError):
         self.retry_after: float | None = None
 
 
-def unreachable(endpoint: Endpoint, error: Exception | None) -> Refusal:
+def unreachable(endpoint: Endpoint, error: Exception | None) -> Failure:
     """Nothing was answered at all. `error` is what the HTTP client raised."""
     cause = _tls_error(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return Refusal(
+        return Failure(
             f"the certificate of {endpoint.host} is not to be trusted: {cause.verify_message}",
             "Give its authority with --ca-file, or remove --endpoint",
         )
     if cause is not None:
-        return Refusal(f"{endpoint.host} does not speak TLS", "Check the address in --endpoint")
-    refusal = Refusal(f"{endpoint.host} is not reachable", "Start it, or remove --endpoint")
+        return Failure(f"{endpoint.host} does not speak TLS", "Check the address in --endpoint")
+    refusal = Failure(f"{endpoint.host} is not reachable", "Start it, or remove --endpoint")
     refusal.temporary = True
     return refusal
 
@@ -63,8 +63,8 @@ def broken_off(endpoint: Endpoint) -> ModelError:
     return ModelError(f"{endpoint.host} broke off in the middle of an answer")
 
 
-def no_json(endpoint: Endpoint) -> Refusal:
-    return Refusal(
+def no_json(endpoint: Endpoint) -> Failure:
+    return Failure(
         f"{endpoint.host} answers with something that is no JSON of a model",
         "Check the address in --endpoint",
         status=200,
@@ -100,12 +100,12 @@ def reported(endpoint: Endpoint, error: Any, body: object) -> ModelError:
 
 def explain(
     endpoint: Endpoint, status: int, kind: str, location: str, text: str, body: object
-) -> Refusal:
+) -> Failure:
     """What an answer without a result means. `kind` is its content type, `location` where it
     sends us, `text` its body; `body` is what had been asked."""
     if 300 <= status < 400:
         # Not followed: a redirect could carry the token, and the code, to anybody.
-        return Refusal(
+        return Failure(
             f"{endpoint.host} sends us on to {_origin(endpoint, location)}",
             "Give --endpoint the address where the server is",
             status=status,
@@ -113,24 +113,24 @@ def explain(
     if status in (401, 403):
         return _wrong_token(endpoint, status)
     if "html" in kind:
-        return Refusal(
+        return Failure(
             f"{endpoint.host} answers with a web page (status {status})",
             "Check the address in --endpoint",
             status=status,
         )
     said = _said(endpoint, _error_in(text), body)
     if status == 503 and "loading" in said.lower():
-        return Refusal(f"{endpoint.host} is still loading its model", status=status)
+        return Failure(f"{endpoint.host} is still loading its model", status=status)
     if status in (429, 502, 503, 504):
-        return Refusal(f"{endpoint.host} is overloaded (status {status}): {said}", status=status)
-    return Refusal(f"{endpoint.host} refuses with status {status}: {said}", status=status)
+        return Failure(f"{endpoint.host} is overloaded (status {status}): {said}", status=status)
+    return Failure(f"{endpoint.host} refuses with status {status}: {said}", status=status)
 
 
-def _wrong_token(endpoint: Endpoint, status: int) -> Refusal:
+def _wrong_token(endpoint: Endpoint, status: int) -> Failure:
     if endpoint.token:
         message = f"{endpoint.host} does not accept the token"
-        return Refusal(message, "Ask whoever runs it for a new one", status=status)
-    return Refusal(
+        return Failure(message, "Ask whoever runs it for a new one", status=status)
+    return Failure(
         f"{endpoint.host} wants a token",
         f"Put it into {TOKEN_VARIABLE}, or into a file named with --token-file",
         status=status,

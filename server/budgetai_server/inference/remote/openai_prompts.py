@@ -12,7 +12,7 @@ from typing import Any
 
 from budgetai_core.context import prompt as prompts
 from budgetai_core.context.prompt import MARKER_NAMES, Markers, Prompt
-from budgetai_server.inference.remote.failures import Refusal
+from budgetai_server.inference.remote.failures import Failure
 from budgetai_server.inference.remote.protocol import bare, fit, ids_of, number
 from budgetai_server.inference.remote.transport import Check, Transport
 
@@ -50,7 +50,7 @@ class TokenPrompts:
         self._cancelled = cancelled
         try:
             plain, full = self._ids("a"), self._ids("a", special=True)
-        except Refusal as refusal:
+        except Failure as refusal:
             if refusal.status in (404, 405, 400, 422, 501):
                 return False
             raise

@@ -13,7 +13,7 @@ from typing import Any
 from budgetai_core.context.prompt import Prompt
 from budgetai_server.inference.engine import Piece, Usage
 from budgetai_server.inference.remote.endpoint import Endpoint
-from budgetai_server.inference.remote.failures import Refusal, no_json, no_model
+from budgetai_server.inference.remote.failures import Failure, no_json, no_model
 from budgetai_server.inference.remote.openai_prompts import TextPrompts, TokenPrompts
 from budgetai_server.inference.remote.protocol import (
     CONTEXT,
@@ -101,7 +101,7 @@ class OpenAIServer:
     def _events(self, body: dict[str, Any], cancelled: Check) -> Events:
         try:
             yield from self._transport.events("/v1/completions", body, cancelled)
-        except Refusal as refusal:
+        except Failure as refusal:
             if refusal.status in (400, 404):
                 # An adapter may have been taken away since: then the names that are left help.
                 self._choose_model(cancelled)

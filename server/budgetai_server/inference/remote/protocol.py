@@ -28,7 +28,7 @@ _LAST_PART = re.compile(r" ?\w{1,48}\Z| ?[^\w\s]{1,3}\Z|\s{1,64}\Z")
 Pieces = Generator[Piece, None, None]
 
 
-class Dialect(Protocol):
+class ServerProtocol(Protocol):
     """How one server is spoken to."""
 
     model: str

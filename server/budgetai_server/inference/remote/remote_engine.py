@@ -14,10 +14,10 @@ from budgetai_core.context.window import Limits
 from budgetai_core.errors import ModelError
 from budgetai_server.inference.engine import Cancelled, Piece, Usage
 from budgetai_server.inference.remote.endpoint import LLAMA_SERVER, OPENAI, Endpoint
-from budgetai_server.inference.remote.failures import Refusal, silent, stranger
+from budgetai_server.inference.remote.failures import Failure, silent, stranger
 from budgetai_server.inference.remote.llama_server import LlamaServer
 from budgetai_server.inference.remote.openai_server import OpenAIServer
-from budgetai_server.inference.remote.protocol import Dialect
+from budgetai_server.inference.remote.protocol import ServerProtocol
 from budgetai_server.inference.remote.transport import Check, Transport
 
 _FIRST_REST = 1.0
@@ -34,7 +34,7 @@ class RemoteEngine:
         self._endpoint = endpoint
         self._clock = clock
         self._transport = Transport(endpoint)
-        self._dialect: Dialect | None = None
+        self._dialect: ServerProtocol | None = None
         self._reason: ModelError | None = None
         self._rest = _FIRST_REST
         self._again = 0.0
@@ -86,7 +86,7 @@ class RemoteEngine:
     def close(self) -> None:
         self._transport.close()
 
-    def _connected(self, cancelled: Check) -> Dialect:
+    def _connected(self, cancelled: Check) -> ServerProtocol:
         if self._dialect is None:
             self._dialect = connect(self._transport, self._endpoint, cancelled)
         return self._dialect
@@ -145,7 +145,7 @@ def _parts(error: ModelError) -> tuple[str, str]:
     return str(error.args[0]), error.hint
 
 
-def connect(transport: Transport, endpoint: Endpoint, cancelled: Check) -> Dialect:
+def connect(transport: Transport, endpoint: Endpoint, cancelled: Check) -> ServerProtocol:
     """Find out which kind of server it is, if the endpoint does not say, and what it has."""
     props = None if endpoint.dialect == OPENAI else _props(transport, endpoint, cancelled)
     if props is not None:
@@ -155,7 +155,7 @@ def connect(transport: Transport, endpoint: Endpoint, cancelled: Check) -> Diale
     server = OpenAIServer(transport, endpoint)
     try:
         server.greet(cancelled)
-    except Refusal as refusal:
+    except Failure as refusal:
         if refusal.status in (404, 405):
             raise stranger(endpoint) from None
         raise
@@ -166,7 +166,7 @@ def _props(transport: Transport, endpoint: Endpoint, cancelled: Check) -> dict[s
     """What a llama-server says of itself; None if it is none."""
     try:
         props = transport.get("/props", cancelled)
-    except Refusal as refusal:
+    except Failure as refusal:
         if endpoint.dialect == LLAMA_SERVER or refusal.status not in _NO_SUCH_PATH:
             raise
         return None

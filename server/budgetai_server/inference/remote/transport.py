@@ -20,7 +20,7 @@ from budgetai_core.errors import ModelError
 from budgetai_server.inference.engine import Cancelled
 from budgetai_server.inference.remote.endpoint import Endpoint
 from budgetai_server.inference.remote.failures import (
-    Refusal,
+    Failure,
     broken_off,
     explain,
     no_json,
@@ -186,7 +186,7 @@ class Transport:
         deadline = time.monotonic() + self._endpoint.timeout
         for attempt in range(self._endpoint.retries + 1):
             answer = await self._attempt(method, path, body, deadline)
-            if not isinstance(answer, Refusal):
+            if not isinstance(answer, Failure):
                 return answer
             pause = answer.retry_after or _FIRST_PAUSE * 2**attempt * random.uniform(0.5, 1)
             left = deadline - time.monotonic()
@@ -197,7 +197,7 @@ class Transport:
 
     async def _attempt(
         self, method: str, path: str, body: object, deadline: float
-    ) -> "httpx2.Response | Refusal":
+    ) -> "httpx2.Response | Failure":
         import httpx2
 
         client = self._connected()

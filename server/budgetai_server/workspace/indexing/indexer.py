@@ -13,7 +13,7 @@ from budgetai_core.artifacts import layout
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
 from budgetai_server.workspace.indexing.codec import decode
-from budgetai_server.workspace.indexing.overlay import Edits
+from budgetai_server.workspace.indexing.overlay import UnsavedBuffers
 from budgetai_server.workspace.indexing.scan import Batch, File, Request
 from budgetai_server.workspace.indexing.worker_process import (
     CrashedError,
@@ -50,7 +50,7 @@ class Progress:
         return self.lines / max(self.seconds, 1e-3)
 
 
-class Upkeep:
+class Indexer:
     """One repository's index. Everything here runs in the event loop but what the feeds do."""
 
     def __init__(self, root: Path, feed: Feed = from_anywhere) -> None:
@@ -60,7 +60,7 @@ class Upkeep:
         self._root = root
         self._feed = feed
         self._known: dict[str, bytes] = {}
-        self._edits = Edits(self.index)
+        self._edits = UnsavedBuffers(self.index)
         self._changed: set[str] = set()
         self._turn = asyncio.Lock()
         self._waiting: asyncio.Task[None] | None = None
@@ -141,7 +141,7 @@ class Upkeep:
 
     async def _look(self, feed: Feed, only: tuple[str, ...]) -> AsyncGenerator[Batch, None]:
         """Take in what a feed finds. Never raises: an index that is not up to date is no fault."""
-        store = layout.shelf(self._root) / "index.sqlite"
+        store = layout.repository_folder(self._root) / "index.sqlite"
         request = Request(self._root, store, only, self._known)
         try:
             async with aclosing(feed(request)) as batches:

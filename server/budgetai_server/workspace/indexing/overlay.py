@@ -3,23 +3,23 @@
 import asyncio
 from contextlib import suppress
 
-from budgetai_core.context.document import Parsed
+from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
-from budgetai_core.context.symbols import Facts, facts_of
+from budgetai_core.context.symbols import FileSymbols, symbols_of_tree
 from budgetai_core.repository import MAX_FILE_BYTES
 
 # Seconds without a further key.
 _QUIET = 0.3
 
 
-class Edits:
+class UnsavedBuffers:
     """The texts of edited documents by path, on their way into an index."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
         self._texts: dict[str, str] = {}
-        self._parsed: dict[str, Parsed] = {}
+        self._parsed: dict[str, ParsedDocument] = {}
         self._waiting: dict[str, asyncio.Task[None]] = {}
 
     def edited(self, path: str, text: str) -> None:
@@ -67,6 +67,8 @@ class Edits:
             del self._waiting[path]
 
 
-def _facts(path: str, text: str, before: Parsed | None) -> tuple[Parsed, Facts]:
-    parsed = before.edited(text) if before else Parsed.of(text, language_of(path))
-    return parsed, facts_of(parsed)
+def _facts(
+    path: str, text: str, before: ParsedDocument | None
+) -> tuple[ParsedDocument, FileSymbols]:
+    parsed = before.edited(text) if before else ParsedDocument.of(text, language_of(path))
+    return parsed, symbols_of_tree(parsed)

@@ -55,7 +55,7 @@ def _version(module: str) -> str:
         return ""
 
 
-class Store:
+class ParseCache:
     """Facts as text by a key of their content. `reused` and `added` count what was asked for and
     there, and what was not.
 

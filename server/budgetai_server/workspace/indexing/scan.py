@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from budgetai_core.context.languages import language_of
-from budgetai_core.context.symbols import facts
+from budgetai_core.context.symbols import file_symbols
 from budgetai_core.repository import listing
 from budgetai_core.repository.encoding import decoded
 from budgetai_core.repository.files import Examiner, from_disk
 from budgetai_server.workspace.indexing.codec import encode
-from budgetai_server.workspace.indexing.parse_cache import Store
+from budgetai_server.workspace.indexing.parse_cache import ParseCache
 
 # A batch is taken in between two keys.
 _BATCH_CHARACTERS = 100_000
@@ -61,7 +61,7 @@ class Batch:
 
 def scan(request: Request) -> Generator[Batch, None, None]:
     """Batches of what has changed; never raises on any file."""
-    store = Store(request.store)
+    store = ParseCache(request.store)
     try:
         yield from _Scan(request, store).batches()
     finally:
@@ -69,7 +69,7 @@ def scan(request: Request) -> Generator[Batch, None, None]:
 
 
 class _Scan:
-    def __init__(self, request: Request, store: Store) -> None:
+    def __init__(self, request: Request, store: ParseCache) -> None:
         self._request = request
         self._store = store
         paths = sorted(set(listing(request.root, untracked=True, only=request.only)))[:MOST_FILES]
@@ -122,4 +122,4 @@ class _Scan:
         """Empty for a text that says of itself that it should be left out."""
         if not text or self._rules.by_text(path, text):
             return ""
-        return encode(facts(text, language_of(path)))
+        return encode(file_symbols(text, language_of(path)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from budgetai_core.context.languages import language_of
 from budgetai_server.workspace.usage.acceptance import Outcome
-from budgetai_server.workspace.usage.store import Ledger, Row
+from budgetai_server.workspace.usage.store import Row, UsageStore
 
 # Seconds after which an accepted item is looked for.
 KEPT_AFTER = 30.0
@@ -21,7 +21,7 @@ class _Written:
     row: int
 
 
-class Usage:
+class UsageRecorder:
     """Follows items from being shown to being over. Without a file nothing is kept.
 
     `text_of` gives the text of an open document, None for one that is closed. It is used in the
@@ -34,7 +34,7 @@ class Usage:
         text_of: Callable[[str], str | None],
         kept_after: float = KEPT_AFTER,
     ) -> None:
-        self._ledger = Ledger(file) if file else None
+        self._ledger = UsageStore(file) if file else None
         self._text_of = text_of
         self._kept_after = kept_after
         self._waits: dict[int, tuple[str, float]] = {}
@@ -58,13 +58,13 @@ class Usage:
         if outcome.fate == "accepted" and self._last:
             self._look_later(self._ledger, self._last.row, outcome)
 
-    def _write(self, ledger: Ledger, outcome: Outcome) -> None:
+    def _write(self, ledger: UsageStore, outcome: Outcome) -> None:
         language, latency = self._waits.pop(outcome.number, ("", 0.0))
         text = outcome.text
         row = ledger.add(Row(language, latency, len(text), text.count("\n") + 1, outcome.fate))
         self._last = _Written(outcome.number, row) if row is not None else None
 
-    def _look_later(self, ledger: Ledger, row: int, outcome: Outcome) -> None:
+    def _look_later(self, ledger: UsageStore, row: int, outcome: Outcome) -> None:
         """It has stayed where its text stands as often as just after it was put in."""
         text = outcome.text.strip()
         before = self._count(outcome.document, text)

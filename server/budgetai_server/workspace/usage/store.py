@@ -41,7 +41,7 @@ class Row:
     kept: bool | None = None
 
 
-class Ledger:
+class UsageStore:
     """The file at a path, made when there is something to write."""
 
     def __init__(self, path: Path) -> None:

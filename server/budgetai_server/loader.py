@@ -1,0 +1,137 @@
+"""From options to an engine that is ready: loaded or connected, and with a plan for its answers."""
+
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from budgetai_core.artifacts.bundle import NO_ADAPTER, Bundle
+from budgetai_core.errors import ModelError
+from budgetai_core.llama.model import build
+from budgetai_server.completion.render import CompletionPolicy
+from budgetai_server.inference import profile_store
+from budgetai_server.inference.adapter_registry import AdapterRegistry
+from budgetai_server.inference.engine import Engine
+from budgetai_server.inference.local import LocalEngine
+from budgetai_server.inference.profile import Plan, SpeedProfile, plan
+from budgetai_server.options import ServerOptions
+
+# Tokens that typing may add before the prompt is cut anew.
+_KEYSTROKE = 64
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An engine, the rules for its answers, and in words what was found and chosen; with a bundle
+    its adapters too."""
+
+    engine: Engine
+    rules: CompletionPolicy
+    words: str
+    adapters: AdapterRegistry | None = None
+
+    def __str__(self) -> str:
+        """What is served, how, and what of it could not be used."""
+        plan = f"{self.engine.name}: {self.words}"
+        if self.adapters is None:
+            return plan
+        return ". ".join([f"{plan}; {self.adapters}", *self.adapters.refused])
+
+    def engine_for(self, task: str, language: str, repository: str) -> Engine:
+        """The engine with the adapter that fits best, if there are any. May be called from any
+        thread."""
+        if self.adapters is None:
+            return self.engine
+        return self.adapters.engine_for(task, language, repository)
+
+
+def open_model(path: Path, options: ServerOptions) -> Opened:
+    """Open what the option `model` may name: a GGUF file, or the folder of a bundle, with all of
+    its adapters. Raises ModelError as `open_file` does, and if the bundle is broken."""
+    if not path.is_dir():
+        if options.adapter not in ("", NO_ADAPTER):
+            raise ModelError(f"{path} has no adapter {options.adapter}", "Name a bundle's folder")
+        return open_file(path, options)
+    bundle = Bundle.read(path)
+    opened = open_file(bundle.base, options)
+    assert isinstance(opened.engine, LocalEngine)
+    try:
+        adapters = AdapterRegistry(
+            opened.engine, bundle, only=options.adapter, scale=options.adapter_scale
+        )
+    except ModelError:
+        opened.engine.close()
+        raise
+    return replace(opened, adapters=adapters)
+
+
+def open_file(path: Path, options: ServerOptions) -> Opened:
+    """Load a model, and plan by its measured speed. Raises ModelError if the file is no model, or
+    a broken one."""
+    engine = LocalEngine(
+        path,
+        context_tokens=options.context_tokens,
+        sequences=options.sequences,
+        threads=options.threads,
+        gpu_layers=options.gpu_layers,
+        speculate=options.speculate,
+    )
+    engine.speed = speed = _speed(engine, options)
+    chosen = _chosen(plan(speed, options.latency_ms / 1000), options)
+    engine.limits = chosen.limits
+    rules = _rules(chosen, options)
+    engine.reserve = rules.limit + _KEYSTROKE
+    words = f"reads {speed.prefill:.0f} and writes {speed.decode:.0f} tokens a second; {chosen}"
+    return Opened(engine, rules, words)
+
+
+def open_endpoint(options: ServerOptions) -> Opened:
+    """Connect to the server the user names. One that is down may come back, so that is no error:
+    the engine's state says so. Raises OptionError where the settings are unsafe."""
+    from budgetai_server.inference.remote.endpoint import Endpoint, read_token
+    from budgetai_server.inference.remote.remote_engine import RemoteEngine
+
+    chosen = _chosen(Plan.full(), options)
+    endpoint = Endpoint(
+        url=options.endpoint,
+        model=options.endpoint_model,
+        token=read_token(options.token_file),
+        timeout=options.endpoint_timeout,
+        retries=options.endpoint_retries,
+        ca_file=options.ca_file,
+        dialect=options.endpoint_dialect,
+        limits=chosen.limits,
+    )
+    engine = RemoteEngine(endpoint)
+    with suppress(ModelError):
+        engine.connect()
+    words = str(chosen) if endpoint.private else f"{chosen}; prompts travel unencrypted"
+    return Opened(engine, _rules(chosen, options), words)
+
+
+def _speed(engine: LocalEngine, options: ServerOptions) -> SpeedProfile:
+    """What was measured at an earlier start on this machine, or is measured now."""
+    key = profile_store.key(engine.path, engine.threads, options.gpu_layers, build())
+    kept = profile_store.find(key)
+    try:
+        if kept:
+            return SpeedProfile(float(kept["prefill"]), tuple(map(float, kept["batches"])))
+    except (KeyError, TypeError, ValueError):
+        pass
+    measured = engine.measure()
+    profile_store.keep(key, asdict(measured))
+    return measured
+
+
+def _chosen(measured: Plan, options: ServerOptions) -> Plan:
+    """What the user has set goes before what was measured."""
+    block = {"auto": measured.block, "on": measured.block or measured.line, "off": 0}
+    return replace(
+        measured,
+        prompt=options.prompt_tokens or measured.prompt,
+        line=options.answer_tokens or measured.line,
+        block=block[options.multiline] and (options.answer_tokens or block[options.multiline]),
+    )
+
+
+def _rules(chosen: Plan, options: ServerOptions) -> CompletionPolicy:
+    return CompletionPolicy(chosen.line, chosen.block, options.min_confidence, options.max_entropy)

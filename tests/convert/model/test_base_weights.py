@@ -1,0 +1,168 @@
+"""Adapters made by others, and models named as on the Hub, without any network."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from budgetai_convert.checks.agreement import Agreement
+from budgetai_convert.cli import main
+from budgetai_core.artifacts import gguf_reader
+from budgetai_core.artifacts.atomic_write import read_json, write_json
+from budgetai_core.artifacts.bundle import Bundle
+from budgetai_core.artifacts.manifest import ModelManifest
+from budgetai_core.llama.scoring import ScoringModel
+from support import tiny
+
+MakeBase = Callable[..., Path]
+HUB_ID = "somebody/tiny-coder"
+
+
+def foreign(folder: Path, base: Path, names: object) -> Path:
+    """An adapter as peft alone leaves it, whose configuration names a base."""
+    tiny.make_adapter(folder, base)
+    (folder / "manifest.json").unlink()
+    config = read_json(folder / "adapter_config.json")
+    write_json(folder / "adapter_config.json", config | {"base_model_name_or_path": names})
+    return folder
+
+
+def hub_cache(home: Path, model: Path) -> Path:
+    """A model where huggingface_hub keeps what it has fetched."""
+    repo = home / "hub" / f"models--{HUB_ID.replace('/', '--')}"
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    shutil.copytree(model, repo / "snapshots" / commit)
+    (repo / "refs").mkdir()
+    (repo / "refs" / "main").write_text(commit)
+    return home
+
+
+def offline(hub: Path, *commands: list[object]) -> "subprocess.CompletedProcess[str]":
+    """Commands, one behind the other, with that cache and no network: both are read once."""
+    place = {**os.environ, "HF_HOME": str(hub), "HF_HUB_OFFLINE": "1"}
+    place.pop("HF_HUB_CACHE", None)
+    arguments = json.dumps([[str(part) for part in command] for command in commands])
+    program = """
+import json, sys
+from budgetai_convert.cli import main
+sys.exit(max([main(command) for command in json.loads(sys.argv[1])]))
+"""
+    command = [sys.executable, "-c", program, arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=place, check=False)
+
+
+def test_an_adapter_by_others_is_merged_and_nothing_is_claimed_of_it(
+    base: MakeBase,
+    compared: Callable[..., Agreement],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    adapter = foreign(tmp_path / "adapter", base("qwen2"), str(base("qwen2")))
+    out = tmp_path / "model.gguf"
+    assert main([str(adapter), "--out", str(out)]) == 0
+    assert "held out   nothing: it is not known" in capsys.readouterr().out
+    file = gguf_reader.read(out)
+    assert file.value("budgetai.prompt_format") is None, "it was not trained on our prompts"
+    with ScoringModel(out) as native:
+        assert compared(native, base("qwen2"), adapter).kld < 0.01
+
+    # With code at hand it is calibrated on, and still judges nothing.
+    repo = tiny.make_repository(tmp_path)
+    more = ["--repo", str(repo), "--quant", "Q4_0", "--json"]
+    assert main([str(adapter), "--out", str(out), *more]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert "importance" in told["notes"] and "held_out_kld" not in told["checks"]
+    assert main([str(adapter), "--out", str(out), "--quant", "auto", "--repo", str(repo)]) == 2
+    assert "needs held-out code" in capsys.readouterr().err
+
+
+def test_an_adapter_by_others_in_a_bundle(
+    base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = foreign(tmp_path / "their adapter", base("qwen2"), "gone")
+    out = tmp_path / "bundle"
+    arguments = [str(adapter), "--base", str(base("qwen2")), "--bundle", "--out", str(out)]
+    assert main(arguments) == 0
+    capsys.readouterr()
+    entry = Bundle.read(out).adapters[0]
+    assert (entry.name, entry.rank, entry.repository) == ("their-adapter-completion", 4, "")
+    # Ours and theirs get along.
+    ours = tiny.make_adapter(tmp_path / "ours", base("qwen2"))
+    assert main([str(ours), "--add-to", str(out)]) == 0
+    assert main([*arguments[:3], "--add-to", str(out), "--name", "again"]) == 0
+    capsys.readouterr()
+    assert [one.name for one in Bundle.read(out).adapters][1:] == ["tiny-completion", "again"]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (None, "names no base. Name it with --base"),
+        (7, "names no base. Name it with --base"),
+        ("/nowhere/model", "is of '/nowhere/model', which is not here. Name it with --base"),
+        ("somebody/else", "which is not here. Fetch it with --base somebody/else"),
+        ("a\0b", "which is not here. Name it with --base"),
+    ],
+    ids=str,
+)
+def test_what_an_adapter_names_is_never_fetched(
+    names: object,
+    message: str,
+    base: MakeBase,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    adapter = foreign(tmp_path / "adapter", base("llama"), names)
+    assert main([str(adapter), "--out", str(tmp_path / "model.gguf")]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "model.gguf").exists()
+
+
+def test_a_base_for_an_adapter_that_has_one(
+    base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
+    assert main([str(adapter), "--base", str(base("qwen2"))]) == 2
+    assert "was trained on" in capsys.readouterr().err
+
+
+def test_a_model_of_the_hub_from_its_cache(base: MakeBase, tmp_path: Path) -> None:
+    """By itself, and as the base that an adapter by others names."""
+    hub = hub_cache(tmp_path / "hub", base("qwen2"))
+    adapter = foreign(tmp_path / "adapter", base("qwen2"), HUB_ID)
+    plain, tuned = tmp_path / "plain.gguf", tmp_path / "tuned.gguf"
+    done = offline(
+        hub,
+        [HUB_ID, "--quant", "F16", "--out", plain],
+        [adapter, "--quant", "F16", "--out", tuned],
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for path in (plain, tuned):
+        manifest = ModelManifest.find(path)
+        assert manifest is not None
+        assert (manifest.base.kind, manifest.base.location) == ("hub", HUB_ID)
+        assert manifest.checks["kld_f16"] < 1e-4
+        assert gguf_reader.read(path).value("budgetai.base") == HUB_ID
+    assert plain.read_bytes() != tuned.read_bytes()
+
+
+def test_a_model_that_is_not_in_the_cache(tmp_path: Path) -> None:
+    done = offline(tmp_path, [HUB_ID, "--out", tmp_path / "model.gguf"])
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"budgetai-convert: the base {HUB_ID} cannot be fetched: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "model.gguf").exists()
+
+
+def test_a_slip_in_a_path_asks_no_hub(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "adapters").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["adapters/nwe"]) == 2
+    assert "no adapter folder adapters/nwe" in capsys.readouterr().err

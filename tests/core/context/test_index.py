@@ -1,0 +1,68 @@
+"""The index in memory: what it knows follows each change of a file."""
+
+from budgetai_core.context.index import Index
+from budgetai_core.context.symbols import Definition, FileSymbols
+
+CART = "from shop.price import total\n\n\ndef checkout(items):\n    return total(items)\n"
+PRICE = "def total(items):\n    return sum(items)\n"
+
+
+def shop() -> Index:
+    return Index([("shop/cart.py", CART), ("shop/price.py", PRICE)])
+
+
+def test_who_defines_what() -> None:
+    index = shop()
+    assert index.paths_defining("total") == {"shop/price.py"}
+    assert [found.name for found in index.of_path("shop/cart.py")] == ["checkout"]
+    assert "total" in index.facts("shop/cart.py").references
+    assert index.text("shop/price.py") == PRICE
+    assert len(index) == 2
+
+
+def test_a_change_replaces_what_was_known() -> None:
+    index = shop()
+    index.update("shop/price.py", "def grand_total(items):\n    return sum(items)\n")
+    assert index.paths_defining("total") == set()
+    assert index.paths_defining("grand_total") == {"shop/price.py"}
+    words = {"grand", "items"}
+    assert [block.path for _, block in index.windows.search(words, 1)] == ["shop/price.py"]
+
+
+def test_a_file_that_goes_leaves_nothing() -> None:
+    index = shop()
+    index.remove("shop/price.py")
+    index.remove("shop/price.py")
+    assert index.paths_defining("total") == set()
+    assert (index.text("shop/price.py"), index.facts("shop/price.py")) == ("", FileSymbols())
+    assert "shop/price.py" not in index
+    assert {block.path for _, block in index.windows.search({"total"}, 9)} == {"shop/cart.py"}
+
+
+def test_imports_follow_files_that_come_and_go() -> None:
+    index = Index([("shop/cart.py", CART)])
+    assert index.imports("shop/cart.py") == ()
+    index.update("shop/price.py", PRICE)
+    assert index.imports("shop/cart.py") == ("shop/price.py",)
+    index.update("shop/cart.py", PRICE)
+    assert index.imports("shop/cart.py") == ()
+    index.update("shop/cart.py", CART)
+    index.remove("shop/price.py")
+    assert index.imports("shop/cart.py") == ()
+    assert index.imports("nowhere.py") == ()
+
+
+def test_facts_that_are_known_are_taken_as_they_are() -> None:
+    index = Index()
+    index.update("a.py", PRICE, FileSymbols((Definition("known", 0, "def known()"),)))
+    assert index.paths_defining("known") == {"a.py"}
+    assert index.paths_defining("total") == set()
+
+
+def test_what_is_handed_out_is_the_callers() -> None:
+    index = shop()
+    index.paths_defining("total").clear()
+    assert index.paths_defining("total") == {"shop/price.py"}
+    for path in index.paths:
+        index.remove(path)
+    assert len(index) == 0

@@ -1,0 +1,168 @@
+"""Which lines of other files are shown, from which source, and what never is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import Snapshot, build
+from budgetai_core.context.retrieval import SOURCES, Chunk, Query, retrieve
+from budgetai_core.context.window import Limits
+
+PRICE = '''class Price(Money):
+    """An amount."""
+
+    def with_tax(self, rate):
+        return self.amount * (1 + rate)
+
+    def rounded(self, digits):
+        return round(self.amount, digits)
+'''
+CART = """from shop.price import Price
+
+def total(cart):
+    result = Price(0)
+    for item in cart:
+        result.add(item.price)
+    return result
+"""
+ORDER = """from shop.price import Price
+
+def order_total(order):
+    result = Price(0)
+    for item in order:
+        result.add(item.price)
+    order.close(result)
+"""
+
+
+@pytest.fixture
+def index() -> Index:
+    files = {"shop/price.py": PRICE, "shop/cart.py": CART, "shop/order.py": ORDER}
+    files["tests/test_cart.py"] = "def test_total_of_nothing():\n    assert total([]) == 0\n"
+    return Index(files.items())
+
+
+def found(index: Index, source: str, before: str, path: str = "shop/new.py") -> dict[str, str]:
+    # The document goes on as the index knows it.
+    query = Query(path, before, "", before + index.text(path))
+    return {chunk.path: chunk.text for chunk in retrieve(index, query, 2000, [source])}
+
+
+def test_a_named_class_is_shown_by_its_signature_and_its_members(index: Index) -> None:
+    shown = found(index, "names", "price = Price(3)\n")
+    assert list(shown) == ["shop/price.py"]
+    assert [line.split("(")[0] for line in shown["shop/price.py"].splitlines()] == [
+        "class Price",
+        "    def with_tax",
+        "    def rounded",
+    ]
+
+
+def test_what_the_file_defines_itself_is_not_looked_for(index: Index) -> None:
+    assert "shop/cart.py" not in found(index, "names", "total(cart)\n", "shop/cart.py")
+
+
+def test_a_name_of_many_files_says_nothing_unless_one_is_imported(index: Index) -> None:
+    for number in range(5):
+        index.update(f"other/price{number}.py", "class Price:\n    pass\n")
+    assert found(index, "names", "price = Price(3)\n") == {}
+    assert list(found(index, "names", "price = Price(3)\n", "shop/cart.py")) == ["shop/price.py"]
+
+
+def test_imports_that_the_window_does_not_show(index: Index) -> None:
+    shown = found(index, "imports", "    return result\n", "shop/cart.py")
+    assert shown == {"shop/cart.py": "from shop.price import Price\n"}
+    assert found(index, "imports", "from shop.price import Price\n", "shop/cart.py") == {}
+
+
+def test_an_import_over_several_lines_is_one_line_and_not_shown_twice(index: Index) -> None:
+    text = "from shop.price import (\n    Price,\n    Money,\n)\n\nprint()\n"
+    index.update("shop/cart.py", text)
+    shown = found(index, "imports", "print()\n", "shop/cart.py")
+    assert shown == {"shop/cart.py": "from shop.price import ( Price, Money, )\n"}
+    assert found(index, "imports", text, "shop/cart.py") == {}
+
+
+def test_the_test_of_a_file_is_its_sibling(index: Index) -> None:
+    shown = found(index, "siblings", "x", "shop/cart.py")
+    assert list(shown) == ["tests/test_cart.py"]
+    assert shown["tests/test_cart.py"].startswith("def test_total_of_nothing()")
+
+
+def test_blocks_like_the_text_with_what_follows(index: Index) -> None:
+    begun = "def bill_total(bill):\n    result = Price(0)\n    for item in bill:\n"
+    shown = found(index, "similar", begun)
+    assert "result.add(item.price)" in shown["shop/order.py"]
+
+
+def test_a_copy_of_the_text_at_the_cursor_is_not_shown(index: Index) -> None:
+    assert "shop/order.py" not in found(index, "similar", ORDER)
+
+
+def test_places_edited_last_are_shown_but_not_those_of_the_file_itself(index: Index) -> None:
+    index.edited("shop/price.py", 3)
+    index.edited("shop/cart.py", 1)
+    shown = found(index, "recent", "x", "shop/cart.py")
+    assert list(shown) == ["shop/price.py"]
+    assert "def with_tax" in shown["shop/price.py"]
+
+
+@pytest.mark.parametrize("budget", [0, 30, 100, 400, 4000])
+def test_no_more_than_the_budget(index: Index, budget: int) -> None:
+    shown = retrieve(index, Query("shop/new.py", CART, "", CART), budget)
+    assert sum(len(chunk.path) + 1 + len(chunk.text) for chunk in shown) <= budget
+    assert [chunk.path for chunk in shown] == sorted(chunk.path for chunk in shown)
+
+
+def test_typing_on_leaves_the_chunks_and_another_place_changes_them(index: Index) -> None:
+    def at(text: str, last: object = None) -> tuple[Chunk, ...]:
+        snapshot = Snapshot("shop", "shop/new.py", text, len(text))
+        prompts.append(build(snapshot, index, Limits(chunks=800), prompts[-1] if last else None))
+        return prompts[-1].chunks
+
+    prompts = []  # type: ignore[var-annotated]
+    first = at("price = Price(3)\n")
+    assert first
+    assert at("price = Price(3)\norder_total(", last=True) == first
+    far = "price = Price(3)\n" + "\n" * 30 + "test_total_of_nothing("
+    assert at(far, last=True) != first
+
+
+def test_sources_can_be_left_out(index: Index) -> None:
+    assert set(SOURCES) == {"imports", "names", "siblings", "recent", "similar"}
+    snapshot = Snapshot("shop", "shop/new.py", "Price", 5)
+    assert build(snapshot, index, Limits(chunks=800), sources=()).chunks == ()
+
+
+@given(st.text(max_size=300), st.text(max_size=300), st.integers(0, 300), st.integers(0, 900))
+def test_no_text_can_make_it_raise(one: str, other: str, cursor: int, budget: int) -> None:
+    index = Index([("a.py", one), ("b.js", other), ("test_a.py", other)])
+    for path in ("a.py", "b.js", "none", "\x00"):
+        prompt = build(Snapshot("r", path, one, cursor), index, Limits(chunks=budget))
+        assert sum(len(chunk.text) for chunk in prompt.chunks) <= budget
+
+
+def test_a_line_that_is_to_be_guessed_is_not_shown() -> None:
+    imported = "from shop.price import total_price, discount\n"
+    text = f"import os\n{imported}\n\ndef f(x):\n    return total_price(x)\n"
+    index = Index([("cart.py", text), ("shop/price.py", "def total_price(x): ...\n")])
+    hole = Snapshot("shop", "cart.py", text.replace(imported, "\n"), len("import os\n"))
+    assert "cart.py" not in {chunk.path for chunk in build(hole, index).chunks}
+
+
+def test_a_file_that_the_index_does_not_know_has_imports_too(index: Index) -> None:
+    text = "from shop.price import Price\n" + "\n" * 30 + "result = "
+    query = Query("shop/unsaved.py", "result = ", "", text)
+    imports = retrieve(index, query, 2000, ["imports"])
+    assert imports == (Chunk("shop/unsaved.py", "from shop.price import Price\n"),)
+    assert [chunk.path for chunk in retrieve(index, query, 2000, ["names"])] == ["shop/price.py"]
+
+
+def test_what_is_out_of_sight_is_not_shown_around_the_place(index: Index) -> None:
+    text = "from shop.price import Price\n\nfirst = 1\nsecond = 2\n"
+    start = text.index("second")
+    snapshot = Snapshot("shop", "shop/new.py", text, len(text), start)
+    prompt = build(snapshot, index, Limits(chunks=800), sources=["imports"])
+    assert prompt.before == "second = 2\n"
+    assert [chunk.text for chunk in prompt.chunks] == ["from shop.price import Price\n"]

@@ -1,0 +1,86 @@
+"""Subjects, where their docstrings go, and what is written there: as the fixtures say."""
+
+from importlib import resources
+
+import pytest
+
+from budgetai_core.context.document import ParsedDocument
+from budgetai_core.context.languages import LANGUAGES, language_of, query
+from budgetai_core.docstrings.documentable import documentable_at, documentables
+from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
+from support.docstring_cases import Case, cases, outcome, told
+
+SUBJECTS = cases("subjects")
+FORMS = cases("forms")
+
+
+@pytest.mark.parametrize("case", SUBJECTS.values(), ids=SUBJECTS)
+def test_subjects(case: Case) -> None:
+    found = [told(case.text, each) for each in documentables(case.parsed)]
+    assert found == case.expected.splitlines()
+
+
+@pytest.mark.parametrize("case", FORMS.values(), ids=FORMS)
+def test_forms(case: Case) -> None:
+    assert outcome(case) == case.expected
+
+
+def check_at(name: str, text: str, expected: str) -> None:
+    """Which subject the cursor ▮ is in."""
+    cursor = text.index("▮")
+    parsed = ParsedDocument.of(text.replace("▮", ""), language_of(name))
+    found = documentable_at(parsed, cursor)
+    assert (found.name or found.kind if found else "") == expected
+
+
+def test_the_innermost_subject_is_the_one_at_a_cursor() -> None:
+    check_at("a.py", "import x\n\nclass A:\n    def f(self):\n        retu▮rn 1\n", "f")
+    check_at("a.py", "import x\n\nclass A:\n  ▮  def f(self):\n        return 1\n", "f")
+    check_at("a.py", "import x\n\nclass A:\n    x =▮ 1\n", "A")
+
+
+def test_a_docstring_belongs_to_its_subject() -> None:
+    check_at("a.go", "package p\n\n// F d▮oes.\nfunc F() {}\n", "F")
+    check_at("a.rs", "/// Fi▮rst.\n/// Second.\n#[inline]\nfn f() {}\n", "f")
+
+
+def test_a_module_is_found_on_its_first_line_and_in_its_docstring_only() -> None:
+    check_at("a.py", "impo▮rt x\n", "module")
+    check_at("a.py", '\n\n"""All\n▮of it."""\nimport x\n', "module")
+    check_at("a.py", "import x\nimport ▮y\n", "")
+
+
+def test_each_language_with_docstrings_has_queries_that_its_grammar_knows() -> None:
+    known = [each for each in LANGUAGES if comment_syntax(each)]
+    assert all(query(each, "docs") for each in known)
+    folder = resources.files("budgetai_core.context") / "queries" / "docs"
+    files = {file.name for file in folder.iterdir()}
+    assert files == {f"{name}.scm" for each in known for name in each.queries}
+
+
+def test_other_languages_have_no_subjects() -> None:
+    assert documentables(ParsedDocument.of("int f(int x) { return x; }", language_of("a.c"))) == ()
+    assert documentables(ParsedDocument.of("def f(): pass", None)) == ()
+
+
+def test_what_a_dataclass_does_not_take_is_no_parameter() -> None:
+    text = (
+        "@dataclass\nclass A:\n    a: int\n    b: ClassVar[int] = 1\n"
+        "    c: int = field(default=1, init=False)\n    d: int = field(default=2)\n"
+    )
+    found = documentables(ParsedDocument.of(text, language_of("a.py")))
+    assert [each.name for each in found[1].parameters] == ["a", "d"]
+
+
+def test_references_are_parameters_in_rust() -> None:
+    text = "fn f(&x: &i32, ref y: i32, &(a, b): &(i32, i32)) {}\n"
+    found = documentables(ParsedDocument.of(text, language_of("a.rs")))[-1]
+    assert [each.name for each in found.parameters] == ["x", "y"]
+    assert found.nameless == 1
+
+
+def test_types_of_a_group_in_go_have_their_own_docstrings() -> None:
+    text = "package p\n\n// Types of all.\ntype (\n\tA struct{}\n\n\t// B is.\n\tB int\n)\n"
+    _, a, b = documentables(ParsedDocument.of(text, language_of("a.go")))
+    assert (a.docstring, text[a.at :].startswith("\tA struct")) == (None, True)
+    assert b.docstring and b.docstring.text == "B is."

@@ -1,0 +1,70 @@
+"""Whatever is in the document and whatever the model says: it is one sound edit, and stays it."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from budgetai_core.context.languages import LANGUAGES, Language
+from budgetai_core.context.prompt import Snapshot
+from budgetai_server.completion.generation import Generation
+from budgetai_server.completion.postprocess import CursorContext, Edit, cost, postprocess, within
+from budgetai_server.completion.render import Completion, CompletionPolicy, render
+from budgetai_server.inference.engine import Piece
+from support.trim_cases import CASES
+
+# Pieces that code is made of, and some that break it.
+PIECES = (
+    "def f(a):", "if x {", "foo(", "bar", ")", "]", "}", "{", "[", "(", ";", ",", "end", "do", "fi",
+    "then", " = ", "\n", "\n    ", "\n\t", "\r\n", '"', "'", "`", '"""', "#", "//", "/*", "*/",
+    "return 1", "x", " ", "é", "語", "\ud800", "\x00", "\x85", "<div>", "=>", ":", "-- ",
+    "password = ",
+)  # fmt: skip
+code = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(max_size=30)
+languages = st.sampled_from([None, *LANGUAGES])
+few = settings(max_examples=250, deadline=None)
+
+
+@few
+@given(code, code, code, languages, st.booleans(), st.booleans(), st.booleans())
+def test_any_text_gives_one_sound_edit(
+    before: str, after: str, answer: str, language: Language | None,
+    whole: bool, block: bool, repair: bool,
+) -> None:  # fmt: skip
+    gap = CursorContext(before, after, language)
+    found = postprocess(gap, answer, whole=whole, block=block, repair=repair)
+    if found is None:
+        assert not whole
+        return
+    replaced = after[: found.replaces]
+    assert len(replaced) == found.replaces <= len(gap.line_after)
+    assert within(replaced, found.text)
+    assert found.text == found.text.rstrip()
+    if block and repair and gap.sound and not gap.prose:
+        assert cost(gap, Edit(found.text, found.replaces)) <= cost(gap, Edit(""))
+
+
+@few
+@given(st.sampled_from(sorted(CASES)), st.data())
+def test_typing_along_gives_the_rest_of_the_same_answer(name: str, data: st.DataObject) -> None:
+    """However the answer has grown meanwhile, and wherever in it the cursor is."""
+    gap, raw = CASES[name].gap, CASES[name].answer
+    path, start = name.rpartition("/")[2], len(gap.before)
+    answer = Generation(Snapshot("r", path, gap.before + gap.after, start))
+    first: Completion | None = None
+    typed = 0
+    for at in range(0, len(raw), 3):
+        answer.add(Piece(raw[at : at + 3]))
+        answer.ended = at + 3 >= len(raw)
+        if first and first.text:
+            typed = data.draw(st.integers(typed, len(first.text) - 1))
+        text = gap.before + (first.text[:typed] if first else "") + gap.after
+        found = render(
+            answer, Snapshot("r", path, text, start + typed), CompletionPolicy(line=20, block=30)
+        )
+        first = first or found
+        rest = first.text[typed:] if first else ""
+        if (
+            first
+            and within(gap.after[: first.replaces], rest)
+            and rest != gap.after[: first.replaces]
+        ):
+            assert found and (found.text, found.replaces) == (rest, first.replaces)

@@ -1,0 +1,88 @@
+"""From measured speed to what is shown and said."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from budgetai_core.context.window import Limits
+from budgetai_core.llama.model import build
+from budgetai_server.inference import profile_store
+from budgetai_server.inference.profile import MOST_PROMPT, Plan, SpeedProfile, plan
+from budgetai_server.loader import open_file
+from budgetai_server.options import ServerOptions
+from support import tiny
+
+SLOW = SpeedProfile(30.0, (0.2, 0.35, 0.5, 0.8, 1.3))
+LAPTOP = SpeedProfile()
+FAST = SpeedProfile(20_000.0, (0.003, 0.003, 0.003, 0.004, 0.005))
+
+
+def test_a_faster_machine_sees_and_says_more() -> None:
+    slow, laptop, fast = (plan(speed, 0.3) for speed in (SLOW, LAPTOP, FAST))
+    assert slow.prompt <= laptop.prompt < fast.prompt == MOST_PROMPT
+    assert slow.line < laptop.line < fast.line
+    assert slow.block == 0 < fast.block
+    assert fast.limits == Limits()
+    assert laptop.limits.before < Limits().before
+    assert 0 < laptop.limits.chunks < Limits().chunks
+    assert slow.limits.chunks == 0
+
+
+@pytest.mark.parametrize("tokens", [256, 400, 700, 1000, MOST_PROMPT - 1, MOST_PROMPT])
+def test_the_parts_of_a_prompt_make_up_its_length(tokens: int) -> None:
+    limits = Plan(tokens, 16, 0).limits
+    characters = limits.before + limits.after + limits.chunks
+    assert abs(characters - 3.2 * tokens) < 4
+
+
+def test_a_longer_wait_buys_more_context() -> None:
+    assert plan(LAPTOP, 0.6).prompt > plan(LAPTOP, 0.2).prompt
+
+
+def test_costs_between_measured_sizes() -> None:
+    speed = SpeedProfile(100.0, (1.0, 2.0, 4.0, 8.0, 16.0))
+    assert [speed.cost(n) for n in (1, 2, 3, 4, 6, 16, 32)] == [1, 2, 3, 4, 6, 16, 32]
+
+
+def test_the_least_of_several_times_counts() -> None:
+    calls: list[tuple[int, int]] = []
+
+    def run(position: int, count: int) -> float:
+        calls.append((position, count))
+        return 9.0 if len(calls) % 3 else count / 100
+
+    speed = SpeedProfile.of(run, 64)
+    assert calls[0] == (0, 64)
+    assert speed.batches == (0.01, 0.02, 0.04, 0.08, 0.16)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "{",
+        "[]",
+        '{"KEY": 7}',
+        '{"KEY": {"prefill": 0, "batches": [1, 1, 1, 1, 1]}}',
+        '{"KEY": {"prefill": 9, "batches": [1, 1]}}',
+        '{"KEY": {"prefill": NaN, "batches": [1, 1, 1, 1, 1]}}',
+        '{"KEY": {"prefill": 9, "batches": [1, 1, "x", 1, 1]}}',
+    ],
+)
+def test_broken_kept_speeds_are_measured_again(own_home: Path, tmp_path: Path, kept: str) -> None:
+    gguf = tiny.make_gguf(tiny.make_llama(tmp_path / "m"), tmp_path / "m.gguf")
+    options = ServerOptions(threads=1)
+    key = profile_store.key(gguf, 1, options.gpu_layers, build())
+    own_home.mkdir(parents=True)
+    (own_home / "speeds.json").write_text(kept.replace("KEY", key))
+    opened = open_file(gguf, options)
+    opened.engine.close()
+    written = json.loads((own_home / "speeds.json").read_text())[key]
+    assert SpeedProfile(written["prefill"], tuple(written["batches"])).decode > 0
+    # The second start measures nothing.
+    (own_home / "speeds.json").write_text(
+        json.dumps({key: {"prefill": 123.0, "batches": [0.01, 0.01, 0.02, 0.03, 0.05]}})
+    )
+    again = open_file(gguf, options)
+    assert "reads 123 and writes 100 tokens a second" in again.words
+    again.engine.close()

@@ -1,0 +1,1 @@
+"""What several tests share: tiny models, repositories with commits, servers and their faults."""

@@ -1,0 +1,63 @@
+"""A base spread over processes: what each of two holds, and that it says what a whole one says."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch.distributed.tensor import DTensor
+
+from budgetai_core.artifacts.base_models import resolve
+from budgetai_training import fsdp, process_group
+from budgetai_training.methods import peft_adapter
+from budgetai_training.model import load
+from budgetai_training.options import TrainOptions
+from support import tiny
+
+IDS = torch.arange(40)[None]
+
+
+def held(number: int, folder: Path, load_in: str) -> None:
+    """In one of two processes: compare, and fail there."""
+    torch.set_num_threads(1)
+    meeting = f"file://{folder.parent / f'meeting-{load_in}'}"
+    dist.init_process_group("gloo", meeting, rank=number, world_size=2)
+    model = peft_adapter.attach(load(resolve(str(folder)), "", load_in).model, TrainOptions(rank=4))
+    frozen = {n: p.numel() for n, p in model.named_parameters() if not p.requires_grad}
+    with torch.no_grad():
+        whole = model(input_ids=IDS).logits
+    assert not fsdp.is_spread(model)
+    counted = peft_adapter.parameters(model)
+    assert counted == model.get_nb_trainable_parameters()
+    fsdp.spread(model, 2)
+    assert fsdp.is_spread(model)
+    assert peft_adapter.parameters(model) == counted
+    with torch.no_grad():
+        spread = model(input_ids=IDS).logits
+    torch.testing.assert_close(spread, whole)
+    # And after a forward pass: what was gathered for it is given up.
+    for name, parameter in model.named_parameters():
+        in_layer = ".layers." in name
+        assert isinstance(parameter, DTensor) == (in_layer and not parameter.requires_grad)
+        if isinstance(parameter, DTensor):
+            assert parameter.to_local().numel() == frozen[name] / 2
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize("load_in", ["bf16", "4bit"])
+def test_each_process_holds_half_of_the_frozen_layers_and_the_whole_adapter(
+    load_in: str, tmp_path: Path
+) -> None:
+    mp.spawn(held, (tiny.make_llama(tmp_path / "llama"), load_in), nprocs=2)
+
+
+def test_fsdp_is_heeded_where_there_are_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And taken from accelerate, which would spread the adapter too."""
+    for number, wanted in ((1, False), (2, True)):
+        monkeypatch.setattr(process_group, "count", lambda number=number: number)
+        monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+        assert process_group.meet() == wanted
+        assert "ACCELERATE_USE_FSDP" not in os.environ
+    assert not process_group.meet()

@@ -1,0 +1,283 @@
+"""Runs that are killed, gone on with, or spread over processes: they learn what one run would."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from budgetai_training.cli import main
+from budgetai_training.hyperparameters.rank_weights import Draw
+from support import tiny
+
+LEARNING = ("--learning-rate", "0.01", "--load-in", "fp32", "--budget", "10m", "--completions", "0")
+
+
+def write_modules(root: Path, numbers: range, constant: int = 0) -> None:
+    root.mkdir(exist_ok=True)
+    for n in numbers:
+        body = "".join(
+            f"def total_{n}_{i}(price, count):\n    return price * count + {i + constant}\n\n\n"
+            for i in range(20 + n)
+        )
+        (root / f"module_{n}.py").write_text(f'"""Module {n}."""\n\n\n{body}')
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.make_llama(tmp_path_factory.mktemp("llama"))
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, llama: Path) -> list[str]:
+    write_modules(tmp_path / "shop", range(12))
+    return ["--repo", str(tmp_path / "shop"), "--base", str(llama), *LEARNING]
+
+
+def trained(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    """A run in this process: what it prints with --json."""
+    capsys.readouterr()
+    assert main([*map(str, arguments), "--json"]) == 0
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return printed
+
+
+def start(*arguments: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "budgetai_training", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def wait_for_checkpoint(process: "subprocess.Popen[bytes]", work: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not any(work.glob("checkpoint-*/spent.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_killed_run_ends_where_an_uninterrupted_one_does(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over the end of the first pass, with a curriculum that weighs files by their losses, and
+    ranks drawn at random."""
+    steps = ["--curriculum", "hard", "--max-steps", "24", "--accumulate", "2"]
+    steps += ["--method", "dylora", "--ranks", "1,2,4", "--frozen"]
+    whole = trained(capsys, *arguments, *steps, "--out", tmp_path / "whole")
+    assert whole["counts"]["samples_a_pass"] < 24
+    out = str(tmp_path / "killed")
+    killed = start(*arguments, *steps, "--out", out, "--checkpoint-every", "0.01s")
+    work = Path(out + ".partial")
+    wait_for_checkpoint(killed, work)
+    # A second one in the same folder is refused while the first is at work.
+    os.kill(killed.pid, signal.SIGSTOP)
+    assert main([*arguments, "--out", out, "--resume"]) == 2
+    assert "another budgetai-train is at work" in capsys.readouterr().err
+    killed.kill()
+    killed.wait()
+    again = trained(capsys, *arguments, "--out", out, "--resume")
+    assert again["counts"]["steps"] == whole["counts"]["steps"] == 24
+    assert again["counts"]["tokens"] == whole["counts"]["tokens"]
+    assert again["rank"] == 4
+    assert again["chosen_rank"] == whole["chosen_rank"] in (1, 2, 4)
+    assert again["rank_losses"] == pytest.approx(whole["rank_losses"], abs=1e-3)
+    for name in ("held_out_loss_after", "training_loss"):
+        assert again["scores"][name] == pytest.approx(whole["scores"][name], abs=1e-3)
+
+
+def launched(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """A run of two processes."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+                "--standalone", "-m", "budgetai_training"]  # fmt: skip
+    return subprocess.run(
+        [*torchrun, *map(str, arguments), "--json"],
+        capture_output=True, text=True, timeout=120, check=False,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"} | environment,
+    )  # fmt: skip
+
+
+def by_two(*arguments: object, **environment: str) -> dict[str, Any]:
+    """What the one of them that speaks prints with --json."""
+    done = launched(*arguments, **environment)
+    assert done.returncode == 0, done.stderr
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
+
+
+@pytest.mark.parametrize("spread", ["false", "true"])
+def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
+    arguments: list[str], spread: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = trained(
+        capsys, *arguments, "--max-steps", 6, "--accumulate", 2, "--out", tmp_path / "one"
+    )
+    out = tmp_path / "two"
+    two = by_two(*arguments, "--max-steps", 6, "--out", out, ACCELERATE_USE_FSDP=spread)
+    assert two["counts"]["tokens"] == one["counts"]["tokens"]
+    for name in ("held_out_loss_after", "training_loss"):
+        assert two["scores"][name] == pytest.approx(one["scores"][name], abs=2e-3)
+    assert sorted(p.name for p in out.iterdir()) == sorted(
+        p.name for p in (tmp_path / "one").iterdir()
+    )
+
+
+@pytest.mark.big
+@pytest.mark.parametrize("load_in", ["fp32", "4bit"])
+def test_a_base_that_is_spread_over_processes_learns_the_same(
+    arguments: list[str], load_in: str, tmp_path: Path
+) -> None:
+    """QLoRA too: evaluations, the best state, ranks and completions come out as by whole bases."""
+    asked = (*arguments, "--load-in", load_in, "--max-steps", 2, "--completions", 1)
+    asked += ("--method", "dylora", "--ranks", "2,4", "--evaluations", 2, "--judge", 3)
+    whole = by_two(*asked, "--out", tmp_path / "whole")
+    spread = by_two(*asked, "--out", tmp_path / "spread", ACCELERATE_USE_FSDP="true")
+    for name, score in whole["scores"].items():
+        assert spread["scores"][name] == pytest.approx(score, abs=1e-4)
+    reports = [json.loads((tmp_path / n / "report.json").read_text()) for n in ("whole", "spread")]
+    assert reports[0]["completions"] == reports[1]["completions"] != []
+    learned = [load_file(tmp_path / n / "adapter_model.safetensors") for n in ("whole", "spread")]
+    assert learned[0].keys() == learned[1].keys()
+    for name, weights in learned[0].items():
+        torch.testing.assert_close(learned[1][name], weights, atol=1e-4, rtol=0)
+
+
+@pytest.mark.big
+def test_two_processes_draw_the_same_ranks(arguments: list[str], tmp_path: Path) -> None:
+    """In a first step only what is drawn gets a gradient: another rank in the other process would
+    leave its columns of B in the mean."""
+    ranks = tuple(range(1, 9))
+    alike = (1 / len(ranks),) * len(ranks)
+    seed = next(seed for seed in range(100) if Draw(ranks, alike, seed).at(0) == 1)
+    method = ("--method", "dylora", "--rank", 8, "--seed", seed)
+    by_two(*arguments, *method, "--max-steps", 1, "--evaluations", 0, "--out", tmp_path / "two")
+    tensors = load_file(tmp_path / "two" / "adapter_model.safetensors")
+    columns = [b for name, b in tensors.items() if "lora_B" in name]
+    assert all(b[:, 0].any() and not b[:, 1:].any() for b in columns)
+
+
+def test_going_on_from_an_adapter_learns_what_has_changed(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = trained(capsys, *arguments, "--max-steps", 30, "--out", tmp_path / "first")
+    onward = [*arguments, "--continue-from", str(tmp_path / "first")]
+    assert main([*onward, "--out", str(tmp_path / "none")]) == 2
+    assert "nothing has changed since" in capsys.readouterr().err
+    write_modules(tmp_path / "shop", range(12, 15), constant=500)
+    second = trained(capsys, *onward, "--max-steps", 30, "--out", tmp_path / "second")
+    assert second["held_out"] == first["held_out"]
+    # Three new files, and a quarter of those it knows.
+    known = first["counts"]["files"]
+    assert second["counts"]["files"] == 3 + round(known / 4)
+    assert len(second["learned"]) == known + 3
+    assert second["scores"]["held_out_loss_before"] == pytest.approx(
+        first["scores"]["held_out_loss_after"], abs=0.02
+    )
+    other = tiny.make_llama(tmp_path / "other", hidden=128)
+    assert main([*onward, "--base", str(other), "--out", str(tmp_path / "none")]) == 2
+    assert "was trained on" in capsys.readouterr().err
+
+
+def test_the_loss_that_is_told_is_a_plain_mean(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is compared with held-out loss; what counts more is seen in what is learned."""
+    told = [
+        trained(
+            capsys, *arguments, "--max-steps", 2, "--recipe", f"emphasis={times}",
+            "--out", tmp_path / f"{times}",
+        )
+        for times in (1, 50)
+    ]  # fmt: skip
+    curves = [
+        [point["loss"] for point in json.loads((tmp_path / n / "report.json").read_text())["curve"]]
+        for n in ("1", "50")
+    ]
+    assert curves[0][0] == pytest.approx(curves[1][0], abs=1e-5)
+    assert told[0]["scores"]["held_out_loss_after"] != told[1]["scores"]["held_out_loss_after"]
+
+
+def test_what_there_was_no_time_for_is_still_new(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = trained(capsys, *arguments, "--max-steps", 1, "--out", tmp_path / "first")
+    assert 1 <= len(first["learned"]) < first["counts"]["files"]
+    onward = [*arguments, "--continue-from", tmp_path / "first", "--max-steps", 30]
+    second = trained(capsys, *onward, "--out", tmp_path / "second")
+    assert len(second["learned"]) == first["counts"]["files"]
+
+
+def test_a_run_killed_after_its_last_step_is_finished(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When the time for steps is over, what is left is judging and saving."""
+    out = str(tmp_path / "killed")
+    killed = start(*arguments, "--out", out, "--checkpoint-every", "0.01s")
+    work = Path(out + ".partial")
+    wait_for_checkpoint(killed, work)
+    killed.kill()
+    killed.wait()
+    for spent in work.glob("checkpoint-*/spent.json"):
+        spent.write_text('{"seconds": 599.0}')
+    again = trained(capsys, *arguments, "--out", out, "--resume")
+    assert again["counts"]["steps"] >= 1
+    assert again["scores"]["held_out_loss_after"] is not None
+
+
+def test_adapters_that_are_not_gone_on_from(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nested = ["--method", "dylora"]
+    folder = str(tmp_path / "first")
+    trained(capsys, *arguments, *nested, "--rank", 4, "--max-steps", 2, "--out", folder)
+    onward = [*arguments, *nested, "--continue-from", folder, "--out", str(tmp_path / "none")]
+    for ranks in ("1,2", "1-16"):
+        assert main([*onward, "--ranks", ranks]) == 2
+        assert f"--ranks {ranks} does not end with 4" in capsys.readouterr().err
+    for path in (tmp_path / "shop").iterdir():
+        path.rename(path.with_name("renamed_" + path.name))
+    assert main(onward) == 2
+    assert "held out" not in (told := capsys.readouterr().err)
+    assert "holds out is in shop" in told
+
+
+def test_a_dry_run_tells_what_going_on_would_show(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = trained(capsys, *arguments, "--max-steps", 30, "--out", tmp_path / "first")
+    write_modules(tmp_path / "shop", range(12, 15), constant=500)
+    onward = ["--repo", str(tmp_path / "shop"), "--continue-from", str(tmp_path / "first")]
+    told = trained(capsys, *onward, "--dry-run")
+    assert tuple(told["held_out"]) == tuple(first["held_out"])
+    assert len(told["train"]) == 3 + round(first["counts"]["files"] / 4)
+    assert main([*onward, "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "what has changed since" in shown
+    assert f"then: budgetai-train {' '.join(onward[:1])}" in shown
+
+
+def test_what_stands_in_the_way_of_a_run_stays(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "model.partial" / "thesis.txt"
+    own.parent.mkdir()
+    own.write_text("years of work")
+    assert main([*arguments, "--out", str(tmp_path / "model")]) == 2
+    assert "is something else" in capsys.readouterr().err
+    assert own.read_text() == "years of work"
+
+
+@pytest.mark.big
+def test_a_spread_base_is_refused_what_needs_a_whole_one(arguments: list[str]) -> None:
+    done = launched(*arguments, "--target", "auto", ACCELERATE_USE_FSDP="true")
+    assert done.returncode == 1
+    said = "budgetai-train: --target auto needs a whole base in each process. Choose another\n"
+    assert said in done.stderr

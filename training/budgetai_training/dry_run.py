@@ -1,0 +1,186 @@
+"""`budgetai-train --dry-run`: what would be learned, as a table and as a file to edit."""
+
+import hashlib
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.base_models import EMBEDDED
+from budgetai_core.command import flags, print_json
+from budgetai_core.options import Seconds
+from budgetai_training.corpus import annotations
+from budgetai_training.corpus.load import read
+from budgetai_training.corpus.records import TRAIN, Corpus, Row
+from budgetai_training.incremental import changed, fixed
+from budgetai_training.options import DOCSTRING, TrainOptions
+from budgetai_training.progress_bar import Reporter
+from budgetai_training.samples.docstring_samples import Pairs, pairs_of
+
+# Tokenizers of code models make about this many characters a token of code.
+CHARACTERS_PER_TOKEN = 3.4
+# Measured in tokens a second, in bf16 on two CPU cores.
+SPEEDS = {EMBEDDED: 300, "qwen2.5-coder-0.5b": 140}
+_MOST_REASONS = 12
+_MOST_NAMES = 20
+
+
+def show(options: TrainOptions) -> int:
+    """Print the table, or with --json the summary, and write corpus.jsonl."""
+    with Reporter(quiet=options.json).reading() as tick:
+        found = changed(read(options, tick, fixed(options)), options)
+    file = options.corpus or _own_file(options.repo)
+    pairs = pairs_of(found) if options.task == DOCSTRING else None
+    kept = _written(found, file, own=options.corpus is None)
+    if options.json:
+        print_json(summary(found) | _docstrings(pairs) | {"corpus": str(file)})
+        return 0
+    console = Console(highlight=False)
+    for table in (_languages(found), _reasons(found), _secrets(found)):
+        if table.row_count:
+            console.print(table)
+    for line in _lines(found, options, file, kept, pairs):
+        console.print(line, markup=False, soft_wrap=True)
+    return 0
+
+
+def summary(found: Corpus) -> dict[str, Any]:
+    """The corpus in numbers, for scripts."""
+    characters = sum(len(file.text) for file in found.train)
+    return {
+        "repository": found.name,
+        "train": [found.name_of(file) for file in found.train],
+        "held_out": list(found.held_out_names),
+        "holdout": found.holdout,
+        "left_out": {d.path: d.reason for d in found.decisions if d.reason},
+        "characters": characters,
+        "lines": sum(file.text.count("\n") for file in found.train),
+        "tokens": _tokens(characters),
+        "secrets": found.secrets,
+    }
+
+
+def _docstrings(pairs: Pairs | None) -> dict[str, Any]:
+    if pairs is None:
+        return {}
+    counts = {"train": len(pairs.train), "held_out": len(pairs.held_out)}
+    return {"docstrings": counts | {"left_out": dict(pairs.left_out)}}
+
+
+def _own_file(repo: Path) -> Path:
+    return layout.repository_folder(repo) / "corpus.jsonl"
+
+
+def _written(found: Corpus, file: Path, *, own: bool) -> Path | None:
+    """Write the rows. Where an earlier file of ours has been edited since, it stays beside."""
+    mark = file.with_name("corpus.sha256")
+    before = file.read_bytes() if own and file.exists() else None
+    edited = before is not None and not _is(before, mark)
+    annotations.write(found.rows, file)
+    after = file.read_bytes()
+    if own:
+        mark.write_text(hashlib.sha256(after).hexdigest(), encoding="ascii")
+    if before is None or not edited or before == after:
+        return None
+    kept = file.with_name("corpus.previous.jsonl")
+    kept.write_bytes(before)
+    return kept
+
+
+def _is(content: bytes, mark: Path) -> bool:
+    """Whether the content is what the mark was made of."""
+    return mark.exists() and mark.read_bytes() == hashlib.sha256(content).hexdigest().encode()
+
+
+def _tokens(characters: float) -> int:
+    return round(characters / CHARACTERS_PER_TOKEN)
+
+
+def _languages(found: Corpus) -> Table:
+    table = Table("language", title=f"{found.name}: what would be learned", title_justify="left")
+    for name in ("files", "lines", "tokens, about", "held-out files"):
+        table.add_column(name, justify="right")
+    rows = [row for row in found.rows if not row.reason]
+    for language in sorted({row.language for row in rows}):
+        table.add_row(language, *_counts([row for row in rows if row.language == language]))
+    table.add_section()
+    table.add_row("all", *_counts(rows))
+    return table
+
+
+def _counts(rows: Iterable[Row]) -> list[str]:
+    rows = list(rows)
+    train = [row for row in rows if row.part == TRAIN]
+    tokens = _tokens(sum(row.characters for row in train))
+    numbers = (len(train), sum(row.lines for row in train), tokens, len(rows) - len(train))
+    return [f"{number:,}" for number in numbers]
+
+
+def _reasons(found: Corpus) -> Table:
+    table = Table("left out because", title_justify="left")
+    table.add_column("files", justify="right")
+    counted = Counter(found.reasons).most_common()
+    for reason, number in counted[:_MOST_REASONS]:
+        table.add_row(reason, f"{number:,}")
+    if rest := sum(number for _, number in counted[_MOST_REASONS:]):
+        table.add_row("other reasons", f"{rest:,}")
+    return table
+
+
+def _secrets(found: Corpus) -> Table:
+    table = Table("secrets replaced", title_justify="left")
+    table.add_column("number", justify="right")
+    for kind, number in found.secrets.items():
+        table.add_row(kind, f"{number:,}")
+    return table
+
+
+def _lines(
+    found: Corpus, options: TrainOptions, file: Path, kept: Path | None, pairs: Pairs | None
+) -> list[str]:
+    names = found.held_out_names
+    held = ", ".join(names[:_MOST_NAMES]) or "nothing: there is too little to split"
+    held += ", …" if len(names) > _MOST_NAMES else ""
+    lines = [f"held out ({len(names)}): {held}"]
+    if found.holdout:
+        lines.append(f"judged on what they hold {found.holdout.replace(':', ' ')}")
+    if pairs:
+        lines.append(pairs.told)
+    if options.continue_from:
+        lines.append(
+            f"shown of them ({len(found.train)}): what has changed since {options.continue_from}, "
+            "and a share of the others"
+        )
+    lines += [
+        _duration(_characters(found, pairs), options),
+        f"every file with its reason, to edit: {file}",
+    ]
+    if kept:
+        lines.append(f"the file of before: {kept}")
+    then = flags(replace(options, dry_run=False, corpus=file))
+    return [*lines, f"then: {shlex.join(['budgetai-train', *then])}"]
+
+
+def _characters(found: Corpus, pairs: Pairs | None) -> float:
+    """What a pass shows, about."""
+    if pairs is None:
+        return sum(len(file.text) * file.weight for file in found.train)
+    return sum(pair.characters * pair.file.weight for pair in pairs.train)
+
+
+def _duration(characters: float, options: TrainOptions) -> str:
+    """One pass at the speed that was measured with a base; of others nothing is known."""
+    tokens = _tokens(characters)
+    speed = SPEEDS.get(options.base)
+    if speed is None:
+        return f"one pass: about {tokens:,} tokens; the speed of this base is not known"
+    return (
+        f"one pass: about {tokens:,} tokens, {Seconds(max(1, tokens / speed))} at {speed} tokens/s"
+        f" (measured with {options.base} on two CPU cores)"
+    )

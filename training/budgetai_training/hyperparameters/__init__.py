@@ -1,0 +1,1 @@
+"""What the options of a run mean, as pure values: the mixture of samples, and the ranks."""
