@@ -1,8 +1,12 @@
-"""The invariants of the README, checked on the source and on real interpreters."""
+"""The invariants of docs/architecture.md, checked on the source and on real interpreters."""
 
 import ast
+import functools
+import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -23,6 +27,7 @@ def modules(*names: str) -> list[Path]:
     return sorted(file for name in names for file in PACKAGES[name].rglob("*.py"))
 
 
+@functools.cache
 def imports(file: Path, *, top_only: bool = False) -> set[str]:
     """Dotted names a file imports, `from a import b` as a.b."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
@@ -103,28 +108,89 @@ def test_prompts_and_docstrings_are_pure(
         assert not [c for c in calls if isinstance(c.func, ast.Name) and c.func.id == "open"], file
 
 
-def test_no_import_cycle() -> None:
+def dotted(file: Path) -> str:
+    package = next(folder for folder in PACKAGES.values() if file.is_relative_to(folder))
+    parts = file.relative_to(package.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def import_graph(*, top_only: bool) -> dict[str, set[str]]:
+    """The modules that each module imports, by their dotted names."""
+    files = {dotted(file): file for file in modules(*PACKAGES)}
     graph: dict[str, set[str]] = {}
-    for package, folder in PACKAGES.items():
-        for file in folder.rglob("*.py"):
-            dotted = ".".join([package, *file.relative_to(folder).with_suffix("").parts])
-            graph[dotted.removesuffix(".__init__")] = imports(file, top_only=True)
+    for module, file in files.items():
+        names = imports(file, top_only=top_only)
+        graph[module] = {n if n in files else n.rpartition(".")[0] for n in names} & set(files)
+    return graph
 
-    def targets(module: str) -> set[str]:
-        names = graph[module]
-        return {n if n in graph else n.rpartition(".")[0] for n in names} & set(graph) - {module}
 
+def check_acyclic(graph: dict[str, set[str]]) -> None:
     done: set[str] = set()
 
-    def visit(module: str, path: tuple[str, ...]) -> None:
-        assert module not in path, " → ".join((*path, module))
-        if module not in done:
-            for target in targets(module):
-                visit(target, (*path, module))
-            done.add(module)
+    def visit(node: str, path: tuple[str, ...]) -> None:
+        assert node not in path, " → ".join((*path, node))
+        if node not in done:
+            for target in graph[node] - {node}:
+                visit(target, (*path, node))
+            done.add(node)
 
-    for module in graph:
-        visit(module, ())
+    for node in graph:
+        visit(node, ())
+
+
+def test_no_import_cycle_between_modules() -> None:
+    check_acyclic(import_graph(top_only=True))
+
+
+def test_no_import_cycle_between_packages() -> None:
+    """A folder is one thing here; a module directly in an import package stands for itself. Lazy
+    imports count, too."""
+    graph = import_graph(top_only=False)
+    folders = {dotted(file.parent / "__init__.py") for file in modules(*PACKAGES)}
+
+    def unit(module: str) -> str:
+        inner = module in folders or module.count(".") < 2
+        return module if inner else module.rpartition(".")[0]
+
+    units: dict[str, set[str]] = {unit(module): set() for module in graph}
+    for module, targets in graph.items():
+        units[unit(module)] |= {unit(target) for target in targets}
+    check_acyclic(units)
+
+
+def test_a_module_name_has_one_meaning() -> None:
+    # The same thing in several packages: a command line, its options, its story.
+    shared = {"cli", "options", "service", "server", "__init__", "__main__"}
+    # Of text, and of samples as tokens; of files, and of suggestions; a loaded model; a story told.
+    shared |= {"encoding", "filters", "model", "pipeline"}
+    stems = [file.stem for file in modules(*PACKAGES) if file.stem not in shared]
+    assert not {stem for stem in stems if stems.count(stem) > 1}
+
+
+@pytest.mark.parametrize("extra", ["server", "training", "convert"])
+def test_every_import_is_declared(extra: str) -> None:
+    """In the dependencies, or in the extra whose package imports it, by way of the core or not."""
+    graph = import_graph(top_only=False)
+    reached = {module for module in graph if module.startswith(f"budgetai_{extra}")}
+    ahead = list(reached)
+    while ahead:
+        more = graph[ahead.pop()] - reached
+        reached |= more
+        ahead += more
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"][extra]]
+    declared = {_distribution(re.split(r"[<>=\[; ]", line)[0]) for line in wanted}
+    owners = packages_distributions()
+    for file in modules(*PACKAGES):
+        for name in imports(file) if dotted(file) in reached else ():
+            first = name.split(".")[0]
+            if first not in sys.stdlib_module_names and first not in PACKAGES:
+                owned_by = {_distribution(owner) for owner in owners.get(first, [first])}
+                assert owned_by & declared, (file, first)
+
+
+def _distribution(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_no_module_is_too_long() -> None:
