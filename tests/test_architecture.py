@@ -215,6 +215,7 @@ def test_the_core_loads_no_model_library() -> None:
         "budgetai_convert",
         "budgetai_server.cli.evaluate",
         "budgetai_server.cli.docstring",
+        "budgetai_server.cli.demo",
     ],
 )
 def test_help_loads_nothing_heavy(module: str) -> None:

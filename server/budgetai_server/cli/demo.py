@@ -1,6 +1,6 @@
-"""The main job on a repository: train, convert, serve over stdio, and compare with the base.
+"""`budgetai-demo`: train, convert, serve over stdio, and compare with the base.
 
-    python demo/demo.py --repo PATH --budget 5m
+    budgetai-demo --repo PATH --budget 5m
 
 Every step is the command a user would run, in a process of its own.
 """
@@ -20,8 +20,6 @@ from budgetai_core.errors import BudgetAIError
 from budgetai_core.evaluation.metrics import LineScores, change, first_line, score
 from budgetai_core.evaluation.spans import Hole
 from budgetai_core.options import Seconds, option
-from budgetai_server.cli.demo_editor import position_after, started
-from budgetai_server.evaluation.lines import eval_set
 from budgetai_server.evaluation.options import EvalOptions
 
 SHOWN = 5
@@ -37,11 +35,14 @@ class DemoOptions:
 
 
 def main() -> int:
-    return run("demo", _main)
+    return run("budgetai-demo", _main)
 
 
 def _main() -> int:
-    options = parse("demo", "The main job on one repository.", DemoOptions)
+    options = parse("budgetai-demo", "Train, convert and serve on one repository.", DemoOptions)
+    # Not above: --help has no use for a model.
+    from budgetai_server.evaluation.lines import eval_set
+
     root = options.repo.resolve()
     _step(f"1/3  train on {root.name} for {options.budget}")
     _command("budgetai_training", "--repo", str(root), "--budget", str(options.budget))
@@ -84,6 +85,8 @@ def _newest(found: Path | None, what: str) -> Path:
 
 async def _ask(model: Path, root: Path, holes: tuple[Hole, ...]) -> list[str]:
     """First lines from a server process that serves `model`, one per hole."""
+    from budgetai_server.cli.demo_editor import position_after, started
+
     answers = []
     async with started("--model", str(model)) as editor:
         await editor.open_workspace(root, {"multiline": "off"})
