@@ -61,13 +61,20 @@ class ConvertOptions:
         "auto takes the fastest file with at most this KL divergence; 0 takes the best within"
         " --max-size, or 0.05 without that",
         unit="nats",
+        group="the choice of types",
     )
-    max_size: float = option(0.0, "largest file auto may take; 0 for any", unit="MB")
+    max_size: float = option(
+        0.0, "largest file auto may take; 0 for any", unit="MB", group="the choice of types"
+    )
     importance: bool = option(
-        True, "weigh columns by what the repository's own code puts through them"
+        True,
+        "weigh columns by what the repository's own code puts through them",
+        group="the choice of types",
     )
     imatrix: Path | None = option(
-        None, "also write the importance matrix to this file, for llama-quantize"
+        None,
+        "also write the importance matrix to this file, for llama-quantize",
+        group="the choice of types",
     )
     bundle: bool = option(
         False,
@@ -79,33 +86,45 @@ class ConvertOptions:
         "add the adapter to this bundle, or replace the one of its name there; servers that run go"
         " on with it",
         unit="folder",
+        group="bundles",
     )
     name: str = option(
-        "", "name of the adapter in its bundle; without it, repository and task", unit="name"
+        "",
+        "name of the adapter in its bundle; without it, repository and task",
+        unit="name",
+        group="bundles",
     )
     task: str = option(
         "",
         "what the adapter writes; without it, what it was trained for",
         choices=TASKS,
+        group="bundles",
     )
     scale: float = option(
-        1.0, "factor on the adapter's update in its bundle; checks are made with 1"
+        1.0, "factor on the adapter's update in its bundle; checks are made with 1", group="bundles"
     )
     languages: tuple[str, ...] = option(
-        (), "languages the adapter of a bundle is for; without it, all", unit="name"
+        (),
+        "languages the adapter of a bundle is for; without it, all",
+        unit="name",
+        group="bundles",
     )
     card: bool = option(
-        False, "write a model card and an Ollama Modelfile beside the model, as a bundle has them"
+        False,
+        "write a model card and an Ollama Modelfile beside the model, as a bundle has them",
+        group="bundles",
     )
     rank: int = option(
         0,
         "rank of the update: an adapter of several is cut to it, of one rank the nearest matrix of"
         " that rank is taken (SVD); 0 takes the one that training chose",
+        group="adapters",
     )
     peft: Path | None = option(
         None,
         "write the adapter alone, cut to the rank, into this folder for peft, and no model",
         unit="folder",
+        group="adapters",
     )
     out: Path | None = option(
         None,

@@ -11,13 +11,22 @@ from typing import Any, TypeVar
 
 from budgetai_core import __version__
 from budgetai_core.errors import BudgetAIError
-from budgetai_core.options import Seconds, add_arguments, flag_name, from_namespace
+from budgetai_core.options import (
+    BASIC,
+    Seconds,
+    add_arguments,
+    flag_name,
+    from_namespace,
+    groups,
+)
 
 T = TypeVar("T")
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 PIPE_CLOSED = 141
+
+_HELP_ALL = "--help-all"
 
 _DISK_ERRORS = {
     errno.ENOSPC: "the disk is full",
@@ -33,9 +42,13 @@ _DISK_ERRORS = {
 
 def parse(program: str, about: str, options: type[T], argv: list[str] | None = None) -> T:
     """Read the command line into `options`; argparse itself exits with 2 on a bad flag."""
-    parser = argparse.ArgumentParser(prog=program, description=about)
+    shown = _HELP_ALL in (sys.argv[1:] if argv is None else argv)
+    others = sum(len(members) for group, members in groups(options).items() if group != BASIC)
+    more = f"{others} more options: {program} {_HELP_ALL}" if others and not shown else None
+    parser = argparse.ArgumentParser(prog=program, description=about, epilog=more)
     parser.add_argument("--version", action="version", version=f"{program} {__version__}")
-    add_arguments(parser, options)
+    parser.add_argument(_HELP_ALL, action="help", help="show this help with all options, and exit")
+    add_arguments(parser, options, shown=shown)
     return from_namespace(options, parser.parse_args(argv))
 
 

@@ -41,6 +41,10 @@ class Seconds(float):
         return "".join(f"{n}{unit}" for n, unit in parts if n) or "0s"
 
 
+BASIC = "options"
+"""The group that a newcomer needs."""
+
+
 def option(
     default: Any,
     help: str,
@@ -49,8 +53,10 @@ def option(
     choices: tuple[str, ...] = (),
     positional: bool = False,
     trusted_only: bool = False,
+    group: str = BASIC,
 ) -> Any:
-    """Declare an option. `trusted_only` ones are taken from the command line alone, because an
+    """Declare an option. Those of another `group` than BASIC are shown by --help-all alone.
+    `trusted_only` ones are taken from the command line alone, because an
     editor may pass on settings that came with the workspace."""
     meta = {
         "help": help,
@@ -58,6 +64,7 @@ def option(
         "choices": choices,
         "positional": positional,
         "trusted_only": trusted_only,
+        "group": group,
     }
     return field(default=default, metadata=meta)
 
@@ -93,19 +100,37 @@ def _argparse_seconds(text: str) -> Seconds:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
-    """Add one argument per field of `options`."""
-    hints = typing.get_type_hints(options)
+def groups(options: type) -> dict[str, list["dataclasses.Field[Any]"]]:
+    """The fields of `options` by group, the basic ones first, others as they are declared."""
+    by_group: dict[str, list[dataclasses.Field[Any]]] = {BASIC: []}
     for declared in fields(options):
-        _add_argument(parser, declared, hints[declared.name])
+        by_group.setdefault(declared.metadata["group"], []).append(declared)
+    return by_group
+
+
+def add_arguments(parser: argparse.ArgumentParser, options: type, *, shown: bool = True) -> None:
+    """Add one argument per field of `options`; help is given on those of other groups than BASIC
+    if they are to be `shown`."""
+    hints = typing.get_type_hints(options)
+    for group, members in groups(options).items():
+        basic = group == BASIC
+        target = parser.add_argument_group(None if basic else group) if shown else parser
+        for declared in members:
+            _add_argument(
+                parser if basic else target, declared, hints[declared.name], shown or basic
+            )
 
 
 def _add_argument(
-    parser: argparse.ArgumentParser, declared: "dataclasses.Field[Any]", hint: Any
+    parser: "argparse.ArgumentParser | argparse._ArgumentGroup",
+    declared: "dataclasses.Field[Any]",
+    hint: Any,
+    shown: bool,
 ) -> None:
     meta = declared.metadata
-    text = meta["help"] + default_text(declared)
-    more: dict[str, Any] = {"help": text.replace("%", "%%"), "default": declared.default}
+    text = (meta["help"] + default_text(declared)).replace("%", "%%")
+    help = text if shown else argparse.SUPPRESS
+    more: dict[str, Any] = {"help": help, "default": declared.default}
     if hint is bool:
         more["action"] = argparse.BooleanOptionalAction if declared.default else "store_true"
     else:
@@ -187,14 +212,20 @@ def _checked(declared: "dataclasses.Field[Any]", hint: Any, value: object) -> An
 
 
 def markdown_table(options: type) -> str:
-    """The option table of the README, made from the declarations."""
-    rows = ["| option | default | meaning |", "| --- | --- | --- |"]
-    for declared in fields(options):
-        meta = declared.metadata
-        name = declared.name.upper() if meta["positional"] else flag_name(declared.name)
-        if meta["choices"]:
-            name += " " + "\\|".join(meta["choices"])
-        default = default_text(declared).removeprefix(" (default: ").removesuffix(")")
-        unit = f" {meta['unit']}" if meta["unit"] and default else ""
-        rows.append(f"| `{name}` | {default}{unit} | {meta['help']} |")
-    return "\n".join(rows)
+    """The option tables of docs/options.md, one a group, made from the declarations."""
+    tables = []
+    for group, members in groups(options).items():
+        head = [] if group == BASIC else [f"{group[0].upper()}{group[1:]}:", ""]
+        rows = [*head, "| option | default | meaning |", "| --- | --- | --- |"]
+        tables.append("\n".join([*rows, *map(_row, members)]))
+    return "\n\n".join(tables)
+
+
+def _row(declared: "dataclasses.Field[Any]") -> str:
+    meta = declared.metadata
+    name = declared.name.upper() if meta["positional"] else flag_name(declared.name)
+    if meta["choices"]:
+        name += " " + "\\|".join(meta["choices"])
+    default = default_text(declared).removeprefix(" (default: ").removesuffix(")")
+    unit = f" {meta['unit']}" if meta["unit"] and default else ""
+    return f"| `{name}` | {default}{unit} | {meta['help']} |"

@@ -25,7 +25,10 @@ class ServerOptions:
         unit="name",
     )
     adapter_scale: float = option(
-        1.0, "how strongly adapters of a bundle change its base", unit="factor"
+        1.0,
+        "how strongly adapters of a bundle change its base",
+        unit="factor",
+        group="what is shown",
     )
     latency_ms: int = option(
         300,
@@ -33,20 +36,36 @@ class ServerOptions:
         " how much context is shown and how long answers are",
         unit="ms",
     )
-    prompt_tokens: int = option(0, "longest prompt; 0 takes what the latency allows", unit="tokens")
-    answer_tokens: int = option(
-        0, "longest completion; 0 takes what the latency allows", unit="tokens"
+    prompt_tokens: int = option(
+        0,
+        "longest prompt; 0 takes what the latency allows",
+        unit="tokens",
+        group="speed and memory",
     )
-    context_tokens: int = option(2048, "size of the KV cache of one place", unit="tokens")
-    sequences: int = option(4, "places kept warm in KV caches of their own", unit="places")
+    answer_tokens: int = option(
+        0,
+        "longest completion; 0 takes what the latency allows",
+        unit="tokens",
+        group="speed and memory",
+    )
+    context_tokens: int = option(
+        2048, "size of the KV cache of one place", unit="tokens", group="speed and memory"
+    )
+    sequences: int = option(
+        4, "places kept warm in KV caches of their own", unit="places", group="speed and memory"
+    )
     threads: int = option(
         0,
         "threads for the model; 0 takes what OMP_NUM_THREADS says, or the physical cores, less one"
         " in four from four on",
         unit="threads",
+        group="speed and memory",
     )
     gpu_layers: int = option(
-        -1, "layers put on a GPU; -1 puts all there if the installed build has one", unit="layers"
+        -1,
+        "layers put on a GPU; -1 puts all there if the installed build has one",
+        unit="layers",
+        group="speed and memory",
     )
     multiline: str = option(
         "auto",
@@ -55,15 +74,21 @@ class ServerOptions:
         choices=("auto", "on", "off"),
     )
     speculate: bool = option(
-        True, "check drafts from the repository: faster, and the same but for near ties"
+        True,
+        "check drafts from the repository: faster, and the same but for near ties",
+        group="speed and memory",
     )
     min_confidence: float = option(
-        0.5, "say nothing where the mean probability of the first tokens is less", unit="0 to 1"
+        0.5,
+        "say nothing where the mean probability of the first tokens is less",
+        unit="0 to 1",
+        group="what is shown",
     )
     max_entropy: float = option(
         100.0,
         "say nothing where the mean entropy of the first tokens is more; not with an endpoint",
         unit="nats",
+        group="what is shown",
     )
     endpoint: str = option(
         "",
@@ -76,43 +101,56 @@ class ServerOptions:
         "model on that server, or on vLLM an adapter; without it, the server's first",
         unit="name",
         trusted_only=True,
+        group="a server for a team",
     )
     endpoint_dialect: str = option(
         "auto",
         "what the server speaks",
         choices=("auto", "llama-server", "openai"),
         trusted_only=True,
+        group="a server for a team",
     )
     endpoint_timeout: Seconds = option(
         Seconds(10),
         "longest wait for an answer to begin or to go on",
         unit="time",
         trusted_only=True,
+        group="a server for a team",
     )
     endpoint_retries: int = option(
-        2, "tries after the first, while nothing has been answered", unit="tries", trusted_only=True
+        2,
+        "tries after the first, while nothing has been answered",
+        unit="tries",
+        trusted_only=True,
+        group="a server for a team",
     )
     token_file: Path | None = option(
         None,
         "file with the server's token, readable by you alone; without it, BUDGETAI_TOKEN",
         unit="file",
         trusted_only=True,
+        group="a server for a team",
     )
     ca_file: Path | None = option(
         None,
         "PEM file of the authority that signed the server's certificate",
         unit="file",
         trusted_only=True,
+        group="a server for a team",
     )
-    in_strings: bool = option(True, "complete inside of strings")
+    in_strings: bool = option(True, "complete inside of strings", group="what is shown")
     in_comments: bool = option(
-        True, "complete inside of comments and docstrings; there too only what is likely is shown"
+        True,
+        "complete inside of comments and docstrings; there too only what is likely is shown",
+        group="what is shown",
     )
     code_lens: bool = option(
         False, "show above each definition without a docstring that one can be written"
     )
     mid_line: bool = option(
-        False, "complete where more than closing marks stands right of the cursor"
+        False,
+        "complete where more than closing marks stands right of the cursor",
+        group="what is shown",
     )
     ignore: tuple[str, ...] = option(
         (),
@@ -123,9 +161,14 @@ class ServerOptions:
     usage: bool = option(
         True, "keep counts and latencies of what was shown and accepted, on this machine; no code"
     )
-    max_file: int = option(4_000_000, "larger documents get no completion", unit="characters")
+    max_file: int = option(
+        4_000_000, "larger documents get no completion", unit="characters", group="what is shown"
+    )
     trust_workspace_model: bool = option(
-        False, "load a model file that lies inside the workspace", trusted_only=True
+        False,
+        "load a model file that lies inside the workspace",
+        trusted_only=True,
+        group="what is shown",
     )
     log_level: str = option(
         "info",

@@ -5,8 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_core.options import add_arguments, from_namespace, markdown_table, overridden
+from budgetai_convert.options import ConvertOptions
+from budgetai_core.command import parse
+from budgetai_core.options import (
+    add_arguments,
+    flag_name,
+    from_namespace,
+    groups,
+    markdown_table,
+    overridden,
+)
 from budgetai_server.options import ServerOptions
+from budgetai_training.options import TrainOptions
 
 
 def parsed(*arguments: str) -> ServerOptions:
@@ -71,3 +81,25 @@ def test_the_table_names_every_option() -> None:
     table = markdown_table(ServerOptions)
     for name in ServerOptions.__dataclass_fields__:
         assert "--" + name.replace("_", "-") in table
+
+
+@pytest.mark.parametrize("options", [TrainOptions, ServerOptions, ConvertOptions])
+def test_help_is_short_and_help_all_tells_the_rest(
+    options: type, capsys: pytest.CaptureFixture[str]
+) -> None:
+    basic, *others = groups(options).values()
+    named = {}
+    for flag in ("--help", "--help-all"):
+        with pytest.raises(SystemExit) as ended:
+            parse("budgetai", "About.", options, [flag])
+        assert ended.value.code == 0
+        named[flag] = capsys.readouterr().out
+    for field in basic:
+        assert field.metadata["positional"] or flag_name(field.name) in named["--help"]
+    advanced = [field for members in others for field in members]
+    assert advanced
+    for field in advanced:
+        assert f"\n  {flag_name(field.name)}" in named["--help-all"]
+        assert f"\n  {flag_name(field.name)} " not in named["--help"]
+    assert f"{len(advanced)} more options: budgetai --help-all" in named["--help"]
+    assert "more options" not in named["--help-all"]

@@ -34,27 +34,40 @@ class TrainOptions:
     """What to learn, from which base, and for how long."""
 
     repo: Path = option(Path(), "the repository to learn", unit="folder")
-    also: tuple[Path, ...] = option((), "further repositories to learn from", unit="folder")
+    also: tuple[Path, ...] = option(
+        (), "further repositories to learn from", unit="folder", group="what is learned"
+    )
     include: tuple[str, ...] = option(
-        (), "learn only files that match one of these, as in .gitignore", unit="glob"
+        (),
+        "learn only files that match one of these, as in .gitignore",
+        unit="glob",
+        group="what is learned",
     )
     exclude: tuple[str, ...] = option(
-        (), "leave out files that match one of these, as in .gitignore", unit="glob"
+        (),
+        "leave out files that match one of these, as in .gitignore",
+        unit="glob",
+        group="what is learned",
     )
     since: str = option(
-        "", "learn only files that changed since a revision or a date", unit="revision"
+        "",
+        "learn only files that changed since a revision or a date",
+        unit="revision",
+        group="what is learned",
     )
     holdout: str = option(
         "",
         "hold out what was written after a revision or a date, as since:v1.2, and learn from the"
         " state then; without it, a tenth of the files is held out",
         unit="since:revision",
+        group="what is learned",
     )
     corpus: Path | None = option(
         None,
         "decisions on each file, as --dry-run wrote and you edited them; with --dry-run, the file"
         " to write",
         unit="file",
+        group="what is learned",
     )
     task: str = option(
         COMPLETION,
@@ -66,12 +79,16 @@ class TrainOptions:
         Seconds(900), "wall-clock time for everything, as 90s, 15m or 1h30m", unit="time"
     )
     load_in: str = option(
-        "auto", "precision of the base in memory", choices=("auto", "4bit", "bf16", "fp32")
+        "auto",
+        "precision of the base in memory",
+        choices=("auto", "4bit", "bf16", "fp32"),
+        group="course of the run",
     )
     memory: float = option(
         0.0,
         "most memory the run may take, of the GPU where there is one; 0 takes what is free",
         unit="GB",
+        group="course of the run",
     )
     method: str = option(
         "lora",
@@ -94,82 +111,128 @@ class TrainOptions:
     ranks: str = option(
         "",
         "ranks trained at once, as 1-16 or 1,2,4,8; without it 1, 2, 4 and so on up to --rank",
+        group="LoRA and its ranks",
     )
     rank_distribution: str = option(
-        "uniform", "how dylora draws a rank", choices=("uniform", "geometric")
+        "uniform",
+        "how dylora draws a rank",
+        choices=("uniform", "geometric"),
+        group="LoRA and its ranks",
     )
     rank_decay: float = option(
-        0.15, "how much rarer the next rank is in the geometric distribution", unit="0 to 1"
+        0.15,
+        "how much rarer the next rank is in the geometric distribution",
+        unit="0 to 1",
+        group="LoRA and its ranks",
     )
     frozen: bool = option(
-        False, "dylora changes only what the drawn rank has and the next lower one has not"
+        False,
+        "dylora changes only what the drawn rank has and the next lower one has not",
+        group="LoRA and its ranks",
     )
     rank_tolerance: str = option(
         "1%",
         "the smallest rank is chosen whose held-out loss is not higher than the best by more than"
         " this share, as 1%, or than a standard error of the difference, as se",
+        group="LoRA and its ranks",
     )
-    alpha: int = option(0, "scale of the update times the rank; 0 takes the rank, for a scale of 1")
+    alpha: int = option(
+        0,
+        "scale of the update times the rank; 0 takes the rank, for a scale of 1",
+        group="LoRA and its ranks",
+    )
     target: str = option(
         "all",
         "which linear layers are tuned; auto tries each choice, and the upper half, with as many"
         " parameters, and takes the best",
         choices=("all", "attention", "mlp", "auto"),
+        group="LoRA and its ranks",
     )
     layers: str = option(
-        "all", "which blocks are tuned; the upper half is quicker", choices=("all", "upper")
+        "all",
+        "which blocks are tuned; the upper half is quicker",
+        choices=("all", "upper"),
+        group="LoRA and its ranks",
     )
-    rslora: bool = option(False, "scale by the square root of the rank (rsLoRA)")
-    dora: bool = option(False, "tune direction and length apart (DoRA)")
-    lora_plus: float = option(0.0, "LoRA+: how many times faster B learns than A; 0 for alike")
+    rslora: bool = option(
+        False, "scale by the square root of the rank (rsLoRA)", group="LoRA and its ranks"
+    )
+    dora: bool = option(False, "tune direction and length apart (DoRA)", group="LoRA and its ranks")
+    lora_plus: float = option(
+        0.0, "LoRA+: how many times faster B learns than A; 0 for alike", group="LoRA and its ranks"
+    )
     learning_rate: float = option(
-        0.0, "peak learning rate; 0 chooses it by the base's size, or tries a few if time allows"
+        0.0,
+        "peak learning rate; 0 chooses it by the base's size, or tries a few if time allows",
+        group="course of the run",
     )
     batch: int = option(
         0,
         "samples of full length evaluated at once; 0 takes up to 4 on a GPU, and 1 on a CPU, where"
         " more are no faster, or with --max-steps",
+        group="course of the run",
     )
     passes: int = option(
         0,
         "times everything is shown, at most; 0 takes 2 for completions and 6 for docstrings, since"
         " more is learning by heart, or what --max-steps needs",
+        group="course of the run",
     )
     accumulate: int = option(
-        0, "micro-batches averaged in a step; 0 chooses by the time, or 1 with --max-steps"
+        0,
+        "micro-batches averaged in a step; 0 chooses by the time, or 1 with --max-steps",
+        group="course of the run",
     )
     recipe: str = option(
-        "", "what samples are made of, where it differs from the default, as nodes=0,chunks=0.5"
+        "",
+        "what samples are made of, where it differs from the default, as nodes=0,chunks=0.5",
+        group="what is learned",
     )
     curriculum: str = option(
         "none",
         "files shown more often: those with the highest loss, from the second pass on, or those"
         " changed last",
         choices=("none", "hard", "recent"),
+        group="what is learned",
     )
     continue_from: Path | None = option(
-        None, "adapter to go on from: learns the files that changed since", unit="folder"
+        None,
+        "adapter to go on from: learns the files that changed since",
+        unit="folder",
+        group="what is learned",
     )
     old_share: float = option(
-        0.25, "share of unchanged files shown again with --continue-from", unit="0 to 1"
+        0.25,
+        "share of unchanged files shown again with --continue-from",
+        unit="0 to 1",
+        group="what is learned",
     )
     evaluations: int = option(
         6,
         "times the held-out loss is taken on the way, at most, to keep the best state; 0 for none",
+        group="course of the run",
     )
     judge: int = option(
         0,
         "held-out windows that are judged before and after, in time beyond the budget; 0 judges"
         " what fits into a twentieth of it",
+        group="course of the run",
     )
-    completions: int = option(10, "held-out lines completed for the report, if time allows")
-    max_steps: int = option(0, "stop after this many steps, if time is left; 0 for no limit")
-    seed: int = option(0, "seed of every random choice")
+    completions: int = option(
+        10, "held-out lines completed for the report, if time allows", group="course of the run"
+    )
+    max_steps: int = option(
+        0, "stop after this many steps, if time is left; 0 for no limit", group="course of the run"
+    )
+    seed: int = option(0, "seed of every random choice", group="course of the run")
     out: Path | None = option(
         None, "folder for the adapter; without it, the user's data folder", unit="folder"
     )
     checkpoint_every: Seconds = option(
-        Seconds(60), "time between checkpoints, from which --resume goes on", unit="time"
+        Seconds(60),
+        "time between checkpoints, from which --resume goes on",
+        unit="time",
+        group="course of the run",
     )
     resume: bool = option(False, "go on with the newest run that was not finished")
     dry_run: bool = option(False, "show what would be learned, and stop")
