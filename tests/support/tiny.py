@@ -156,13 +156,14 @@ def make_gguf(folder: Path, out: Path, quant: str = "F16") -> Path:
     from budgetai_convert.model import base_weights, merge
     from budgetai_convert.quantize import llama_quantize
     from budgetai_core.artifacts import base_models
+    from budgetai_core.llama.quantizer import QuantizeRecipe
 
     opened = base_weights.open_source(base_models.resolve(str(folder)))
     out.parent.mkdir(parents=True, exist_ok=True)
     plain = out if quant == "F16" else out.with_suffix(".f16")
     gguf_writer.write(plain, opened.metadata, opened.weights, merge.merged(opened, None))
     if quant != "F16":
-        llama_quantize.quantize(plain, out, llama_quantize.Recipe(quant=quant), lambda size: None)
+        llama_quantize.quantize(plain, out, QuantizeRecipe(quant=quant), lambda size: None)
         plain.unlink()
     return out
 

@@ -13,10 +13,11 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from budgetai_convert.checks.agreement import Native, compare
+from budgetai_convert.checks.agreement import compare
 from budgetai_convert.checks.reference import Answer
 from budgetai_convert.cli import main
 from budgetai_core.artifacts.manifest import COMPARED, AdapterManifest, ModelManifest
+from budgetai_core.llama.scoring import ScoringModel
 from budgetai_training.methods.dylora import DyLoRA
 from budgetai_training.options import TrainOptions
 from support import tiny
@@ -71,7 +72,7 @@ def test_a_cut_is_what_training_saw(
     out = tmp_path / "model.gguf"
     assert main([str(nested), "--rank", str(rank), "--quant", "F16", "--out", str(out)]) == 0
     assert f"rank       {rank}" in capsys.readouterr().out
-    with Native(out) as native:
+    with ScoringModel(out) as native:
         of_rank, of_whole = (
             compare(native, [Answer(tokens=tuple(IDS), prompt=len(IDS), logits=rows)])
             for rows in (seen, hooked(of, nested, SIZE))
