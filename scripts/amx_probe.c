@@ -1,9 +1,8 @@
 /* Exit code 0 if the compiler hands the whole tile configuration of AMX to the processor.
  *
- * GCC before 12.4 and 13.3 takes the operand of _tile_loadconfig for eight bytes and drops the
- * stores behind them (GCC PR 114098): a llama.cpp built with -march=native then ends in a
- * segmentation fault at its first matrix product on processors with AMX. Seen with GCC 12.2 and
- * llama.cpp of llama-cpp-python 0.3.36.
+ * GCC 12.2 with -O3 keeps the first eight bytes that _tile_loadconfig is given and drops the stores
+ * behind them: the llama.cpp of llama-cpp-python 0.3.36, built with -march=native, then ends in a
+ * segmentation fault at its first matrix product on processors with AMX.
  */
 #include <immintrin.h>
 #include <string.h>

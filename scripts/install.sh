@@ -34,6 +34,8 @@ if [ "${amx:-}" = broken ]; then
   echo "     without AMX, which this compiler breaks (a newer one, as CC and CXX, is faster)"
   export CFLAGS="${CFLAGS:-} -U__AMX_INT8__" CXXFLAGS="${CXXFLAGS:-} -U__AMX_INT8__"
   build+=(--cache-dir "$(.venv/bin/python -m pip cache dir)-without-amx")
+  # One that an earlier run has put there crashes.
+  [ -e .venv/.without-amx ] || build+=(--force-reinstall --no-deps)
 fi
 # The compiler's own counter is the progress; the rest of its output goes to the log.
 progress() {
@@ -48,6 +50,7 @@ if ! "${build[@]}" -v llama-cpp-python 2>&1 | tee "$log" | progress; then
   echo "llama-cpp-python could not be built; the whole output is in $log" >&2
   exit 1
 fi
+if [ "${amx:-}" = broken ]; then touch .venv/.without-amx; fi
 
 echo "2/3  torch, transformers and the other libraries"
 "${pip[@]}" -e '.[server,training,convert,dev]'

@@ -1,4 +1,4 @@
-"""llama.cpp: the one module that runs it for inference. A model in memory, with several sequences
+"""llama.cpp as inference runs it. A model in memory, with several sequences
 and with adapters that are laid over it.
 
 A thin layer on the low-level API: token ids go in, logits come out. It knows no prompts and

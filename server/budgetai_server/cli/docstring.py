@@ -1,4 +1,4 @@
-"""`budgetai-docstring`: the command line around `tree`."""
+"""`budgetai-docstring`: the command line around `docstrings/batch`."""
 
 import dataclasses
 import sys

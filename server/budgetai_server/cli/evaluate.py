@@ -1,4 +1,4 @@
-"""`budgetai-eval`: the command line around `evaluate`."""
+"""`budgetai-eval`: the command line around `evaluation/lines`."""
 
 import dataclasses
 import sys
