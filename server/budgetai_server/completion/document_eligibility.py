@@ -1,4 +1,4 @@
-"""Where in the open documents something may be completed: `eligibility`, and what it has to be told.
+"""Where in the open documents something may be completed: what `eligibility` has to be told.
 
 Documents are looked up on the disk once, when first asked for and after they are saved.
 """

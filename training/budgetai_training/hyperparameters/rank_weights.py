@@ -1,6 +1,6 @@
 """Ranks that are trained at once: which, how often each is drawn, and what each entry weighs.
 
-Pure arithmetic; `methods/dylora` applies it to a model. A LoRA of rank R holds one of each rank b below it:
+Pure arithmetic; `dylora` applies it to a model. A LoRA of rank R holds one of each rank b below it:
 the first b rows of A and columns of B, with the scale alpha/b, or alpha/√b with rsLoRA. In what
 follows that is alpha · b**-power, with power 1 or 1/2. Weights are relative to the scale at R.
 """
