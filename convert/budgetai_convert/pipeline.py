@@ -17,7 +17,7 @@ from budgetai_convert.checks.code_probes import Reader, Samples
 from budgetai_convert.checks.divergence import Judge, Measured, Reference
 from budgetai_convert.checks.reference import Answer, Said
 from budgetai_convert.formats import gguf_writer
-from budgetai_convert.model import merge, vocabulary
+from budgetai_convert.model import merge
 from budgetai_convert.model.third_party import UNKNOWN_PROMPTS
 from budgetai_convert.options import AUTO
 from budgetai_convert.plan import Plan
@@ -31,6 +31,7 @@ from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import CheckError, OptionError
 from budgetai_core.llama.quantizer import QuantizeRecipe
 from budgetai_core.llama.scoring import ScoringModel
+from budgetai_core.models import vocabulary
 
 _NEED_NO_IMATRIX = ("F16", "BF16", "Q8_0")
 _FEWEST_PROBES = 4

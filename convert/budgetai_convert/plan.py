@@ -9,9 +9,8 @@ from pathlib import Path
 
 from budgetai_convert import destination, inputs
 from budgetai_convert.formats import gguf_writer
-from budgetai_convert.model import base_weights, merge
+from budgetai_convert.model import merge
 from budgetai_convert.model.adapter import Adapter
-from budgetai_convert.model.base_weights import Source
 from budgetai_convert.options import AUTO, ConvertOptions
 from budgetai_convert.quantize import llama_quantize
 from budgetai_convert.quantize.auto import Limits
@@ -21,6 +20,8 @@ from budgetai_core.artifacts.bundle import NO_ADAPTER, AdapterEntry
 from budgetai_core.artifacts.manifest import MANIFEST
 from budgetai_core.context.languages import LANGUAGES
 from budgetai_core.errors import AdapterError, OptionError, RepositoryError
+from budgetai_core.models import base_weights
+from budgetai_core.models.base_weights import Source
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
 _LARGEST_SCALE = 100.0

@@ -49,7 +49,8 @@ MERGE = """
 import sys
 from pathlib import Path
 from budgetai_convert.formats import gguf_writer
-from budgetai_convert.model import base_weights, merge
+from budgetai_convert.model import merge
+from budgetai_core.models import base_weights
 from budgetai_core.artifacts import base_models
 opened = base_weights.open_source(base_models.resolve(sys.argv[1]))
 values = merge.merged(opened, None)

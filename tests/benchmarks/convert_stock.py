@@ -20,12 +20,13 @@ from commands import CONVERT, said
 from budgetai_convert.checks import code_probes, divergence
 from budgetai_convert.checks.code_probes import Probe, Reader
 from budgetai_convert.checks.divergence import Judge, Measured
-from budgetai_convert.model import adapter, vocabulary
+from budgetai_convert.model import adapter
 from budgetai_convert.quantize import llama_quantize
 from budgetai_core.artifacts import gguf_reader
 from budgetai_core.command import parse, print_json, run
 from budgetai_core.llama.quantizer import QuantizeRecipe
 from budgetai_core.llama.scoring import ScoringModel
+from budgetai_core.models import vocabulary
 from budgetai_core.options import option
 
 

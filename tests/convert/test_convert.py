@@ -130,8 +130,9 @@ def test_rows_in_the_wrong_order_fail(
 
 def test_weights_beyond_f16_become_bf16(tmp_path: Path, base: MakeBase) -> None:
     from budgetai_convert.formats import gguf_writer
-    from budgetai_convert.model import base_weights, merge
+    from budgetai_convert.model import merge
     from budgetai_core.artifacts import base_models
+    from budgetai_core.models import base_weights
 
     opened = base_weights.open_source(base_models.resolve(str(base("llama"))))
     values = [(w, v * np.float32(1e5)) for w, v in merge.merged(opened, None)]

@@ -171,7 +171,7 @@ def test_a_base_whose_weights_are_not_whole(convert: Convert, tmp_path: Path) ->
 
 def test_any_byte_of_a_safetensors_header_may_be_wrong(tmp_path: Path) -> None:
     """Reading it ends in the error that was asked for, or in tensors that lie in the file."""
-    from budgetai_convert.model import safetensors_reader
+    from budgetai_core.artifacts import safetensors_reader
     from budgetai_core.errors import AdapterError
 
     path, random = tmp_path / "w.safetensors", np.random.default_rng(3)

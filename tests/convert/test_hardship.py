@@ -13,11 +13,11 @@ import pytest
 
 from budgetai_convert.cli import main
 from budgetai_convert.lock import locked
-from budgetai_convert.model import base_weights
 from budgetai_convert.quantize import mixed_gguf
 from budgetai_core.artifacts import base_models, gguf_reader, imatrix
 from budgetai_core.errors import BaseError
 from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.models import base_weights
 from support import tiny
 
 MakeBase = Callable[..., Path]

@@ -108,8 +108,9 @@ def assert_alike(family: str, ours: Path, theirs: Path) -> None:
 
 
 def test_the_adapter_is_that_of_convert_lora_to_gguf(base: MakeBase, tmp_path: Path) -> None:
-    from budgetai_convert.model import adapter, base_weights
+    from budgetai_convert.model import adapter
     from budgetai_core.artifacts import base_models
+    from budgetai_core.models import base_weights
 
     folder, theirs = base("llama"), tmp_path / "theirs.gguf"
     made = tiny.make_adapter(tmp_path / "adapter", folder)

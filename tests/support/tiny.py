@@ -153,10 +153,11 @@ def make_granite(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int
 def make_gguf(folder: Path, out: Path, quant: str = "F16") -> Path:
     """The model in `folder` as a GGUF file of type `quant`, without an adapter."""
     from budgetai_convert.formats import gguf_writer
-    from budgetai_convert.model import base_weights, merge
+    from budgetai_convert.model import merge
     from budgetai_convert.quantize import llama_quantize
     from budgetai_core.artifacts import base_models
     from budgetai_core.llama.quantizer import QuantizeRecipe
+    from budgetai_core.models import base_weights
 
     opened = base_weights.open_source(base_models.resolve(str(folder)))
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,6 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFValueType, LlamaFileType
 from numpy.typing import NDArray
 
-from budgetai_convert.model.base_weights import Weight
 from budgetai_core.artifacts.gguf_reader import (
     ALIGNMENT,
     MAGIC,
@@ -26,6 +25,7 @@ from budgetai_core.artifacts.gguf_reader import (
     pack_string,
     slabs,
 )
+from budgetai_core.models.base_weights import Weight
 
 F16, BF16, F32 = GGMLQuantizationType.F16, GGMLQuantizationType.BF16, GGMLQuantizationType.F32
 _VERSION = 3

@@ -11,8 +11,8 @@ import numpy as np
 
 from budgetai_convert.model import merge
 from budgetai_convert.model.adapter import Adapter
-from budgetai_convert.model.base_weights import Source
 from budgetai_core.errors import AdapterError
+from budgetai_core.models.base_weights import Source
 
 
 def write(path: Path, source: Source, adapter: Adapter) -> None:

@@ -4,9 +4,9 @@ Ollama gives the text before the cursor as `.Prompt` and the text after it as `.
 template puts the text after the cursor first, as the model was tuned.
 """
 
-from budgetai_convert.model import vocabulary
 from budgetai_core.artifacts.gguf_reader import Metadata, unpack
 from budgetai_core.context.prompt import Markers
+from budgetai_core.models import vocabulary
 
 _CONTEXT = 2048
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from budgetai_convert.model import safetensors_reader, third_party
-from budgetai_convert.model.safetensors_reader import StoredTensor
+from budgetai_convert.model import third_party
+from budgetai_core.artifacts import safetensors_reader
 from budgetai_core.artifacts.atomic_write import read_json
 from budgetai_core.artifacts.gguf_reader import Floats
 from budgetai_core.artifacts.manifest import COMPARED, MANIFEST, AdapterManifest
+from budgetai_core.artifacts.safetensors_reader import StoredTensor
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import AdapterError, OptionError
 

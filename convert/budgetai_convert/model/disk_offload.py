@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from budgetai_convert import malloc_trim
 from budgetai_convert.model import gguf_config
-from budgetai_convert.model.base_weights import weight_files
 from budgetai_convert.model.weight_readers import Gguf, Safetensors, Stored
+from budgetai_core.models.base_weights import weight_files
 
 if TYPE_CHECKING:
     from torch import Tensor

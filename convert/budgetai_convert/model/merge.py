@@ -7,10 +7,10 @@ import numpy as np
 
 from budgetai_convert.model import nf4
 from budgetai_convert.model.adapter import Adapter, Update
-from budgetai_convert.model.base_weights import Source, Weight
 from budgetai_core.artifacts.gguf_reader import Floats, slabs
 from budgetai_core.errors import AdapterError, BaseError
 from budgetai_core.models.architectures import Sizes
+from budgetai_core.models.base_weights import Source, Weight
 
 _Placed = dict[str, tuple[str, Update]]
 

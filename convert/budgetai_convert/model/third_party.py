@@ -6,11 +6,11 @@ Nothing is known of their training: neither the prompts, nor what was held out, 
 from pathlib import Path
 from typing import Any
 
-from budgetai_convert.model import base_weights
 from budgetai_core.artifacts import base_models
 from budgetai_core.artifacts.base_models import Base
 from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_core.errors import AdapterError, BaseError
+from budgetai_core.models import base_weights
 
 UNKNOWN_PROMPTS = 0
 """The prompt format of a model that was not tuned on ours; its file names none."""

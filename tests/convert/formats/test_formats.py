@@ -13,9 +13,9 @@ from safetensors.numpy import load_file, save_file
 
 from budgetai_convert.cli import main
 from budgetai_convert.formats import gguf_writer
-from budgetai_convert.model import base_weights, safetensors_reader
-from budgetai_core.artifacts import gguf_reader
+from budgetai_core.artifacts import gguf_reader, safetensors_reader
 from budgetai_core.errors import BaseError
+from budgetai_core.models import base_weights
 from support import tiny
 
 MakeBase = Callable[..., Path]
@@ -48,7 +48,8 @@ def test_merging_needs_no_torch(base: MakeBase, tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from budgetai_convert.formats import gguf_writer
-from budgetai_convert.model import adapter, base_weights, merge
+from budgetai_convert.model import adapter, merge
+from budgetai_core.models import base_weights
 from budgetai_core.artifacts import base_models
 opened = base_weights.open_source(base_models.resolve({str(base("llama"))!r}))
 values = merge.merged(opened, adapter.read(Path({str(adapter)!r})))

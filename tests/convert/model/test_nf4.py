@@ -8,9 +8,10 @@ import pytest
 
 from budgetai_convert.cli import main
 from budgetai_convert.model import adapter as adapters
-from budgetai_convert.model import base_weights, merge, nf4
+from budgetai_convert.model import merge, nf4
 from budgetai_core.artifacts import base_models, gguf_reader
 from budgetai_core.artifacts.atomic_write import read_json, write_json
+from budgetai_core.models import base_weights
 from support import tiny
 
 

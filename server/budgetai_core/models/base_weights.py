@@ -14,13 +14,12 @@ from typing import Any
 import gguf
 from gguf import GGUFValueType
 
-from budgetai_convert.model import safetensors_reader, vocabulary
-from budgetai_convert.model.safetensors_reader import StoredTensor
-from budgetai_core.artifacts import gguf_reader
+from budgetai_core.artifacts import gguf_reader, safetensors_reader
 from budgetai_core.artifacts.base_models import Base
 from budgetai_core.artifacts.gguf_reader import Floats, GGUFFile, Metadata, pack
+from budgetai_core.artifacts.safetensors_reader import StoredTensor
 from budgetai_core.errors import BaseError
-from budgetai_core.models import architectures as architectures
+from budgetai_core.models import architectures, vocabulary
 from budgetai_core.models.architectures import (
     FAMILIES,
     SUPPORTED,
