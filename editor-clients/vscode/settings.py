@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from budgetai_core.options import Seconds, default_text, flag_name
+from budgetai_core.options import Seconds, default_text, flag_name, range_text
 from budgetai_server.options import ServerOptions
 
 HERE = Path(__file__).parent
@@ -65,18 +65,22 @@ def schema(declared: Any, hint: Any) -> dict[str, Any]:
     meta = declared.metadata
     kind = next((arg for arg in typing.get_args(hint) if arg is not type(None)), hint)
     unit = f" ({meta['unit']})" if meta["unit"] else ""
-    found: dict[str, Any] = {"description": meta["help"] + unit + default_text(declared)}
+    limits = f"; {range_text(declared)}" if range_text(declared) else ""
+    entry: dict[str, Any] = {"description": meta["help"] + limits + unit + default_text(declared)}
     if typing.get_origin(hint) is tuple:
-        found |= {"type": "array", "items": {"type": "string"}, "default": list(declared.default)}
+        entry |= {"type": "array", "items": {"type": "string"}, "default": list(declared.default)}
     elif kind is Seconds:
-        found |= {"type": "string", "default": str(declared.default)}
+        entry |= {"type": "string", "default": str(declared.default)}
     else:
         default = "" if declared.default is None else declared.default
-        found |= {"type": _TYPES[kind], "default": default}
+        entry |= {"type": _TYPES[kind], "default": default}
     if meta["choices"]:
-        found["enum"] = list(meta["choices"])
-    found["scope"] = _scope(kind, trusted_only=meta["trusted_only"])
-    return found
+        entry["enum"] = list(meta["choices"])
+    if entry["type"] in ("integer", "number"):
+        limits_of = {"minimum": meta["low"], "maximum": meta["high"]}
+        entry |= {key: limit for key, limit in limits_of.items() if limit is not None}
+    entry["scope"] = _scope(kind, trusted_only=meta["trusted_only"])
+    return entry
 
 
 def _scope(kind: Any, *, trusted_only: bool) -> str:
@@ -87,18 +91,18 @@ def _scope(kind: Any, *, trusted_only: bool) -> str:
 
 def package(text: str) -> str:
     """package.json with the settings of today."""
-    found = json.loads(text)
+    manifest = json.loads(text)
     hints = typing.get_type_hints(ServerOptions)
     options = {camel(one.name): schema(one, hints[one.name]) for one in fields(ServerOptions)}
     settings = OWN | options
-    found["contributes"]["configuration"] = {
+    manifest["contributes"]["configuration"] = {
         "title": "BudgetAI",
         "properties": {f"budgetai.{name}": one for name, one in settings.items()},
     }
     paths = [name for name, one in settings.items() if one["scope"] == "machine-overridable"]
-    trust = found["capabilities"]["untrustedWorkspaces"]
+    trust = manifest["capabilities"]["untrustedWorkspaces"]
     trust["restrictedConfigurations"] = [f"budgetai.{name}" for name in paths]
-    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
 
 
 def options() -> str:
@@ -129,10 +133,10 @@ def stale() -> list[Path]:
 
 
 def main() -> int:
-    found = stale()
     if "--check" in sys.argv:
-        print("\n".join(f"{file.name} is out of date: run settings.py" for file in found))
-        return bool(found)
+        files = stale()
+        print("\n".join(f"{file.name} is out of date: run settings.py" for file in files))
+        return bool(files)
     text = package(PACKAGE.read_text(encoding="utf-8"))
     PACKAGE.write_text(text, encoding="utf-8")
     OPTIONS.write_text(options(), encoding="utf-8")

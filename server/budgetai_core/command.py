@@ -54,18 +54,18 @@ def parse(program: str, about: str, options: type[T], argv: list[str] | None = N
 
 def flags(options: Any) -> list[str]:
     """A command line that `options` would be read from."""
-    found: list[str] = []
+    arguments: list[str] = []
     for field in dataclasses.fields(options):
         value, flag = getattr(options, field.name), flag_name(field.name)
         if value == field.default:
             continue
         if isinstance(value, bool):
-            found.append(flag)
+            arguments.append(flag if value else flag_name(f"no_{field.name}"))
         elif isinstance(value, tuple):
-            found += [f"{flag}={part}" for part in value]
+            arguments += [f"{flag}={part}" for part in value]
         else:
-            found.append(f"{flag}={_written(value)}")
-    return found
+            arguments.append(f"{flag}={_written(value)}")
+    return arguments
 
 
 def _written(value: Any) -> str:

@@ -2,6 +2,9 @@
 
 Command-line flags, LSP initialization options and the tables of the documents are all made from
 these fields. This module knows no command: each package declares its options in its own `options`.
+
+A class of options may name in `REMOVED` what earlier versions had, with what to do instead: such a
+flag or setting is refused by that sentence, never taken for a typing mistake.
 """
 
 import argparse
@@ -12,7 +15,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from budgetai_core.errors import OptionError
 
@@ -30,7 +33,7 @@ class Seconds(float):
     def parse(cls, text: str) -> "Seconds":
         match = _DURATION.fullmatch(text.strip().lower())
         if not match or not any(match.groups()):
-            raise OptionError(f"'{text}' is no length of time", "Write it as 90s, 15m or 1h30m")
+            raise OptionError(f"'{text}' is not a length of time", "Write it as 90s, 15m or 1h30m")
         bare, hours, minutes, seconds = (float(part or 0) for part in match.groups())
         return cls(bare + hours * 3600 + minutes * 60 + seconds)
 
@@ -54,10 +57,13 @@ def option(
     positional: bool = False,
     trusted_only: bool = False,
     group: str = BASIC,
+    low: float | None = None,
+    high: float | None = None,
 ) -> Any:
     """Declare an option. Those of another `group` than BASIC are shown by --help-all alone.
     `trusted_only` ones are taken from the command line alone, because an
-    editor may pass on settings that came with the workspace."""
+    editor may pass on settings that came with the workspace. A number from `low` to `high`, both
+    included, is allowed; see `check_ranges`."""
     meta = {
         "help": help,
         "unit": unit,
@@ -65,12 +71,52 @@ def option(
         "positional": positional,
         "trusted_only": trusted_only,
         "group": group,
+        "low": low,
+        "high": high,
     }
     return field(default=default, metadata=meta)
 
 
 def flag_name(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def check_ranges(options: Any) -> None:
+    """Raise an OptionError for the first number of `options` outside of its range."""
+    for declared in fields(options):
+        value = getattr(options, declared.name)
+        low, high = declared.metadata["low"], declared.metadata["high"]
+        if low is None and high is None:
+            continue
+        # Written so that a value which is not a number (nan) is outside, too.
+        if not ((low is None or value >= low) and (high is None or value <= high)):
+            raise OptionError(f"{flag_name(declared.name)} {value}", f"Use {range_text(declared)}")
+
+
+def range_text(declared: "dataclasses.Field[Any]") -> str:
+    """Return the range of an option in words, as `0 to 64` or `1 or more`; "" where it has none."""
+    low, high = declared.metadata["low"], declared.metadata["high"]
+    if high is None:
+        return "" if low is None else f"{_shortest(low)} or more"
+    return f"at most {_shortest(high)}" if low is None else f"{_shortest(low)} to {_shortest(high)}"
+
+
+def _shortest(number: float) -> str:
+    if isinstance(number, Seconds):
+        return str(number)
+    return str(int(number)) if number == int(number) else str(number)
+
+
+def removed(options: type) -> Mapping[str, str]:
+    """Return the options that earlier versions had, with what to do instead."""
+    return getattr(options, "REMOVED", {})
+
+
+class _Refusal(argparse.Action):
+    """An option of an earlier version: refused with what to do instead."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
+        parser.error(f"{self.option_strings[0]} was removed. {self.const}")
 
 
 def _value_type(hint: Any) -> Any:
@@ -119,6 +165,16 @@ def add_arguments(parser: argparse.ArgumentParser, options: type, *, shown: bool
             _add_argument(
                 parser if basic else target, declared, hints[declared.name], shown or basic
             )
+    for name, instead in removed(options).items():
+        parser.add_argument(
+            flag_name(name),
+            f"--no-{name.replace('_', '-')}",
+            action=_Refusal,
+            nargs="*",
+            const=instead,
+            dest=argparse.SUPPRESS,
+            help=argparse.SUPPRESS,
+        )
 
 
 def _add_argument(
@@ -128,7 +184,7 @@ def _add_argument(
     shown: bool,
 ) -> None:
     meta = declared.metadata
-    text = (meta["help"] + default_text(declared)).replace("%", "%%")
+    text = (_described(declared) + default_text(declared)).replace("%", "%%")
     help = text if shown else argparse.SUPPRESS
     more: dict[str, Any] = {"help": help, "default": declared.default}
     if hint is bool:
@@ -146,6 +202,11 @@ def _add_argument(
         parser.add_argument(declared.name, **more)
     else:
         parser.add_argument(flag_name(declared.name), dest=declared.name, **more)
+
+
+def _described(declared: "dataclasses.Field[Any]") -> str:
+    limits = range_text(declared)
+    return f"{declared.metadata['help']}; {limits}" if limits else str(declared.metadata["help"])
 
 
 def default_text(declared: "dataclasses.Field[Any]") -> str:
@@ -169,7 +230,9 @@ def overridden(base: T, settings: Mapping[str, object]) -> tuple[T, list[str]]:
     complaints, good = [], {}
     for key, value in settings.items():
         name = re.sub(r"(?<=[a-z])([A-Z])", r"_\1", key).replace("-", "_").lower()
-        if name not in declared or declared[name].metadata["trusted_only"]:
+        if name in removed(type(base)):
+            complaints.append(f"setting '{key}' was removed. {removed(type(base))[name]}")
+        elif name not in declared or declared[name].metadata["trusted_only"]:
             complaints.append(f"setting '{key}' is not one an editor can send")
         elif value is not None and value != "":
             try:
@@ -202,7 +265,7 @@ def _checked(declared: "dataclasses.Field[Any]", hint: Any, value: object) -> An
             raise TypeError
         return value
     if _repeated(kind):
-        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
             raise TypeError
         return tuple(map(_parser_of(hint), value))
     parsed = Path(str(value)).expanduser() if kind is Path else _parser_of(hint)(value)
@@ -228,4 +291,4 @@ def _row(declared: "dataclasses.Field[Any]") -> str:
         name += " " + "\\|".join(meta["choices"])
     default = default_text(declared).removeprefix(" (default: ").removesuffix(")")
     unit = f" {meta['unit']}" if meta["unit"] and default else ""
-    return f"| `{name}` | {default}{unit} | {meta['help']} |"
+    return f"| `{name}` | {default}{unit} | {_described(declared)} |"

@@ -96,9 +96,7 @@ def open_endpoint(options: ServerOptions) -> Opened:
         model=options.endpoint_model,
         token=read_token(options.token_file),
         timeout=options.endpoint_timeout,
-        retries=options.endpoint_retries,
         ca_file=options.ca_file,
-        dialect=options.endpoint_dialect,
         limits=chosen.limits,
     )
     engine = RemoteEngine(endpoint)
@@ -134,4 +132,4 @@ def _chosen(measured: Plan, options: ServerOptions) -> Plan:
 
 
 def _rules(chosen: Plan, options: ServerOptions) -> CompletionPolicy:
-    return CompletionPolicy(chosen.line, chosen.block, options.min_confidence, options.max_entropy)
+    return CompletionPolicy(chosen.line, chosen.block, options.min_confidence)

@@ -2,18 +2,27 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from budgetai_core.errors import OptionError
-from budgetai_core.options import Seconds, flag_name, option
+from budgetai_core.options import Seconds, check_ranges, option
 
 # A token takes 12 to 30 kB of KV cache with the models we know.
-_MOST_CELLS = 262_144
+_MAX_KV_CELLS = 262_144
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
     """How the language server behaves."""
 
+    REMOVED = MappingProxyType(
+        {
+            "max_entropy": "Use --min-confidence, which hides unlikely answers",
+            "endpoint_retries": "The server is asked up to twice more within --endpoint-timeout",
+            "endpoint_dialect": "What the server speaks is found when it is first asked",
+            "max_file": "Documents of more than 4,000,000 characters get no completion",
+        }
+    )
     model: Path | None = option(
         None,
         "GGUF file or bundle folder to serve; without it, the newest one made for the workspace",
@@ -35,6 +44,8 @@ class ServerOptions:
         "what a completion may take at a place just typed at; with the measured speed it decides"
         " how much context is shown and how long answers are",
         unit="ms",
+        low=20,
+        high=60_000,
     )
     prompt_tokens: int = option(
         0,
@@ -49,10 +60,20 @@ class ServerOptions:
         group="speed and memory",
     )
     context_tokens: int = option(
-        2048, "size of the KV cache of one place", unit="tokens", group="speed and memory"
+        2048,
+        "size of the KV cache of one place",
+        unit="tokens",
+        group="speed and memory",
+        low=256,
+        high=131_072,
     )
     sequences: int = option(
-        4, "places kept warm in KV caches of their own", unit="places", group="speed and memory"
+        4,
+        "places kept warm in KV caches of their own",
+        unit="places",
+        group="speed and memory",
+        low=1,
+        high=64,
     )
     threads: int = option(
         0,
@@ -60,12 +81,16 @@ class ServerOptions:
         " in four from four on",
         unit="threads",
         group="speed and memory",
+        low=0,
+        high=1024,
     )
     gpu_layers: int = option(
         -1,
         "layers put on a GPU; -1 puts all there if the installed build has one",
         unit="layers",
         group="speed and memory",
+        low=-1,
+        high=10_000,
     )
     multiline: str = option(
         "auto",
@@ -83,12 +108,8 @@ class ServerOptions:
         "say nothing where the mean probability of the first tokens is less",
         unit="0 to 1",
         group="what is shown",
-    )
-    max_entropy: float = option(
-        100.0,
-        "say nothing where the mean entropy of the first tokens is more; not with an endpoint",
-        unit="nats",
-        group="what is shown",
+        low=0,
+        high=1,
     )
     endpoint: str = option(
         "",
@@ -103,26 +124,14 @@ class ServerOptions:
         trusted_only=True,
         group="a server for a team",
     )
-    endpoint_dialect: str = option(
-        "auto",
-        "what the server speaks",
-        choices=("auto", "llama-server", "openai"),
-        trusted_only=True,
-        group="a server for a team",
-    )
     endpoint_timeout: Seconds = option(
         Seconds(10),
         "longest wait for an answer to begin or to go on",
         unit="time",
         trusted_only=True,
         group="a server for a team",
-    )
-    endpoint_retries: int = option(
-        2,
-        "tries after the first, while nothing has been answered",
-        unit="tries",
-        trusted_only=True,
-        group="a server for a team",
+        low=Seconds(0.1),
+        high=Seconds(600),
     )
     token_file: Path | None = option(
         None,
@@ -161,9 +170,6 @@ class ServerOptions:
     usage: bool = option(
         True, "keep counts and latencies of what was shown and accepted, on this machine; no code"
     )
-    max_file: int = option(
-        4_000_000, "larger documents get no completion", unit="characters", group="what is shown"
-    )
     trust_workspace_model: bool = option(
         False,
         "load a model file that lies inside the workspace",
@@ -178,33 +184,17 @@ class ServerOptions:
     )
 
     def __post_init__(self) -> None:
-        if not 256 <= self.context_tokens <= 131072:
-            raise OptionError(f"a context of {self.context_tokens} tokens", "Use 256 to 131072")
+        check_ranges(self)
         if not 0 <= self.answer_tokens <= self.context_tokens // 2:
             raise OptionError(
-                f"answers of {self.answer_tokens} tokens", "Use at most half of the context"
+                f"--answer-tokens {self.answer_tokens}", "Use at most half of --context-tokens"
             )
         if not (self.prompt_tokens == 0 or 128 <= self.prompt_tokens <= self.context_tokens):
             raise OptionError(
-                f"prompts of {self.prompt_tokens} tokens", "Use 128 to the size of the context"
+                f"--prompt-tokens {self.prompt_tokens}", "Use 0, or 128 to --context-tokens"
             )
-        if self.sequences * self.context_tokens > _MOST_CELLS:
+        if self.sequences * self.context_tokens > _MAX_KV_CELLS:
             raise OptionError(
                 f"{self.sequences} sequences of {self.context_tokens} tokens",
-                f"Use {_MOST_CELLS} tokens in all at most",
+                f"Use {_MAX_KV_CELLS} tokens in all at most",
             )
-        self._check_ranges()
-
-    def _check_ranges(self) -> None:
-        """Each number has a range of its own; what lies outside is a slip."""
-        for name, low, high in (
-            ("latency_ms", 20, 60_000),
-            ("sequences", 1, 64),
-            ("threads", 0, 1024),
-            ("gpu_layers", -1, 10_000),
-            ("min_confidence", 0, 1),
-            ("max_entropy", 0, 100),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise OptionError(f"{flag_name(name)} {value}", f"Use {low} to {high}")

@@ -1,12 +1,15 @@
 """Options are declared once: flags, settings of editors, and what is not taken from them."""
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from budgetai_convert.options import ConvertOptions
-from budgetai_core.command import parse
+from budgetai_core.command import flags, parse
+from budgetai_core.errors import OptionError
 from budgetai_core.options import (
     add_arguments,
     flag_name,
@@ -14,7 +17,10 @@ from budgetai_core.options import (
     groups,
     markdown_table,
     overridden,
+    range_text,
+    removed,
 )
+from budgetai_server.evaluation.options import EvalOptions
 from budgetai_server.options import ServerOptions
 from budgetai_training.options import TrainOptions
 
@@ -69,6 +75,46 @@ def test_bad_settings_change_nothing(settings: dict[str, object]) -> None:
     assert options == ServerOptions()
     assert len(complaints) == 1
     assert next(iter(settings)) in complaints[0]
+
+
+def test_what_was_removed_is_refused_with_what_to_do_instead(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for options in (ServerOptions, TrainOptions, ConvertOptions):
+        for name, instead in removed(options).items():
+            assert name not in options.__dataclass_fields__, name
+            for arguments in ([flag_name(name)], [flag_name(name), "1"], [f"{flag_name(name)}=x"]):
+                with pytest.raises(SystemExit) as ended:
+                    parse("budgetai", "About.", options, arguments)
+                assert ended.value.code == 2
+                assert f"{flag_name(name)} was removed. {instead}" in capsys.readouterr().err
+    kept, complaints = overridden(ServerOptions(), {"maxEntropy": 3})
+    assert kept == ServerOptions()
+    assert complaints == [
+        "setting 'maxEntropy' was removed. Use --min-confidence, which hides unlikely answers"
+    ]
+
+
+@pytest.mark.parametrize("options", [ServerOptions, EvalOptions])
+def test_a_number_out_of_its_range_is_refused_and_help_tells_the_range(
+    options: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse("budgetai", "About.", options, ["--help-all"])
+    told = " ".join(capsys.readouterr().out.split())
+    limited = [one for one in fields(options) if range_text(one)]
+    assert limited
+    for declared in limited:
+        low, high = declared.metadata["low"], declared.metadata["high"]
+        assert f"; {range_text(declared)}" in told
+        for outside in (low - 1, *((high + 1,) if high is not None else ()), float("nan")):
+            with pytest.raises(OptionError, match=flag_name(declared.name)):
+                options(**{declared.name: outside})
+
+
+def test_options_as_a_command_line_read_back() -> None:
+    options = ServerOptions(speculate=False, code_lens=True, threads=3, ignore=("a b", "c"))
+    assert parse("budgetai", "About.", ServerOptions, flags(options)) == options
 
 
 def test_trust_cannot_be_set_by_an_editor() -> None:

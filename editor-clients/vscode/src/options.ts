@@ -14,22 +14,18 @@ export const SENT: readonly string[] = [
   "multiline",
   "speculate",
   "minConfidence",
-  "maxEntropy",
   "inStrings",
   "inComments",
   "codeLens",
   "midLine",
   "ignore",
-  "usage",
-  "maxFile"
+  "usage"
 ];
 /** Given on the command line: no workspace can set them. */
 export const FLAGS: Readonly<Record<string, string>> = {
   "endpoint": "--endpoint",
   "endpointModel": "--endpoint-model",
-  "endpointDialect": "--endpoint-dialect",
   "endpointTimeout": "--endpoint-timeout",
-  "endpointRetries": "--endpoint-retries",
   "tokenFile": "--token-file",
   "caFile": "--ca-file",
   "trustWorkspaceModel": "--trust-workspace-model",

@@ -23,6 +23,8 @@ Reason = DocumentReason | PlaceReason
 # What people edit; the others (git:, output:, vscode-scm: and so on) only show something. Editors
 # write Windows drives without a scheme at times.
 _SCHEMES = ("file", "untitled", "vscode-notebook-cell", "")
+MAX_CHARACTERS = 4_000_000
+"""Larger documents get no completion."""
 _CLOSERS = ")]}>\"'`;,"
 # How the grammars name their nodes.
 _HEADS = ("for", "while", "if", "switch")
@@ -44,7 +46,7 @@ def in_document(
     said = _spec(options.ignore).check_file(path).include
     if left_alone or (holds_secrets(path) if said is None else said):
         return "ignored"
-    if size > options.max_file:
+    if size > MAX_CHARACTERS:
         return "too_large"
     return None if writable else "read_only"
 

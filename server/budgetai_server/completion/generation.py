@@ -34,7 +34,6 @@ class Generation:
     usage: Usage = field(default_factory=Usage)
     _ends: list[int] = field(default_factory=list)
     _logprobs: list[float | None] = field(default_factory=list)
-    _entropies: list[float | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.before = self.snapshot.text[: self.snapshot.cursor]
@@ -47,7 +46,6 @@ class Generation:
     def add(self, piece: Piece) -> None:
         """Take in the next token's text. Only the model's thread calls it."""
         self._logprobs.append(piece.logprob)
-        self._entropies.append(piece.entropy)
         self._ends.append(len(self.text) + len(piece.text))
         self.text += piece.text
 
@@ -84,26 +82,13 @@ class Generation:
     def confidence(self, offset: int) -> float | None:
         """The geometric mean of the probabilities of the first measured tokens from an offset on;
         None where none was measured."""
-        return _mean_probability(self._measured(self._logprobs, offset))
-
-    def entropy(self, offset: int) -> float | None:
-        """Mean entropy in nats of the distributions of the same tokens."""
-        found = self._measured(self._entropies, offset)
-        return sum(found) / len(found) if found else None
-
-    def _measured(self, values: list[float | None], offset: int) -> list[float]:
-        """The values of the tokens from `offset` on, up to the first that was not measured."""
-        found: list[float] = []
-        for value, end in zip(values, self._ends, strict=False):
+        measured: list[float] = []
+        for logprob, end in zip(self._logprobs, self._ends, strict=True):
             if end > offset:
-                if value is None:
+                if logprob is None:
                     break
-                found.append(value)
-        return found
-
-
-def _mean_probability(logprobs: list[float]) -> float | None:
-    return math.exp(sum(logprobs) / len(logprobs)) if logprobs else None
+                measured.append(logprob)
+        return math.exp(math.fsum(measured) / len(measured)) if measured else None
 
 
 class GenerationCache:

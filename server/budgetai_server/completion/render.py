@@ -1,6 +1,5 @@
 """The story of a completion: snapshot → prompt → pieces of text → what is shown."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,14 +33,12 @@ class CompletionPolicy:
     """How long answers are, in tokens, and when one is kept back.
 
     A `block` of 0 gives lines alone; `repair` sees to it that what is shown breaks no syntax.
-    `min_confidence` is a probability from 0 to 1, `max_entropy`
-    in nats; both are means over the first tokens.
+    `min_confidence` is a probability from 0 to 1, a mean over the first tokens.
     """
 
     line: int = 96
     block: int = 96
     min_confidence: float = 0.0
-    max_entropy: float = math.inf
     repair: bool = True
 
     @property
@@ -197,6 +194,5 @@ def _gated(
 
 
 def _doubtful(answer: Generation, offset: int, rules: CompletionPolicy) -> bool:
-    confidence, entropy = answer.confidence(offset), answer.entropy(offset)
-    unsure = confidence is not None and confidence < rules.min_confidence
-    return unsure or (entropy is not None and entropy > rules.max_entropy)
+    confidence = answer.confidence(offset)
+    return confidence is not None and confidence < rules.min_confidence

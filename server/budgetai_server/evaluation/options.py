@@ -5,7 +5,7 @@ from pathlib import Path
 
 from budgetai_core.artifacts.bundle import TASKS
 from budgetai_core.errors import OptionError
-from budgetai_core.options import option
+from budgetai_core.options import check_ranges, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class EvalOptions:
     free: bool = option(
         False, "with --task docstring, also let the models write without a form that leads them"
     )
-    holes: int = option(100, "places to complete, or docstrings to write")
+    holes: int = option(100, "places to complete, or docstrings to write", low=1)
     seed: int = option(0, "seed of the choice of places")
     usage: bool = option(
         False, "instead, say what editors have shown in the repository, and what was accepted"
@@ -35,7 +35,6 @@ class EvalOptions:
     json: bool = option(False, "print the result as JSON, and no progress")
 
     def __post_init__(self) -> None:
-        if self.holes < 1:
-            raise OptionError(f"--holes {self.holes} asks for nothing", "Use 1 or more")
+        check_ranges(self)
         if self.free and self.task != "docstring":
             raise OptionError("--free is about docstrings", "Add --task docstring")

@@ -20,13 +20,11 @@ class Cancelled(Exception):
 class Piece:
     """The text of one token; it may be empty while a character is not complete.
 
-    `logprob` is the natural logarithm of the token's probability, `entropy` that of the
-    distribution it was taken from, in nats; None where they were not measured.
+    `logprob` is the natural logarithm of the token's probability; None where it was not measured.
     """
 
     text: str
     logprob: float | None = None
-    entropy: float | None = None
 
 
 @dataclass

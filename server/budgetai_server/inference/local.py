@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import psutil
 
 from budgetai_core.context import prompt as prompts
@@ -25,7 +26,6 @@ from budgetai_server.inference.kv_cache import KVCache
 from budgetai_server.inference.kv_slots import Held, Logits
 from budgetai_server.inference.profile import SpeedProfile
 from budgetai_server.inference.speculative import Draft, Drafter, Lookup, Table
-from budgetai_server.inference.token_probability import likelihood
 
 FORMAT_KEY = "budgetai.prompt_format"
 _MIN_BEFORE = 64
@@ -33,6 +33,7 @@ _MIN_BEFORE = 64
 # millisecond with 152,000 logits.
 _MEASURED = 5
 _ALL_LAYERS = 999
+_NEGLIGIBLE_NATS = 20.0
 _MARKER_KEYS = {
     "repository": "fim_rep",
     "file": "fim_sep",
@@ -186,8 +187,8 @@ class LocalEngine:
             piece = self.vocabulary.pieces[token]
             if len(piece) > len(rest) or not rest:
                 measured = 0 if b"\n" in piece else measured + 1
-                sure = self._likelihood(token, logits, rest) if measured <= _MEASURED else ()
-                yield Piece(decode(piece[len(rest) :]), *sure)
+                logprob = self._logprob(token, logits, rest) if measured <= _MEASURED else None
+                yield Piece(decode(piece[len(rest) :]), logprob)
             rest = rest[len(piece) :]
 
     def _say(self, ids: list[int], begin_with: bytes, limit: int) -> Iterator[tuple[int, Logits]]:
@@ -207,9 +208,9 @@ class LocalEngine:
             if (usage.answer_tokens >= limit and needed <= 0) or self.cache.room(held) <= BATCH:
                 return
 
-    def _likelihood(self, token: int, logits: Logits, rest: bytes) -> tuple[float, float]:
+    def _logprob(self, token: int, logits: Logits, rest: bytes) -> float:
         allowed = logits[self.vocabulary.continuing(rest)] if rest else logits
-        return likelihood(allowed, float(logits[token]))
+        return log_probability(allowed, float(logits[token]))
 
     def _follow(self, held: Held, logits: Logits, rest: bytes) -> Iterator[tuple[int, Logits]]:
         """Greedy tokens without end, each with the logits it was chosen from.
@@ -306,3 +307,15 @@ def _check_format(found: str | None, path: Path) -> None:
             f"{path.name} was made for prompt format {found}, this server uses {PROMPT_FORMAT}",
             "Run budgetai-train and budgetai-convert again",
         )
+
+
+def log_probability(logits: Logits, chosen: float) -> float:
+    """Return the natural logarithm of the probability of the token with logit `chosen`.
+
+    `logits` (n,) are those of all tokens that were allowed; the largest one is subtracted first,
+    so that no exponential overflows.
+    """
+    top = float(logits.max())
+    # What is less probable than the best by e to the power of 20 adds nothing.
+    shifted = logits[logits > top - _NEGLIGIBLE_NATS] - top
+    return chosen - top - float(np.log(np.exp(shifted).sum()))

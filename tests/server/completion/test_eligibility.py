@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import LANGUAGES, language_of
 from budgetai_core.options import overridden
-from budgetai_server.completion.eligibility import at_place, in_document
+from budgetai_server.completion.eligibility import MAX_CHARACTERS, at_place, in_document
 from budgetai_server.options import ServerOptions
 
 CASES = sorted((Path(__file__).parents[2] / "fixtures/eligibility").iterdir())
@@ -115,12 +115,12 @@ def test_only_what_people_edit(uri: str, expected: str | None) -> None:
 def test_documents_that_are_large_read_only_or_left_alone() -> None:
     def found(size: int = 10, writable: bool = True, left_alone: bool = False) -> str | None:
         return in_document(
-            "file:///a.py", "a.py", size, options(maxFile=100),
+            "file:///a.py", "a.py", size, options(),
             writable=writable, left_alone=left_alone,
         )  # fmt: skip
 
     assert found() is None
-    assert found(size=101) == "too_large"
+    assert found(size=MAX_CHARACTERS + 1) == "too_large"
     assert found(writable=False) == "read_only"
     assert found(left_alone=True) == "ignored"
 

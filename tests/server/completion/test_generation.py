@@ -19,7 +19,7 @@ def place(typed: str = "", *, path: str = "a.py", after: str = AFTER) -> Snapsho
 def said(*pieces: str, ended: bool = False) -> Generation:
     answer = Generation(place())
     for piece in pieces:
-        answer.add(Piece(piece, -0.1, 0.5))
+        answer.add(Piece(piece, -0.1))
     answer.ended = ended
     return answer
 
@@ -94,11 +94,10 @@ def test_nothing_is_decided_until_the_line_ends_or_the_limit_comes() -> None:
 def test_a_doubtful_answer_is_kept_back() -> None:
     answer = Generation(place())
     for text, logprob in (("return", -3.0), (" a", -2.0), ("\n", None)):
-        answer.add(Piece(text, logprob, 2.0))
+        answer.add(Piece(text, logprob))
     assert text_at(answer, place(), CompletionPolicy(block=0, min_confidence=0.05)) == "return a"
     assert text_at(answer, place(), CompletionPolicy(block=0, min_confidence=0.2)) == ""
     assert text_at(answer, place("return"), CompletionPolicy(block=0, min_confidence=0.1)) == " a"
-    assert text_at(answer, place(), CompletionPolicy(block=0, max_entropy=1.0)) == ""
 
 
 def test_few_answers_and_few_characters_are_kept() -> None:

@@ -172,13 +172,13 @@ async def test_the_status_holds_no_code(editor: Editor) -> None:
 async def test_a_server_elsewhere_answers_goes_down_and_comes_back(tmp_path: Path) -> None:
     server = ModelServer("llama", SOURCE + "return a - b\n")
     # Each key goes in before the last one.
-    arguments = ("--endpoint", server.url, "--endpoint-retries", "0", "--mid-line")
+    arguments = ("--endpoint", server.url, "--mid-line")
     async with started(*arguments) as editor:
         await editor.open_workspace(tmp_path)
         await editor.told("BudgetAI serves")
         editor.open(URI, SOURCE)
         assert await editor.inline(URI, position_after(SOURCE)) == ["return a - b"]
-        server.faults["/completion"] = [lambda handler: handler.json({}, 503)] * 2
+        server.faults["/completion"] = [lambda handler: handler.json({}, 500)] * 2
         for version, key in enumerate("xyz", 2):
             type_in(editor, version, SOURCE, key)
             assert await editor.inline(URI, position_after(SOURCE + key)) == []

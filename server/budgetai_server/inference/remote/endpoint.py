@@ -25,7 +25,7 @@ class Endpoint:
     """A server of a model. Raises OptionError where the settings make no sense or are unsafe.
 
     `model` is a model's or an adapter's name on the server; empty takes the server's first.
-    `timeout`, in seconds, is the longest wait for a server to begin an answer, retries included,
+    `timeout`, in seconds, is the longest wait for a server to begin an answer, more tries included,
     and then for each next piece of it. `ca_file` replaces the system's certificate authorities.
     """
 
@@ -33,18 +33,14 @@ class Endpoint:
     model: str = ""
     token: str = field(default="", repr=False)
     timeout: float = 10.0
-    retries: int = 2
     ca_file: Path | None = None
     dialect: str = AUTO
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
         self._check_url()
-        if not 0.1 <= self.timeout <= 600 or not 0 <= self.retries <= 10:
-            raise OptionError(
-                f"an endpoint with a timeout of {self.timeout:g} s and {self.retries} retries",
-                "Use 0.1 to 600 seconds and 0 to 10 retries",
-            )
+        if not 0.1 <= self.timeout <= 600:
+            raise OptionError(f"--endpoint-timeout {self.timeout:g}s", "Use 0.1s to 10m")
         if self.dialect not in DIALECTS:
             raise OptionError(f"unknown dialect '{self.dialect}'", f"Use {', '.join(DIALECTS)}")
         if self.token and not self.private:

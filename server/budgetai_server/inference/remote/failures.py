@@ -82,7 +82,7 @@ def no_model(endpoint: Endpoint, names: list[str]) -> ModelError:
 def no_grammar(endpoint: Endpoint) -> ModelError:
     return ModelError(
         f"{endpoint.host} does not keep to the grammar it was given",
-        "Update its llama.cpp, or set --endpoint-dialect openai",
+        "Update its llama.cpp",
     )
 
 

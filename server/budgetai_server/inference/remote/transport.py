@@ -39,6 +39,7 @@ Events = Generator[dict[str, Any], None, None]
 _POLL = 0.01
 _CONNECT_SECONDS = 3.0
 _FIRST_PAUSE = 0.25
+_RETRIES = 2
 _WORTH_ANOTHER_TRY = (429, 502, 503, 504)
 # A completion is a few kilobytes. More than this is a mistake, or an attack on our memory.
 _LARGEST = 1 << 24
@@ -184,13 +185,13 @@ class Transport:
         Tries again, before there is a body, where another try may help and the time allows it.
         """
         deadline = time.monotonic() + self._endpoint.timeout
-        for attempt in range(self._endpoint.retries + 1):
+        for attempt in range(_RETRIES + 1):
             answer = await self._attempt(method, path, body, deadline)
             if not isinstance(answer, Failure):
                 return answer
             pause = answer.retry_after or _FIRST_PAUSE * 2**attempt * random.uniform(0.5, 1)
             left = deadline - time.monotonic()
-            if not answer.temporary or attempt == self._endpoint.retries or pause >= left:
+            if not answer.temporary or attempt == _RETRIES or pause >= left:
                 raise answer
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")

@@ -392,8 +392,8 @@ def test_retries_end(serve, engine) -> None:
     server = serve("llama")
     server.faults["/completion"] = [status(503, retry_after="0")] * 9
     with pytest.raises(ModelError, match=r"overloaded"):
-        ask(engine(server, retries=1), "def")
-    assert len(server.asked("/completion")) == 2
+        ask(engine(server), "def")
+    assert len(server.asked("/completion")) == 3
 
 
 @pytest.mark.parametrize("later", ["3600", "Wed, 01 Jan 2120 00:00:00 GMT"])
@@ -417,7 +417,7 @@ def test_a_server_that_falls_silent_is_given_up(serve, engine, fault: Fault) -> 
 
 def test_nobody_there(engine, serve) -> None:
     server = serve("llama")
-    remote = engine(server, retries=1)
+    remote = engine(server)
     server.stop()
     with pytest.raises(ModelError, match=r"is not reachable. Start it, or remove --endpoint"):
         ask(remote, "def")
