@@ -7,7 +7,7 @@ from pathlib import Path
 
 from budgetai_core.context.languages import language_of
 from budgetai_core.errors import RepositoryError
-from budgetai_core.repository import generated_code, text_shape
+from budgetai_core.repository import generated_code, pointers, text_shape
 from budgetai_core.repository.encoding import decoded
 from budgetai_core.repository.gitattributes import Marks, marks
 from budgetai_core.repository.gitignore import IgnoreFiles
@@ -74,7 +74,7 @@ class Examiner:
     """The rules of one repository: what its names, its ignore files and its attributes say."""
 
     def __init__(self, root: Path, paths: Iterable[str]) -> None:
-        self._ignores = IgnoreFiles(root, IGNORE_FILE)
+        self._ignores = IgnoreFiles.from_anywhere_above(root, IGNORE_FILE)
         self._marks = marks(root, [path for path in paths if _is_code(path)])
 
     def examine(
@@ -99,7 +99,8 @@ class Examiner:
         if not path.isprintable():
             return "unprintable name" if language_of(path) else "not code"
         if self._ignores.covers(path):
-            return IGNORE_FILE
+            unreadable = self._ignores.unreadable(path)
+            return f"{IGNORE_FILE} cannot be read" if unreadable else IGNORE_FILE
         if generated_code.lock_file(path):
             return "lock file"
         if holds_secrets(path):
@@ -121,7 +122,10 @@ class Examiner:
         return self._marks.get(path, Marks()).generated is False
 
     def by_text(self, path: str, text: str) -> str:
-        """The reason that a text gives, whatever its name; not where git says otherwise."""
+        """The reason that a text gives, whatever its name. Whether a program wrote it, git may
+        know better."""
+        if reason := pointers.stand_in(text):
+            return reason
         written_here = self.written_here(path)
         if not written_here and generated_code.says_generated(text):
             return "generated"

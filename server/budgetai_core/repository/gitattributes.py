@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pathspec
-
 from budgetai_core.repository import git
-from budgetai_core.repository.gitignore import is_pattern, small_file
+from budgetai_core.repository.gitignore import UnreadableError, rules
+from budgetai_core.repository.wildmatch import Pattern
 
 NAMES = ("linguist-generated", "linguist-vendored")
 _SAID = {"set": True, "true": True, "unset": False, "false": False}
@@ -44,13 +43,13 @@ def _with_git(answer: bytes) -> Iterator[tuple[str, str, str]]:
 
 def _without_git(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     """The last line that speaks of a file counts, and a folder's own file after those above."""
-    rules: dict[str, list[tuple[pathspec.GitIgnoreSpec, str, str]]] = {}
+    known: dict[str, list[tuple[Pattern, str, str]]] = {}
     for path in paths:
         for folder in _folders(path):
-            if folder not in rules:
-                rules[folder] = list(_rules(small_file(root, folder + ".gitattributes")))
-            for spec, name, value in rules[folder]:
-                if spec.match_file(path[len(folder) :]):
+            if folder not in known:
+                known[folder] = list(_attributes(root / folder / ".gitattributes"))
+            for pattern, name, value in known[folder]:
+                if pattern.matches(path[len(folder) :]):
                     yield path, name, value
 
 
@@ -62,17 +61,23 @@ def _folders(path: str) -> Iterator[str]:
             yield path[: at + 1]
 
 
-def _rules(lines: Sequence[str]) -> Iterator[tuple[pathspec.GitIgnoreSpec, str, str]]:
+def _attributes(file: Path) -> Iterator[tuple[Pattern, str, str]]:
+    try:
+        lines = rules(file)
+    except UnreadableError:
+        return
     for line in lines:
-        pattern, *said = line.split()[:20] or [""]
+        text, *words = line.split()[:20] or [""]
         # Unlike ignore patterns, these are never negative and never stand for all below a folder.
-        if not pattern or pattern[0] in '#!["' or pattern.endswith("/") or not is_pattern(pattern):
+        if text.startswith(("!", '"', "[attr]")) or text.endswith("/"):
             continue
-        spec = pathspec.GitIgnoreSpec.from_lines([pattern])
-        for word in said:
+        pattern = Pattern.of(text)
+        if pattern is None:
+            continue
+        for word in words:
             name, equals, value = word.lstrip("-!").partition("=")
             if name in NAMES:
-                yield spec, name, value if equals else _SIGNS.get(word[0], "set")
+                yield pattern, name, value if equals else _SIGNS.get(word[0], "set")
 
 
 _SIGNS = {"-": "unset", "!": "unspecified"}

@@ -34,21 +34,45 @@ def resolve(root: Path, revision: str) -> str:
 
     It is empty where the history begins after the date. Raises RepositoryError.
     """
-    if git.ask(root, "rev-parse", "--git-dir") is None:
-        raise RepositoryError(
-            f"{root} is no git repository, so it has no revision '{revision}'",
-            "Leave the option out, or give --repo a clone",
-        )
-    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    answer = git.ask(root, *asked) if _may_be_revision(revision) else None
+    _check_history(root, revision)
+    answer = _commit(root, revision) if _may_be_revision(revision) else None
     if answer is None and _is_date(revision):
         answer = git.ask(root, "rev-list", "-1", f"--before={revision}", "HEAD")
+    if not answer and _is_shallow(root):
+        raise RepositoryError(
+            f"the history of {root} is shallow and does not reach back to '{revision}'",
+            f"Fetch the rest: {git.command(root, 'fetch', '--unshallow', '--tags')}",
+        )
     if answer is None:
         raise RepositoryError(
-            f"'{revision}' is no revision of {root}, and no date",
+            f"'{revision}' is not a revision of {root}, and not a date",
             "Name a tag, a branch or a commit, or write 2025-03-01 or '2 weeks ago'",
         )
     return answer.decode("ascii", "replace").strip()
+
+
+def _check_history(root: Path, revision: str) -> None:
+    """Raises RepositoryError where there is no commit at all."""
+    if not git.has_repository(root):
+        raise RepositoryError(
+            f"{root} is not a git repository, so it has no revision '{revision}'",
+            "Leave the option out, or give --repo a clone",
+        )
+    if _commit(root, "HEAD") is None:
+        add, commit = git.command(root, "add", "-A"), git.command(root, "commit", "-m", "Begin")
+        raise RepositoryError(
+            f"{root} has no commits yet, so it has no revision '{revision}'",
+            f"Leave the option out, or commit first: {add} && {commit}",
+        )
+
+
+def _commit(root: Path, revision: str) -> bytes | None:
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    return git.ask(root, *asked)
+
+
+def _is_shallow(root: Path) -> bool:
+    return git.ask(root, "rev-parse", "--is-shallow-repository") == b"true\n"
 
 
 def _may_be_revision(revision: str) -> bool:
@@ -103,9 +127,7 @@ def _is_wanted(path: str, blob: _Blob) -> bool:
 def _listed(root: Path, commit: str) -> dict[str, _Blob]:
     answer = git.ask(root, "ls-tree", "-r", "-z", "-l", "--end-of-options", commit)
     if answer is None:
-        raise RepositoryError(
-            f"{root} has no commit {commit[:12]}", "Fetch its whole history: git fetch --unshallow"
-        )
+        raise _not_here(root, commit)
     blobs = {}
     for entry in answer.split(b"\0"):
         head, tab, name = entry.partition(b"\t")
@@ -114,6 +136,19 @@ def _listed(root: Path, commit: str) -> dict[str, _Blob]:
             length = int(size) if size.isdigit() else 0
             blobs[os.fsdecode(name)] = _Blob(digest, length, mode in _LINKS)
     return blobs
+
+
+def _not_here(root: Path, commit: str) -> RepositoryError:
+    """Nothing is fetched from here: that may take long, and runs what the repository names."""
+    if git.ask(root, "config", "--get-regexp", r"^remote\..*\.promisor$"):
+        return RepositoryError(
+            f"{root} is a partial clone without all files of commit {commit[:12]}",
+            f"Fetch them: {git.command(root, 'fetch', '--refetch', '--no-filter')}",
+        )
+    return RepositoryError(
+        f"{root} has no commit {commit[:12]}",
+        f"Fetch its whole history: {git.command(root, 'fetch', '--unshallow')}",
+    )
 
 
 def _contents(root: Path, digests: Sequence[str]) -> dict[str, bytes]:

@@ -12,12 +12,13 @@ def listing(root: Path, *, untracked: bool = False, only: Sequence[str] = ()) ->
     """Relative paths of the files: those git tracks, else all that no .gitignore excludes.
 
     With `untracked` also those that git does not track and does not ignore. `only` names files and
-    folders; without it, everything counts.
+    folders; without it, everything counts. Raises RepositoryError where git refuses to read the
+    repository, or a .gitignore that counts cannot be read.
     """
-    tracked = _tracked(root, untracked, only)
-    if tracked is not None:
-        return iter(tracked)
-    ignores = IgnoreFiles(root, ".gitignore")
+    ignores = IgnoreFiles.from_work_tree(root, ".gitignore")
+    known = _known_to_git(root, ignores, only, untracked=untracked)
+    if known is not None:
+        return iter(known)
     if not only:
         return _walk(root, ignores)
     return (path for one in only for path in _below(root, ignores, one))
@@ -42,16 +43,29 @@ def _inside(root: Path, folder: Path) -> Path | None:
         return None
 
 
-def _tracked(root: Path, untracked: bool, only: Sequence[str]) -> list[str] | None:
-    others = ("--others", "--exclude-standard") if untracked else ()
-    # Names are names: a bracket in one is no pattern.
-    names = ("--literal-pathspecs", "ls-files", "-z", "--cached", *others, "--", *only)
-    answer = git.ask(root, *names)
+def _known_to_git(
+    root: Path, ignores: IgnoreFiles, only: Sequence[str], *, untracked: bool
+) -> list[str] | None:
+    """None where `root` is no part of a repository."""
+    if not git.has_repository(root):
+        return None
+    names = _listed(root, "--cached", only)
+    if untracked:
+        # Git passes over an ignore file in UTF-16; its rules hold here all the same.
+        names += [path for path in _listed(root, "--others", only) if not ignores.covers(path)]
     # A folder that an outer repository ignores, or has not added, is a repository of its own to us.
-    if answer is None or (not answer and not (root / ".git").exists()):
-        # Nothing by these names may also mean that git ignores them alone.
-        return [] if only and _tracked(root, untracked, ()) is not None else None
-    return [os.fsdecode(name) for name in answer.split(b"\0") if name]
+    if names or (root / ".git").exists():
+        return names
+    # Nothing by these names may also mean that git ignores them alone.
+    return [] if only and _known_to_git(root, ignores, (), untracked=untracked) else None
+
+
+def _listed(root: Path, which: str, only: Sequence[str]) -> list[str]:
+    # Names are names: a bracket in one is no pattern.
+    asked = ("--literal-pathspecs", "ls-files", "-z", which, "--exclude-standard", "--", *only)
+    # It refuses names that lead out of the repository: there is nothing by them.
+    names = (git.ask(root, *asked) or b"") if only else git.answer(root, *asked)
+    return [os.fsdecode(name) for name in names.split(b"\0") if name]
 
 
 def _below(root: Path, ignores: IgnoreFiles, path: str) -> Iterator[str]:
@@ -68,6 +82,8 @@ def _below(root: Path, ignores: IgnoreFiles, path: str) -> Iterator[str]:
 
 
 def _walk(root: Path, ignores: IgnoreFiles, folder: str = "") -> Iterator[str]:
+    if reason := ignores.unreadable(folder):
+        raise reason
     try:
         entries = sorted(os.scandir(root / folder), key=lambda entry: entry.name)
     except OSError:

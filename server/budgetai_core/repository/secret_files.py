@@ -4,9 +4,7 @@ completed in. Pure functions.
 Code is not among them: a `credentials.py` handles secrets more often than it holds any.
 """
 
-from functools import cache
-
-import pathspec
+from budgetai_core.repository.wildmatch import Patterns
 
 _DATA = ("json", "yaml", "yml", "toml", "ini", "cfg", "conf", "env", "xml", "csv", "txt",
          "properties", "tfvars", "enc", "gpg")  # fmt: skip
@@ -24,9 +22,7 @@ SECRET_FILES: tuple[str, ...] = (
 
 def holds_secrets(path: str) -> bool:
     """Whether the file of this name, a relative path with slashes, holds secrets."""
-    return bool(_spec().check_file(path.lower()).include)
+    return bool(_PATTERNS.covers(path.lower()))
 
 
-@cache
-def _spec() -> pathspec.GitIgnoreSpec:
-    return pathspec.GitIgnoreSpec.from_lines(SECRET_FILES)
+_PATTERNS = Patterns(SECRET_FILES)

@@ -29,7 +29,7 @@ class DocumentEligibility:
         self.silent: Counter[eligibility.Reason] = Counter()
         self._options = options
         self._root = root
-        self._ignores = IgnoreFiles(root, IGNORE_FILE) if root else None
+        self._ignores: dict[Path, IgnoreFiles] = {}
         self._on_disk: dict[str, tuple[bool, bool]] = {}
         self._parsed: dict[str, ParsedDocument] = {}
 
@@ -39,13 +39,23 @@ class DocumentEligibility:
         """Why nothing is completed in a document; `file` is where it is saved."""
         found = self._on_disk.get(uri)
         if found is None:
-            ignored = self._ignores is not None and self._ignores.covers(snapshot.path)
-            found = self._on_disk[uri] = (_writable(file), ignored)
+            found = self._on_disk[uri] = (_writable(file), self._is_ignored(file, snapshot.path))
         size = len(snapshot.text)
         writable, ignored = found
         return eligibility.in_document(
             uri, snapshot.path, size, self._options, writable=writable, left_alone=ignored
         )
+
+    def _is_ignored(self, file: Path, path: str) -> bool:
+        """By the ignore files of the workspace; of the folders around a file that lies outside."""
+        root, name = self._root, path
+        if root is None or not _resolved(file).is_relative_to(root):
+            if not file.is_absolute():
+                return False
+            root, name = file.parent, file.name
+        if root not in self._ignores:
+            self._ignores[root] = IgnoreFiles.from_anywhere_above(root, IGNORE_FILE)
+        return self._ignores[root].covers(name)
 
     def place_reason(self, uri: str, snapshot: Snapshot) -> eligibility.PlaceReason | None:
         """Why nothing is completed at a place."""
@@ -70,13 +80,20 @@ class DocumentEligibility:
         """The document was saved: it may have become writable. An ignore file says new things of
         all others."""
         self._on_disk.pop(uri, None)
-        if self._root and uri.endswith("/" + IGNORE_FILE):
-            self._ignores = IgnoreFiles(self._root, IGNORE_FILE)
+        if uri.endswith("/" + IGNORE_FILE):
+            self._ignores.clear()
             self._on_disk.clear()
 
     def close(self, uri: str) -> None:
         self._on_disk.pop(uri, None)
         self._parsed.pop(uri, None)
+
+
+def _resolved(file: Path) -> Path:
+    try:
+        return file.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return file
 
 
 def _writable(path: Path) -> bool:

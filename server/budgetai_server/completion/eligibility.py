@@ -3,17 +3,15 @@
 A reason is a short word for logs and counts, and never holds text of the document.
 """
 
-from functools import cache
 from typing import Literal
 from urllib.parse import urlsplit
 
-import pathspec
 import tree_sitter
 
 from budgetai_core.context.cursor import cursor_syntax
 from budgetai_core.context.document import ParsedDocument
-from budgetai_core.repository.gitignore import is_pattern
 from budgetai_core.repository.secret_files import holds_secrets
+from budgetai_core.repository.wildmatch import patterns
 from budgetai_server.options import ServerOptions
 
 DocumentReason = Literal["scheme", "ignored", "read_only", "too_large"]
@@ -43,17 +41,12 @@ def in_document(
     scheme = urlsplit(uri).scheme
     if scheme not in _SCHEMES and len(scheme) > 1:
         return "scheme"
-    said = _spec(options.ignore).check_file(path).include
-    if left_alone or (holds_secrets(path) if said is None else said):
+    named = patterns(*options.ignore).covers(path)
+    if left_alone or (holds_secrets(path) if named is None else named):
         return "ignored"
     if size > MAX_CHARACTERS:
         return "too_large"
     return None if writable else "read_only"
-
-
-@cache
-def _spec(patterns: tuple[str, ...]) -> pathspec.GitIgnoreSpec:
-    return pathspec.GitIgnoreSpec.from_lines(filter(is_pattern, patterns))
 
 
 def at_place(parsed: ParsedDocument, cursor: int, options: ServerOptions) -> PlaceReason | None:

@@ -199,7 +199,7 @@ def test_globs_and_further_repositories(tmp_path: Path) -> None:
     assert {file.repository for file in found.held_out} == {"shop"}
     for wrong, words in (
         ({"also": (shop,)}, "named twice"),
-        ({"exclude": ("a\\",)}, "is no glob"),
+        ({"exclude": ("a\\",)}, "is not a glob"),
         ({"exclude": ("*",)}, "nothing to learn among 4 files: 4 --exclude"),
     ):
         with pytest.raises(BudgetAIError, match=words):
@@ -228,14 +228,14 @@ def test_a_revision_is_never_an_option(tmp_path: Path, revision: str) -> None:
     commit(tmp_path)
     before = sorted(tmp_path.iterdir())
     for options in ({"since": revision}, {"holdout": f"since:{revision}"}):
-        with pytest.raises(BudgetAIError, match=r"is no revision of|is not known"):
+        with pytest.raises(BudgetAIError, match=r"is not a revision of|is not known"):
             read(tmp_path, **options)
     assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_revision_needs_git(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": code(1)})
-    with pytest.raises(BudgetAIError, match="is no git repository"):
+    with pytest.raises(BudgetAIError, match="is not a git repository"):
         read(tmp_path, since="HEAD")
 
 

@@ -1,14 +1,12 @@
 """Which files the options leave: globs, and what has changed since a revision."""
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import pathspec
 
 from budgetai_core.errors import OptionError
 from budgetai_core.repository.files import Examined
 from budgetai_core.repository.history import Tree, resolve
+from budgetai_core.repository.wildmatch import Pattern, Patterns
 from budgetai_training.options import TrainOptions
 
 # The option that speaks against a file, or nothing.
@@ -22,24 +20,22 @@ def narrowing(root: Path, options: TrainOptions) -> Narrowing:
     unchanged = _unchanged(root, options.since) if options.since else lambda _: False
 
     def against(file: Examined) -> str:
-        if include is not None and not include.match_file(file.path):
+        if include is not None and not include.covers(file.path):
             return "--include"
-        if exclude is not None and exclude.match_file(file.path):
+        if exclude is not None and exclude.covers(file.path):
             return "--exclude"
         return "--since" if file.text and unchanged(file) else ""
 
     return against
 
 
-def _globs(patterns: Sequence[str], flag: str) -> pathspec.GitIgnoreSpec | None:
+def _globs(patterns: Sequence[str], flag: str) -> Patterns | None:
     for pattern in patterns:
-        try:
-            pathspec.GitIgnoreSpec.from_lines([pattern])
-        except (ValueError, re.error):
+        if Pattern.of(pattern) is None:
             raise OptionError(
-                f"{flag} '{pattern}' is no glob", "Write it as in .gitignore: src/, *.gen.py"
-            ) from None
-    return pathspec.GitIgnoreSpec.from_lines(patterns) if patterns else None
+                f"{flag} '{pattern}' is not a glob", "Write it as in .gitignore: src/, *.gen.py"
+            )
+    return Patterns(patterns) if patterns else None
 
 
 def _unchanged(root: Path, revision: str) -> Callable[[Examined], bool]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_core.errors import OptionError, RepositoryError
-from budgetai_core.repository import listing, open_repository
+from budgetai_core.repository import git, listing, open_repository
 from budgetai_core.repository.files import Examined, Examiner, from_disk
 from budgetai_core.repository.history import SINCE, Tree, resolve
 from budgetai_training.corpus import annotations
@@ -143,6 +143,11 @@ def _corpus(name: str, placed: Sequence[Placed], holdout: str) -> Corpus:
 def _check_enough(repo: Path, corpus: Corpus) -> None:
     """Raises RepositoryError where nothing is left to learn."""
     number = len(corpus.rows)
+    if not number and git.has_repository(repo):
+        raise RepositoryError(
+            f"git tracks no files in {repo}",
+            f"Add your code first: {git.command(repo, 'add', '-A')}; or name another --repo",
+        )
     if not number:
         raise RepositoryError(f"{repo} is empty", "Commit some code first, or name another --repo")
     if corpus.train:
