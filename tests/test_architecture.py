@@ -89,7 +89,7 @@ def test_the_core_and_the_server_know_no_torch() -> None:
         (CONTEXT, {"tree_sitter"}, ("budgetai_core.context",)),
         (
             DOCSTRINGS,
-            {"tree_sitter", "docstring_parser"},
+            {"tree_sitter"},
             ("budgetai_core.context", "budgetai_core.docstrings"),
         ),
     ],

@@ -49,7 +49,10 @@ class Documentable:
     signature. `at` is where a new docstring goes, `indent` the white space in front of its lines.
     `at` is a line start, but for a Python body on the line of its head: there it is the body's
     start. `returns` says that a value comes back (also by `yield`), `raises` are the exceptions of
-    the own body.
+    the own body. `allowed` are names that a docstring may list besides its parameters: a receiver,
+    fields of a base, parameters of other signatures; `open_ended` says that a base is not known.
+    `exported`: a list of what a file exports names it. `implements`: it fulfils what is declared,
+    and told, elsewhere.
     """
 
     kind: str
@@ -67,11 +70,16 @@ class Documentable:
     docstring: Docstring | None
     return_type: str = ""
     nameless: int = 0
+    allowed: tuple[str, ...] = ()
+    open_ended: bool = False
+    exported: bool = False
+    implements: bool = False
 
     @property
     def takes_more(self) -> bool:
         """Whether a docstring may name parameters that are not in the list."""
-        return self.nameless > 0 or any(each.stars == "**" for each in self.parameters)
+        starred = any(parameter.stars == "**" for parameter in self.parameters)
+        return self.nameless > 0 or self.open_ended or starred
 
 
 # An editor asks at each move of the cursor, where 30,000 lines took 0.2 seconds each time.

@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 
-from budgetai_core.docstrings.delimiters import closing, opening
 from budgetai_core.docstrings.documentable import Documentable
-from budgetai_core.docstrings.style import DocstringStyle
+from budgetai_core.docstrings.parse.comment_syntax import closing
+from budgetai_core.docstrings.style import DocstringStyle, opening
+from budgetai_core.docstrings.update import Update
 
 # No file has these by intent, and some compilers stop at them.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -49,6 +50,32 @@ def replacement(
     else:
         whole = _lines(inside, mark, subject.indent)
     return start, end, before + whole + after
+
+
+def update_hole(text: str, subject: Documentable, change: Update) -> DocstringHole:
+    """The document as it is while a docstring is brought up to date: the cursor stands behind its
+    opening mark, and its inside is taken away."""
+    assert subject.docstring
+    before = text[: subject.docstring.start] + change.opening
+    after = change.closing + text[subject.docstring.end :]
+    return DocstringHole(before + after, len(before), change.opening, change.closing)
+
+
+def updated(text: str, subject: Documentable, change: Update, inside: str) -> tuple[int, int, str]:
+    """Start, end and text of the smallest edit of whole lines that gives the subject's docstring
+    another inside."""
+    assert subject.docstring
+    start, end = subject.docstring.start, subject.docstring.end
+    old = text[start:end].split("\n")
+    new = (change.opening + inside + change.closing).split("\n")
+    least = min(len(old), len(new)) - 1
+    head = next((n for n in range(least) if old[n] != new[n]), least)
+    least -= head
+    tail = next((n for n in range(least) if old[-1 - n] != new[-1 - n]), least)
+    rows = new[head : len(new) - tail]
+    start += sum(len(row) + 1 for row in old[:head])
+    end -= sum(len(row) + 1 for row in old[len(old) - tail :])
+    return start, end, "\n".join(rows)
 
 
 def _around(text: str, subject: Documentable, mark: str) -> tuple[int, int, str, str]:

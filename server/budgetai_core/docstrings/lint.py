@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from budgetai_core.context.languages import Language
-from budgetai_core.docstrings.documentable import Documentable
+from budgetai_core.docstrings.documentable import Documentable, Parameter
 from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 from budgetai_core.docstrings.parse.sections import Sections, sections
 
@@ -43,30 +43,41 @@ def lint(subject: Documentable, text: str, language: Language) -> LintResult:
     the parameters of its constructor, but if it lists some it has to list all. What a class or
     `**kwargs` takes besides is not known, so nothing of it is invented.
     """
-    said = sections(text, language)
-    has, optional = _parts(subject, said)
+    parsed = sections(text, language)
+    has, optional = _parts(subject, parsed)
     rules = comment_syntax(language)
-    names = _named(said) if rules and not rules.prose else _mentioned(has, said, text)
+    names = _named(parsed) if rules and not rules.prose else _mentioned(has, parsed, text)
     named = [part for part in has if part in names]
     missing = [part for part in has if part not in names and part not in optional]
-    return LintResult(len(named), tuple(missing), _invented(subject, said, has, names))
+    return LintResult(len(named), tuple(missing), _invented(subject, parsed, has, names))
 
 
 def stale(subject: Documentable, language: Language) -> tuple[str, ...]:
     """What the subject's docstring says of parameters that the code does not have, and, where it
-    lists parameters, those that it leaves out; in the words of `Structure`. Empty when they agree,
-    and where it has no list."""
+    lists parameters, those that it leaves out, as "parameter x". Empty when they agree, and where
+    it has no list."""
+    gone, missing = parameter_differences(subject, language)
+    return tuple(f"parameter {name}" for name in (*gone, *(each.name for each in missing)))
+
+
+def parameter_differences(
+    subject: Documentable, language: Language
+) -> tuple[list[str], list[Parameter]]:
+    """The names that a list of parameters has and the code has not, and the parameters that it
+    lacks; both empty where there is no list."""
     text = subject.docstring.text if subject.docstring else ""
-    said = sections(text, language)
-    if not said.parameters:
-        return ()
-    has, optional = _parts(subject, said)
-    names = _named(said)
-    wrong = (*_invented(subject, said, has, names), *(p for p in has if p not in names))
-    return tuple(p for p in wrong if p.startswith("parameter ") and p not in optional)
+    parsed = sections(text, language)
+    if not parsed.parameters:
+        return [], []
+    has, optional = _parts(subject, parsed)
+    names = _named(parsed)
+    invented = _invented(subject, parsed, has, names)
+    gone = [part.partition(" ")[2] for part in invented if part.startswith("parameter ")]
+    lacking = {part for part in has if part not in names and part not in optional}
+    return gone, [each for each in subject.parameters if f"parameter {each.name}" in lacking]
 
 
-def _parts(subject: Documentable, said: Sections) -> tuple[list[str], set[str]]:
+def _parts(subject: Documentable, parsed: Sections) -> tuple[list[str], set[str]]:
     """What a subject has to name, and what of it may be left out."""
     parameters = {f"parameter {each.name}": each for each in subject.parameters}
     parts = list(parameters)
@@ -74,40 +85,40 @@ def _parts(subject: Documentable, said: Sections) -> tuple[list[str], set[str]]:
         part for part, each in parameters.items() if each.stars or each.name.startswith("_")
     }
     if subject.kind == "class":
-        listed = _named(said).intersection(parts)
+        listed = _named(parsed).intersection(parts)
         return parts, optional if listed else set(parts)
     if subject.returns or subject.yields:
         parts.append("returns")
     return [*parts, *(f"raises {name}" for name in subject.raises)], optional
 
 
-def _named(said: Sections) -> set[str]:
-    names = {f"parameter {name}" for name in (*said.parameters, *said.attributes)}
-    names |= {f"raises {name}" for name in said.raises if name}
-    return names | ({"returns"} if said.returns is not None else set())
+def _named(parsed: Sections) -> set[str]:
+    names = {f"parameter {name}" for name in (*parsed.parameters, *parsed.attributes)}
+    names |= {f"raises {name}" for name in parsed.raises if name}
+    return names | ({"returns"} if parsed.returns is not None else set())
 
 
-def _mentioned(has: list[str], said: Sections, text: str) -> set[str]:
+def _mentioned(has: list[str], parsed: Sections, text: str) -> set[str]:
     """What has a section or a list item, and all whose word stands in the sentences."""
     words = set(re.findall(r"\w+", text))
-    names = _named(said)
+    names = _named(parsed)
     for part in has:
         kind, _, name = part.partition(" ")
         if kind == "raises":
-            found = name in _FAILS and _FAILS[name].search(text) is not None
+            mentioned = name in _FAILS and _FAILS[name].search(text) is not None
         else:
-            found = name in words if name else _RETURNS.search(text) is not None
-        names |= {part} if found else set()
+            mentioned = name in words if name else _RETURNS.search(text) is not None
+        names |= {part} if mentioned else set()
     return names
 
 
 def _invented(
-    subject: Documentable, said: Sections, has: list[str], names: set[str]
+    subject: Documentable, parsed: Sections, has: list[str], names: set[str]
 ) -> tuple[str, ...]:
-    listed = {f"parameter {name}" for name in said.attributes}
+    listed = {f"parameter {name}" for name in (*parsed.attributes, *subject.allowed)}
     if subject.takes_more or (subject.kind == "class" and not subject.parameters):
         listed |= {name for name in names if name.startswith("parameter ")}
-    if _NOTHING.match(said.returns or "") or subject.kind not in ("function", "method"):
+    if _NOTHING.match(parsed.returns or "") or subject.kind not in ("function", "method"):
         listed.add("returns")
     wrong = names - set(has) - listed
     return tuple(sorted(wrong))

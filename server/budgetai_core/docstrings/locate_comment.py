@@ -121,7 +121,8 @@ class Above(Ground):
             return "/*" if whole.startswith("/*") else "" if directive(whole) else "//"
         for mark in ("///", "/**", *_INNER):
             if whole.startswith(mark) and not whole.startswith((mark + mark[-1], "/**/")):
-                return mark if mark == "/**" or not self._rules.closing else ""
+                lined = not self._rules.closing or mark == self._rules.lines
+                return mark if mark == "/**" or lined else ""
         return ""
 
     @staticmethod

@@ -23,12 +23,12 @@ _DASH = re.compile(r"^[ \t]*@param\b[^\n-]{0,200}[ \t]-[ \t]", re.MULTILINE)
 
 @dataclass(frozen=True)
 class DocstringStyle:
-    """`style` is google, numpy, sphinx or plain for Python, else jsdoc, javadoc, go or rust; `mark`
-    opens a docstring. `parameters`, `returns` and `raises` say which sections are written, `types`
-    that they name types, `classes` that a class has its parameters. `summary_below`: the first
-    line stands below the opening mark. `dash`: one stands between a parameter and what is said of
-    it. `lines` are those of the sentences at the beginning; `returns_tag` is `return` or
-    `returns`."""
+    """`style` is google, numpy, sphinx, epydoc or plain for Python, else jsdoc, javadoc, go or
+    rust; `mark` opens a docstring. `parameters`, `returns` and `raises` say which sections are
+    written, `types` that they name types, `classes` that a class has its parameters.
+    `summary_below`: the first line stands below the opening mark. `dash`: one stands between a
+    parameter and what is said of it. `lines` are those of the sentences at the beginning;
+    `returns_tag` is `return` or `returns`."""
 
     style: str
     mark: str
@@ -49,7 +49,7 @@ class _Read:
 
     subject: Documentable
     docstring: Docstring
-    said: Sections
+    parsed: Sections
 
     @property
     def called(self) -> bool:
@@ -70,7 +70,7 @@ def repository_style(found: Iterable[Documentable], language: Language) -> Docst
         if each.docstring and each.docstring.text and each.kind != "module"
     ]
     called = [each for each in read if each.called]
-    written = [each for each in read if each.said.any]
+    written = [each for each in read if each.parsed.any]
     basis = DocstringStyle(
         rules.style,
         _mark(rules, read),
@@ -80,7 +80,7 @@ def repository_style(found: Iterable[Documentable], language: Language) -> Docst
         lines=_lines(read),
         returns_tag="return" if rules.style == "javadoc" else "returns",
     )
-    sparse = sum(each.said.any for each in called) < _ENOUGH * len(called)
+    sparse = sum(each.parsed.any for each in called) < _ENOUGH * len(called)
     if sparse and len(called) >= _FEW and not rules.prose:
         style = "plain" if rules.inside else rules.style
         return replace(basis, style=style, parameters=False, returns=False, raises=False)
@@ -88,34 +88,41 @@ def repository_style(found: Iterable[Documentable], language: Language) -> Docst
     return _sections(replace(basis, style=style), called if rules.prose else written)
 
 
+def opening(subject: Documentable, style: DocstringStyle) -> str:
+    """The habitual mark; Rust has another one for a whole file."""
+    return "//!" if subject.kind == "module" and style.mark == "///" else style.mark
+
+
 def _sections(basis: DocstringStyle, read: Sequence[_Read]) -> DocstringStyle:
     """Which sections are written by those who have something to say in them."""
     calls = [each for each in read if each.called]
     takes = [each for each in calls if each.subject.parameters]
-    lists = [each for each in read if each.said.parameters]
+    lists = [each for each in read if each.parsed.parameters]
     text = "\n".join(each.docstring.text for each in lists)
     tags = Counter(_RETURN.findall("\n".join(each.docstring.text for each in read)))
     return replace(
         basis,
         parameters=_most(
-            (bool(each.said.parameters) for each in takes), basis.parameters, _FEW
+            (bool(each.parsed.parameters) for each in takes), basis.parameters, _FEW
         ),
-        types=_most((any(map(each.said.types.get, each.said.parameters)) for each in lists), False),
+        types=_most(
+            (any(map(each.parsed.types.get, each.parsed.parameters)) for each in lists), False
+        ),
         returns=_most(
-            (each.said.returns is not None for each in calls if each.subject.returns),
+            (each.parsed.returns is not None for each in calls if each.subject.returns),
             basis.returns,
             _FEW,
         ),
         raises=_most(
-            (bool(each.said.raises) for each in calls if each.subject.raises), basis.raises, _FEW
+            (bool(each.parsed.raises) for each in calls if each.subject.raises), basis.raises, _FEW
         ),
         classes=_most(
-            (bool(each.said.parameters or each.said.attributes) for each in read
+            (bool(each.parsed.parameters or each.parsed.attributes) for each in read
              if each.subject.kind == "class" and each.subject.parameters),
             basis.classes,
             _FEW,
         ),
-        dash=2 * len(_DASH.findall(text)) > sum(len(each.said.parameters) for each in lists),
+        dash=2 * len(_DASH.findall(text)) > sum(len(each.parsed.parameters) for each in lists),
         lines=1,
         returns_tag=tags.most_common(1)[0][0] if tags else basis.returns_tag,
     )  # fmt: skip
@@ -137,5 +144,5 @@ def _mark(rules: CommentSyntax, read: Sequence[_Read]) -> str:
 
 def _lines(read: Sequence[_Read]) -> int:
     """How many lines the sentences at the beginning have, in the middle of them all."""
-    counts = (len((each.said.summary + each.said.description).split("\n")) for each in read)
+    counts = (len((each.parsed.summary + each.parsed.description).split("\n")) for each in read)
     return min(median_low([*counts] or [1]), _MOST_LINES)

@@ -3,11 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from budgetai_core.docstrings.delimiters import closing, lead, opening
 from budgetai_core.docstrings.documentable import Documentable, Parameter
-from budgetai_core.docstrings.parse.google import RETURN
-from budgetai_core.docstrings.parse.sections import Sections
-from budgetai_core.docstrings.style import DocstringStyle
+from budgetai_core.docstrings.parse.comment_syntax import closing, lead
+from budgetai_core.docstrings.style import DocstringStyle, opening
 
 
 @dataclass(frozen=True)
@@ -26,11 +24,10 @@ class Free:
 
 
 class TemplateBuilder:
-    """What is written of one subject; `parameters`, `returns` and `raises` are to be told. What is
-    `known` is written all."""
+    """What is written of one subject; `parameters`, `returns` and `raises` are to be told."""
 
-    def __init__(self, subject: Documentable, habits: DocstringStyle, known: Sections) -> None:
-        self.subject, self.habits, self.known = subject, habits, known
+    def __init__(self, subject: Documentable, habits: DocstringStyle) -> None:
+        self.subject, self.habits = subject, habits
         self.step = "\t" if subject.indent.startswith("\t") else "    "
         self.mark = opening(subject, habits)
         self.closing = closing(self.mark)
@@ -40,20 +37,10 @@ class TemplateBuilder:
         self.parameters = subject.parameters if habits.parameters and listed else ()
         called = subject.kind in ("function", "method")
         self.returns = called and habits.returns and (subject.returns or subject.yields)
-        raises = subject.raises if called and habits.raises else ()
-        # What someone wrote stays, as an exception of a function that is called.
-        self.returns = self.returns or known.returns is not None
-        self.raises = tuple(dict.fromkeys((*raises, *known.raises)))
-        if known.parameters:
-            names = {each.name for each in subject.parameters}
-            more = (name for name in known.parameters if subject.takes_more and name not in names)
-            self.parameters = (*subject.parameters, *map(Parameter, more))
-        self.return_type = known.types.get(RETURN) or (subject.return_type if habits.types else "")
+        self.raises = subject.raises if called and habits.raises else ()
+        self.return_type = subject.return_type if habits.types else ""
 
     def type(self, parameter: Parameter) -> str:
-        """What was written stays; of an old list without types, too."""
-        if parameter.name in self.known.parameters:
-            return self.known.types.get(parameter.name, "")
         if not self.habits.types or not parameter.type:
             return ""
         python = self.closing == self.mark
@@ -72,9 +59,7 @@ class TemplateBuilder:
 
     @property
     def _below(self) -> bool:
-        block = self.mark == "/**" and (
-            self.sectioned or bool(self.known.description or self.known.rest)
-        )
+        block = self.mark == "/**" and self.sectioned
         return self.habits.summary_below or block if self.closing else False
 
     def line(self, text: str = "") -> None:
@@ -86,17 +71,9 @@ class TemplateBuilder:
     def write(self, text: str) -> None:
         self._parts.append(Literal(text))
 
-    def say(
-        self, name: str, tokens: int, said: str | None, indent: str = "", lines: int = 1
-    ) -> None:
-        """What is known, else what the model says."""
-        if not said or not said.strip():
-            self._parts.append(Free(name, tokens, lines))
-            return
-        first, *others = said.strip().split("\n")
-        self.write(first)
-        for other in others:
-            self.line(indent + other) if other.strip() else self.blank()
+    def free(self, name: str, tokens: int, lines: int = 1) -> None:
+        """Leave a part for the model to say."""
+        self._parts.append(Free(name, tokens, lines))
 
     def parts(self) -> tuple[Literal | Free, ...]:
         """With the line of the closing mark; literal texts side by side are one."""

@@ -1,12 +1,13 @@
-"""What a docstring says, without the marks of its strings and comments."""
+"""What a docstring says, without the marks of its strings and comments, and back to its source."""
 
 import re
-from dataclasses import dataclass
-from inspect import cleandoc
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import dropwhile
 
 _QUOTED = re.compile(r"[rRuU]?(\"\"\"|'''|\"|')")
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
-_CONTINUED = re.compile(r"^[ \t]*\* ?", re.MULTILINE)
+_CONTINUED = re.compile(r"[ \t]*\* ?")
 _DIRECTIVE = re.compile(r"//(?:[a-z0-9]+:[a-z0-9]|nolint|export |line )")
 
 
@@ -21,6 +22,58 @@ class Docstring:
     text: str
     mark: str = ""
     below: bool = False
+
+
+@dataclass(frozen=True)
+class Inside:
+    """The inside of a docstring as its source has it.
+
+    `opening` and `closing` stand around it. `rows` are its lines in full, and `prefixes` say how
+    many characters of each are marks and indentation. Line `n` of the docstring's text is row
+    `skipped + n`.
+    """
+
+    opening: str
+    closing: str
+    rows: tuple[str, ...] = field(repr=False)
+    prefixes: tuple[int, ...] = field(repr=False)
+
+    @property
+    def source(self) -> str:
+        return "\n".join(self.rows)
+
+    @cached_property
+    def skipped(self) -> int:
+        blank = (not row[at:].strip() for row, at in zip(self.rows, self.prefixes, strict=True))
+        return next((n for n, empty in enumerate(blank) if not empty), 0)
+
+
+def inside_of(text: str, docstring: Docstring) -> Inside:
+    """The inside of a docstring that was read from a text."""
+    whole, mark = text[docstring.start : docstring.end], docstring.mark
+    if mark.startswith("//"):
+        rows = whole.split("\n")
+        leads = [re.match(rf"[ \t]*(?:{re.escape(mark)})? ?", row) for row in rows]
+        first = len(mark)
+        rows[0] = rows[0][first:]
+        ends = [len(rows[0]) - len(rows[0].removeprefix(" "))]
+        ends += [lead.end() if lead else 0 for lead in leads[1:]]
+        return _inside(whole[:first], "", rows, ends)
+    if mark.startswith("/*"):
+        closing = "*/" if whole.endswith("*/") else ""
+        rows = whole[len(mark) : len(whole) - len(closing)].split("\n")
+        ends = [len(rows[0]) - len(rows[0].lstrip("*"))]
+        leads = [_CONTINUED.match(row) for row in rows[1:]]
+        return _inside(mark, closing, rows, [*ends, *(m.end() if m else 0 for m in leads)])
+    begin = whole.index(mark) + len(mark)
+    rows = whole[begin : len(whole) - len(mark)].split("\n")
+    return _inside(whole[:begin], mark, rows, [int(rows[0].startswith("\\")), *[0] * len(rows[1:])])
+
+
+def _inside(opening: str, closing: str, rows: list[str], ends: list[int]) -> Inside:
+    """With the indentation of each line among its prefix."""
+    prefixes = [end + _indent(row[end:]) for row, end in zip(rows, ends, strict=True)]
+    return Inside(opening, closing, tuple(rows), tuple(prefixes))
 
 
 def quoted(text: str, start: int, end: int) -> Docstring | None:
@@ -44,11 +97,16 @@ def commented(text: str, start: int, end: int, mark: str) -> Docstring:
     whole = text[start:end]
     if mark.startswith("/*"):
         inside = whole.removesuffix("*/").removeprefix(mark)
-        first, newline, rest = inside.partition("\n")
-        said = first.lstrip("*") + newline + _CONTINUED.sub("", rest)
-        return Docstring(start, end, _cleaned(said), mark, _begins_below(inside))
+        first, *rest = inside.split("\n")
+        bare = [first.lstrip("*"), *map(_without_star, rest)]
+        return Docstring(start, end, _cleaned("\n".join(bare)), mark, _begins_below(inside))
     lines = (line.strip().removeprefix(mark).removeprefix(" ") for line in whole.split("\n"))
     return Docstring(start, end, _cleaned("\n".join(("", *lines))), mark)
+
+
+def _without_star(line: str) -> str:
+    star = _CONTINUED.match(line)
+    return line[star.end() :] if star else line
 
 
 def _begins_below(inside: str) -> bool:
@@ -61,5 +119,25 @@ def directive(line: str) -> bool:
 
 
 def _cleaned(inside: str) -> str:
-    """Without the indentation that all lines but the first share, and the blanks around."""
-    return "\n".join(map(str.rstrip, cleandoc(inside).split("\n"))).strip()
+    """Without the indentation that all lines but the first share, and the blanks around. Each line
+    stays one, and keeps its tabs behind the indentation."""
+    first, *rest = inside.split("\n")
+    lines = [first.strip(), *(_spaced(line) for line in rest)]
+    margin = min((_indent(line) for line in lines[1:] if line), default=0)
+    lines = [lines[0], *(line[margin:] for line in lines[1:])]
+    lines = list(dropwhile(lambda line: not line, lines))
+    while lines and not lines[-1]:
+        lines.pop()
+    if lines:
+        lines[0] = lines[0].lstrip()
+    return "\n".join(lines)
+
+
+def _spaced(line: str) -> str:
+    line = line.rstrip()
+    indent = line[: _indent(line)]
+    return indent.expandtabs() + line[len(indent) :]
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())

@@ -15,14 +15,15 @@ from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language, language_of
 from budgetai_core.context.prompt import Prompt, Snapshot
 from budgetai_core.docstrings.body import ended
-from budgetai_core.docstrings.delimiters import lead as lead_of
 from budgetai_core.docstrings.documentable import Documentable, documentables
-from budgetai_core.docstrings.edit import hole, replacement
+from budgetai_core.docstrings.edit import DocstringHole, hole, replacement, update_hole, updated
 from budgetai_core.docstrings.limits import limits
 from budgetai_core.docstrings.lint import lint, stale
-from budgetai_core.docstrings.parse.sections import sections, style_of
+from budgetai_core.docstrings.parse.comment_syntax import lead as lead_of
+from budgetai_core.docstrings.parse.sections import style_of
 from budgetai_core.docstrings.style import QUOTES, DocstringStyle
 from budgetai_core.docstrings.template import Free, Literal, clean, template
+from budgetai_core.docstrings.update import Update, update
 from budgetai_core.errors import BudgetAIError
 from budgetai_server.inference.engine import Engine, Usage
 
@@ -34,6 +35,8 @@ _MANY = 8
 _MARKUP = re.compile(r">>>|@\w|#+ |:\w|```|\w+:\Z")
 _CODE = re.compile(r"[=(){}\[\];<>]|:\s")
 _WORD = re.compile(r"[^\W_]+")
+# Java reads these in comments, and stops where no number follows.
+_UNICODE_ESCAPE = re.compile(r"\\+u")
 
 
 class SilentError(BudgetAIError):
@@ -136,18 +139,26 @@ class Writing:
         self.inside = ""
         # One for each look at the model: an engine counts up to a limit in it.
         self.usages: list[Usage] = []
-        self.hole = hole(document.text, subject, habits)
+        language = language_of(document.path)
+        self._update: Update | None = None
+        if subject.docstring and language and not free:
+            self._update = update(document.text, subject, language)
+        self.hole = self._empty(habits)
         self._prompt: Prompt | None = None
         self._descriptions: list[str] = []
         self._lines = {line.strip() for line in self.hole.text.split("\n")}
         self._parts: deque[Literal | Free] = deque([_FREE] if free else self._form())
         self._write_literals()
 
+    def _empty(self, habits: DocstringStyle) -> DocstringHole:
+        if self._update:
+            return update_hole(self.document.text, self.subject, self._update)
+        return hole(self.document.text, self.subject, habits)
+
     def _form(self) -> Iterable[Literal | Free]:
-        language = language_of(self.document.path)
-        old = self.subject.docstring
-        known = sections(old.text, language) if old and language else None
-        return template(self.subject, self.habits, known)
+        if self._update:
+            return self._update.parts
+        return template(self.subject, self.habits)
 
     @property
     def part(self) -> str:
@@ -176,10 +187,14 @@ class Writing:
         self.inside += said
         self._write_literals()
 
-    def written(self) -> Written:
-        """The edit, once all parts are said."""
-        start, end, text = replacement(self.document.text, self.subject, self.habits, self.inside)
-        return Written(start, end, text, self.inside)
+    def written(self, text: str = "", subject: Documentable | None = None) -> Written:
+        """The edit, once all parts are said; of another text where that has the same subject."""
+        text, subject = text or self.document.text, subject or self.subject
+        if self._update:
+            edit = updated(text, subject, self._update, self.inside)
+        else:
+            edit = replacement(text, subject, self.habits, self.inside)
+        return Written(*edit, self.inside)
 
     def _write_literals(self) -> None:
         while self._parts and isinstance(first := self._parts[0], Literal):
@@ -214,9 +229,15 @@ class Writing:
             text = clean(line.strip().removeprefix(lead.strip()), self.hole.closing)
             if self._invents("\n".join([*kept, text])):
                 break
-            kept.append(text)
+            kept.append(self._fitted(text))
         several = [f"{self.subject.indent}{lead}{line}".rstrip() for line in kept[1:]]
         return "\n".join([*kept[:1], *several]).rstrip()
+
+    def _fitted(self, words: str) -> str:
+        """Words as they say the same in the docstring that is there: what is new alone is."""
+        if self._update and self._update.escaped:
+            words = words.replace("\\", "\\\\")
+        return _UNICODE_ESCAPE.sub("u", words) if self.habits.style == "javadoc" else words
 
     def _closed(self, text: str) -> str:
         """What was said without a form, and the line of the closing mark."""

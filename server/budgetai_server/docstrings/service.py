@@ -14,7 +14,6 @@ from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.context.tree import errors
 from budgetai_core.docstrings.documentable import Documentable
-from budgetai_core.docstrings.edit import replacement
 from budgetai_core.errors import BudgetAIError
 from budgetai_server.completion.render import Completion
 from budgetai_server.docstrings.generate import (
@@ -75,15 +74,14 @@ class DocstringService:
         subject = wish.find(parsed)
         if subject is None or parsed.language is None or not offer(subject, parsed.language):
             raise MovedError(f"{wish.name or 'the file'} needs no docstring any more")
+        old = _signature(subject, snapshot.text)
         writing = await self._begin(snapshot, parsed, subject)
         await self._say(writing, tell, urgent=False)
         snapshot, parsed = look()
         here = wish.find(parsed)
-        if here is None or _signature(here) != _signature(subject):
+        if here is None or _signature(here, snapshot.text) != old:
             raise MovedError(f"{wish.name or 'the file'} has changed meanwhile")
-        written = Written(
-            *replacement(snapshot.text, here, writing.habits, writing.inside), writing.inside
-        )
+        written = writing.written(snapshot.text, here)
         if _breaks(parsed, written):
             raise MovedError(f"{wish.name or 'the file'} cannot be told apart in the code as it is")
         return written
@@ -179,7 +177,8 @@ def _breaks(parsed: ParsedDocument, edit: Written) -> bool:
     return errors(parsed.edited(text)) > errors(parsed)
 
 
-def _signature(subject: Documentable) -> Documentable:
-    """All but where it stands."""
-    docstring = subject.docstring and replace(subject.docstring, start=0, end=0)
-    return replace(subject, start=0, end=0, head_end=0, at=0, docstring=docstring)
+def _signature(subject: Documentable, text: str) -> tuple[Documentable, str]:
+    """All but where it stands, and its docstring as it is written."""
+    docstring = subject.docstring
+    source = text[docstring.start : docstring.end] if docstring else ""
+    return replace(subject, start=0, end=0, head_end=0, at=0, docstring=None), source

@@ -58,7 +58,9 @@ SPHINX = """Adds things.
 :param x: One
     and on.
 :type x: int
-:param int y: Two.
+:param dict[str, int] y: Two.
+:param :class:`~a.Thing` z: Three.
+:param u, v: Both.
 :returns: The sum.
 :rtype: int
 :raises ValueError: If bad.
@@ -89,15 +91,40 @@ def test_numpy() -> None:
     check(
         "a.py", NUMPY, summary="Adds things.",
         parameters={"x": "One.", "y": "Two.", "z": "Two.", "args": "All."},
-        returns="The sum.", raises={"Bad": "Never."}, rest="See Also\n--------\nother",
+        returns="The sum.", raises={"Bad": "Never."},
     )  # fmt: skip
 
 
 def test_sphinx() -> None:
     check(
-        "a.py", SPHINX, summary="Adds things.", parameters={"x": "One\nand on.", "y": "Two."},
+        "a.py", SPHINX, summary="Adds things.",
+        parameters={"x": "One\nand on.", "y": "Two.", "z": "Three.", "u": "Both.", "v": "Both."},
         returns="The sum.", raises={"ValueError": "If bad."},
+        types={"x": "int", "y": "dict[str, int]", "z": ":class:`~a.Thing`", "u": "", "v": "",
+               "return": "int"},
     )  # fmt: skip
+
+
+def test_epydoc() -> None:
+    check(
+        "a.py", SPHINX.replace("\n:", "\n@").replace("@param :class", "@param C z:\n:class"),
+        summary="Adds things.", returns="The sum.", raises={"ValueError": "If bad."},
+    )  # fmt: skip
+    assert style_of("A.\n\n@param x: One.") == "epydoc"
+
+
+def test_what_is_behind_a_field_is_no_part_of_it() -> None:
+    text = ":param x: One\n    and on,\n\n    and more.\n\nExample::\n\n    :param y: it\n\nEnd."
+    check("a.py", text, parameters={"x": "One\nand on,\n\nand more."}, summary="Example::")
+
+
+def test_code_has_no_headings_and_no_tags() -> None:
+    google = "A.\n\n```\nArgs:\n    x: No.\n```\n\nArgs:\n    y: Yes.\n\n>>> :param z: no"
+    check("a.py", google, parameters={"y": "Yes."})
+    java = "A.\n{@code\n@param x no\n}\n<pre>\n@param z no\n</pre>\n@param y yes"
+    check("A.java", java, parameters={"y": "yes"})
+    check("a.ts", "A.\n```\n@param x no\n```\n@param y yes", parameters={"y": "yes"})
+    check("a.ts", "A {@link B\n@param y yes", parameters={"y": "yes"})
 
 
 def test_prose_has_a_summary_alone() -> None:
@@ -122,10 +149,9 @@ add(1)"""
     check(
         "a.js", text, summary="Adds {@link things}.",
         parameters={
-            "options": "all of them\n@param {string} options.name its name", "y": "Two\n  and on.",
+            "options": "all of them", "y": "Two\nand on.",
         }, returns="The sum.",
         raises={"RangeError": "if far", "IOException": "never"},
-        rest="@param <T> a type\n@example\nadd(1)",
     )  # fmt: skip
 
 
@@ -149,7 +175,7 @@ If bad.
 ```"""
     check(
         "a.rs", text, summary="Adds.", parameters={"x": "One\nand on.", "y": "Two"},
-        raises={"Errors": "If bad."}, rest="# Examples\n\n```\n# Errors\n```",
+        raises={"Errors": "If bad."},
     )  # fmt: skip
 
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import language_of
-from budgetai_core.docstrings.delimiters import closing
 from budgetai_core.docstrings.documentable import Documentable, documentables
 from budgetai_core.docstrings.edit import replacement
+from budgetai_core.docstrings.parse.comment_syntax import closing
 from budgetai_core.docstrings.parse.sections import sections
 from budgetai_core.docstrings.style import DocstringStyle, repository_style
 from budgetai_core.docstrings.template import Free, Literal, clean, template
@@ -76,39 +76,6 @@ def test_what_is_said_is_read_under_the_same_names(
 )
 def test_clean(text: str, closing: str, expected: str) -> None:
     assert clean(text, closing) == expected
-
-
-def test_what_is_known_stays_and_the_rest_is_free() -> None:
-    old = (
-        "Adds.\n\nMore.\n\nArgs:\n    x: One\n        and on.\n    gone: No.\n\n"
-        "Example:\n    add(1)"
-    )
-    python = language_of("a.py")
-    assert python
-    subject = documentables(
-        ParsedDocument.of("class A:\n    def add(self, x, y):\n        pass\n", python)
-    )[-1]
-    parts = template(subject, DocstringStyle("google", '"""'), sections(old, python))
-    assert parts == (
-        Literal(
-            "Adds.\n\n        More.\n\n        Example:\n            add(1)\n\n        Args:\n"
-            "            x: One\n                and on.\n            y: "
-        ),
-        Free("parameter y", 40),
-        Literal("\n        "),
-    )
-
-
-def test_tags_that_are_known_besides_stay() -> None:
-    language = language_of("a.js")
-    assert language
-    subject = first("a.js", "function add(x) {}\n")
-    parts = template(subject, DocstringStyle("jsdoc", "/**"), sections("Adds.\n@since 2", language))
-    assert parts == (
-        Literal("\n * Adds.\n *\n * @param x "),
-        Free("parameter x", 40),
-        Literal("\n *\n * @since 2\n "),
-    )
 
 
 def test_habits_are_those_of_most() -> None:

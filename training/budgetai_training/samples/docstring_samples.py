@@ -15,10 +15,10 @@ from functools import cached_property, lru_cache
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build
-from budgetai_core.docstrings.delimiters import closing
 from budgetai_core.docstrings.documentable import Docstring, Documentable, documentables
 from budgetai_core.docstrings.edit import DocstringHole, hole
 from budgetai_core.docstrings.limits import limits
+from budgetai_core.docstrings.parse.comment_syntax import closing
 from budgetai_core.docstrings.parse.sections import style_of
 from budgetai_core.docstrings.style import DocstringStyle, repository_style
 from budgetai_core.docstrings.worth_learning import worth_learning

@@ -1,24 +1,27 @@
-"""Docstrings with indented sections, as Google's style guide has them.
-
-Read here, and not by docstring_parser: one line it does not know costs it all sections of a text,
-which is one text in twelve of PyTorch and transformers.
-"""
+"""Docstrings with indented sections, as Google's style guide has them."""
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from inspect import cleandoc
-from textwrap import indent
+
+from budgetai_core.docstrings.parse.entries import (
+    Entry,
+    Layout,
+    Lines,
+    Name,
+    Section,
+    bracket_end,
+)
 
 _KINDS = {
-    "Args": "parameters",
-    "Arguments": "parameters",
-    "Parameters": "parameters",
-    "Params": "parameters",
-    "Keyword Args": "parameters",
-    "Keyword Arguments": "parameters",
-    "Other Parameters": "parameters",
-    "Attributes": "attributes",
+    "Args": "parameter",
+    "Arguments": "parameter",
+    "Parameters": "parameter",
+    "Params": "parameter",
+    "Keyword Args": "parameter",
+    "Keyword Arguments": "parameter",
+    "Other Parameters": "parameter",
+    "Attributes": "attribute",
     "Return": "returns",
     "Returns": "returns",
     "Yield": "returns",
@@ -27,110 +30,131 @@ _KINDS = {
     "Raises": "raises",
 }
 HEADING = re.compile(rf"^[ \t]*({'|'.join(_KINDS)}):[ \t]*$", re.MULTILINE)
-# The key under which the type of what comes back stands among those of parameters.
-RETURN = "return"
 _INLINE = re.compile(r"(Returns?|Yields?): +\S")
-_ITEM = re.compile(r"(?:[-*] +)?((?:\\?[*`])*[\w.]+`?(?: *[,/] *(?:\\?[*`])*[\w.]+`?)*) *")
+TOKEN = r"(?::\w[\w:]*:(?=`))?(?:\\?[*`~!])*[^\W\d][\w.]*`{0,2}"
+_ITEM = re.compile(rf"(?:[-*+] +)?({TOKEN}(?: *(?:[,/]| or | and ) *{TOKEN})*)[ \t]*")
+_NAME = re.compile(r"[^\W\d][\w.]*")
+_ROLE = re.compile(r":\w[\w:]*:(?=`)")
 _TYPE = re.compile(r"(?:`[^`\n]+`|[\w.]+(?:\[[^\n:]*\])?)(?: \([^()\n]*\))?:(?:\s+|\Z)")
 # Words that begin a remark, and are no names.
 _REMARKS = frozenset(
     {"Note", "Notes", "Default", "Defaults", "Example", "Examples", "Warning", "Shape", "Usage"}
 )
-_CLOSERS = {"(": ")", "{": "}", "[": "]"}
 
 
-@dataclass
-class Google:
-    """`prose` is all that stands in none of the sections, `rest` that on attributes as it is."""
-
-    prose: str = ""
-    parameters: dict[str, str] = field(default_factory=dict)
-    attributes: dict[str, str] = field(default_factory=dict)
-    raises: dict[str, str] = field(default_factory=dict)
-    types: dict[str, str] = field(default_factory=dict)
-    returns: str | None = None
-    rest: str = ""
-
-
-def read(text: str) -> Google:
-    found = Google()
-    for kind, lines in _sections(text):
-        inside = cleandoc("\n".join(("", *lines))).strip()
-        if kind == "prose":
-            found.prose = f"{found.prose}\n\n{inside}".strip() if inside else found.prose
-        elif kind == "returns":
-            typed = _TYPE.match(inside)
-            found.returns = inside[typed.end() if typed else 0 :].strip() or inside
-            if typed and found.returns != inside:
-                found.types[RETURN] = typed[0].strip().removesuffix(":")
+def read(text: str) -> Layout:
+    lines, entries, held = Lines(text), list[Entry](), set[int]()
+    for kind, section in _sections(lines):
+        held.update(range(section.start, section.end))
+        if kind == "returns":
+            entries.append(_returned(lines, section))
         else:
-            if kind == "attributes":
-                found.rest = f"{found.rest}\n\nAttributes:\n{indent(inside, '    ')}".strip()
-            group = {"parameters": found.parameters, "attributes": found.attributes}
-            for name, written, said in _items(inside.split("\n")):
-                group.get(kind, found.raises)[name.rpartition(".")[2]] = said
-                found.types[name] = written
-    return found
+            entries += _items(lines, kind, section)
+    return Layout(lines.without(held), tuple(entries))
 
 
-def _sections(text: str) -> Iterator[tuple[str, list[str]]]:
+def _sections(lines: Lines) -> Iterator[tuple[str, Section]]:
     """A section goes on as long as its lines stand further in than its heading."""
-    kind, margin, lines = "prose", -1, list[str]()
-    for line in text.split("\n"):
-        depth = _depth(line)
-        heading = HEADING.match(line)
-        inline = _INLINE.match(line.strip())
-        if heading or inline or (kind != "prose" and line.strip() and depth <= margin):
-            yield kind, lines
-            kind, margin, lines = "prose", -1, []
-        if heading or inline:
-            word, _, rest = line.strip().partition(":")
-            kind, margin, lines = _KINDS[word], depth, [" " * (depth + 1) + rest.strip()]
+    number = 0
+    while number < len(lines):
+        word = _heading(lines, number)
+        end = number + 1
+        if word:
+            margin = lines.depth(number)
+            while end < len(lines) and not _heading(lines, end):
+                if lines[end].strip() and lines.depth(end) <= margin:
+                    break
+                end += 1
+            inline = not lines[number].rstrip().endswith(":")
+            last = lines.trimmed(number + 1, end)
+            yield _KINDS[word], Section(number, number if inline else number + 1, last)
+        number = end
+
+
+def _heading(lines: Lines, number: int) -> str:
+    """The word that begins a section on a line; "" for other lines."""
+    line = lines[number]
+    begins = HEADING.match(line) or _INLINE.match(line.strip())
+    return line.strip().partition(":")[0] if begins and number not in lines.code else ""
+
+
+def _returned(lines: Lines, section: Section) -> Entry:
+    inside = cleandoc("\n" + lines.span(section.body, section.end)).strip()
+    if section.body == section.start:
+        inside = inside.partition(":")[2].strip()
+    typed = _TYPE.match(inside)
+    told = inside[typed.end() if typed else 0 :].strip() or inside
+    kind = typed[0].strip().removesuffix(":") if typed and told != inside else ""
+    return Entry(
+        "returns", (), section.start, section.end, type=kind, description=told, section=section
+    )
+
+
+def _items(lines: Lines, kind: str, section: Section) -> Iterator[Entry]:
+    """Entries at the margin of a section."""
+    held: Entry | None = None
+    for start, end in lines.blocks(section.body, section.end):
+        entry = _item(lines, kind, start, end, section)
+        if entry is None and held and lines.goes_on(held.end, start):
+            told = f"{held.description}\n{lines.span(start, end)}".strip()
+            held = Entry(**{**vars(held), "end": end, "description": told})
         else:
-            lines.append(line)
-    yield kind, lines
+            if held:
+                yield held
+            held = entry
+    if held:
+        yield held
 
 
-def _items(lines: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Name, type and description of what stands at the margin; what is no item belongs to the one
-    above."""
-    names, written, said = list[str](), "", list[str]()
-    for line in lines:
-        item = _item(line) if line.strip() and not _depth(line) else None
-        if item is None:
-            said.append(line)
-            continue
-        yield from ((name, written, _joined(said)) for name in names)
-        names, written, first = item
-        said = [first]
-    yield from ((name, written, _joined(said)) for name in names)
-
-
-def _joined(said: list[str]) -> str:
-    first, *others = said
-    return f"{first}\n{cleandoc(chr(10).join(('', *others)))}".strip()
-
-
-def _item(line: str) -> tuple[list[str], str, str] | None:
-    match = _ITEM.match(line)
-    if match is None or match[1] in _REMARKS:
+def _item(lines: Lines, kind: str, start: int, end: int, section: Section) -> Entry | None:
+    at, stop = lines.starts[start] + lines.depth(start), lines.starts[end] - 1
+    match = _ITEM.match(lines.text, at, stop)
+    if match is None or start in lines.code or match[1] in _REMARKS or "\n" in match[0]:
         return None
-    written, rest = bracketed(line[match.end() :], "(")
-    colon = rest.startswith(":") and not rest.startswith("::")
-    if not colon and not (written and not rest):
+    behind, typed = match.end(), None
+    close = bracket_end(lines.text[:stop], behind) if lines.text[behind:stop][:1] == "(" else -1
+    if close >= 0:
+        typed, behind = (behind + 1, close), close + 1
+    rest = lines.text[behind:stop]
+    colon = len(rest) - len(rest.lstrip(" \t"))
+    marked = rest[colon : colon + 1] == ":" and rest[colon : colon + 2] != "::"
+    # A bracket alone tells a type where the description stands below.
+    if not marked and not (typed and not rest.partition("\n")[0].strip()):
         return None
-    return re.findall(r"[\w.]+", match[1]), written, rest[1:].strip()
+    told = behind + colon + 1 if marked else behind
+    told += len(lines.text[told:stop]) - len(lines.text[told:stop].lstrip(" \t"))
+    return Entry(
+        kind,
+        _names(match[1], match.start(1), kind),
+        start,
+        end,
+        label=match.span(1),
+        typed=typed,
+        grouped=(match.end(1), close + 1) if typed else None,
+        type=" ".join(lines.text[slice(*typed)].split()) if typed else "",
+        description=dedented(lines.text[told:stop]),
+        told=told,
+        section=section,
+    )
 
 
-def bracketed(said: str, opener: str) -> tuple[str, str]:
-    """What stands in a bracket at the start, and what stands behind it."""
-    depth = 0
-    for at, character in enumerate(said if said.startswith(opener) else ""):
-        depth += (character == opener) - (character == _CLOSERS[opener])
-        if not depth:
-            return said[1:at], said[at + 1 :].strip()
-    return "", said
+def _names(label: str, at: int, kind: str) -> tuple[Name, ...]:
+    """The names of a label without their marks; of exceptions the last part alone."""
+    plain = _ROLE.sub(lambda role: " " * len(role[0]), label)
+    plain = re.sub(r" (?:or|and) ", lambda word: "," * len(word[0]), plain)
+    return tuple(
+        named(match[0], at + match.start(), last=kind != "parameter")
+        for match in _NAME.finditer(plain)
+    )
 
 
-def _depth(line: str) -> int:
-    return len(line) - len(line.lstrip())
+def named(word: str, at: int, *, last: bool) -> Name:
+    """A name; its last part, or all of it where it is a path into a parameter."""
+    skipped = word.rfind(".") + 1 if last or word.startswith(("self.", "cls.")) else 0
+    return Name(word[skipped:], at + skipped, at + len(word))
+
+
+def dedented(told: str) -> str:
+    """A description without the indentation of its lines behind the first."""
+    first, newline, others = told.partition("\n")
+    return f"{first.strip()}\n{cleandoc(newline + others)}".strip()

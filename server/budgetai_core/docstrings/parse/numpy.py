@@ -1,0 +1,100 @@
+"""Docstrings with underlined sections, as NumPy's style guide has them."""
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from budgetai_core.docstrings.parse.entries import Entry, Layout, Lines, Section
+from budgetai_core.docstrings.parse.google import TOKEN, dedented, named
+
+HEADING = re.compile(r"^[ \t]*[A-Z][A-Za-z ]{1,30}\n[ \t]*(?:-{3,}|={3,})[ \t]*$", re.MULTILINE)
+_KINDS = {
+    "Parameters": "parameter",
+    "Params": "parameter",
+    "Other Parameters": "parameter",
+    "Receives": "parameter",
+    "Attributes": "attribute",
+    "Returns": "returns",
+    "Return": "returns",
+    "Yields": "returns",
+    "Raises": "raises",
+}
+_LABEL = rf"{TOKEN}(?:[ \t]*[,/][ \t]*(?:{TOKEN}|\.\.\.))*"
+_ITEM = re.compile(rf"({_LABEL})([ \t]*:(?!:)[ \t]*(.*?))?[ \t]*\Z")
+_RAISED = re.compile(r"(?::\w[\w:]*:)?`{0,2}[~!]?([\w.]+)`{0,2}[ \t]*(?::.*)?\Z")
+_NAME = re.compile(r"[^\W\d][\w.]*")
+_NOTHING = frozenset({"None", "Nothing"})
+
+
+def read(text: str) -> Layout:
+    """Sections of other names are no prose, and hold no entries."""
+    lines, entries, held = Lines(text), list[Entry](), set[int]()
+    for title, section in _sections(lines):
+        held.update(range(section.start, section.end))
+        kind = _KINDS.get(title, "")
+        if kind == "returns":
+            entries += _returned(lines, section)
+        elif kind:
+            for start, end in lines.blocks(section.body, section.end):
+                read_item = _raised if kind == "raises" else _item
+                entries += read_item(lines, kind, start, end, section)
+    return Layout(lines.without(held), tuple(entries))
+
+
+def _sections(lines: Lines) -> Iterator[tuple[str, Section]]:
+    heads = [
+        number
+        for number in range(len(lines) - 1)
+        if number not in lines.code and HEADING.fullmatch(lines.span(number, number + 2))
+    ]
+    for number, below in pairwise([*heads, len(lines)]):
+        section = Section(number, number + 2, max(lines.trimmed(number, below), number + 2))
+        yield lines[number].strip(), section
+
+
+def _item(lines: Lines, kind: str, start: int, end: int, section: Section) -> Iterator[Entry]:
+    inner = lines.depth(start)
+    at = lines.starts[start] + inner
+    match = _ITEM.match(lines[start][inner:])
+    if match is None or match[1] in _NOTHING or start in lines.code:
+        return
+    told = lines.starts[start + 1] + lines.depth(start + 1) if end > start + 1 else 0
+    typed = (at + match.start(3), at + match.end(3)) if match[2] is not None else None
+    yield Entry(
+        kind,
+        tuple(
+            named(word[0], at + word.start(), last=kind != "parameter")
+            for word in _NAME.finditer(match[1])
+        ),
+        start,
+        end,
+        label=(at + match.start(1), at + match.end(1)),
+        typed=typed,
+        grouped=(at + match.start(2), at + match.end(2)) if typed else None,
+        type=match[3] or "",
+        description=dedented("\n" + lines.span(start + 1, end)),
+        told=told,
+        section=section,
+    )
+
+
+def _raised(lines: Lines, kind: str, start: int, end: int, section: Section) -> Iterator[Entry]:
+    at, names = lines.starts[start], []
+    for part in re.finditer(r"[^,]+", lines[start].partition(" : ")[0]):
+        if match := _RAISED.match(part[0].strip()):
+            place = at + part.start() + part[0].index(match[1])
+            names.append(named(match[1], place, last=True))
+    if names:
+        told = dedented("\n" + lines.span(start + 1, end))
+        yield Entry(kind, tuple(names), start, end, description=told, section=section)
+
+
+def _returned(lines: Lines, section: Section) -> Iterator[Entry]:
+    for start, end in lines.blocks(section.body, section.end):
+        line = lines[start].strip()
+        told = dedented("\n" + lines.span(start + 1, end))
+        kind = line.partition(" : ")[2] or line
+        yield Entry(
+            "returns", (), start, end,
+            type=kind if told else "", description=told or line, section=section,
+        )  # fmt: skip
