@@ -1,0 +1,94 @@
+"""Keystrokes that a user need not press: a line typed at a person's speed, beside what is offered.
+
+No clock is read: `Offers` says what is shown at each place and after how many seconds. The same
+offers give the same keys.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# Seconds until the next key: in a word, behind one, and at the beginning of a line.
+KEY_SECONDS, WORD_SECONDS, LINE_SECONDS = 0.15, 0.6, 1.0
+# Fewer words are not worth the look.
+_MIN_WORDS = 2
+# As editors take a suggestion word by word: white space belongs to the word behind it.
+_WORD = re.compile(r"\s*(?:\w+|[^\w\s]+)")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A suggestion, and the seconds from the last key until it is there."""
+
+    text: str
+    seconds: float
+
+
+Offers = Callable[[int, float], Offer | None]
+"""What is offered when so many characters of the line are typed, and so many seconds pass before
+the next key; None where nothing is."""
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What typing a line took. `shown` counts the offers that were there before the next key,
+    `taken` those of which some was used."""
+
+    characters: int
+    keys: int
+    shown: int
+    taken: int
+
+    @property
+    def saved(self) -> float:
+        """Return the share of the line's characters that took no key; below 0 it never is."""
+        return 1 - self.keys / self.characters if self.characters else 0.0
+
+
+def pause(line: str, typed: int) -> float:
+    """Return the seconds between the key that typed character number `typed` and the next key."""
+    if typed == 0:
+        return LINE_SECONDS
+    ends = _in_word(line[typed - 1]) and not (typed < len(line) and _in_word(line[typed]))
+    return WORD_SECONDS if ends else KEY_SECONDS
+
+
+def type_line(line: str, offers: Offers, patience: float = 0.0) -> Typed:
+    """Return what it takes to type `line`, which has no indentation.
+
+    An offer counts if it is there before the next key, or within `patience` seconds. It is taken
+    whole, by one key, where it is all that is missing; else word by word, a key each, while the
+    next words are right and at least two of them are.
+    """
+    typed = keys = shown = taken = 0
+    while typed < len(line):
+        wait = max(pause(line, typed), patience)
+        offer = offers(typed, wait)
+        if offer is not None and offer.text and offer.seconds <= wait:
+            shown += 1
+            missing = line[typed:]
+            if offer.text.partition("\n")[0].rstrip() == missing:
+                return Typed(len(line), keys + 1, shown, taken + 1)
+            words = _right_words(offer.text, missing)
+            if len(words) >= _MIN_WORDS:
+                typed += sum(map(len, words))
+                keys += len(words)
+                taken += 1
+                continue
+        typed += 1
+        keys += 1
+    return Typed(len(line), keys, shown, taken)
+
+
+def _right_words(offered: str, missing: str) -> list[str]:
+    """The first words of an offer that stand in what is missing, too, as whole words."""
+    words = []
+    for ours, theirs in zip(_WORD.findall(offered), _WORD.findall(missing), strict=False):
+        if ours != theirs:
+            break
+        words.append(ours)
+    return words
+
+
+def _in_word(character: str) -> bool:
+    return character.isalnum() or character == "_"

@@ -1,0 +1,118 @@
+"""Lines as they were typed: into the old text, not cut out of the finished one. Pure functions.
+
+A line that is cut out of a finished file is easy: the text behind it was written after it, and
+tells what is missing. Who types has the old text behind the cursor.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rapidfuzz.distance import Indel
+
+from budgetai_core.context.languages import language_of
+from budgetai_core.context.prompt import Snapshot
+from budgetai_core.evaluation.spans import worth_a_guess
+
+# A commit that mostly says anew what it takes away, but for spacing and marks, only reformats.
+_REFORMATTED_SHARE = 0.8
+_MARKS = str.maketrans("", "", " \t\r'\"`,;()")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a commit made of a file. `before` is None for a new one."""
+
+    path: str
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True)
+class TypedLine:
+    """A place at the beginning of a line's text, when it was typed.
+
+    `before` ends with the line's indentation, which editors put in by themselves; `expected` is
+    the line's text, `after` the OLD text behind it, from the newline on. `new_file` says that
+    there is none, since the file came with the commit.
+    """
+
+    path: str
+    before: str
+    expected: str
+    after: str
+    new_file: bool
+
+    def snapshot(self, repository: str, typed: int = 0) -> Snapshot:
+        """Return the place as an editor shows it when `typed` characters of the line are there."""
+        before = self.before + self.expected[:typed]
+        return Snapshot(repository, self.path, before + self.after, len(before))
+
+
+def typed_lines(change: Change) -> Iterator[TypedLine]:
+    """Yield the lines that the change adds and that are worth a guess, from top to bottom.
+
+    Hunks above a line are in, those below are not. The lines that its own hunk removes are gone
+    when its first line is typed. A line that the file loses elsewhere is moved, not typed.
+    """
+    language = language_of(change.path)
+    old = [] if change.before is None else change.before.split("\n")
+    new = change.after.split("\n")
+    hunks = list(_hunks(old, new))
+    removed = {line.strip() for first, last, _, _ in hunks for line in old[first:last]}
+    for _, old_end, first, last in hunks:
+        behind = "\n" + "\n".join(old[old_end:]) if old_end < len(old) else ""
+        for number in range(first, last):
+            line = new[number]
+            if not worth_a_guess(line, language) or line.strip() in removed:
+                continue
+            body = line.lstrip()
+            before = "".join(f"{above}\n" for above in new[:number])
+            yield TypedLine(
+                change.path,
+                before + line[: len(line) - len(body)],
+                body.rstrip(),
+                behind,
+                change.before is None,
+            )
+
+
+def reformats(changes: Sequence[Change]) -> bool:
+    """Return whether what a commit adds to its files is nearly all what it takes away from them,
+    but for spacing, quotes, commas and brackets."""
+    added = again = 0
+    for change in changes:
+        if change.before is None:
+            continue
+        old, new = change.before.split("\n"), change.after.split("\n")
+        for first, last, new_first, new_last in _hunks(old, new):
+            gone, come = _joined(old[first:last]), _joined(new[new_first:new_last])
+            added += len(come)
+            again += len(come) if gone == come else 0
+    return added > 0 and again >= _REFORMATTED_SHARE * added
+
+
+def choose(lines: Sequence[TypedLine], count: int, seed: str) -> list[TypedLine]:
+    """Return at most `count` lines, drawn evenly, in their order."""
+    places = sorted(random.Random(seed).sample(range(len(lines)), min(count, len(lines))))
+    return [lines[place] for place in places]
+
+
+def _hunks(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
+    """Runs of lines that differ: first and past the last, in the old text and in the new one."""
+    hunk: list[int] | None = None
+    for step in Indel.opcodes(old, new):
+        if step.tag == "equal":
+            if hunk:
+                yield hunk[0], hunk[1], hunk[2], hunk[3]
+            hunk = None
+        elif hunk:
+            hunk[1], hunk[3] = step.src_end, step.dest_end
+        else:
+            hunk = [step.src_start, step.src_end, step.dest_start, step.dest_end]
+    if hunk:
+        yield hunk[0], hunk[1], hunk[2], hunk[3]
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return "".join(lines).translate(_MARKS)
