@@ -13,19 +13,11 @@ from rapidfuzz.distance import Indel
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.evaluation.spans import worth_a_guess
+from budgetai_core.repository.commits import Change
 
 # A commit that mostly says anew what it takes away, but for spacing and marks, only reformats.
 _REFORMATTED_SHARE = 0.8
 _MARKS = str.maketrans("", "", " \t\r'\"`,;()")
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a commit made of a file. `before` is None for a new one."""
-
-    path: str
-    before: str | None
-    after: str
 
 
 @dataclass(frozen=True)

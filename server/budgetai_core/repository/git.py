@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from budgetai_core.errors import RepositoryError
@@ -39,6 +40,22 @@ def answer(root: Path, *arguments: str) -> bytes:
     if done.returncode:
         raise _refusal(root, done.stderr)
     return done.stdout
+
+
+def blobs(root: Path, digests: Sequence[str]) -> dict[str, bytes]:
+    """Return the bytes of blobs by their ids; those that are not here are left out."""
+    asked = "".join(digest + "\n" for digest in digests).encode()
+    answer = ask(root, "cat-file", "--batch", stdin=asked) or b""
+    # Each comes as `<digest> <type> <size>`, a newline, the bytes, a newline.
+    contents, at = {}, 0
+    while (end := answer.find(b"\n", at)) > 0:
+        digest, kind, *size = answer[at:end].decode("ascii").split()
+        at = end + 1
+        if kind == "blob":
+            length = int(size[0])
+            contents[digest] = answer[at : at + length]
+            at += length + 1
+    return contents
 
 
 def has_repository(root: Path) -> bool:

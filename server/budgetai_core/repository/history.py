@@ -23,10 +23,16 @@ _LINKS = ("120000", "160000")
 
 
 @dataclass(frozen=True)
-class _Blob:
+class Blob:
+    """An entry of a tree. A `link` leads elsewhere: a symbolic one, or a submodule."""
+
     digest: str
     size: int
     link: bool
+
+    def of_use(self, path: str) -> bool:
+        """Return whether it may be a file of code."""
+        return not self.link and self.size <= MAX_FILE_BYTES and language_of(path) is not None
 
 
 def resolve(root: Path, revision: str) -> str:
@@ -96,7 +102,7 @@ class Tree:
     def __init__(self, root: Path, commit: str) -> None:
         """Raises RepositoryError where the commit cannot be read."""
         self._root = root
-        self._blobs = _listed(root, commit) if commit else {}
+        self._blobs = tree_blobs(root, commit) if commit else {}
         self._contents: dict[str, bytes] = {}
 
     def __len__(self) -> int:
@@ -114,17 +120,14 @@ class Tree:
         if blob.size > MAX_FILE_BYTES:
             return b"", "too large"
         if not self._contents:
-            wanted = {b.digest for name, b in self._blobs.items() if _is_wanted(name, b)}
-            self._contents = _contents(self._root, sorted(wanted))
+            wanted = {b.digest for name, b in self._blobs.items() if b.of_use(name)}
+            self._contents = git.blobs(self._root, sorted(wanted))
         data = self._contents.get(blob.digest)
         return (b"", "cannot be read") if data is None else (data, "")
 
 
-def _is_wanted(path: str, blob: _Blob) -> bool:
-    return not blob.link and blob.size <= MAX_FILE_BYTES and language_of(path) is not None
-
-
-def _listed(root: Path, commit: str) -> dict[str, _Blob]:
+def tree_blobs(root: Path, commit: str) -> dict[str, Blob]:
+    """Return the tree of a commit by path. Raises RepositoryError where it cannot be read."""
     answer = git.ask(root, "ls-tree", "-r", "-z", "-l", "--end-of-options", commit)
     if answer is None:
         raise _not_here(root, commit)
@@ -134,7 +137,7 @@ def _listed(root: Path, commit: str) -> dict[str, _Blob]:
         if tab:
             mode, _, digest, size = head.decode("ascii").split()
             length = int(size) if size.isdigit() else 0
-            blobs[os.fsdecode(name)] = _Blob(digest, length, mode in _LINKS)
+            blobs[os.fsdecode(name)] = Blob(digest, length, mode in _LINKS)
     return blobs
 
 
@@ -149,21 +152,6 @@ def _not_here(root: Path, commit: str) -> RepositoryError:
         f"{root} has no commit {commit[:12]}",
         f"Fetch its whole history: {git.command(root, 'fetch', '--unshallow')}",
     )
-
-
-def _contents(root: Path, digests: Sequence[str]) -> dict[str, bytes]:
-    """Each blob as `<digest> <type> <size>`, a newline, the bytes, a newline."""
-    asked = "".join(digest + "\n" for digest in digests).encode()
-    answer = git.ask(root, "cat-file", "--batch", stdin=asked) or b""
-    found, at = {}, 0
-    while (end := answer.find(b"\n", at)) > 0:
-        digest, kind, *size = answer[at:end].decode("ascii").split()
-        at = end + 1
-        if kind == "blob":
-            length = int(size[0])
-            found[digest] = answer[at : at + length]
-            at += length + 1
-    return found
 
 
 def added_since(

@@ -2,7 +2,8 @@
 
 import random
 
-from budgetai_core.evaluation.typed_lines import Change, choose, reformats, typed_lines
+from budgetai_core.evaluation.typed_lines import choose, reformats, typed_lines
+from budgetai_core.repository.commits import Change
 
 OLD = """import os
 
