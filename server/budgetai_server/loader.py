@@ -21,11 +21,11 @@ _KEYSTROKE = 64
 
 @dataclass(frozen=True)
 class Opened:
-    """An engine, the rules for its answers, and in words what was found and chosen; with a bundle
-    its adapters too."""
+    """An engine, the policy for its completions, and in words what was found and chosen; with a
+    bundle its adapters too."""
 
     engine: Engine
-    rules: CompletionPolicy
+    policy: CompletionPolicy
     words: str
     adapters: AdapterRegistry | None = None
 
@@ -78,10 +78,10 @@ def open_file(path: Path, options: ServerOptions) -> Opened:
     engine.speed = speed = _speed(engine, options)
     chosen = _chosen(plan(speed, options.latency_ms / 1000), options)
     engine.limits = chosen.limits
-    rules = _rules(chosen, options)
-    engine.reserve = rules.limit + _KEYSTROKE
+    policy = _policy(chosen, options)
+    engine.reserve = policy.stop.max_tokens + _KEYSTROKE
     words = f"reads {speed.prefill:.0f} and writes {speed.decode:.0f} tokens a second; {chosen}"
-    return Opened(engine, rules, words)
+    return Opened(engine, policy, words)
 
 
 def open_endpoint(options: ServerOptions) -> Opened:
@@ -103,7 +103,7 @@ def open_endpoint(options: ServerOptions) -> Opened:
     with suppress(ModelError):
         engine.connect()
     words = str(chosen) if endpoint.private else f"{chosen}; prompts travel unencrypted"
-    return Opened(engine, _rules(chosen, options), words)
+    return Opened(engine, _policy(chosen, options), words)
 
 
 def _speed(engine: LocalEngine, options: ServerOptions) -> SpeedProfile:
@@ -131,5 +131,5 @@ def _chosen(measured: Plan, options: ServerOptions) -> Plan:
     )
 
 
-def _rules(chosen: Plan, options: ServerOptions) -> CompletionPolicy:
+def _policy(chosen: Plan, options: ServerOptions) -> CompletionPolicy:
     return CompletionPolicy(chosen.line, chosen.block, options.min_confidence)

@@ -7,10 +7,10 @@ import tree_sitter
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import language_of
 from budgetai_core.evaluation.spans import Hole
-from budgetai_server.completion.render import Completion
+from budgetai_server.completion.text_edit import Suggestion
 
 
-def breaks(hole: Hole, shown: Completion) -> tuple[bool, bool]:
+def breaks(hole: Hole, shown: Suggestion) -> tuple[bool, bool]:
     """Whether more is wrong with an answer than without one, and than in the true text."""
     rest = hole.after[shown.replaces :]
     found = _wrong(hole.path, hole.before + shown.text + rest)

@@ -14,7 +14,8 @@ from pathlib import Path
 from budgetai_core.context.prompt import Prompt, Snapshot
 from budgetai_server.completion.generation import Generation
 from budgetai_server.completion.postprocess import is_degenerate
-from budgetai_server.completion.render import Completion, CompletionPolicy, render
+from budgetai_server.completion.render import CompletionPolicy, render
+from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.inference.engine import Piece
 from budgetai_server.inference.local import LocalEngine
 
@@ -31,7 +32,7 @@ class Reply:
     ended: bool
     tokens: int
 
-    def shown(self, snapshot: Snapshot, rules: CompletionPolicy) -> Completion:
+    def shown(self, snapshot: Snapshot, rules: CompletionPolicy) -> Suggestion:
         """What the server offers of it at its place."""
         answer = Generation(snapshot)
         for piece in self.pieces:
@@ -42,7 +43,7 @@ class Reply:
             # A trimming that wants to see more than there was when the model was asked.
             answer.ended = True
             found = render(answer, snapshot, rules)
-        return found or Completion("")
+        return found or Suggestion("")
 
 
 class Replies:
@@ -86,13 +87,13 @@ class Replies:
         # Exactly: what another place has left in the cache may not change an answer.
         engine.warm(prompt, lambda: False, answer.usage)
         tokens = answer.usage.prompt_tokens
-        for piece in engine.generate(prompt, BLOCK.limit, usage=answer.usage):
+        for piece in engine.generate(prompt, BLOCK.stop.max_tokens, usage=answer.usage):
             answer.add(piece)
             pieces.append(piece.text)
             answer.ended = is_degenerate(answer.after, answer.text)
             if answer.ended or all(render(answer, snapshot, rules) for rules in (LINE, BLOCK)):
                 return Reply(tuple(pieces), answer.ended, tokens)
-        return Reply(tuple(pieces), answer.usage.answer_tokens < BLOCK.limit, tokens)
+        return Reply(tuple(pieces), answer.usage.answer_tokens < BLOCK.stop.max_tokens, tokens)
 
 
 def _read(file: Path) -> Iterator[tuple[str, Reply]]:

@@ -12,7 +12,7 @@ from benchmarks.places import places
 
 from budgetai_core.context.index import Index
 from budgetai_core.evaluation.spans import Hole
-from budgetai_server.completion.render import Completion
+from budgetai_server.completion.text_edit import Suggestion
 
 OTHER = "def open_ledger(path, mode):\n    return path, mode\n"
 FAR = "# nothing that says it\n" * 200
@@ -43,10 +43,10 @@ def test_a_ratio_comes_with_an_interval_over_files() -> None:
 
 def test_an_answer_is_judged_by_the_errors_it_leaves() -> None:
     hole = Hole("use.js", "const book = load(", "1)", "\n", "end")
-    assert breaks(hole, Completion("2)")) == (False, False)
-    assert breaks(hole, Completion("2")) == (False, True)
+    assert breaks(hole, Suggestion("2)")) == (False, False)
+    assert breaks(hole, Suggestion("2")) == (False, True)
     whole = Hole("use.py", "", "load(1)", "\nread(1)\n", "line")
-    assert breaks(whole, Completion("load((")) == (True, True)
+    assert breaks(whole, Suggestion("load((")) == (True, True)
 
 
 def test_without_a_model_the_script_says_what_prompts_show(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from markdown_table import table
 
 from budgetai_core.evaluation.metrics import wilson
 from budgetai_core.evaluation.spans import Hole
-from budgetai_server.completion.render import Completion
+from budgetai_server.completion.text_edit import Suggestion
 
 _HEAD = (
     "trimming", "answers", "shown", "more errors than without it", "× unrepaired",
@@ -29,7 +29,7 @@ class Effect:
     worse_than_true: bool
 
     @classmethod
-    def of(cls, group: Hashable, hole: Hole, found: Completion) -> "Effect":
+    def of(cls, group: Hashable, hole: Hole, found: Suggestion) -> "Effect":
         return cls(group, bool(found.text), *breaks(hole, found))
 
 

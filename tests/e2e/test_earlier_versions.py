@@ -12,7 +12,7 @@ from budgetai_convert.model import adapter
 from budgetai_core.artifacts.bundle import Bundle
 from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT, Snapshot
-from budgetai_server.completion.render import complete
+from budgetai_server.completion.service import complete
 from budgetai_server.loader import open_model
 from budgetai_server.options import ServerOptions
 from budgetai_server.workspace.indexing import codec

@@ -1,34 +1,30 @@
-"""Requests meet answers: who waits for which, which goes on, which is stopped.
+"""Requests meet generations: which request waits for which, which goes on, which is stopped.
 
 Everything here runs in the event loop but the work that is given to the model's thread. One
-answer is being said per document. A request at its place, or further along what it says, waits
-for it; one that contradicts it stops it.
+generation is in flight per document. A request at its place, or further along its text, waits for
+it; one that contradicts it stops it.
 """
 
 import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from enum import Enum, auto
 
 from budgetai_core.context import prompt as prompts
 from budgetai_core.context import window
 from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Prompt, Snapshot
-from budgetai_server.completion.generation import Generation, GenerationCache
-from budgetai_server.completion.render import (
-    Completion,
-    CompletionPolicy,
-    generate,
-    lookahead_reached,
-    render,
-)
+from budgetai_server.completion.generation import Generation, GenerationCache, StopPolicy, generate
+from budgetai_server.completion.render import CompletionPolicy, render
+from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.inference.engine import Cancelled, Engine, Usage
 from budgetai_server.inference.worker import Job, Worker
 
 EngineFor = Callable[[Snapshot], Engine]
 
 # Editors cancel at each key and ask again at once: what agrees with the new text is kept.
-_GRACE = 0.02
+_GRACE_SECONDS = 0.02
 
 
 @dataclass
@@ -41,72 +37,129 @@ class Totals(Usage):
     own_seconds: float = 0.0
 
     def add(self, usage: Usage) -> None:
-        for one in fields(Usage):
-            if one.name != "spliced":
-                setattr(self, one.name, getattr(self, one.name) + getattr(usage, one.name))
+        for counter in fields(Usage):
+            if counter.name != "spliced":
+                total = getattr(self, counter.name) + getattr(usage, counter.name)
+                setattr(self, counter.name, total)
+
+    def count_cached(self) -> None:
+        """Count a request that was answered without the model."""
+        self.requests += 1
+        self.cached += 1
+
+
+class Phase(Enum):
+    """What a generation in flight is for. Whatever no request waits for makes way for one."""
+
+    WARMING = auto()
+    """Nobody has asked: the prompt is evaluated ahead, and no text is wanted."""
+    REQUESTED = auto()
+    """Requests wait for it."""
+    LOOKAHEAD = auto()
+    """All requests have left: the next few lines are decoded for when they are asked for."""
+    REFINING = auto()
+    """The prompt is evaluated as it should be at the place, where an approximation was good enough
+    for a quick suggestion. No request can wait for it."""
 
 
 @dataclass(eq=False)
 class InFlight:
-    """An answer that is being said. `wanted` once a request has waited for it; until then only
-    its prompt is evaluated. `newest` is the text as it has become since, which may turn out to say
-    something else. `anchoring` evaluates the prompt anew as it should be at the place, where an
-    older one was good enough for a quick answer: anything else goes first."""
+    """A generation that a job writes. `latest` is the text as it has become since, which may turn
+    out to contradict it; `grace` ends the work that a cancelled request has left behind."""
 
-    answer: Generation
-    wanted: bool
+    generation: Generation
+    phase: Phase
+    stop: StopPolicy
     waiters: int = 0
-    newest: Snapshot | None = None
-    joins: int = 0
-    anchoring: bool = False
-    counted: bool = False
+    latest: Snapshot | None = None
+    grace: asyncio.TimerHandle | None = None
     grown: asyncio.Event = field(default_factory=asyncio.Event)
     job: Job[None] = field(init=False)
 
-    def goes_on(self, snapshot: Snapshot) -> bool:
-        over = self.job.done or self.job.halted or self.anchoring
-        return not over and self.answer.may_agree(snapshot)
+    def serves(self, snapshot: Snapshot) -> bool:
+        """Return whether a request at a place may wait for it."""
+        over = self.job.done or self.job.halted or self.phase is Phase.REFINING
+        return not over and self.generation.may_agree(snapshot)
 
     @property
     def contradicted(self) -> bool:
-        return self.newest is not None and not self.answer.may_agree(self.newest)
+        return self.latest is not None and not self.generation.may_agree(self.latest)
 
     def overtaken(self, snapshot: Snapshot) -> bool:
-        """Whether the text has left a place for another one, of which the answer is wrong."""
-        return self.contradicted and snapshot != self.newest
+        """Return whether the text has left a place for one that contradicts the generation."""
+        return self.contradicted and snapshot != self.latest
 
     def enough(self) -> bool:
-        """Asked after each token, on the model's thread."""
+        """Return whether generating may stop. Asked after each token, on the model's thread."""
         self.job.tell(self.grown.set)
-        if self.waiters == 0 and (not self.wanted or lookahead_reached(self.answer)):
+        if self.phase is Phase.WARMING:
+            return True
+        if self.phase is Phase.LOOKAHEAD and self.stop.lookahead_reached(self.generation):
             return True
         return self.contradicted
 
+    def join(self) -> None:
+        """A request begins to wait."""
+        self.waiters += 1
+        if self.grace:
+            self.grace.cancel()
+        self._enter(Phase.REQUESTED)
+
+    def leave(self) -> None:
+        """A request waits no longer."""
+        self.waiters -= 1
+        if not self.waiters:
+            self._enter(Phase.LOOKAHEAD)
+
+    def abandon_soon(self) -> None:
+        """A request is cancelled. If no other comes for it in a moment, there is no more to say."""
+        if self.grace:
+            self.grace.cancel()
+        self.grace = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._abandon)
+
+    def _abandon(self) -> None:
+        if self.waiters:
+            return
+        if self.latest:
+            self._enter(Phase.WARMING)
+        else:
+            self.job.stop()
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self.job.urgent = phase is Phase.REQUESTED
+
 
 class Scheduler:
-    """One engine, and what it has said and is saying. With adapters it is one for each of them,
-    and what one has said is no answer of another."""
+    """One engine, what is in flight for it, and what it has generated. With adapters it is one for
+    each of them, and what one has generated is no suggestion of another."""
 
     def __init__(
         self,
         engine: Engine,
         worker: Worker,
-        rules: CompletionPolicy,
+        policy: CompletionPolicy,
         engine_for: EngineFor | None = None,
     ) -> None:
-        """`engine_for` names the engine for a place, where not all are answered by the same."""
+        """`engine_for` names the engine for a place, where not all are served by the same."""
         self.engine = engine
-        self._engine_for = engine_for or (lambda _: engine)
-        self.rules = rules
+        self.policy = policy
         self.index: Index | None = None
         self.totals = Totals()
+        self._engine_for = engine_for or (lambda _: engine)
         self._worker = worker
-        self._answers = GenerationCache()
-        self._ongoing: dict[str, InFlight] = {}
+        self._generations = GenerationCache()
+        self._in_flight: dict[str, InFlight] = {}
+        # What the job on the model's thread costs. It comes into the totals when that ends.
+        self._running: Usage | None = None
         # The last prompt of each document: a cursor that moves by a few lines keeps most of it.
-        self._anchors: dict[str, Prompt] = {}
+        self._prompts: dict[str, Prompt] = {}
 
-    async def complete(self, document: str, snapshot: Snapshot) -> Completion | None:
+    @property
+    def busy(self) -> bool:
+        return self._worker.busy
+
+    async def complete(self, document: str, snapshot: Snapshot) -> Suggestion | None:
         """Complete at a place of a document; None where a newer request has taken its place.
 
         Raises ModelError if the model cannot be reached or cannot go on.
@@ -114,36 +167,68 @@ class Scheduler:
         self.totals.requests += 1
         began, model = time.perf_counter(), self._model_seconds()
         try:
-            return await self._answer(document, snapshot)
+            if remembered := self._remembered(snapshot):
+                self.totals.cached += 1
+                return remembered
+            while True:
+                in_flight = self._in_flight.get(document)
+                if in_flight is None or not in_flight.serves(snapshot):
+                    in_flight = self._start(document, snapshot, Phase.REQUESTED)
+                suggestion = await self._rendered(in_flight, snapshot)
+                if suggestion or in_flight.job.halted or in_flight.overtaken(snapshot):
+                    return suggestion
         finally:
             waited = time.perf_counter() - began
             self.totals.own_seconds += max(0.0, waited - (self._model_seconds() - model))
 
     def _model_seconds(self) -> float:
-        """The time spent in the model until now; the evaluation that runs is not in it yet."""
-        running = (ongoing for ongoing in self._ongoing.values() if not ongoing.counted)
-        return self.totals.model_seconds + sum(o.answer.usage.model_seconds for o in running)
+        """Return the time spent in the model until now, but for the evaluation that runs."""
+        running = self._running
+        return self.totals.model_seconds + (running.model_seconds if running else 0.0)
 
-    async def _answer(self, document: str, snapshot: Snapshot) -> Completion | None:
-        if found := self._kept(snapshot):
-            self.totals.cached += 1
-            return found
-        while True:
-            ongoing = self._ongoing.get(document)
-            if ongoing is None or not ongoing.goes_on(snapshot):
-                ongoing = self._start(document, snapshot, wanted=True)
-            found = await self._wait(ongoing, snapshot)
-            if found or ongoing.job.halted or ongoing.overtaken(snapshot):
-                return found
+    def _remembered(self, snapshot: Snapshot) -> Suggestion | None:
+        """Return what earlier generations say at a place; the model need not be asked twice."""
+        engine = self._engine_for(snapshot)
+        return self._generations.first(
+            lambda generation: (
+                render(generation, snapshot, self.policy) if generation.engine is engine else None
+            )
+        )
+
+    async def _rendered(self, in_flight: InFlight, snapshot: Snapshot) -> Suggestion | None:
+        """Wait until it is decided what is shown at a place; None if the work is stopped, or says
+        something else. Raises ModelError if the work failed."""
+        in_flight.join()
+        self._generations.add(in_flight.generation)
+        try:
+            while True:
+                in_flight.grown.clear()
+                if in_flight.overtaken(snapshot):
+                    return None
+                if suggestion := render(in_flight.generation, snapshot, self.policy):
+                    return suggestion
+                if in_flight.job.done:
+                    error = in_flight.job.future.exception()
+                    if error and not isinstance(error, Cancelled):
+                        raise error
+                    return None
+                if not in_flight.generation.may_agree(snapshot):
+                    return None
+                await in_flight.grown.wait()
+        except asyncio.CancelledError:
+            in_flight.abandon_soon()
+            raise
+        finally:
+            in_flight.leave()
 
     def changed(self, document: str, snapshot: Snapshot | None) -> None:
         """The text is another one now, with the cursor there; None where no one can tell.
 
-        What is being said stops if the text contradicts it. The new place is evaluated ahead.
+        What is in flight stops if the text contradicts it. The new place is evaluated ahead.
         """
-        ongoing = self._ongoing.get(document)
-        if ongoing and snapshot and ongoing.goes_on(snapshot):
-            ongoing.newest = snapshot
+        in_flight = self._in_flight.get(document)
+        if in_flight and snapshot and in_flight.serves(snapshot):
+            in_flight.latest = snapshot
             return
         self.stop(document)
         if snapshot:
@@ -152,143 +237,79 @@ class Scheduler:
     def warm(self, document: str, snapshot: Snapshot) -> None:
         """Evaluate the prompt of a place, while nobody waits for anything else. An editor may open
         dozens of files at once: only the newest place is worth it."""
-        ongoing = self._ongoing.get(document)
+        in_flight = self._in_flight.get(document)
         if not self.engine.ahead:
             return
-        if not self._kept(snapshot) and not (ongoing and ongoing.goes_on(snapshot)):
-            for other in self._ongoing.values():
-                if not other.wanted:
+        if not self._remembered(snapshot) and not (in_flight and in_flight.serves(snapshot)):
+            for other in self._in_flight.values():
+                if other.phase in (Phase.WARMING, Phase.REFINING):
                     other.job.stop()
-            self._start(document, snapshot, wanted=False)
+            self._start(document, snapshot, Phase.WARMING)
 
     def forget(self, document: str) -> None:
         """The document is closed."""
         self.stop(document)
-        self._anchors.pop(document, None)
+        self._prompts.pop(document, None)
 
     def stop(self, document: str) -> None:
-        if ongoing := self._ongoing.pop(document, None):
-            ongoing.job.stop()
+        if in_flight := self._in_flight.pop(document, None):
+            in_flight.job.stop()
 
-    @property
-    def busy(self) -> bool:
-        return self._worker.busy
-
-    def _kept(self, snapshot: Snapshot) -> Completion | None:
-        """What the answers said before offer at a place; they need not be asked twice."""
-        found: list[Completion] = []
-        engine = self._engine_for(snapshot)
-
-        def good(answer: Generation) -> bool:
-            offered = render(answer, snapshot, self.rules) if answer.engine is engine else None
-            found.extend([offered] if offered else [])
-            return offered is not None
-
-        return found[0] if self._answers.find(good) else None
-
-    def _start(
-        self, document: str, snapshot: Snapshot, *, wanted: bool, anchoring: bool = False
-    ) -> InFlight:
+    def _start(self, document: str, snapshot: Snapshot, phase: Phase) -> InFlight:
         self.stop(document)
-        ongoing = InFlight(Generation(snapshot), wanted, anchoring=anchoring)
-        last = self._anchors.get(document)
-        if last and (anchoring or not self.engine.ahead):
+        in_flight = InFlight(Generation(snapshot), phase, self.policy.stop)
+        last = self._prompts.get(document)
+        if last and (phase is Phase.REFINING or not self.engine.ahead):
             # Its chunks alone: the text after the cursor is to be shown as it is there.
             last = replace(last, after="")
-        ongoing.job = self._worker.submit(lambda job: self._say(ongoing, job, last), urgent=wanted)
-        ongoing.job.future.add_done_callback(lambda _: self._over(document, ongoing))
-        self._ongoing[document] = ongoing
-        return ongoing
+        in_flight.job = self._worker.submit(
+            lambda job: self._run(in_flight, job, last), urgent=phase is Phase.REQUESTED
+        )
+        in_flight.job.future.add_done_callback(lambda _: self._ended(document, in_flight))
+        self._in_flight[document] = in_flight
+        return in_flight
 
-    def _over(self, document: str, ongoing: InFlight) -> None:
-        """Nothing more is said. If that is because the text says otherwise, go there."""
-        ongoing.grown.set()
-        if self._ongoing.get(document) is not ongoing:
-            return
-        if ongoing.job.future.exception():
-            self._resume(document, ongoing)
-            return
-        if ongoing.answer.prompt:
-            self._anchors[document] = ongoing.answer.prompt
-        if ongoing.contradicted and ongoing.newest:
-            self.warm(document, ongoing.newest)
-        elif self.engine.ahead and self._makeshift(ongoing.answer):
-            self._start(document, ongoing.answer.snapshot, wanted=False, anchoring=True)
-
-    def _resume(self, document: str, ongoing: InFlight) -> None:
-        """Work ahead that has made way for a request goes on after it."""
-        made_way = isinstance(ongoing.job.future.exception(), Cancelled) and not ongoing.job.halted
-        if made_way and not ongoing.wanted:
-            here, anchoring = ongoing.answer.snapshot, ongoing.anchoring
-            self._start(document, here, wanted=False, anchoring=anchoring)
-
-    def _makeshift(self, answer: Generation) -> bool:
-        """Whether an answer was said with what an earlier place showed."""
-        here = answer.snapshot
-        exact = window.after(here.text, here.cursor, self.engine.limits.after)
-        shown = answer.prompt.after if answer.prompt else exact
-        return answer.usage.spliced or shown != exact
-
-    def _say(self, ongoing: InFlight, job: Job[None], last: Prompt | None) -> None:
-        """On the model's thread: say the answer, and count what it cost."""
-        answer = ongoing.answer
+    def _run(self, in_flight: InFlight, job: Job[None], last: Prompt | None) -> None:
+        """Generate, or only evaluate a prompt, on the model's thread, and count what it cost."""
+        generation = in_flight.generation
         # Chosen here, where adapters come and go between two jobs and never during one.
-        answer.engine = engine = self._engine_for(answer.snapshot)
+        generation.engine = engine = self._engine_for(generation.snapshot)
+        self._running = generation.usage
         try:
-            if ongoing.anchoring:
-                answer.prompt = prompts.build(answer.snapshot, self.index, engine.limits, last)
-                engine.warm(answer.prompt, job.stopped, answer.usage)
+            if in_flight.phase is Phase.REFINING:
+                prompt = prompts.build(generation.snapshot, self.index, engine.limits, last)
+                generation.prompt = prompt
+                engine.warm(prompt, job.stopped, generation.usage)
             else:
-                generate(engine, answer, self.index, self.rules, job.stopped, ongoing.enough, last)
+                generate(
+                    engine, generation, self.index, in_flight.stop, job.stopped, in_flight.enough,
+                    last,
+                )  # fmt: skip
         finally:
-            ongoing.counted = True
-            self.totals.add(answer.usage)
+            self._running = None
+            self.totals.add(generation.usage)
 
-    async def _wait(self, ongoing: InFlight, snapshot: Snapshot) -> Completion | None:
-        """Wait until an answer is decided at a place; None if it is stopped or says otherwise."""
-        self._join(ongoing)
-        try:
-            while True:
-                ongoing.grown.clear()
-                if ongoing.overtaken(snapshot):
-                    return None
-                if found := render(ongoing.answer, snapshot, self.rules):
-                    return found
-                if ongoing.job.done:
-                    _raise_fault(ongoing.job)
-                    return None
-                if not ongoing.answer.may_agree(snapshot):
-                    return None
-                await ongoing.grown.wait()
-        except asyncio.CancelledError:
-            loop = asyncio.get_running_loop()
-            loop.call_later(_GRACE, self._unwanted, ongoing, ongoing.joins)
-            raise
-        finally:
-            self._leave(ongoing)
-
-    def _join(self, ongoing: InFlight) -> None:
-        ongoing.waiters += 1
-        ongoing.joins += 1
-        ongoing.wanted = ongoing.job.urgent = True
-        self._answers.add(ongoing.answer)
-
-    def _leave(self, ongoing: InFlight) -> None:
-        ongoing.waiters -= 1
-        ongoing.job.urgent = ongoing.waiters > 0
-
-    def _unwanted(self, ongoing: InFlight, joins: int) -> None:
-        """Some time after a cancelled request: has anyone else come for what it asked?"""
-        if ongoing.waiters or ongoing.joins != joins:
+    def _ended(self, document: str, in_flight: InFlight) -> None:
+        """Nothing more comes. Go where the text has gone, or on with what had to make way."""
+        in_flight.grown.set()
+        if self._in_flight.get(document) is not in_flight:
             return
-        if ongoing.newest:
-            ongoing.wanted = False
-        else:
-            ongoing.job.stop()
+        generation, phase = in_flight.generation, in_flight.phase
+        if error := in_flight.job.future.exception():
+            made_way = isinstance(error, Cancelled) and not in_flight.job.halted
+            if made_way and phase in (Phase.WARMING, Phase.REFINING):
+                self._start(document, generation.snapshot, phase)
+            return
+        if generation.prompt:
+            self._prompts[document] = generation.prompt
+        if in_flight.contradicted and in_flight.latest:
+            self.warm(document, in_flight.latest)
+        elif self.engine.ahead and self._is_approximate(generation):
+            self._start(document, generation.snapshot, Phase.REFINING)
 
-
-def _raise_fault(job: Job[None]) -> None:
-    """A job that ended without an answer was stopped, which is no fault, or failed."""
-    error = job.future.exception()
-    if error and not isinstance(error, Cancelled):
-        raise error
+    def _is_approximate(self, generation: Generation) -> bool:
+        """Return whether a generation began with what an earlier place showed."""
+        here = generation.snapshot
+        exact = window.after(here.text, here.cursor, self.engine.limits.after)
+        shown = generation.prompt.after if generation.prompt else exact
+        return generation.usage.spliced or shown != exact

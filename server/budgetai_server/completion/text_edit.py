@@ -1,17 +1,28 @@
-"""What an editor is asked to put into a document: a text, in the place of some characters.
+"""What is shown at a cursor, and the edit that an editor is asked to make of it.
 
 Pure functions. Offsets count characters of the document, line ends as they are in it.
 """
 
 from dataclasses import dataclass, field
 
-from budgetai_server.completion.render import Completion
+from budgetai_server.inference.engine import Usage
 
 
 @dataclass(frozen=True)
 class Suggestion:
+    """`text` goes in at the cursor, in the place of `replaces` characters right of it; empty when
+    there is nothing worth showing. Its line ends are \\n."""
+
+    text: str
+    usage: Usage = field(default_factory=Usage)
+    confidence: float | None = None
+    replaces: int = 0
+
+
+@dataclass(frozen=True)
+class TextEdit:
     """`text` goes in the place of the characters from `start` up to `end`, all on one line. The
-    `number` is that of an item that was shown; 0 where nobody follows what becomes of it."""
+    `number` is that of a suggestion that was shown; 0 where nobody follows what becomes of it."""
 
     start: int
     end: int
@@ -19,38 +30,39 @@ class Suggestion:
     number: int = field(default=0, compare=False)
 
 
-def accepted(source: str, item: Suggestion) -> tuple[str, int]:
-    """The document as if an item were in it already, and the cursor behind that item."""
-    text = source[: item.start] + item.text + source[item.end :]
-    return text, item.start + len(item.text)
+def applied(source: str, edit: TextEdit) -> tuple[str, int]:
+    """Return the document as if an edit were made already, and the cursor behind what it put in."""
+    text = source[: edit.start] + edit.text + source[edit.end :]
+    return text, edit.start + len(edit.text)
 
 
-def from_completion(
-    found: Completion, source: str, cursor: int, selected: Suggestion | None
-) -> Suggestion | None:
-    """The item that puts an answer into a document, given as an editor takes it.
+def from_suggestion(
+    suggestion: Suggestion, source: str, cursor: int, selected: TextEdit | None
+) -> TextEdit | None:
+    """Return the edit that puts a suggestion into a document, given as an editor takes it.
 
-    With an item `selected` in the editor's list, the answer goes on from it, and editors want its
-    very range: what the answer takes the place of behind it can only stay where it is, if the
-    answer ends with it. None where no item can say what the answer says.
+    With an item `selected` in the editor's list, the suggestion goes on from it, and editors want
+    its very range: what the suggestion replaces behind it can only stay where it is, if the
+    suggestion ends with it. None where no edit can do what the suggestion does.
     """
     behind = selected.end if selected else cursor
-    replaced = source[behind : behind + found.replaces]
-    if not found.text or "\n" in replaced or "\r" in replaced:
+    replaced = source[behind : behind + suggestion.replaces]
+    if not suggestion.text or "\n" in replaced or "\r" in replaced:
         return None
-    text = found.text.replace("\r\n", "\n").replace("\n", "\r\n" if "\r\n" in source else "\n")
+    line_end = "\r\n" if "\r\n" in source else "\n"
+    text = suggestion.text.replace("\r\n", "\n").replace("\n", line_end)
     if selected is None:
-        return Suggestion(cursor, cursor + len(replaced), text)
+        return TextEdit(cursor, cursor + len(replaced), text)
     rest = text.removesuffix(replaced)
     if len(rest) + len(replaced) != len(text) or not rest:
         return None
-    return Suggestion(selected.start, selected.end, selected.text + rest)
+    return TextEdit(selected.start, selected.end, selected.text + rest)
 
 
-def from_cursor(item: Suggestion, source: str, cursor: int) -> Completion | None:
-    """An item as a completion at the cursor; None where it changes what stands before it."""
-    typed = source[item.start : cursor]
-    if not item.text.startswith(typed):
+def from_cursor(edit: TextEdit, source: str, cursor: int) -> Suggestion | None:
+    """Return an edit as a suggestion at the cursor; None where it changes what stands before."""
+    typed = source[edit.start : cursor]
+    if not edit.text.startswith(typed):
         return None
-    text = item.text[len(typed) :].replace("\r\n", "\n")
-    return Completion(text, replaces=item.end - cursor)
+    text = edit.text[len(typed) :].replace("\r\n", "\n")
+    return Suggestion(text, replaces=edit.end - cursor)

@@ -15,7 +15,7 @@ from budgetai_core.context.prompt import Snapshot
 from budgetai_core.context.tree import errors
 from budgetai_core.docstrings.documentable import Documentable
 from budgetai_core.errors import BudgetAIError
-from budgetai_server.completion.render import Completion
+from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.docstrings.generate import (
     DocstringRequest,
     SilentError,
@@ -38,7 +38,7 @@ class _Asked:
     """The docstring for a mark that was just typed, and how many requests wait for it."""
 
     snapshot: Snapshot
-    task: "asyncio.Task[Completion | None]"
+    task: "asyncio.Task[Suggestion | None]"
     waiters: int = 0
 
 
@@ -88,7 +88,7 @@ class DocstringService:
 
     async def opened(
         self, uri: str, snapshot: Snapshot, parsed: ParsedDocument
-    ) -> Completion | None:
+    ) -> Suggestion | None:
         """What follows an opening mark that was just typed; None at any other place, and nothing to
         show where the text has become another one meanwhile."""
         asked = self._asked.get(uri)
@@ -104,7 +104,7 @@ class DocstringService:
         except asyncio.CancelledError:
             if not asked.task.cancelled():
                 raise
-            return Completion("")
+            return Suggestion("")
         finally:
             asked.waiters -= 1
             if not asked.waiters:
@@ -117,7 +117,7 @@ class DocstringService:
         if asked:
             asked.task.cancel()
 
-    async def _finish(self, snapshot: Snapshot, found: Trigger) -> Completion | None:
+    async def _finish(self, snapshot: Snapshot, found: Trigger) -> Suggestion | None:
         document = replace(snapshot, text=found.document.text)
         writing = await self._begin(document, found.document, found.subject, found.mark)
         try:
@@ -128,7 +128,7 @@ class DocstringService:
         if not whole.startswith(found.mark):
             # It needs another mark than was typed, for its backslashes.
             return None
-        return Completion(whole[len(found.mark) :], replaces=found.replaces)
+        return Suggestion(whole[len(found.mark) :], replaces=found.replaces)
 
     async def _begin(
         self, snapshot: Snapshot, parsed: ParsedDocument, subject: Documentable, mark: str = ""

@@ -15,7 +15,8 @@ from budgetai_core.evaluation.spans import Hole, cut
 from budgetai_core.repository import SourceFile
 from budgetai_core.repository.added_lines import Range, intersection
 from budgetai_core.repository.history import SINCE, added_since
-from budgetai_server.completion.render import CompletionPolicy, complete
+from budgetai_server.completion.render import CompletionPolicy
+from budgetai_server.completion.service import complete
 from budgetai_server.evaluation.candidates import manifest_of, named
 from budgetai_server.evaluation.options import EvalOptions
 from budgetai_server.inference.local import LocalEngine

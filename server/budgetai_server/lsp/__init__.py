@@ -7,13 +7,10 @@ stdout belongs to the protocol; logs go to stderr and hold no code.
 from lsprotocol import types
 
 from budgetai_server.lsp import (
-    completion_list,
-    completion_request,
+    completion_requests,
     docstring_actions,
-    inline_completion,
     lifecycle,
     text_sync,
-    watched_files,
 )
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.options import ServerOptions
@@ -33,18 +30,19 @@ def make_server(options: ServerOptions) -> BudgetAIServer:
     server.feature(types.TEXT_DOCUMENT_DID_SAVE)(text_sync.did_save)
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(text_sync.did_close)
     server.feature("budgetai/cursor")(text_sync.cursor_moved)
-    changed_files = watched_files.did_change_watched_files
-    server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(changed_files)
+    server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(text_sync.did_change_watched_files)
     # Without the options object pygls does not advertise the capability.
     inline_options = types.InlineCompletionOptions()
-    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_options)(inline_completion.inline)
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_options)(
+        completion_requests.inline
+    )
     server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(
-        completion_list.completion
+        completion_requests.completion
     )
     server.feature(types.TEXT_DOCUMENT_CODE_ACTION, docstring_actions.ACTIONS)(
         docstring_actions.code_action
     )
     server.feature(types.TEXT_DOCUMENT_CODE_LENS)(docstring_actions.code_lens)
-    server.command(completion_request.ACCEPTED)(completion_request.accepted)
+    server.command(completion_requests.ACCEPTED)(completion_requests.accepted)
     server.command(docstring_actions.WRITE)(docstring_actions.write_docstring)
     return server

@@ -13,7 +13,7 @@ from pygls.workspace import TextDocument
 
 from budgetai_core.context.line_endings import in_source
 from budgetai_core.errors import BudgetAIError
-from budgetai_server.completion.text_edit import Suggestion
+from budgetai_server.completion.text_edit import TextEdit
 from budgetai_server.docstrings.generate import DocstringRequest, Offer
 from budgetai_server.lsp import work_done
 from budgetai_server.lsp.language_server import BudgetAIServer
@@ -32,13 +32,13 @@ def code_action(
     kind = types.CodeActionKind.RefactorRewrite
     asked = params.context.only
     document = _open_document(server, params.text_document.uri)
-    unwanted = asked is not None and not any(_holds(one, kind) for one in asked)
+    unwanted = asked is not None and not any(_holds(wanted, kind) for wanted in asked)
     if document is None or server.session is None or unwanted or not can_edit(server):
         return None
-    offered = server.session.offers(document, offset(document, params.range.start))
+    offers = server.session.offers(document, offset(document, params.range.start))
     return [
-        types.CodeAction(title=one.title, kind=kind, command=_command(document, one))
-        for one in offered
+        types.CodeAction(title=offer.title, kind=kind, command=_command(document, offer))
+        for offer in offers
     ]
 
 
@@ -49,9 +49,9 @@ def code_lens(server: BudgetAIServer, params: types.CodeLensParams) -> list[type
     if document is None or session is None or not session.shows_lenses or not can_edit(server):
         return None
     return [
-        types.CodeLens(range=_line(document, one), command=_command(document, one))
-        for one in session.offers(document)
-        if one.subject.kind != "module"
+        types.CodeLens(range=_line(document, offer), command=_command(document, offer))
+        for offer in session.offers(document)
+        if offer.subject.kind != "module"
     ]
 
 
@@ -73,14 +73,14 @@ def _open_document(server: BudgetAIServer, uri: str) -> TextDocument | None:
     return server.workspace.get_text_document(uri) if known else None
 
 
-def _command(document: TextDocument, offered: Offer) -> types.Command:
-    wish = DocstringRequest.of(offered.subject)
-    arguments = [document.uri, wish.kind, wish.owner, wish.name, wish.start]
-    return types.Command(title=offered.title, command=WRITE, arguments=arguments)
+def _command(document: TextDocument, offer: Offer) -> types.Command:
+    request = DocstringRequest.of(offer.subject)
+    arguments = [document.uri, request.kind, request.owner, request.name, request.start]
+    return types.Command(title=offer.title, command=WRITE, arguments=arguments)
 
 
-def _line(document: TextDocument, offered: Offer) -> types.Range:
-    start = in_source(document.source, offered.subject.start)
+def _line(document: TextDocument, offer: Offer) -> types.Range:
+    start = in_source(document.source, offer.subject.start)
     return between(document, start, start)
 
 
@@ -92,8 +92,8 @@ async def write_docstring(
     document = _open_document(server, uri)
     if document is None or server.session is None:
         return
-    wish = DocstringRequest(kind, owner, name, start)
-    work = asyncio.ensure_future(_write(server, document, wish))
+    request = DocstringRequest(kind, owner, name, start)
+    work = asyncio.ensure_future(_write(server, document, request))
     server.when_cancelled(work.cancel)
     try:
         await asyncio.wait([work])
@@ -106,34 +106,35 @@ async def write_docstring(
         work.cancel()
 
 
-async def _write(server: BudgetAIServer, document: TextDocument, wish: DocstringRequest) -> None:
+async def _write(server: BudgetAIServer, document: TextDocument, request: DocstringRequest) -> None:
     assert server.session is not None
     work = asyncio.current_task()
     assert work is not None
-    title = f"BudgetAI: docstring of {wish.name}" if wish.name else "BudgetAI: docstring"
+    title = f"BudgetAI: docstring of {request.name}" if request.name else "BudgetAI: docstring"
     async with work_done.stoppable(server, title, work.cancel) as tell:
-        item = await server.session.write_docstring(document, wish, tell)
+        edit = await server.session.write_docstring(document, request, tell)
     # Until the edit is sent nothing else can change the document here.
     if _open_document(server, document.uri) is document:
-        await _apply(server, document, item)
+        await _apply(server, document, edit)
 
 
-async def _apply(server: BudgetAIServer, document: TextDocument, item: Suggestion) -> None:
-    change = types.TextEdit(between(document, item.start, item.end), item.text)
-    edit = _edit(server, document, change)
-    params = types.ApplyWorkspaceEditParams(edit=edit, label="Write docstring")
-    answer = await server.workspace_apply_edit_async(params)
-    if not answer.applied:
+async def _apply(server: BudgetAIServer, document: TextDocument, edit: TextEdit) -> None:
+    change = types.TextEdit(between(document, edit.start, edit.end), edit.text)
+    params = types.ApplyWorkspaceEditParams(
+        edit=_workspace_edit(server, document, change), label="Write docstring"
+    )
+    response = await server.workspace_apply_edit_async(params)
+    if not response.applied:
         server.tell("The editor did not take the docstring", types.MessageType.Warning)
 
 
-def _edit(
+def _workspace_edit(
     server: BudgetAIServer, document: TextDocument, change: types.TextEdit
 ) -> types.WorkspaceEdit:
     """With the document's version, where the client understands that."""
     workspace = server.client_capabilities.workspace
-    takes = workspace.workspace_edit if workspace else None
-    if not (takes and takes.document_changes):
+    support = workspace.workspace_edit if workspace else None
+    if not (support and support.document_changes):
         return types.WorkspaceEdit(changes={document.uri: [change]})
     versioned = types.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
     return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(versioned, [change])])

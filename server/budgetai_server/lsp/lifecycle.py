@@ -8,7 +8,6 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from budgetai_core.options import overridden
-from budgetai_server.lsp import watched_files
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.workspace.session import Document, Session
 
@@ -40,8 +39,24 @@ def _roots(params: types.InitializeParams) -> tuple[Path, ...]:
 async def initialized(server: BudgetAIServer, _: types.InitializedParams) -> None:
     for complaint in server.complaints:
         server.tell(f"BudgetAI: {complaint}", types.MessageType.Warning)
-    watched_files.watch(server)
+    _watch_files(server)
     server.spawn(server.start_session())
+
+
+def _watch_files(server: BudgetAIServer) -> None:
+    """Ask the client to tell of changed files, if it is one that can be asked."""
+    workspace = server.client_capabilities.workspace
+    watched = workspace.did_change_watched_files if workspace else None
+    if not (watched and watched.dynamic_registration):
+        return
+    # All of them: a folder that goes or comes is told of by its own name alone.
+    options = types.DidChangeWatchedFilesRegistrationOptions(
+        [types.FileSystemWatcher(glob_pattern="**/*")]
+    )
+    registration = types.Registration(
+        "budgetai-files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options
+    )
+    server.client_register_capability(types.RegistrationParams([registration]), lambda _: None)
 
 
 def status(server: BudgetAIServer, _: Any) -> dict[str, Any]:

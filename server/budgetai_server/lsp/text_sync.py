@@ -1,14 +1,19 @@
-"""What happens to documents: opened, changed, looked at, saved, closed. pygls keeps the text."""
+"""What happens to documents: opened, changed, looked at, saved, closed; and to the other files of
+the workspace. pygls keeps the text."""
 
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
 from lsprotocol import types
+from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.lsp.positions import offset
+
+# Editors put the closer in behind the opener.
+_PAIRS = {"()", "[]", "{}", "<>", '""', "''", "``"}
 
 
 async def did_open(server: BudgetAIServer, params: types.DidOpenTextDocumentParams) -> None:
@@ -17,9 +22,6 @@ async def did_open(server: BudgetAIServer, params: types.DidOpenTextDocumentPara
         server.spawn(server.start_session())
     if server.session:
         server.session.looked_at(server.workspace.get_text_document(params.text_document.uri))
-
-
-_PAIRS = {"()", "[]", "{}", "<>", '""', "''", "``"}
 
 
 def did_change(server: BudgetAIServer, params: types.DidChangeTextDocumentParams) -> None:
@@ -64,3 +66,11 @@ async def did_save(server: BudgetAIServer, params: types.DidSaveTextDocumentPara
 def did_close(server: BudgetAIServer, params: types.DidCloseTextDocumentParams) -> None:
     if server.session:
         server.session.closed(params.text_document.uri)
+
+
+def did_change_watched_files(
+    server: BudgetAIServer, params: types.DidChangeWatchedFilesParams
+) -> None:
+    if server.session:
+        paths = (to_fs_path(change.uri) for change in params.changes)
+        server.session.files_changed(path for path in paths if path)

@@ -7,7 +7,7 @@ by default, and the rest is the text, with ‸ where the cursor stands.
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgetai_core.context.document import ParsedDocument
@@ -42,7 +42,7 @@ def test_the_fixtures(case: Path) -> None:
 
 def in_file(path: str, **settings: object) -> str | None:
     uri = "file:///repository/" + path
-    return in_document(uri, path, 10, options(**settings), writable=True, left_alone=False)
+    return in_document(uri, path, 10, options(**settings), writable=True, ignored=False)
 
 
 @pytest.mark.parametrize(
@@ -108,23 +108,25 @@ def test_the_users_own_list() -> None:
     ],
 )
 def test_only_what_people_edit(uri: str, expected: str | None) -> None:
-    found = in_document(uri, "a.py", 10, options(), writable=True, left_alone=False)
+    found = in_document(uri, "a.py", 10, options(), writable=True, ignored=False)
     assert found == expected
 
 
-def test_documents_that_are_large_read_only_or_left_alone() -> None:
-    def found(size: int = 10, writable: bool = True, left_alone: bool = False) -> str | None:
+def test_documents_that_are_large_read_only_or_ignored() -> None:
+    def reason(size: int = 10, writable: bool = True, ignored: bool = False) -> str | None:
         return in_document(
             "file:///a.py", "a.py", size, options(),
-            writable=writable, left_alone=left_alone,
+            writable=writable, ignored=ignored,
         )  # fmt: skip
 
-    assert found() is None
-    assert found(size=MAX_CHARACTERS + 1) == "too_large"
-    assert found(writable=False) == "read_only"
-    assert found(left_alone=True) == "ignored"
+    assert reason() is None
+    assert reason(size=MAX_CHARACTERS + 1) == "too_large"
+    assert reason(writable=False) == "read_only"
+    assert reason(ignored=True) == "ignored"
 
 
+# The first text of a language loads its grammar.
+@settings(deadline=None)
 @given(
     text=st.text(alphabet=st.sampled_from(list("a1 \n\t;{}()[]\"'`#/*=:<>é🎉\x00\ud800"))),
     cursor=st.integers(-2, 99),

@@ -1,214 +1,232 @@
-"""What a keystroke costs over the protocol: the cache, work ahead, what is stopped; remote servers.
-
-Costs are counted in tokens and requests, never in seconds.
-"""
+"""What is in flight: who waits for it, what makes way, what stops. The engine is one by hand, which
+writes a token when the test lets it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 import pytest
 import pytest_asyncio
-from lsprotocol import types
 
-from budgetai_core.artifacts.base_models import EMBEDDED, resolve
-from budgetai_server.cli.demo_editor import Editor, inline_params, position_after, started
-from support.model_server import ModelServer
+from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_core.context.window import Limits
+from budgetai_server.completion.render import CompletionPolicy
+from budgetai_server.completion.scheduler import Phase, Scheduler
+from budgetai_server.completion.text_edit import Suggestion
+from budgetai_server.inference.engine import Cancelled, Piece, Usage
+from budgetai_server.inference.worker import Worker
 
-pytestmark = pytest.mark.usefixtures("measured_before")
+BEFORE = "def f(a):\n    "
+TOKENS = ("return", " a", "\n", "\n", "b", " = 1", "\n", "c", " = 2", "\n", "d", " = 3", "\n")
 
-BASE = resolve(EMBEDDED).path
-SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
-URI = "file:///x.py"
-LONG = "".join(f"value_{n} = compute({n})\n" for n in range(60))
+
+def place(typed: str = "", path: str = "a.py") -> Snapshot:
+    return Snapshot("r", path, BEFORE + typed + "\n", len(BEFORE + typed))
+
+
+class Stepwise:
+    """Writes TOKENS after any prompt, each once `step` lets it; nothing after `free`."""
+
+    name, state, ahead, limits = "stepwise", "ready", True, Limits()
+
+    def __init__(self) -> None:
+        self.prompts: list[str] = []
+        self.warmed: list[str] = []
+        self.written = 0
+        self.splices = False
+        self._steps = threading.Semaphore(0)
+        self._free = False
+
+    def step(self, count: int = 1) -> None:
+        self._steps.release(count)
+
+    def free(self) -> None:
+        self._free = True
+
+    def _wait(self, cancelled: Callable[[], bool]) -> None:
+        while not self._free and not self._steps.acquire(timeout=0.005):
+            if cancelled():
+                raise Cancelled
+        if cancelled():
+            raise Cancelled
+
+    def generate(
+        self, prompt: Prompt, limit: int, cancelled: Callable[[], bool], usage: Usage
+    ) -> Iterator[Piece]:
+        self.prompts.append(prompt.before)
+        usage.spliced = self.splices
+        for token in TOKENS:
+            self._wait(cancelled)
+            self.written += 1
+            usage.answer_tokens += 1
+            yield Piece(token)
+
+    def warm(self, prompt: Prompt, cancelled: Callable[[], bool], usage: Usage) -> None:
+        self._wait(cancelled)
+        self.warmed.append(prompt.before)
+
+    def learn(self, texts: Iterable[str]) -> None: ...
+    def close(self) -> None: ...
+
+
+class Bench:
+    """A scheduler for lines, its engine, and a look at what is in flight for a document."""
+
+    def __init__(self) -> None:
+        self.engine = Stepwise()
+        self.worker = Worker()
+        self.scheduler = Scheduler(self.engine, self.worker, CompletionPolicy(block=0))
+
+    @property
+    def phase(self) -> Phase | None:
+        in_flight = self.scheduler._in_flight.get("a")
+        return in_flight.phase if in_flight and not in_flight.job.done else None
+
+    def ask(self, snapshot: Snapshot) -> "asyncio.Task[Suggestion | None]":
+        return asyncio.ensure_future(self.scheduler.complete("a", snapshot))
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not reached():
+                await asyncio.sleep(0.002)
+
+    async def idle(self) -> None:
+        await self.until(lambda: not self.scheduler.busy)
+        await asyncio.sleep(0.01)
 
 
 @pytest_asyncio.fixture
-async def editor(tmp_path: Path) -> AsyncIterator[Editor]:
-    async with started("--model", str(BASE)) as editor:
-        await editor.open_workspace(tmp_path)
-        yield editor
-
-
-async def status(editor: Editor) -> Any:
-    return await editor.protocol.send_request_async("budgetai/status", None)
-
-
-async def idle(editor: Editor) -> Any:
-    """The server's counts, once it does nothing any more."""
-    async with asyncio.timeout(120):
-        while (now := await status(editor)).busy:
-            await asyncio.sleep(0.02)
-    return now.usage
-
-
-def type_in(editor: Editor, version: int, before: str, text: str) -> None:
-    at = position_after(before)
-    editor.text_document_did_change(
-        types.DidChangeTextDocumentParams(
-            types.VersionedTextDocumentIdentifier(uri=URI, version=version),
-            [types.TextDocumentContentChangePartial(range=types.Range(at, at), text=text)],
-        )
-    )
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    yield made
+    made.worker.close()
 
 
 @pytest.mark.asyncio
-async def test_typing_along_asks_the_model_nothing(editor: Editor) -> None:
-    editor.open(URI, SOURCE)
-    assert await editor.inline(URI, position_after(SOURCE)) == ["return a - b"]
-    before = await idle(editor)
-    text = SOURCE
-    for version, key in enumerate("return a -", 2):
-        type_in(editor, version, text, key)
-        text += key
-        rest = ("return a - b").removeprefix(text[len(SOURCE) :])
-        assert await editor.inline(URI, position_after(text)) == [rest]
-    after = await idle(editor)
-    assert after.cached - before.cached == len("return a -")
-    assert after.evaluated_tokens == before.evaluated_tokens
-    assert after.answer_tokens == before.answer_tokens
+async def test_a_request_then_a_few_lines_ahead(bench: Bench) -> None:
+    request = bench.ask(place())
+    await bench.until(lambda: bench.phase is Phase.REQUESTED)
+    bench.engine.step(3)
+    suggestion = await request
+    assert suggestion and suggestion.text == "return a"
+    assert bench.phase is Phase.LOOKAHEAD
+    bench.engine.free()
+    await bench.idle()
+    # Four line ends: the lines after the first are there for whoever asks.
+    assert bench.engine.written == 10
+    following = await bench.scheduler.complete("a", place("return a\n\n"))
+    assert following and following.text == "b = 1"
+    assert (bench.scheduler.totals.requests, bench.scheduler.totals.cached) == (2, 1)
 
 
 @pytest.mark.asyncio
-async def test_after_an_accept_the_next_line_is_there(editor: Editor) -> None:
-    editor.open(URI, SOURCE)
-    (answer,) = await editor.inline(URI, position_after(SOURCE))
-    before = await idle(editor)
-    type_in(editor, 2, SOURCE, answer)
-    assert await editor.inline(URI, position_after(SOURCE + answer))
-    after = await idle(editor)
-    assert after.cached == before.cached + 1
-    assert after.answer_tokens == before.answer_tokens
+async def test_ahead_of_a_request_only_the_prompt_is_evaluated(bench: Bench) -> None:
+    bench.scheduler.warm("a", place())
+    assert bench.phase is Phase.WARMING
+    bench.engine.free()
+    await bench.idle()
+    assert bench.engine.written == 1
 
 
 @pytest.mark.asyncio
-async def test_an_opened_file_and_a_moved_cursor_are_evaluated_ahead(editor: Editor) -> None:
-    editor.open(URI, LONG + SOURCE)
-    await idle(editor)
-    at = position_after(LONG + SOURCE)
-    editor.protocol.notify(
-        "budgetai/cursor",
-        {"textDocument": {"uri": URI}, "position": {"line": at.line, "character": at.character}},
-    )
-    before = await idle(editor)
-    assert before.evaluated_tokens > 100
-    assert before.requests == 0
-    assert await editor.inline(URI, at) == ["return a - b"]
-    after = await idle(editor)
-    assert after.evaluated_tokens - before.evaluated_tokens <= 4
+async def test_a_request_joins_what_is_warmed(bench: Bench) -> None:
+    bench.scheduler.warm("a", place())
+    request = bench.ask(place("ret"))
+    await bench.until(lambda: bench.phase is Phase.REQUESTED)
+    bench.engine.free()
+    suggestion = await request
+    assert suggestion and suggestion.text == "urn a"
+    assert bench.engine.prompts == [BEFORE]
 
 
 @pytest.mark.asyncio
-async def test_of_many_opened_files_the_last_one_is_evaluated(editor: Editor) -> None:
-    for number in range(6):
-        editor.open(f"file:///{number}.py", f"# {number}\n" + LONG)
-    several = (await idle(editor)).evaluated_tokens
-    editor.open("file:///alone.py", "# alone\n" + LONG)
-    one = (await idle(editor)).evaluated_tokens - several
-    assert one > 40
-    assert several < 4 * one
+async def test_a_request_that_contradicts_takes_the_place(bench: Bench) -> None:
+    first = bench.ask(place())
+    bench.engine.step()
+    await bench.until(lambda: bench.engine.written == 1)
+    second = bench.ask(place("if "))
+    assert await first is None
+    bench.engine.free()
+    suggestion = await second
+    assert suggestion and suggestion.text == "return a"
+    assert bench.engine.prompts[-1] == BEFORE + "if "
 
 
 @pytest.mark.asyncio
-async def test_a_typed_key_is_evaluated_before_it_is_asked_about(editor: Editor) -> None:
-    editor.open(URI, LONG + SOURCE)
-    await editor.inline(URI, position_after(LONG + SOURCE))
-    type_in(editor, 2, LONG + SOURCE, "x = ")
-    before = await idle(editor)
-    assert await editor.inline(URI, position_after(LONG + SOURCE + "x = "))
-    assert (await idle(editor)).evaluated_tokens - before.evaluated_tokens <= 1
+async def test_a_changed_text_that_contradicts_is_gone_to(bench: Bench) -> None:
+    request = bench.ask(place())
+    bench.engine.step()
+    await bench.until(lambda: bench.engine.written == 1)
+    bench.scheduler.changed("a", place("if "))
+    assert await request is None
+    bench.engine.free()
+    await bench.idle()
+    assert bench.engine.prompts == [BEFORE, BEFORE + "if "]
 
 
 @pytest.mark.asyncio
-async def test_moving_a_few_lines_costs_a_few_lines(editor: Editor) -> None:
-    lines = [f"after_{n} = result({n})\n" for n in range(12)]
-    editor.open(URI, LONG + "\n\n" + lines[0] + "\n" + "".join(lines[1:]))
-    await editor.inline(URI, types.Position(60, 0))
-    before = await idle(editor)
-    await editor.inline(URI, types.Position(63, 0))
-    quick = (await status(editor)).usage.evaluated_tokens - before.evaluated_tokens
-    after = await idle(editor)
-    # What was shown for the first place does for an answer; then the second is made ready.
-    assert quick < 60 < after.evaluated_tokens - before.evaluated_tokens
+async def test_a_cancelled_request_stops_its_work_after_a_moment(bench: Bench) -> None:
+    request = bench.ask(place())
+    await bench.until(lambda: bench.phase is Phase.REQUESTED)
+    request.cancel()
+    await asyncio.wait([request])
+    assert bench.phase is Phase.LOOKAHEAD, "editors ask again at once"
+    await bench.idle()
+    assert bench.phase is None
+    assert bench.engine.written == 0
 
 
 @pytest.mark.asyncio
-async def test_malformed_notes_of_the_cursor_are_ignored(editor: Editor) -> None:
-    for params in ({}, {"textDocument": {"uri": URI}, "position": {"line": "x"}}, None):
-        editor.protocol.notify("budgetai/cursor", params)
-    editor.open(URI, SOURCE)
-    assert await editor.inline(URI, position_after(SOURCE)) == ["return a - b"]
+async def test_a_cancelled_request_that_is_asked_again_goes_on(bench: Bench) -> None:
+    first = bench.ask(place())
+    bench.engine.step()
+    await bench.until(lambda: bench.engine.written == 1)
+    first.cancel()
+    await asyncio.wait([first])
+    again = bench.ask(place("re"))
+    await asyncio.sleep(0.06)
+    assert bench.phase is Phase.REQUESTED
+    bench.engine.free()
+    suggestion = await again
+    assert suggestion and suggestion.text == "turn a"
+    assert bench.engine.prompts == [BEFORE]
 
 
 @pytest.mark.asyncio
-async def test_a_cancelled_cold_request_leaves_the_model_idle(editor: Editor) -> None:
-    editor.open(URI, LONG * 3)
-    at = types.Position(180, 0)
-    request = editor.protocol.send_request_async(
-        types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_params(URI, at), msg_id="slow"
-    )
-    waiting = asyncio.ensure_future(request)
-    await asyncio.sleep(0.1)
-    editor.cancel_request(types.CancelParams(id="slow"))
-    with pytest.raises(Exception, match="ancel"):
-        await asyncio.wait_for(waiting, 30)
-    usage = await idle(editor)
-    assert usage.answer_tokens <= 1
+async def test_work_ahead_makes_way_and_goes_on(bench: Bench) -> None:
+    bench.scheduler.warm("a", place())
+    await bench.until(lambda: bool(bench.engine.prompts))
+    other = asyncio.ensure_future(bench.scheduler.complete("b", place(path="b.py")))
+    await bench.until(lambda: len(bench.engine.prompts) == 2)
+    bench.engine.free()
+    assert await other
+    await bench.idle()
+    assert len(bench.engine.prompts) == 3, "the first place is evaluated after all"
 
 
 @pytest.mark.asyncio
-async def test_the_status_holds_no_code(editor: Editor) -> None:
-    secret = "moonflower_parameter"
-    editor.open(URI, f"{secret} = 1\n" + SOURCE)
-    await editor.inline(URI, position_after(f"{secret} = 1\n" + SOURCE))
-    now = await status(editor)
-    assert now.state == "ready"
-    assert secret not in str(now)
-    assert now.usage.requests == 1
+async def test_only_the_newest_of_many_places_is_warmed(bench: Bench) -> None:
+    for number in range(5):
+        bench.scheduler.warm(f"{number}", place(path=f"{number}.py"))
+    bench.engine.free()
+    await bench.idle()
+    assert bench.engine.written == 1
 
 
 @pytest.mark.asyncio
-async def test_a_server_elsewhere_answers_goes_down_and_comes_back(tmp_path: Path) -> None:
-    server = ModelServer("llama", SOURCE + "return a - b\n")
-    # Each key goes in before the last one.
-    arguments = ("--endpoint", server.url, "--mid-line")
-    async with started(*arguments) as editor:
-        await editor.open_workspace(tmp_path)
-        await editor.told("BudgetAI serves")
-        editor.open(URI, SOURCE)
-        assert await editor.inline(URI, position_after(SOURCE)) == ["return a - b"]
-        server.faults["/completion"] = [lambda handler: handler.json({}, 500)] * 2
-        for version, key in enumerate("xyz", 2):
-            type_in(editor, version, SOURCE, key)
-            assert await editor.inline(URI, position_after(SOURCE + key)) == []
-        await editor.told("BudgetAI gives no completions")
-        assert sum("no completions" in message for message in editor.messages) == 1
-        assert server.url.removeprefix("http://") in editor.messages[-1]
-        assert (await status(editor)).state == "error"
-        async with asyncio.timeout(30):
-            while not await editor.inline(URI, position_after(SOURCE)):
-                type_in(editor, 9, SOURCE, "!")
-                await asyncio.sleep(0.1)
-    server.stop()
+async def test_a_closed_document_has_nothing_in_flight(bench: Bench) -> None:
+    request = bench.ask(place())
+    await bench.until(lambda: bench.phase is Phase.REQUESTED)
+    bench.scheduler.forget("a")
+    assert await request is None
+    assert bench.phase is None
 
 
 @pytest.mark.asyncio
-async def test_an_unsafe_endpoint_is_refused_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BUDGETAI_TOKEN", "very-secret-token")
-    async with started("--endpoint", "http://gpu.example:8000") as editor:
-        await editor.open_workspace(tmp_path)
-        await editor.told("would travel unencrypted")
-        assert "very-secret-token" not in str(editor.messages)
-
-
-@pytest.mark.asyncio
-async def test_a_workspace_cannot_name_a_server(tmp_path: Path) -> None:
-    async with started("--model", str(BASE)) as editor:
-        await editor.open_workspace(tmp_path, {"endpoint": "http://127.0.0.1:1"})
-        await editor.told("'endpoint' is not one an editor can send")
-        await editor.told("BudgetAI serves")
-        editor.open(URI, SOURCE)
-        assert await editor.inline(URI, position_after(SOURCE)) == ["return a - b"]
+async def test_an_approximation_is_refined(bench: Bench) -> None:
+    bench.engine.splices = True
+    bench.engine.free()
+    assert await bench.scheduler.complete("a", place())
+    await bench.until(lambda: bool(bench.engine.warmed))
+    await bench.idle()
+    assert bench.engine.warmed == bench.engine.prompts == [BEFORE]

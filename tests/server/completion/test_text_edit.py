@@ -1,4 +1,4 @@
-"""How items meet editors: unit tests of the pure parts, then a real server over stdio."""
+"""How suggestions meet editors: unit tests of the pure parts, then a real server over stdio."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from lsprotocol import types
 
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
-from budgetai_core.context.prompt import Snapshot
 from budgetai_server.cli.demo_editor import Editor, position_after, started
-from budgetai_server.completion.render import Completion
-from budgetai_server.completion.text_edit import Suggestion, accepted, from_completion, from_cursor
-from budgetai_server.lsp.completion_list import list_item
-from budgetai_server.lsp.completion_request import Place
+from budgetai_server.completion.text_edit import (
+    Suggestion,
+    TextEdit,
+    applied,
+    from_cursor,
+    from_suggestion,
+)
+from budgetai_server.lsp.completion_requests import Place, list_item
 from budgetai_server.workspace.session import Document
-from budgetai_server.workspace.usage.acceptance import Acceptance, Counts
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 
@@ -29,15 +31,15 @@ SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\
 URI = "file:///x.py"
 
 
-def applied(source: str, item: Suggestion) -> str:
-    return accepted(source, item)[0]
+def result(source: str, edit: TextEdit) -> str:
+    return applied(source, edit)[0]
 
 
 def item_at(marked: str, text: str, replaces: int = 0) -> str | None:
     """The document with the item in it; ‸ marks the cursor."""
     source, cursor = marked.replace("‸", ""), marked.index("‸")
-    item = from_completion(Completion(text, replaces=replaces), source, cursor, None)
-    return applied(source, item) if item else None
+    item = from_suggestion(Suggestion(text, replaces=replaces), source, cursor, None)
+    return result(source, item) if item else None
 
 
 def test_items_replace_what_the_answer_says_again() -> None:
@@ -55,24 +57,24 @@ def test_an_item_stays_on_its_line() -> None:
     assert item_at("f(‸)\nx", "a)\nx", 3) is None
 
 
-def on_top(text: str, replaces: int = 0) -> Suggestion | None:
+def on_top(text: str, replaces: int = 0) -> TextEdit | None:
     """`print` is selected while `pr` stands there."""
-    source, selected = "x = pr)", Suggestion(4, 6, "print(")
-    return from_completion(Completion(text, replaces=replaces), source, 6, selected)
+    source, selected = "x = pr)", TextEdit(4, 6, "print(")
+    return from_suggestion(Suggestion(text, replaces=replaces), source, 6, selected)
 
 
 def test_an_item_on_top_of_the_selected_one() -> None:
-    assert accepted("x = pr)", Suggestion(4, 6, "print(")) == ("x = print()", 10)
-    assert on_top("a") == Suggestion(4, 6, "print(a")
-    assert on_top("a)", 1) == Suggestion(4, 6, "print(a"), "the bracket stays where it is"
+    assert applied("x = pr)", TextEdit(4, 6, "print(")) == ("x = print()", 10)
+    assert on_top("a") == TextEdit(4, 6, "print(a")
+    assert on_top("a)", 1) == TextEdit(4, 6, "print(a"), "the bracket stays where it is"
     assert on_top("a);", 1) is None, "it cannot replace what is behind its range"
     assert on_top(")", 1) is None
     assert on_top("") is None
 
 
 def test_what_a_selected_item_adds_at_the_cursor() -> None:
-    assert from_cursor(Suggestion(4, 6, "print(a"), "x = pr)", 6) == Completion("int(a")
-    assert from_cursor(Suggestion(4, 6, "sprint(a"), "x = pr)", 6) is None
+    assert from_cursor(TextEdit(4, 6, "print(a"), "x = pr)", 6) == Suggestion("int(a")
+    assert from_cursor(TextEdit(4, 6, "sprint(a"), "x = pr)", 6) is None
 
 
 @given(
@@ -88,147 +90,13 @@ def test_items_never_reach_out(
     cursor = min(cursor, len(source))
     selected = None
     if picked:
-        selected = Suggestion(
+        selected = TextEdit(
             min(picked[0], cursor), min(max(picked[1], cursor), len(source)), picked[2]
         )
-    item = from_completion(Completion(text, replaces=replaces), source, cursor, selected)
+    item = from_suggestion(Suggestion(text, replaces=replaces), source, cursor, selected)
     if item:
         assert 0 <= item.start <= cursor <= item.end <= len(source)
         assert not set("\r\n") & set(source[cursor : item.end]) or selected
-
-
-class Typing:
-    """A document in which an item is shown at ‸ and things happen."""
-
-    def __init__(self, marked: str, text: str, replaces: int = 0) -> None:
-        self.acceptance = Acceptance()
-        self.text, self.cursor = marked.replace("‸", ""), marked.index("‸")
-        self.show(text, replaces)
-
-    @property
-    def snapshot(self) -> Snapshot:
-        return Snapshot("r", "x.py", self.text, self.cursor)
-
-    @property
-    def counts(self) -> Counts:
-        return self.acceptance.counts
-
-    @property
-    def rest(self) -> str | None:
-        found = self.acceptance.rest("x", self.snapshot)
-        return found.text if found else None
-
-    def show(self, text: str, replaces: int = 0) -> None:
-        self.acceptance.offer("x", self.snapshot, Completion(text, replaces=replaces))
-
-    def put_in(self, text: str, replaces: int = 0) -> None:
-        self.text = self.text[: self.cursor] + text + self.text[self.cursor + replaces :]
-        self.cursor += len(text)
-        self.acceptance.change("x", self.text)
-
-    def back(self) -> None:
-        self.text = self.text[: self.cursor - 1] + self.text[self.cursor :]
-        self.cursor -= 1
-        self.acceptance.change("x", self.text)
-
-
-def test_accepted_whole() -> None:
-    typing = Typing("x = ‸\n", "compute(a)")
-    typing.put_in("compute(a)")
-    assert typing.counts == Counts(shown=1, accepted=1)
-
-
-def test_the_editor_says_that_it_was_accepted() -> None:
-    """Also where the change looked like something else, as a text that the editor formats does."""
-    typing = Typing("x = ‸", "foo")
-    typing.put_in("Foo")
-    assert typing.counts == Counts(shown=1, dismissed=1)
-    for number in (1, 1, 7):
-        typing.acceptance.confirm(number)
-    assert typing.counts == Counts(shown=1, accepted=1)
-
-
-def test_the_editor_says_so_before_its_change_has_come() -> None:
-    typing = Typing("x = ‸", "foo")
-    typing.acceptance.confirm(1)
-    typing.put_in("foo")
-    assert typing.counts == Counts(shown=1, accepted=1)
-
-
-def test_accepted_whole_in_the_place_of_a_closer() -> None:
-    typing = Typing("f(‸)\n", "a, b)", 1)
-    typing.put_in("a, b)", 1)
-    assert typing.counts == Counts(shown=1, accepted=1)
-
-
-def test_a_word_then_the_rest() -> None:
-    typing = Typing("x = ‸\n", "compute(a)")
-    typing.put_in("compute")
-    assert typing.rest == "(a)"
-    typing.show("(a)")
-    typing.put_in("(a)")
-    assert typing.counts == Counts(shown=1, accepted=1)
-
-
-def test_a_line_and_no_more() -> None:
-    typing = Typing("def f():‸\n", "\n    a = 1\n    return a")
-    typing.put_in("\n    a = 1")
-    assert typing.rest == "\n    return a"
-    typing.put_in("\n\n")
-    assert typing.rest is None
-    assert typing.counts == Counts(shown=1, partly_accepted=1)
-
-
-def test_a_word_with_the_closer_still_there() -> None:
-    typing = Typing("f(‸)\n", "alpha, b)", 1)
-    typing.put_in("alpha")
-    found = typing.acceptance.rest("x", typing.snapshot)
-    assert found
-    assert (found.text, found.replaces) == (", b)", 1)
-
-
-def test_typing_along_is_not_accepting() -> None:
-    typing = Typing("x = ‸\n", "comp")
-    for key in "com":
-        typing.put_in(key)
-        assert typing.rest
-    typing.back()
-    assert typing.rest == "mp"
-    for key in "mp":
-        typing.put_in(key)
-    assert typing.counts == Counts(shown=1, dismissed=1)
-
-
-def test_typing_up_to_a_closer_is_not_accepting() -> None:
-    acceptance = Acceptance()
-    acceptance.offer(URI, Snapshot("r", "x.py", "f()", 2), Completion("ab)", replaces=1))
-    for text in ("f(a)", "f(ab)"):
-        acceptance.change(URI, text)
-    assert acceptance.counts == Counts(shown=1, dismissed=1)
-
-
-def test_half_a_word_is_not_accepting() -> None:
-    typing = Typing("x = ‸\n", "compute(a)")
-    typing.put_in("comp")
-    typing.put_in("!")
-    assert typing.counts == Counts(shown=1, dismissed=1)
-
-
-def test_another_item_in_its_place() -> None:
-    typing = Typing("x = ‸\n", "compute(a)")
-    typing.show("compute(a) + 1")
-    assert typing.counts == Counts(shown=1), "the same item, grown"
-    typing.show("other")
-    assert typing.counts == Counts(shown=2, dismissed=1)
-    typing.acceptance.close("x")
-    assert typing.counts == Counts(shown=2, dismissed=2)
-
-
-def test_nothing_is_left_elsewhere() -> None:
-    typing = Typing("x = ‸\n", "compute(a)")
-    typing.cursor = 0
-    assert typing.rest is None
-    assert typing.acceptance.rest("y", typing.snapshot) is None
 
 
 def plain_document(text: str) -> Place:
@@ -238,7 +106,7 @@ def plain_document(text: str) -> Place:
 
 def test_a_list_item_for_a_client_that_says_nothing_of_itself() -> None:
     place = plain_document("x = $1; co")
-    found = Suggestion(10, 10, "st(${a})\n`````")
+    found = TextEdit(10, 10, "st(${a})\n`````")
     item = list_item(place, found, types.ClientCompletionItemOptions())
     assert item.label == "cost(${a})"
     assert item.documentation == item.filter_text == "cost(${a})\n`````"
@@ -257,7 +125,7 @@ def test_a_list_item_for_a_client_that_says_nothing_of_itself() -> None:
 def test_a_list_item_leaves_closers_where_they_are(text: str, put_in: str, end: int) -> None:
     place = plain_document("🎉f(")
     place.document._source = "🎉f()"
-    item = list_item(place, Suggestion(3, 4, text), types.ClientCompletionItemOptions())
+    item = list_item(place, TextEdit(3, 4, text), types.ClientCompletionItemOptions())
     where = types.Range(types.Position(0, 4), types.Position(0, end))
     assert item.text_edit == types.TextEdit(where, put_in)
     assert item.filter_text == put_in

@@ -10,7 +10,7 @@ from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_core.context import prompt as prompts
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.errors import ModelError
-from budgetai_server.completion.render import complete
+from budgetai_server.completion.service import complete
 from budgetai_server.inference.engine import Cancelled, Usage
 from budgetai_server.inference.local import LocalEngine as Engine
 from budgetai_server.inference.profile import SpeedProfile

@@ -13,8 +13,8 @@ from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_core.context.prompt import Snapshot
 from budgetai_server.cli import evaluate
 from budgetai_server.cli.demo_editor import Editor, position_after, started
-from budgetai_server.completion.render import Completion
-from budgetai_server.workspace.usage.acceptance import Acceptance
+from budgetai_server.completion.acceptance import Acceptance
+from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.workspace.usage.recorder import UsageRecorder
 from budgetai_server.workspace.usage.store import Row, UsageStore, read
 from budgetai_server.workspace.usage.usage_report import by_language, summary
@@ -36,7 +36,7 @@ class Document:
     def offer(self, text: str) -> int:
         source = self.text or ""
         snapshot = Snapshot("r", "x.py", source, len(source))
-        number = self.acceptance.offer("x", snapshot, Completion(text))
+        number = self.acceptance.offer("x", snapshot, Suggestion(text))
         self.usage.shown(number, "x.py", 0.125)
         return number
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_core.context.languages import language_of
-from budgetai_server.workspace.usage.acceptance import Outcome
+from budgetai_server.completion.acceptance import Outcome
 from budgetai_server.workspace.usage.store import Row, UsageStore
 
 # Seconds after which an accepted item is looked for.

@@ -7,7 +7,8 @@ from budgetai_core.context.languages import LANGUAGES, Language
 from budgetai_core.context.prompt import Snapshot
 from budgetai_server.completion.generation import Generation
 from budgetai_server.completion.postprocess import CursorContext, Edit, cost, postprocess, within
-from budgetai_server.completion.render import Completion, CompletionPolicy, render
+from budgetai_server.completion.render import CompletionPolicy, render
+from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.inference.engine import Piece
 from support.trim_cases import CASES
 
@@ -49,7 +50,7 @@ def test_typing_along_gives_the_rest_of_the_same_answer(name: str, data: st.Data
     gap, raw = CASES[name].gap, CASES[name].answer
     path, start = name.rpartition("/")[2], len(gap.before)
     answer = Generation(Snapshot("r", path, gap.before + gap.after, start))
-    first: Completion | None = None
+    first: Suggestion | None = None
     typed = 0
     for at in range(0, len(raw), 3):
         answer.add(Piece(raw[at : at + 3]))

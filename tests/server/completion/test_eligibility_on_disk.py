@@ -1,42 +1,42 @@
-"""Documents that an ignore file names get no completion, wherever the file lies."""
+"""Documents that an ignore file names get no completion, folderver the file lies."""
 
 from pathlib import Path
 
 import pytest
 
 from budgetai_core.context.prompt import Snapshot
-from budgetai_server.completion.document_eligibility import DocumentEligibility
+from budgetai_server.completion.eligibility import Eligibility
 from budgetai_server.options import ServerOptions
 
 
-def reason(root: Path | None, file: Path, eligibility: DocumentEligibility | None = None) -> object:
+def reason(root: Path | None, file: Path, eligibility: Eligibility | None = None) -> object:
     inside = root is not None and file.is_relative_to(root)
     path = file.relative_to(root).as_posix() if root and inside else file.name
-    places = eligibility or DocumentEligibility(ServerOptions(), root)
+    places = eligibility or Eligibility(ServerOptions(), root)
     return places.document_reason(file.as_uri(), file, Snapshot("r", path, "x = 1\n", 0))
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    for name in ("top/repo/private", "elsewhere/private"):
+    for name in ("top/repo/private", "elsefolder/private"):
         (tmp_path / name).mkdir(parents=True)
     return tmp_path.resolve() / "top" / "repo"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-@pytest.mark.parametrize("where", ["", ".."])
-def test_in_the_workspace(root: Path, encoding: str, where: str) -> None:
-    (root / where / ".budgetaiignore").write_text("private/\n", encoding=encoding)
+@pytest.mark.parametrize("folder", ["", ".."])
+def test_in_the_workspace(root: Path, encoding: str, folder: str) -> None:
+    (root / folder / ".budgetaiignore").write_text("private/\n", encoding=encoding)
     assert reason(root, root / "private" / "a.py") == "ignored"
     assert reason(root, root / "a.py") is None
 
 
 def test_outside_of_the_workspace(root: Path) -> None:
-    elsewhere = root.parent.parent / "elsewhere"
-    (elsewhere / ".budgetaiignore").write_text("private/\n")
+    elsefolder = root.parent.parent / "elsefolder"
+    (elsefolder / ".budgetaiignore").write_text("private/\n")
     for workspace in (root, None):
-        assert reason(workspace, elsewhere / "private" / "a.py") == "ignored"
-        assert reason(workspace, elsewhere / "a.py") is None
+        assert reason(workspace, elsefolder / "private" / "a.py") == "ignored"
+        assert reason(workspace, elsefolder / "a.py") is None
 
 
 def test_an_ignore_file_that_cannot_be_read_names_everything(root: Path) -> None:
@@ -45,8 +45,8 @@ def test_an_ignore_file_that_cannot_be_read_names_everything(root: Path) -> None
 
 
 def test_it_is_read_anew_when_it_is_saved(root: Path) -> None:
-    places = DocumentEligibility(ServerOptions(), root)
+    places = Eligibility(ServerOptions(), root)
     assert reason(root, root / "private" / "a.py", places) is None
     (root / ".budgetaiignore").write_text("private/\n")
-    places.look_again((root / ".budgetaiignore").as_uri())
+    places.saved((root / ".budgetaiignore").as_uri())
     assert reason(root, root / "private" / "a.py", places) == "ignored"

@@ -1,25 +1,26 @@
-"""What became of the items that were shown, told from how the text changes. No IO.
+"""What became of the suggestions that were shown, told from how the text changes. No IO.
 
-The protocol has no word for an accepted item. But an accepted one is put in by one change, whole or
-up to the end of a word or a line, where typing puts in a character at a time. An editor that
-gathers a few keys into one change is mistaken for an accepted word at times. An editor that runs
-an item's command when it is accepted says so for certain.
+The protocol has no word for an accepted one. But it is put in by one change, whole or up to the end
+of a word or a line, where typing puts in a character at a time. An editor that gathers a few keys
+into one change is mistaken for an accepted word at times. An editor that runs a suggestion's
+command when it is accepted says so for certain.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from budgetai_core.context.prompt import Snapshot
-from budgetai_server.completion.render import Completion
+from budgetai_server.completion.text_edit import Suggestion
 
 # One character that a change puts in has been typed.
-_LEAST_TAKEN = 2
+_MIN_ACCEPTED_CHARACTERS = 2
 
 
 @dataclass
 class Counts:
-    """Each item that is over counts once: as accepted when its last piece was put in by a change
-    of its own, as partly accepted when some other piece was, and else as dismissed."""
+    """Each suggestion that is over counts once: as accepted when its last piece was put in by a
+    change of its own, as partly accepted when some other piece was, and else as dismissed."""
 
     shown: int = 0
     accepted: int = 0
@@ -29,12 +30,22 @@ class Counts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an item of a document. `fate` is the name of one of the `Counts`."""
+    """What became of a suggestion in a document. `fate` is the name of one of the `Counts`."""
 
     number: int
     document: str
     text: str
     fate: str
+
+
+class Recorder(Protocol):
+    """Where it is written down what became of suggestions."""
+
+    def shown(self, number: int, path: str, seconds: float) -> None:
+        """A suggestion is shown in a file, for which the editor has waited some seconds."""
+
+    def over(self, outcome: Outcome) -> None:
+        """It is shown no longer. A second outcome of the same number corrects the first."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +62,11 @@ class _Shown:
     taken: bool = False
 
     def there(self, text: str) -> int | None:
-        """How many characters of the item stand in a text; None if something else does."""
-        between = _between(text, self.before, self.after)
-        if between is None:
+        """Return how many characters of it stand in a text; None if something else does."""
+        size = len(text) - len(self.before) - len(self.after)
+        if size < 0 or not (text.startswith(self.before) and text.endswith(self.after)):
             return None
+        between = text[len(self.before) : len(self.before) + size]
         if between == self.text:
             return len(between)
         begun = between.removesuffix(self.replaced)
@@ -62,32 +74,25 @@ class _Shown:
         return len(begun) if kept and self.text.startswith(begun) else None
 
     def rest(self, snapshot: Snapshot) -> str:
-        """What is still to come at a place inside the item; empty for any other place."""
+        """Return what is still to come at a place inside it; empty for any other place."""
         there = self.there(snapshot.text)
         inside = there is not None and snapshot.cursor == len(self.before) + there
         return self.text[there:] if inside else ""
 
     def takes(self, there: int) -> bool:
-        """Whether a change has put in a piece as accepting does: several characters, up to the
-        end of a word, of a line or of all."""
+        """Return whether a change has put in a piece as accepting does: several characters, up to
+        the end of a word, of a line or of all."""
         around = self.text[there - 1 : there + 1].replace("_", "a")
         cut_word = len(around) > 1 and around.isalnum()
         # With the last key that was missing, what it takes the place of belongs to it too.
         known = len(self.replaced) if there == len(self.text) else 0
-        return there - self.seen - known >= _LEAST_TAKEN and not cut_word
-
-
-def _between(text: str, before: str, after: str) -> str | None:
-    whole = len(text) >= len(before) + len(after)
-    if whole and text.startswith(before) and text.endswith(after):
-        return text[len(before) : len(text) - len(after)]
-    return None
+        return there - self.seen - known >= _MIN_ACCEPTED_CHARACTERS and not cut_word
 
 
 class Acceptance:
-    """The item that each document shows, and counts of all. Texts have \\n at their line ends.
+    """The suggestion that each document shows, and counts of all. Line ends of texts are \\n.
 
-    `over` is called with what became of each item, again where that turns out to be another thing.
+    `over` is called with what became of each, again where that turns out to be another thing.
     """
 
     def __init__(self, over: Callable[[Outcome], None] = lambda outcome: None) -> None:
@@ -96,30 +101,30 @@ class Acceptance:
         self._shown: dict[str, _Shown] = {}
         self._last: Outcome | None = None
 
-    def offer(self, document: str, snapshot: Snapshot, found: Completion) -> int:
-        """An item is shown at a place; returns its number. One that says what the last item still
-        had to say there is no new one."""
+    def offer(self, document: str, snapshot: Snapshot, suggestion: Suggestion) -> int:
+        """Take in that a suggestion is shown at a place, and return its number. One that says what
+        was still to come there of the last one is no new one."""
         before, after = snapshot.text[: snapshot.cursor], snapshot.text[snapshot.cursor :]
-        replaced, after = after[: found.replaces], after[found.replaces :]
+        replaced, after = after[: suggestion.replaces], after[suggestion.replaces :]
         last = self._shown.get(document)
         rest = last.rest(snapshot) if last else ""
-        if last and rest and (rest.startswith(found.text) or found.text.startswith(rest)):
-            text = last.text.removesuffix(rest) + found.text
+        if last and rest and (rest.startswith(suggestion.text) or suggestion.text.startswith(rest)):
+            text = last.text.removesuffix(rest) + suggestion.text
             kept = replace(last, text=text, replaced=replaced, after=after)
             self._shown[document] = kept
             return kept.number
         self._over(document)
         self.counts.shown += 1
         number = self.counts.shown
-        self._shown[document] = _Shown(number, before, found.text, replaced, after)
+        self._shown[document] = _Shown(number, before, suggestion.text, replaced, after)
         return number
 
-    def rest(self, document: str, snapshot: Snapshot) -> Completion | None:
-        """What the shown item still has to say at a place inside it, so that it stays as it is
-        while it is typed or accepted in part."""
+    def rest(self, document: str, snapshot: Snapshot) -> Suggestion | None:
+        """Return what is still to come of what is shown at a place inside it, so that it stays as
+        it is while it is typed or accepted in part."""
         shown = self._shown.get(document)
         rest = shown.rest(snapshot) if shown else ""
-        return Completion(rest, replaces=len(shown.replaced)) if shown and rest else None
+        return Suggestion(rest, replaces=len(shown.replaced)) if shown and rest else None
 
     def change(self, document: str, text: str) -> None:
         """The document's text is another one."""
@@ -134,7 +139,7 @@ class Acceptance:
             self._over(document, whole=takes)
 
     def confirm(self, number: int) -> None:
-        """The editor says that an item was put in whole, however its text has changed since."""
+        """The editor says that one was put in whole, however its text has changed since."""
         for document, shown in self._shown.items():
             if shown.number == number:
                 self._over(document, whole=True)
