@@ -1,35 +1,51 @@
-"""The story of a conversion: adapter → merged F16 file → quantised file → checked → in its place.
+"""A conversion from its start to its end: plan → merge → check → quantise → judge → write.
 
 Nothing stands at the final name before every check has passed, and the manifest is there first.
 """
 
 import dataclasses
-import importlib.metadata
+import glob
+import shutil
+import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from budgetai_convert import inputs, write_bundle
-from budgetai_convert.formats.modelfile import modelfile
-from budgetai_convert.lock import locked
-from budgetai_convert.model import rank_truncation
-from budgetai_convert.model.adapter import Adapter
-from budgetai_convert.model_card import card
-from budgetai_convert.options import ConvertOptions
-from budgetai_convert.pipeline import Pipeline
-from budgetai_convert.plan import Plan, further, joining, make_plan
-from budgetai_convert.progress_line import Begin, shown
+from filelock import FileLock, Timeout
+from gguf import GGUFValueType
+
+from budgetai_convert import write_bundle
+from budgetai_convert.checks import agreement, check_texts, code_probes, divergence, reference
+from budgetai_convert.checks.agreement import Agreement
+from budgetai_convert.checks.code_probes import Reader, Samples
+from budgetai_convert.checks.divergence import Judge, Measured, Reference
+from budgetai_convert.checks.reference import Answer, Said
+from budgetai_convert.formats import gguf_writer
+from budgetai_convert.model import merge, rank_truncation
+from budgetai_convert.model.third_party import UNKNOWN_PROMPTS
+from budgetai_convert.options import AUTO, ConvertOptions
+from budgetai_convert.plan import BUNDLE_BASE, Plan, Variant, adapter_folder, planned
+from budgetai_convert.progress_line import Begin, Task, shown
+from budgetai_convert.quantize import auto, calibration, llama_quantize
 from budgetai_convert.quantize.auto import Choice
-from budgetai_convert.quantize.quantize_report import picture
+from budgetai_convert.write_model import manifest_of, write_papers
+from budgetai_core.artifacts import imatrix
 from budgetai_core.artifacts.atomic_write import replaced, replaced_folder
 from budgetai_core.artifacts.bundle import AdapterEntry
+from budgetai_core.artifacts.gguf_reader import Metadata, pack
 from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
-from budgetai_core.errors import OptionError
+from budgetai_core.errors import CheckError, OptionError, StorageError
+from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.llama.scoring import ScoringModel
+from budgetai_core.models import vocabulary
 
-VERSIONED = ("budgetai", "gguf", "llama-cpp-python", "numpy", "torch", "transformers", "peft")
+_NEED_NO_IMATRIX = ("F16", "BF16", "Q8_0")
+_FEWEST_PROBES = 4
+# Each takes a second or two of torch's time, and must be answered as torch does, token by token.
+_HOLES_FOR_TORCH = 8
 
 
 @dataclass(frozen=True)
@@ -48,110 +64,357 @@ def convert(options: ConvertOptions) -> Result:
     """Make a model file or a bundle, or add to one. Raises BudgetAIError for everything the user
     can mend."""
     start = time.monotonic()
-    with inputs.adapters(options) as adapters:
-        made = (_added if options.add_to else _made)(options, adapters)
-    return dataclasses.replace(made, seconds=time.monotonic() - start)
-
-
-def _made(options: ConvertOptions, adapters: Sequence[Adapter]) -> Result:
-    if len(adapters) > 1 and not options.bundle:
-        raise OptionError(f"{len(adapters)} adapters at once", "Use --bundle to keep them apart")
-    job = make_plan(options, adapters[0] if adapters else None)
-    jobs = [job]
-    for adapter in adapters[1:]:
-        names = [one.entry.name for one in jobs if one.entry]
-        jobs.append(further(job, adapter, options, names))
-    with locked(job.final), shown() as begin:
-        return _bundle(jobs, begin) if options.bundle else _model(job, begin)
-
-
-def _added(options: ConvertOptions, adapters: Sequence[Adapter]) -> Result:
-    """Each adapter by itself: what is there already stays, if one of them fails."""
-    assert options.add_to is not None
-    if options.bundle or options.out:
-        raise OptionError("--add-to names a bundle that is there", "Leave --bundle and --out out")
-    found = write_bundle.find(options.add_to)
-    laid = []
-    for adapter in adapters:
-        job = joining(options, adapter, found.quant, found.digest)
-        with locked(job.final), shown() as begin:
-            laid.append(write_bundle.add(found, job, begin))
-    manifest = _manifest(laid[-1].making, (found.folder / write_bundle.BASE).stat().st_size)
-    return Result(found.folder, manifest, entries=tuple(one.entry for one in laid))
+    write = _write_model
+    if options.bundle or options.add_to:
+        write = _write_bundle if options.bundle else _add_to_bundle
+    with planned(options) as plan, locked(plan.final), shown() as begin:
+        result = write(plan, begin)
+    return dataclasses.replace(result, seconds=time.monotonic() - start)
 
 
 def cut(options: ConvertOptions, into: Path) -> AdapterManifest:
     """Write the adapter at its rank as a PEFT folder. Raises BudgetAIError as `convert` does."""
-    folder = inputs.only_adapter(options)
+    folder = adapter_folder(options)
     with rank_truncation.at_rank(folder, options.rank, options.base) as adapter:
         rank_truncation.write(adapter, adapter.manifest.rank, into)
     return AdapterManifest.read(into)
 
 
-def _model(job: Plan, begin: Begin) -> Result:
-    making = Pipeline(job, begin)
-    with replaced(job.final) as temporary:
-        making.make(temporary)
-        manifest = _manifest(making, temporary.stat().st_size)
-        if job.card:
-            _write_beside(job, making, manifest)
+def _write_model(plan: Plan, begin: Begin) -> Result:
+    """One file: the base with the adapter merged in."""
+    (variant,) = plan.variants
+    conversion = Conversion(plan, variant, begin)
+    with replaced(plan.final) as temporary:
+        conversion.make(temporary)
+        manifest = conversion.manifest(temporary)
+        if plan.card:
+            write_papers(plan, variant, manifest, conversion.choice)
         # Written just before the model is renamed, so that no model is ever seen without it.
-        manifest.write(job.final)
-    return Result(job.final, manifest, choice=making.choice)
+        manifest.write(plan.final)
+    return Result(plan.final, manifest, choice=conversion.choice)
 
 
-def _write_beside(job: Plan, making: Pipeline, manifest: ModelManifest) -> None:
-    papers = _papers(making, manifest) | {
-        ".Modelfile": modelfile(job.source.metadata, job.final.name)
+def _write_bundle(plan: Plan, begin: Begin) -> Result:
+    """A folder with the base as it was, of the type that the first of the adapters needs, and the
+    adapters beside it, each checked over that base."""
+    with replaced_folder(plan.final) as folder:
+        base = folder / BUNDLE_BASE
+        laid = [write_bundle.lay(folder, plan.source, variant) for variant in plan.variants]
+        first, *others = (
+            Conversion(plan, variant, begin, adapter.path)
+            for variant, adapter in zip(plan.variants, laid, strict=True)
+        )
+        first.make(base)
+        for other in others:
+            other.check_over(base)
+        laid = [
+            dataclasses.replace(adapter, checks=conversion.checks)
+            for adapter, conversion in zip(laid, (first, *others), strict=True)
+        ]
+        manifest, title = first.manifest(base), plan.title(first.variant)
+        write_bundle.describe(folder, title, plan.source, manifest, first.choice, laid)
+    entries = tuple(adapter.entry for adapter in laid)
+    return Result(plan.final, manifest, choice=first.choice, entries=entries)
+
+
+def _add_to_bundle(plan: Plan, begin: Begin) -> Result:
+    """Each adapter by itself: what is there already stays, if one of them fails."""
+    folder = plan.final.parent
+    base, entries = folder / BUNDLE_BASE, []
+    for variant in plan.variants:
+        with _scratch(plan, folder) as scratch:
+            laid = write_bundle.lay(scratch, plan.source, variant)
+            conversion = Conversion(plan, variant, begin, laid.path)
+            conversion.check_over(base)
+            laid = dataclasses.replace(laid, checks=conversion.checks)
+            write_bundle.add(folder, plan.source, laid)
+        entries.append(laid.entry)
+    return Result(folder, conversion.manifest(base), entries=tuple(entries))
+
+
+@dataclass
+class Conversion:
+    """One variant on its way: merged, checked, quantised, judged.
+
+    With a `lora` the base stays as it is, and every check is made with that adapter file laid over
+    it. `checks` and `notes` are for the manifest; `choice` is what auto measured."""
+
+    plan: Plan
+    variant: Variant
+    begin: Begin
+    lora: Path | None = None
+    checks: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+    choice: Choice | None = None
+
+    def make(self, target: Path) -> None:
+        """Write the model at `target`, checked and judged."""
+        with _scratch(self.plan, target.parent) as folder:
+            merged = folder / "merged-f16.gguf"
+            self._merge(merged)
+            samples = self._draw_samples(merged)
+            f16, answers = self._check_merged(merged, folder, samples)
+            quantised = f16
+            if samples and samples.probes and self._trained_in_4bit:
+                self._take_better_merge(merged, samples, folder)
+            if self.plan.quant == "F16":
+                merged.replace(target)
+            else:
+                importance = self._importance(merged, samples, folder)
+                self._quantise(merged, target, importance, samples)
+                quantised = self._check_quantised(target, answers)
+        self.checks = _agreements(f16, quantised) | self.checks
+
+    def check_over(self, base: Path) -> None:
+        """Check the adapter file over a base that is there already, quantised or not."""
+        with _scratch(self.plan, base.parent) as folder:
+            merged = folder / "merged-f16.gguf"
+            self._merge(merged)
+            samples = self._draw_samples(merged)
+            f16, answers = self._check_merged(merged, folder, samples)
+            quantised = self._check_quantised(base, answers)
+            if samples and samples.probes:
+                self._judge(*self._measure(merged, base, samples))
+        self.checks = _agreements(f16, quantised) | self.checks
+
+    def manifest(self, model: Path) -> ModelManifest:
+        """What is to be written beside the finished model."""
+        size = model.stat().st_size
+        return manifest_of(self.plan, self.variant, size, self.checks, self.notes, self.choice)
+
+    def _merge(self, target: Path) -> None:
+        weights = self.plan.source.weights
+        task = self.begin("Merging", gguf_writer.size_of(weights))
+        values = merge.merged(self.plan.source, None if self.lora else self.variant.adapter)
+        gguf_writer.write(target, self._metadata(), weights, values, task.add)
+
+    @property
+    def _trained_in_4bit(self) -> bool:
+        """Whether the adapter was trained over 4-bit weights, and is merged."""
+        adapter = self.variant.adapter
+        return adapter is not None and adapter.manifest.load_in == "4bit" and not self.lora
+
+    def _take_better_merge(self, merged: Path, samples: Samples, folder: Path) -> None:
+        """Merge into the weights as QLoRA held them too, and keep what has less held-out loss."""
+        weights, other = self.plan.source.weights, folder / "merged-4bit.gguf"
+        task = self.begin("Merging into 4-bit weights", gguf_writer.size_of(weights))
+        values = merge.merged(self.plan.source, self.variant.adapter, four_bits=True)
+        gguf_writer.write(other, self._metadata(), weights, values, task.add)
+        task = self.begin("Comparing the two merges", 2 * len(samples.probes))
+        plain, rounded = (
+            divergence.loss(path, samples.probes, task.add) for path in (merged, other)
+        )
+        self.checks |= {"loss_merged_16bit": plain, "loss_merged_4bit": rounded}
+        taken = "the 4-bit weights it was trained over" if rounded < plain else "16-bit weights"
+        self.notes["merged_into"] = taken
+        if rounded < plain:
+            other.replace(merged)
+        else:
+            other.unlink()
+
+    def _metadata(self) -> Metadata:
+        """The base's metadata and ours: names only, no path of this machine. A model that was not
+        tuned on our prompts does not say so, and a bundle's base nothing of its adapters."""
+        own = {"budgetai.base": pack(self.plan.base.name, GGUFValueType.STRING)}
+        if self._prompt_format:
+            own["budgetai.prompt_format"] = pack(self._prompt_format, GGUFValueType.UINT32)
+        if self.variant.adapter and not self.lora:
+            trained = self.variant.adapter.manifest
+            repository = trained.repository.replace("\\", "/").rstrip("/").rpartition("/")[2]
+            own["budgetai.repository"] = pack(repository, GGUFValueType.STRING)
+            own["budgetai.task"] = pack(trained.task, GGUFValueType.STRING)
+        return self.plan.source.metadata | own
+
+    @property
+    def _prompt_format(self) -> int:
+        """That of the adapter's prompts; 0 without one, or where they are not known. The base of a
+        bundle is served with ours, whatever its adapters were trained on."""
+        if self.lora:
+            return PROMPT_FORMAT
+        adapter = self.variant.adapter
+        return adapter.manifest.prompt_format if adapter else UNKNOWN_PROMPTS
+
+    def _check_merged(
+        self, merged: Path, folder: Path, samples: Samples | None
+    ) -> tuple[Agreement, list[Answer]]:
+        """Compare the merged file with torch, by the answers that the file gives: to short texts,
+        and at held-out places if there are any."""
+        holes = samples.probes[:_HOLES_FOR_TORCH] if samples else ()
+        count = len(check_texts.PROMPTS) + len(holes)
+        task = self.begin("Checking the merge", 2 * count + self.plan.source.sizes.blocks)
+        adapter = self.variant.adapter.folder if self.variant.adapter else None
+        with ScoringModel(merged, lora=self.lora) as native:
+            self._check_metadata(native)
+            self._check_tokenizer(native)
+            texts = [native.beginning() + native.tokenize(text) for text in check_texts.PROMPTS]
+            said = [_answered(native, text, 0, task) for text in texts]
+            said += [_answered(native, o.tokens[: o.hole], o.first - 1, task) for o in holes]
+            answers = reference.answers(self.plan.source.path, adapter, said, folder, task.add)
+            agreed = agreement.compare(native, answers, task.add)
+        agreement.check_f16(agreed)
+        self.checks["holes_as_torch"] = float(len(holes))
+        return agreed, answers
+
+    def _check_metadata(self, native: ScoringModel) -> None:
+        architecture = self.plan.source.sizes.architecture
+        agreement.check_metadata(native, architecture, self._prompt_format or None)
+
+    def _check_tokenizer(self, native: ScoringModel) -> None:
+        """A folder's tokenizer is asked through transformers, a GGUF's through llama.cpp, about
+        hard texts and every special token."""
+        base, retyped = self.plan.source.path, self.plan.source.retyped
+        names = vocabulary.special(self.plan.source.metadata)
+        texts = [*check_texts.TEXTS, *(f"a{name} {name}\n" for name in names)]
+        self.checks["tokenizer_texts"] = float(len(texts))
+        if base.is_dir():
+            agreement.check_tokenizer(native, reference.tokenizer(base, retyped), texts)
+            return
+        texts = [text for text in texts if not any(name in text for name in retyped)]
+        with ScoringModel(base, vocabulary_only=True) as own:
+            agreement.check_tokenizer(native, own.tokenize, texts)
+
+    def _draw_samples(self, merged: Path) -> Samples | None:
+        """The repository's code as prompts. Raises OptionError if auto has nothing to judge by."""
+        samples, root, adapter = None, self.variant.root, self.variant.adapter
+        manifest = adapter.manifest if adapter else None
+        if root is not None:
+            with ScoringModel(merged, vocabulary_only=True) as native:
+                markers = vocabulary.mark(self.plan.source.metadata).markers
+                name = root.resolve().name
+                reader = Reader(name, markers, native.tokenize, tuple(native.beginning()))
+                samples = code_probes.draw(root, manifest, reader)
+                self.notes["judged_by"] = samples.origin
+        if manifest and not manifest.prompt_format:
+            self.notes["judged_by"] = "nothing: it is not known what the adapter was trained on"
+        if self.plan.quant == AUTO and (samples is None or len(samples.probes) < _FEWEST_PROBES):
+            raise OptionError(
+                "--quant auto needs held-out code to measure on",
+                "Name the repository with --repo, or one type with --quant",
+            )
+        return samples
+
+    def _importance(self, merged: Path, samples: Samples | None, folder: Path) -> str:
+        """The path of the importance matrix of the repository's code, or an empty text."""
+        copy = self.plan.imatrix
+        wanted = self.plan.importance and (copy or self.plan.quant not in _NEED_NO_IMATRIX)
+        if not wanted or samples is None or not samples.texts:
+            if copy:
+                raise OptionError(f"no code to make {copy} from", "Name --repo")
+            return ""
+        task = self.begin("Reading your code", len(samples.texts))
+        importance = calibration.collect(merged, samples.texts, task.add, self.lora)
+        path = folder / "imatrix.gguf"
+        imatrix.write(path, importance, "the repository's own code")
+        if copy:
+            with replaced(copy) as temporary:
+                temporary.write_bytes(path.read_bytes())
+        self.notes["importance"] = f"{sum(map(len, samples.texts))} tokens of the repository"
+        return str(path)
+
+    def _quantise(
+        self, merged: Path, target: Path, importance: str, samples: Samples | None
+    ) -> None:
+        quant = self.plan.quant
+        if quant == AUTO:
+            assert samples is not None
+            material = auto.AutoInputs(merged, self.lora, importance, samples.probes)
+            self.choice = auto.choose(material, target, self.plan.limits, self.begin)
+            self._judge(self.choice.chosen, self.choice.reference)
+            return
+        size = llama_quantize.expected_size(merged.stat().st_size, quant)
+        task = self.begin(f"Quantising to {quant}", size)
+        recipe = QuantizeRecipe(quant=quant, imatrix=importance)
+        llama_quantize.quantize(merged, target, recipe, task.reach)
+        if samples is not None and samples.probes:
+            self._judge(*self._measure(merged, target, samples))
+
+    def _measure(self, merged: Path, target: Path, samples: Samples) -> tuple[Measured, Reference]:
+        """The quantised file on held-out holes, and what the merged one says of them."""
+        probes, lora = samples.probes, self.lora
+        task = self.begin("Completing held-out lines", 2 * len(probes))
+        path = merged.with_suffix(".reference")
+        f16 = divergence.refer(merged, probes, path, task.add, lora)
+        return Judge(probes, f16, lora).untimed(self.plan.quant, target, task.add), f16
+
+    def _judge(self, measured: Measured, f16: Reference) -> None:
+        """Keep the numbers on held-out code. Raises CheckError for lines lost beyond chance."""
+        self.checks |= {
+            "held_out_kld": measured.kld,
+            "held_out_top_agreement": measured.top,
+            "held_out_exact": measured.matched,
+            "held_out_exact_f16": f16.matched,
+            "held_out_holes": float(len(measured.exact)),
+        }
+        if not divergence.as_good(f16, measured):
+            raise CheckError(
+                f"{measured.name} completes {measured.matched:.0%} of {len(measured.exact)} "
+                f"held-out lines, 16 bits {f16.matched:.0%}: more than chance",
+                "Use a type with more bits",
+            )
+
+    def _check_quantised(self, target: Path, answers: list[Answer]) -> Agreement:
+        task = self.begin(f"Checking {self.plan.quant}", len(answers))
+        with ScoringModel(target, lora=self.lora) as native:
+            self._check_metadata(native)
+            agreed = agreement.compare(native, answers, task.add)
+        agreement.check_quant(agreed, self.plan.quant)
+        return agreed
+
+
+def _answered(native: ScoringModel, prompt: Sequence[int], first: int, task: Task) -> Said:
+    answer = native.greedy(prompt, reference.ANSWER_TOKENS - 1)
+    task.add()
+    return Said((*prompt, *answer), len(prompt), first)
+
+
+def _agreements(f16: Agreement, quantised: Agreement) -> dict[str, float]:
+    return {
+        "kld_f16": f16.kld,
+        "top_agreement_f16": f16.top,
+        "greedy_equal": float(f16.differing == 0),
+        "greedy_ties": float(f16.ties),
+        "kld": quantised.kld,
+        "top_agreement": quantised.top,
+        "positions": float(quantised.positions),
     }
-    for suffix, text in papers.items():
-        with replaced(job.final.with_suffix(suffix)) as temporary:
-            temporary.write_text(text, encoding="utf-8")
 
 
-def _bundle(jobs: Sequence[Plan], begin: Begin) -> Result:
-    """A folder with the base as it was, quantised, and the adapters beside it."""
-    with replaced_folder(jobs[0].final) as folder:
-        laid = write_bundle.create(folder, jobs, begin)
-        making = laid[0].making
-        manifest = _manifest(making, (folder / write_bundle.BASE).stat().st_size)
-        names = {".md": "README.md", ".svg": "auto.svg"}
-        for suffix, text in _papers(making, manifest).items():
-            (folder / names[suffix]).write_text(text, encoding="utf-8")
-        write_bundle.describe(folder, manifest, laid)
-    entries = tuple(one.entry for one in laid)
-    return Result(jobs[0].final, manifest, choice=making.choice, entries=entries)
+@contextmanager
+def locked(final: Path) -> Iterator[None]:
+    """Keep other conversions from writing `final`, and clear away what killed ones have left.
+
+    The lock is the system's, so that it goes with its process. Raises StorageError."""
+    path = final.parent / f".{final.name}.lock"
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise StorageError(f"another conversion is writing {final}", "Wait for it to end") from None
+    try:
+        _sweep(final.parent, path)
+        yield
+    finally:
+        # While it is still held: whoever opened the same file meanwhile sees that it is gone.
+        with suppress(OSError):
+            path.unlink()
+        lock.release()
 
 
-def _papers(making: Pipeline, manifest: ModelManifest) -> dict[str, str]:
-    """A model card, and the picture of what auto measured, by the ending of their names."""
-    card_text = card(making.job.title, manifest, making.choice)
-    return {".md": card_text} | ({".svg": picture(making.choice)} if making.choice else {})
+def _sweep(folder: Path, own: Path) -> None:
+    """What stands beside a lock that nobody holds belongs to nobody."""
+    for path in folder.glob(".*.lock"):
+        lock = FileLock(path)
+        with suppress(OSError):
+            if path != own:
+                lock.acquire(blocking=False)
+            for left in folder.glob(glob.escape(path.name.removesuffix("lock")) + "*"):
+                if left != own:
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
+        lock.release()
 
 
-def _manifest(making: Pipeline, size: int) -> ModelManifest:
-    job = making.job
-    trained = job.adapter.manifest if job.adapter else None
-    return ModelManifest(
-        prompt_format=PROMPT_FORMAT,
-        base=trained.base if trained else job.base.record(),
-        adapter=job.adapter.folder.resolve().name if job.adapter else "",
-        rank=trained.rank if trained else 0,
-        quant=making.choice.chosen.name if making.choice else job.quant,
-        size=size,
-        held_out=trained.held_out if trained else (),
-        also=trained.also if trained else (),
-        holdout=trained.holdout if trained else "",
-        scores=trained.scores if trained else {},
-        checks=making.checks,
-        versions=_versions(),
-        notes=making.notes,
-    )
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in VERSIONED:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+@contextmanager
+def _scratch(plan: Plan, beside: Path) -> Iterator[Path]:
+    """A folder that is cleared away, or, after a kill, swept by the next conversion."""
+    with tempfile.TemporaryDirectory(prefix=f".{plan.final.name}.", dir=beside) as name:
+        yield Path(name)

@@ -1,163 +1,220 @@
-"""What a conversion is to make, with everything refused that can be before any work."""
+"""What a conversion is to make: all that the user named is resolved and read here, once, and
+everything is refused that can be before any work.
+"""
 
 import dataclasses
 import math
 import re
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_convert import destination, inputs
 from budgetai_convert.formats import gguf_writer
-from budgetai_convert.model import merge
+from budgetai_convert.model import merge, rank_truncation
 from budgetai_convert.model.adapter import Adapter
 from budgetai_convert.options import AUTO, ConvertOptions
 from budgetai_convert.quantize import llama_quantize
 from budgetai_convert.quantize.auto import Limits
-from budgetai_core.artifacts import base_models
+from budgetai_core.artifacts import base_models, layout
+from budgetai_core.artifacts.atomic_write import read_json
 from budgetai_core.artifacts.base_models import Base
-from budgetai_core.artifacts.bundle import NO_ADAPTER, AdapterEntry
-from budgetai_core.artifacts.manifest import MANIFEST
+from budgetai_core.artifacts.bundle import NO_ADAPTER, AdapterEntry, Bundle
+from budgetai_core.artifacts.manifest import MANIFEST, ModelManifest
 from budgetai_core.context.languages import LANGUAGES
-from budgetai_core.errors import AdapterError, OptionError, RepositoryError
+from budgetai_core.errors import (
+    AdapterError,
+    ModelError,
+    OptionError,
+    RepositoryError,
+    StorageError,
+)
 from budgetai_core.models import base_weights
 from budgetai_core.models.base_weights import Source
 
+BUNDLE_BASE = "base.gguf"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
 _LARGEST_SCALE = 100.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """The base with one adapter, or alone: what is merged and checked as one model. `root` is the
+    repository whose code is read, if it is there; `entry` is what a bundle will say of the adapter,
+    but for its file, and None without a bundle."""
+
+    adapter: Adapter | None
+    root: Path | None
+    entry: AdapterEntry | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is to be made: from which base and adapter, of which type, at which path. `root` is
-    the repository whose code is read, if it is there; `entry` is what a bundle will say of the
-    adapter, but for its file, and None without a bundle."""
+    """What is to be made: `variants` of a base, of the type `quant`. `final` is the file of a
+    model, the folder of a bundle, or, for adapters that are added to one, its manifest. A model
+    has one variant."""
 
     base: Base
-    adapter: Adapter | None
     source: Source
+    variants: tuple[Variant, ...]
     quant: str
     final: Path
-    root: Path | None
     limits: Limits
     importance: bool
     imatrix: Path | None
     card: bool
-    entry: AdapterEntry | None = None
 
-    @property
-    def title(self) -> str:
-        """What the model is called by people: its repository, else its adapter, else its base."""
-        if self.adapter is None:
+    def title(self, variant: Variant) -> str:
+        """What a model is called by people: its repository, else its adapter, else its base."""
+        if variant.adapter is None:
             return self.base.name
-        return Path(self.adapter.manifest.repository).name or self.adapter.folder.resolve().name
+        repository = Path(variant.adapter.manifest.repository).name
+        return repository or variant.adapter.folder.resolve().name
 
 
-def make_plan(options: ConvertOptions, adapter: Adapter | None) -> Plan:
-    """The job of a model, or of a bundle's base and first adapter. Raises BudgetAIError for
-    everything the user can mend."""
+@contextmanager
+def planned(options: ConvertOptions) -> Iterator[Plan]:
+    """Give the plan; adapters that are cut to a rank stand in temporary folders until the end.
+    Raises BudgetAIError for everything the user can mend."""
+    _check_options(options)
+    model = next((path for path in options.source if is_model(path)), None)
+    if model is not None:
+        _check_model_alone(options, model)
+    folders = () if model is not None else options.source or (_newest_adapter(options),)
+    with ExitStack() as stack:
+        cuts = [rank_truncation.at_rank(path, options.rank, options.base) for path in folders]
+        adapters = [_for_task(stack.enter_context(cut), options.task) for cut in cuts]
+        yield _added(options, adapters) if options.add_to else _made(options, folders, adapters)
+
+
+def adapter_folder(options: ConvertOptions) -> Path:
+    """The one adapter's folder, for what is made of a single one."""
+    if len(options.source) > 1:
+        raise OptionError(f"{len(options.source)} adapters at once", "Only a bundle holds several")
+    return options.source[0] if options.source else _newest_adapter(options)
+
+
+def is_model(path: Path) -> bool:
+    """Whether this is a model rather than an adapter: a file, a folder of one, or a known name.
+    What begins with the name of a folder here is no Hub id."""
+    if path.is_file() or (path / "config.json").is_file():
+        return True
+    if path.exists() or (path.parts and Path(path.parts[0]).exists()):
+        return False
+    return base_models.is_name(str(path))
+
+
+def _newest_adapter(options: ConvertOptions) -> Path:
+    repo = options.repo or Path.cwd()
+    if not repo.is_dir():
+        raise RepositoryError(f"no such repository: {repo}", "Give --repo a folder that exists")
+    newest = layout.newest_adapter(repo)
+    if newest is None:
+        raise AdapterError(f"no adapter for {repo.resolve()}", "Run budgetai-train first")
+    return newest
+
+
+def _for_task(adapter: Adapter, task: str) -> Adapter:
+    if not task:
+        return adapter
+    return dataclasses.replace(adapter, manifest=dataclasses.replace(adapter.manifest, task=task))
+
+
+def _made(options: ConvertOptions, folders: Sequence[Path], adapters: Sequence[Adapter]) -> Plan:
+    """The plan of a model or of a bundle."""
+    if len(adapters) > 1 and not options.bundle:
+        raise OptionError(f"{len(adapters)} adapters at once", "Use --bundle to keep them apart")
     quant = llama_quantize.known(options.quant)
     _check_limits(options, quant)
-    _check_labels(options)
-    base = (
-        base_models.located(adapter.manifest.base)
-        if adapter
-        else base_models.resolve(_model(options))
-    )
-    final = options.out or _shelved(adapter, options, quant)
-    destination.check(final, base, bundle=options.bundle)
-    return _job(options, base, adapter, quant, final)
+    if adapters:
+        base = base_models.located(adapters[0].manifest.base)
+    else:
+        base = base_models.resolve(str(options.source[0]))
+    final = options.out or _shelved(options, folders, quant)
+    _check_final(final, base, bundle=options.bundle)
+    for other in adapters[1:]:
+        if other.manifest.base.digest != adapters[0].manifest.base.digest:
+            raise AdapterError(
+                f"{other.folder.name} was trained on {other.manifest.base.location}, "
+                f"{adapters[0].folder.name} on {adapters[0].manifest.base.location}",
+                "A bundle has one base: convert them apart",
+            )
+    return _plan(options, base, adapters, quant, final)
 
 
-def joining(options: ConvertOptions, adapter: Adapter, quant: str, digest: str) -> Plan:
-    """The job of an adapter for a bundle that is there, whose base has this digest and is of the
-    type `quant`. Raises BudgetAIError."""
+def _added(options: ConvertOptions, adapters: Sequence[Adapter]) -> Plan:
+    """The plan of adapters for a bundle that is there."""
     assert options.add_to is not None
-    _check_labels(options)
-    if adapter.manifest.base.digest != digest:
-        raise AdapterError(
-            f"{adapter.folder.name} was trained on {adapter.manifest.base.location}, which is not "
-            f"the base of {options.add_to}",
-            "Make a bundle of its own with --bundle",
-        )
-    base, final = base_models.located(adapter.manifest.base), options.add_to / MANIFEST
-    return _job(options, base, adapter, quant, final)
+    if options.bundle or options.out:
+        raise OptionError("--add-to names a bundle that is there", "Leave --bundle and --out out")
+    quant, digest = _base_of_bundle(options.add_to)
+    for adapter in adapters:
+        if adapter.manifest.base.digest != digest:
+            raise AdapterError(
+                f"{adapter.folder.name} was trained on {adapter.manifest.base.location}, which is "
+                f"not the base of {options.add_to}",
+                "Make a bundle of its own with --bundle",
+            )
+    base = base_models.located(adapters[0].manifest.base)
+    return _plan(options, base, adapters, quant, options.add_to / MANIFEST)
 
 
-def _job(
-    options: ConvertOptions, base: Base, adapter: Adapter | None, quant: str, final: Path
+def _base_of_bundle(folder: Path) -> tuple[str, str]:
+    """The type of a bundle's base, and the digest of what that was made from. Raises ModelError if
+    it is no bundle, or broken."""
+    Bundle.read(folder)
+    values = read_json(folder / MANIFEST)
+    base = values.get("base")
+    digest = base.get("digest") if isinstance(base, dict) else None
+    if values.get("base_file") != BUNDLE_BASE or not isinstance(digest, str):
+        raise ModelError(f"{folder} was not made by budgetai-convert", "Make it with --bundle")
+    return str(values.get("quant")), digest
+
+
+def _plan(
+    options: ConvertOptions, base: Base, adapters: Sequence[Adapter], quant: str, final: Path
 ) -> Plan:
-    opened = base_weights.open_source(base)
-    if adapter:
-        merge.placed(opened, adapter)
-    destination.check_space(final.parent, gguf_writer.size_of(opened.weights), quant)
+    source = base_weights.open_source(base)
+    for adapter in adapters:
+        merge.placed(source, adapter)
+    _check_space(final.parent, gguf_writer.size_of(source.weights), quant)
     return Plan(
         base=base,
-        adapter=adapter,
-        source=opened,
+        source=source,
+        variants=_variants(options, adapters),
         quant=quant,
         final=final,
-        root=_root(adapter, options),
         limits=Limits(options.max_kld, options.max_size * 1e6),
         importance=options.importance,
         imatrix=options.imatrix,
         card=options.card,
-        entry=_entry(adapter, options) if adapter and (options.bundle or options.add_to) else None,
     )
 
 
-def further(job: Plan, adapter: Adapter, options: ConvertOptions, taken: Sequence[str]) -> Plan:
-    """The job of one more adapter of the same base, under a name that is not `taken`. Raises
-    AdapterError or OptionError."""
-    assert job.adapter is not None
-    if adapter.manifest.base.digest != job.adapter.manifest.base.digest:
-        raise AdapterError(
-            f"{adapter.folder.name} was trained on {adapter.manifest.base.location}, "
-            f"{job.adapter.folder.name} on {job.adapter.manifest.base.location}",
-            "A bundle has one base: convert them apart",
-        )
-    merge.placed(job.source, adapter)
-    entry = _entry(adapter, options)
-    count, name = 1, entry.name
-    while name in taken:
+def _variants(options: ConvertOptions, adapters: Sequence[Adapter]) -> tuple[Variant, ...]:
+    if not adapters:
+        return (Variant(adapter=None, root=_root(None, options)),)
+    if not (options.bundle or options.add_to):
+        return tuple(Variant(adapter=one, root=_root(one, options)) for one in adapters)
+    variants: list[Variant] = []
+    for adapter in adapters:
+        entry = _entry(adapter, options)
+        if options.bundle:
+            names = [variant.entry.name for variant in variants if variant.entry]
+            entry = dataclasses.replace(entry, name=_free(entry.name, names))
+        variants.append(Variant(adapter=adapter, root=_root(adapter, options), entry=entry))
+    return tuple(variants)
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """The name itself, or with the first number that makes it another."""
+    free, count = name, 1
+    while free in taken:
         count += 1
-        name = f"{entry.name}-{count}"
-    entry = dataclasses.replace(entry, name=name)
-    return dataclasses.replace(job, adapter=adapter, root=_root(adapter, options), entry=entry)
-
-
-def _model(options: ConvertOptions) -> str:
-    return str(options.source[0])
-
-
-def _check_limits(options: ConvertOptions, quant: str) -> None:
-    for name, value in (("--max-kld", options.max_kld), ("--max-size", options.max_size)):
-        if not 0 <= value < math.inf:
-            raise OptionError(f"{name} {value}", "Use a number from 0 on")
-        if value and quant != AUTO:
-            raise OptionError(f"{name} is for --quant auto", f"{quant} is one type")
-
-
-def _check_labels(options: ConvertOptions) -> None:
-    """Raises OptionError for what a bundle cannot say of an adapter, or where there is none."""
-    bundled = options.bundle or options.add_to
-    for flag, said in (
-        ("--name", options.name),
-        ("--scale", options.scale != 1),
-        ("--languages", options.languages),
-    ):
-        if said and not bundled:
-            raise OptionError(f"{flag} is for --bundle and --add-to", "Leave it out")
-    if options.name and (not _NAME.fullmatch(options.name) or options.name in ("base", NO_ADAPTER)):
-        raise OptionError(f"--name {options.name!r}", "Use letters, digits, _, ., + and -")
-    if options.name and len(options.source) > 1:
-        raise OptionError(f"--name {options.name} for several adapters", "Add them one by one")
-    if not -_LARGEST_SCALE <= options.scale <= _LARGEST_SCALE:
-        raise OptionError(f"--scale {options.scale}", f"Use at most {_LARGEST_SCALE:g}")
-    known = {language.name for language in LANGUAGES}
-    for language in options.languages:
-        if language not in known:
-            raise OptionError(f"--languages {language}", f"Known: {', '.join(sorted(known))}")
+        free = f"{name}-{count}"
+    return free
 
 
 def _entry(adapter: Adapter, options: ConvertOptions) -> AdapterEntry:
@@ -189,9 +246,104 @@ def _root(adapter: Adapter | None, options: ConvertOptions) -> Path | None:
     return next((f for f in (here, *here.parents) if f.name == adapter.manifest.repository), None)
 
 
-def _shelved(adapter: Adapter | None, options: ConvertOptions, quant: str) -> Path:
-    if adapter is None:
-        raise OptionError(f"{_model(options)} is no adapter of a repository", "Name a file: --out")
-    # A cut stands elsewhere: the folder that was named tells the shelf.
-    folder = options.source[0] if options.source else inputs.newest(options)
-    return destination.shelved(folder, options, quant)
+def _shelved(options: ConvertOptions, folders: Sequence[Path], quant: str) -> Path:
+    """On the shelf that the first adapter came from, else on that of the repository."""
+    if not folders:
+        raise OptionError(
+            f"{options.source[0]} is no adapter of a repository", "Name a file: --out"
+        )
+    place = folders[0].resolve()
+    shelves = (layout.home() / "repositories").resolve()
+    if place.parent.name == "adapters" and place.parents[2] == shelves:
+        model = place.parents[1] / "models" / f"{layout.stamp()}-{quant}.gguf"
+    else:
+        model = layout.new_model(options.repo or Path.cwd(), quant)
+    return model.with_suffix("") if options.bundle else model
+
+
+def _check_model_alone(options: ConvertOptions, model: Path) -> None:
+    """Raises OptionError for what goes with adapters only."""
+    if len(options.source) > 1:
+        raise OptionError(f"{model} is a model, and more is named", "Convert one at a time")
+    if options.rank:
+        raise OptionError(f"--rank {options.rank}: {model} is no adapter", "Leave it out")
+    for flag, value in (("--bundle", options.bundle), ("--add-to", options.add_to)):
+        if value:
+            raise OptionError(f"{model} has no adapter to bundle", f"Leave {flag} out")
+
+
+def _check_limits(options: ConvertOptions, quant: str) -> None:
+    for name, value in (("--max-kld", options.max_kld), ("--max-size", options.max_size)):
+        if not 0 <= value < math.inf:
+            raise OptionError(f"{name} {value}", "Use a number from 0 on")
+        if value and quant != AUTO:
+            raise OptionError(f"{name} is for --quant auto", f"{quant} is one type")
+
+
+def _check_options(options: ConvertOptions) -> None:
+    """Raises OptionError for what a bundle cannot say of an adapter, or where there is none."""
+    bundled = options.bundle or options.add_to
+    for flag, given in (
+        ("--name", options.name),
+        ("--scale", options.scale != 1),
+        ("--languages", options.languages),
+    ):
+        if given and not bundled:
+            raise OptionError(f"{flag} is for --bundle and --add-to", "Leave it out")
+    if options.name and (not _NAME.fullmatch(options.name) or options.name in ("base", NO_ADAPTER)):
+        raise OptionError(f"--name {options.name!r}", "Use letters, digits, _, ., + and -")
+    if options.name and len(options.source) > 1:
+        raise OptionError(f"--name {options.name} for several adapters", "Add them one by one")
+    if not -_LARGEST_SCALE <= options.scale <= _LARGEST_SCALE:
+        raise OptionError(f"--scale {options.scale}", f"Use at most {_LARGEST_SCALE:g}")
+    known = {language.name for language in LANGUAGES}
+    for language in options.languages:
+        if language not in known:
+            raise OptionError(f"--languages {language}", f"Known: {', '.join(sorted(known))}")
+
+
+def _check_final(final: Path, base: Base, *, bundle: bool) -> None:
+    """Raises OptionError or StorageError when nothing can, or may, be written at `final`."""
+    if bundle and final.exists():
+        raise OptionError(
+            f"--out {final} is there already", "Give another name, or use --add-to for an adapter"
+        )
+    if not bundle:
+        _check_final_file(final, base)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=final.parent):
+            pass
+    except OSError as error:
+        raise StorageError(f"cannot write to {final.parent}: {error.strerror}") from None
+
+
+def _check_final_file(final: Path, base: Base) -> None:
+    if final.suffix != ".gguf":
+        raise OptionError(f"--out {final} does not end in .gguf")
+    if final.is_dir():
+        raise OptionError(f"--out {final} is a folder")
+    if base.path is not None and final.resolve() == base.path:
+        raise OptionError(f"--out {final} is the base itself", "Give another name")
+    beside = ModelManifest.path(final)
+    if beside.exists() and ModelManifest.find(final) is None:
+        raise OptionError(
+            f"{beside} is there and is no manifest of ours", "Give --out another name"
+        )
+
+
+def _check_space(folder: Path, size: int, quant: str) -> None:
+    """The F16 file of `size` bytes and the quantised one stand side by side for a while; auto
+    keeps about four more in the middle of its search. Raises StorageError."""
+    more = {"F16": 0, AUTO: 2 * size}.get(quant)
+    needed = size + (llama_quantize.expected_size(size, quant) if more is None else more)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise StorageError(
+            f"the disk is full: converting needs {_megabytes(needed)}, "
+            f"{folder} has {_megabytes(free)} free"
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{math.ceil(size / 1e6):,} MB"

@@ -6,7 +6,6 @@ content gives it before the manifest, which is replaced in one step, tells of it
 
 import dataclasses
 import hashlib
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,128 +14,97 @@ from typing import Any
 
 from budgetai_convert.formats import lora_gguf
 from budgetai_convert.formats.modelfile import modelfile
-from budgetai_convert.pipeline import Pipeline
-from budgetai_convert.plan import Plan
-from budgetai_convert.progress_line import Begin
+from budgetai_convert.plan import BUNDLE_BASE, Variant
+from budgetai_convert.quantize.auto import Choice
+from budgetai_convert.write_model import papers
 from budgetai_core.artifacts.atomic_write import read_json, replaced, write_json
 from budgetai_core.artifacts.bundle import AdapterEntry, Bundle
-from budgetai_core.artifacts.manifest import MANIFEST, ModelManifest
-from budgetai_core.errors import ModelError
+from budgetai_core.artifacts.manifest import MANIFEST, AdapterManifest, ModelManifest
+from budgetai_core.models.base_weights import Source
 
-BASE = "base.gguf"
 _CHECKS = "adapter_checks"
 _DIGITS = 8
 
 
 @dataclass(frozen=True)
-class Laid:
-    """An adapter in a bundle, and how it was checked there."""
+class LaidAdapter:
+    """An adapter's file at `path`, what a bundle says of it, and the `checks` it has passed."""
 
+    path: Path
     entry: AdapterEntry
-    making: Pipeline
+    manifest: AdapterManifest
+    checks: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Found:
-    """A bundle that is there: the type of its base, and the digest of what that was made from."""
-
-    folder: Path
-    quant: str
-    digest: str
-
-
-def find(folder: Path) -> Found:
-    """Read a bundle. Raises ModelError if it is none, or broken."""
-    Bundle.read(folder)
-    values = read_json(folder / MANIFEST)
-    base = values.get("base")
-    digest = base.get("digest") if isinstance(base, dict) else None
-    if values.get("base_file") != BASE or not isinstance(digest, str):
-        raise ModelError(f"{folder} was not made by budgetai-convert", "Make it with --bundle")
-    return Found(folder, str(values.get("quant")), digest)
+def lay(folder: Path, source: Source, variant: Variant) -> LaidAdapter:
+    """Write the adapter's file into `folder`, under a name that tells its content."""
+    assert variant.adapter is not None and variant.entry is not None
+    path = folder / f"{variant.entry.name}.gguf"
+    lora_gguf.write(path, source, variant.adapter)
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    final = path.rename(folder / f"{variant.entry.name}-{digest[:_DIGITS]}.gguf")
+    entry = dataclasses.replace(
+        variant.entry, file=final.name, size=final.stat().st_size, sha256=digest
+    )
+    return LaidAdapter(final, entry, variant.adapter.manifest)
 
 
-def create(folder: Path, jobs: Sequence[Plan], begin: Begin) -> list[Laid]:
-    """Make the base, of the type that the first of the adapters needs, and check each of them
-    over it. The manifest is left to `describe`."""
-    laid = [_written(folder, job, begin) for job in jobs]
-    first, *others = laid
-    first.making.make(folder / BASE)
-    for one in others:
-        one.making.fit(folder / BASE)
-    return laid
-
-
-def describe(folder: Path, manifest: ModelManifest, laid: Sequence[Laid]) -> None:
-    """Write what lies in a bundle, the manifest last."""
-    for one in laid:
-        _write_modelfile(folder, one)
-    values = {
-        "base_file": BASE,
-        "adapters": [dataclasses.asdict(one.entry) for one in laid],
-        _CHECKS: {one.entry.name: one.making.checks for one in laid},
+def describe(
+    folder: Path,
+    title: str,
+    source: Source,
+    manifest: ModelManifest,
+    choice: Choice | None,
+    laid: Sequence[LaidAdapter],
+) -> None:
+    """Write what a new bundle says of itself, its manifest last."""
+    names = {".md": "README.md", ".svg": "auto.svg"}
+    for suffix, text in papers(title, manifest, choice).items():
+        (folder / names[suffix]).write_text(text, encoding="utf-8")
+    for adapter in laid:
+        _write_modelfile(folder, source, adapter.entry)
+    values = dataclasses.asdict(manifest)
+    for adapter in laid[1:]:
+        values |= _unseen(values, adapter.manifest)
+    values |= {
+        "base_file": BUNDLE_BASE,
+        "adapters": [dataclasses.asdict(adapter.entry) for adapter in laid],
+        _CHECKS: {adapter.entry.name: dict(adapter.checks) for adapter in laid},
     }
-    told = dataclasses.asdict(manifest)
-    for one in laid[1:]:
-        told |= _unseen(told, one)
-    write_json(folder / MANIFEST, told | values)
+    write_json(folder / MANIFEST, values)
 
 
-def add(found: Found, job: Plan, begin: Begin) -> Laid:
-    """Check an adapter over the base of a bundle, and put it there, in the place of the one of
-    its name."""
-    folder = found.folder
-    with tempfile.TemporaryDirectory(prefix=f".{MANIFEST}.", dir=folder) as name:
-        one = _written(Path(name), job, begin)
-        one.making.fit(folder / BASE)
-        (Path(name) / one.entry.file).replace(folder / one.entry.file)
-    _write_modelfile(folder, one)
+def add(folder: Path, source: Source, laid: LaidAdapter) -> None:
+    """Put an adapter into a bundle, in the place of the one of its name."""
+    entry = laid.entry
+    laid.path.replace(folder / entry.file)
+    _write_modelfile(folder, source, entry)
     # Read again: the same command may have added others meanwhile.
     before = Bundle.read(folder).adapters
-    kept = [entry for entry in before if entry.name != one.entry.name]
-    # At the end of the list: of two that fit alike, the last one is served.
-    _tell(folder, [*kept, one.entry], one)
-    used = {BASE, one.entry.file, *(entry.file for entry in kept)}
-    _remove(folder, {entry.file for entry in before} - used)
-    return one
-
-
-def _tell(folder: Path, entries: Sequence[AdapterEntry], added: Laid) -> None:
-    """Replace the list of adapters in a manifest, and leave what it says of the base."""
+    kept = [other for other in before if other.name != entry.name]
     values = read_json(folder / MANIFEST)
-    values["adapters"] = [dataclasses.asdict(entry) for entry in entries]
-    values[_CHECKS] = values.get(_CHECKS, {}) | {added.entry.name: added.making.checks}
-    write_json(folder / MANIFEST, values | _unseen(values, added))
+    # At the end of the list: of two that fit alike, the last one is served.
+    values["adapters"] = [dataclasses.asdict(other) for other in (*kept, entry)]
+    values[_CHECKS] = values.get(_CHECKS, {}) | {entry.name: dict(laid.checks)}
+    write_json(folder / MANIFEST, values | _unseen(values, laid.manifest))
+    used = {BUNDLE_BASE, entry.file, *(other.file for other in kept)}
+    _remove(folder, {other.file for other in before} - used)
 
 
-def _unseen(told: Mapping[str, Any], more: Laid) -> dict[str, Any]:
-    """What neither the adapters told of nor one more has been trained on, as manifests say it: the
-    bundle is judged by that. Nothing, where they were held out in different ways."""
-    assert more.making.job.adapter is not None
-    manifest = more.making.job.adapter.manifest
-    alike = told.get("holdout", "") == manifest.holdout
-    both = set(told.get("held_out", ())) & set(manifest.held_out) if alike else set()
-    also = {*told.get("also", ()), *manifest.also}
+def _unseen(values: Mapping[str, Any], added: AdapterManifest) -> dict[str, Any]:
+    """What neither the adapters of a bundle's manifest nor one more has been trained on, as
+    manifests say it: the bundle is judged by that. Nothing, where they were held out in different
+    ways."""
+    alike = values.get("holdout", "") == added.holdout
+    both = set(values.get("held_out", ())) & set(added.held_out) if alike else set()
+    also = {*values.get("also", ()), *added.also}
     return {"held_out": sorted(both), "also": sorted(also)}
 
 
-def _written(folder: Path, job: Plan, begin: Begin) -> Laid:
-    """The adapter's file, under a name that tells its content."""
-    assert job.adapter is not None and job.entry is not None
-    path = folder / f"{job.entry.name}.gguf"
-    lora_gguf.write(path, job.source, job.adapter)
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    final = path.rename(folder / f"{job.entry.name}-{digest[:_DIGITS]}.gguf")
-    entry = dataclasses.replace(
-        job.entry, file=final.name, size=final.stat().st_size, sha256=digest
-    )
-    return Laid(entry, Pipeline(job, begin, final))
-
-
-def _write_modelfile(folder: Path, one: Laid) -> None:
-    text = modelfile(one.making.job.source.metadata, BASE, one.entry.file)
-    with replaced(folder / f"{one.entry.name}.Modelfile") as temporary:
+def _write_modelfile(folder: Path, source: Source, entry: AdapterEntry) -> None:
+    text = modelfile(source.metadata, BUNDLE_BASE, entry.file)
+    with replaced(folder / f"{entry.name}.Modelfile") as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

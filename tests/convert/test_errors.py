@@ -382,17 +382,17 @@ sys.exit(command.run("budgetai-convert", story))
     return _limited([sys.executable, "-c", program], 50_000)
 
 
-@pytest.mark.parametrize("stage", ["_checked_f16", "_checked_quant"])
+@pytest.mark.parametrize("stage", ["_check_merged", "_check_quantised"])
 def test_interrupted_nothing_is_left(adapter: Path, tmp_path: Path, stage: str) -> None:
     out = tmp_path / "out" / "model.gguf"
     # Ctrl-C comes where there is something to clear away, however fast the machine is.
     program = f"""
 import signal, sys
 from budgetai_convert.cli import main
-from budgetai_convert.pipeline import Pipeline
+from budgetai_convert.convert import Conversion
 # A shell that runs tests in its background has Ctrl-C ignored, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-Pipeline.{stage} = lambda *_, **__: signal.raise_signal(signal.SIGINT)
+Conversion.{stage} = lambda *_, **__: signal.raise_signal(signal.SIGINT)
 sys.exit(main(sys.argv[1:]))
 """
     done = subprocess.run(

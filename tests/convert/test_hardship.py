@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from budgetai_convert.cli import main
-from budgetai_convert.lock import locked
+from budgetai_convert.convert import locked
 from budgetai_convert.quantize import mixed_gguf
 from budgetai_core.artifacts import base_models, gguf_reader, imatrix
 from budgetai_core.errors import BaseError
@@ -30,7 +30,7 @@ STAGES = (
     "quantize.calibration.collect",
     "checks.divergence.refer",
     "quantize.mixed_gguf.write",
-    "pipeline.Pipeline._checked_quant",
+    "convert.Conversion._check_quantised",
     "convert.ModelManifest.write",
 )
 # Libraries are imported once, and run in no process that is forked.
@@ -38,7 +38,7 @@ KILLING = f"""
 import os, pkgutil, signal, sys
 from pathlib import Path
 import peft, torch, transformers
-from budgetai_convert.lock import locked
+from budgetai_convert.convert import locked
 from budgetai_convert.cli import main
 
 folder = Path(sys.argv[-1]).parent
