@@ -4,13 +4,12 @@ import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
-from budgetai_convert.options import ConvertOptions
+from budgetai_convert.options import PROGRAM, ConvertOptions
 from budgetai_core import command
 
 if TYPE_CHECKING:
     from budgetai_convert.convert import Result
 
-PROGRAM = "budgetai-convert"
 ABOUT = (
     "Merge an adapter into its base, quantise the result, and check it against the tuned model. "
     "The file appears only when every check has passed."

@@ -87,8 +87,7 @@ def _write_model(plan: Plan, begin: Begin) -> Result:
     with replaced(plan.final) as temporary:
         conversion.make(temporary)
         manifest = conversion.manifest(temporary)
-        if plan.card:
-            write_papers(plan, variant, manifest, conversion.choice)
+        write_papers(plan, variant, manifest, conversion.choice)
         # Written just before the model is renamed, so that no model is ever seen without it.
         manifest.write(plan.final)
     return Result(plan.final, manifest, choice=conversion.choice)
@@ -126,9 +125,9 @@ def _add_to_bundle(plan: Plan, begin: Begin) -> Result:
             laid = write_bundle.lay(scratch, plan.source, variant)
             conversion = Conversion(plan, variant, begin, laid.path)
             conversion.check_over(base)
-            laid = dataclasses.replace(laid, checks=conversion.checks)
-            write_bundle.add(folder, plan.source, laid)
-        entries.append(laid.entry)
+            laid.path.replace(folder / laid.entry.file)
+        laid = dataclasses.replace(laid, checks=conversion.checks)
+        entries.append(write_bundle.add(folder, plan.source, laid))
     return Result(folder, conversion.manifest(base), entries=tuple(entries))
 
 

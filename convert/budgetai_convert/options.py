@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from budgetai_core.artifacts.bundle import TASKS
 from budgetai_core.options import option
 
+PROGRAM = "budgetai-convert"
 AUTO = "auto"
 
 # Types that need an importance matrix (IQ1 to IQ3) are left out: without one they are noise.
@@ -35,6 +36,15 @@ QUANTS = (
 class ConvertOptions:
     """What is converted, to which type, and where the file goes."""
 
+    REMOVED = MappingProxyType(
+        {
+            "name": "Edit the adapter's name in the bundle's manifest.json",
+            "task": "Edit the adapter's task in the bundle's manifest.json",
+            "scale": "Edit the adapter's scale in the bundle's manifest.json",
+            "languages": "Edit the adapter's languages in the bundle's manifest.json",
+            "card": "Model card and Modelfile are always written",
+        }
+    )
     source: tuple[Path, ...] = option(
         (),
         "folder made by budgetai-train or peft, several for a bundle; or a model folder, .gguf file"
@@ -86,32 +96,6 @@ class ConvertOptions:
         "add the adapter to this bundle, or replace the one of its name there; servers that run go"
         " on with it",
         unit="folder",
-        group="bundles",
-    )
-    name: str = option(
-        "",
-        "name of the adapter in its bundle; without it, repository and task",
-        unit="name",
-        group="bundles",
-    )
-    task: str = option(
-        "",
-        "what the adapter writes; without it, what it was trained for",
-        choices=TASKS,
-        group="bundles",
-    )
-    scale: float = option(
-        1.0, "factor on the adapter's update in its bundle; checks are made with 1", group="bundles"
-    )
-    languages: tuple[str, ...] = option(
-        (),
-        "languages the adapter of a bundle is for; without it, all",
-        unit="name",
-        group="bundles",
-    )
-    card: bool = option(
-        False,
-        "write a model card and an Ollama Modelfile beside the model, as a bundle has them",
         group="bundles",
     )
     rank: int = option(

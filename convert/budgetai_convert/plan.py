@@ -15,15 +15,14 @@ from pathlib import Path
 from budgetai_convert.formats import gguf_writer
 from budgetai_convert.model import merge, rank_truncation
 from budgetai_convert.model.adapter import Adapter
-from budgetai_convert.options import AUTO, ConvertOptions
+from budgetai_convert.options import AUTO, PROGRAM, ConvertOptions
 from budgetai_convert.quantize import llama_quantize
 from budgetai_convert.quantize.auto import Limits
 from budgetai_core.artifacts import base_models, layout
 from budgetai_core.artifacts.atomic_write import read_json
 from budgetai_core.artifacts.base_models import Base
-from budgetai_core.artifacts.bundle import NO_ADAPTER, AdapterEntry, Bundle
+from budgetai_core.artifacts.bundle import AdapterEntry, Bundle
 from budgetai_core.artifacts.manifest import MANIFEST, ModelManifest
-from budgetai_core.context.languages import LANGUAGES
 from budgetai_core.errors import (
     AdapterError,
     ModelError,
@@ -35,8 +34,8 @@ from budgetai_core.models import base_weights
 from budgetai_core.models.base_weights import Source
 
 BUNDLE_BASE = "base.gguf"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
-_LARGEST_SCALE = 100.0
+PAPERS = (".md", ".Modelfile", ".svg")
+"""Endings of what is written beside a model for people; each names this program."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,6 @@ class Plan:
     limits: Limits
     importance: bool
     imatrix: Path | None
-    card: bool
 
     def title(self, variant: Variant) -> str:
         """What a model is called by people: its repository, else its adapter, else its base."""
@@ -78,14 +76,13 @@ class Plan:
 def planned(options: ConvertOptions) -> Iterator[Plan]:
     """Give the plan; adapters that are cut to a rank stand in temporary folders until the end.
     Raises BudgetAIError for everything the user can mend."""
-    _check_options(options)
     model = next((path for path in options.source if is_model(path)), None)
     if model is not None:
         _check_model_alone(options, model)
     folders = () if model is not None else options.source or (_newest_adapter(options),)
     with ExitStack() as stack:
         cuts = [rank_truncation.at_rank(path, options.rank, options.base) for path in folders]
-        adapters = [_for_task(stack.enter_context(cut), options.task) for cut in cuts]
+        adapters = [stack.enter_context(cut) for cut in cuts]
         yield _added(options, adapters) if options.add_to else _made(options, folders, adapters)
 
 
@@ -114,12 +111,6 @@ def _newest_adapter(options: ConvertOptions) -> Path:
     if newest is None:
         raise AdapterError(f"no adapter for {repo.resolve()}", "Run budgetai-train first")
     return newest
-
-
-def _for_task(adapter: Adapter, task: str) -> Adapter:
-    if not task:
-        return adapter
-    return dataclasses.replace(adapter, manifest=dataclasses.replace(adapter.manifest, task=task))
 
 
 def _made(options: ConvertOptions, folders: Sequence[Path], adapters: Sequence[Adapter]) -> Plan:
@@ -189,7 +180,6 @@ def _plan(
         limits=Limits(options.max_kld, options.max_size * 1e6),
         importance=options.importance,
         imatrix=options.imatrix,
-        card=options.card,
     )
 
 
@@ -200,7 +190,7 @@ def _variants(options: ConvertOptions, adapters: Sequence[Adapter]) -> tuple[Var
         return tuple(Variant(adapter=one, root=_root(one, options)) for one in adapters)
     variants: list[Variant] = []
     for adapter in adapters:
-        entry = _entry(adapter, options)
+        entry = _entry(adapter)
         if options.bundle:
             names = [variant.entry.name for variant in variants if variant.entry]
             entry = dataclasses.replace(entry, name=_free(entry.name, names))
@@ -217,18 +207,15 @@ def _free(name: str, taken: Sequence[str]) -> str:
     return free
 
 
-def _entry(adapter: Adapter, options: ConvertOptions) -> AdapterEntry:
+def _entry(adapter: Adapter) -> AdapterEntry:
     manifest = adapter.manifest
     repository = Path(manifest.repository.replace("\\", "/")).name
     told = f"{repository or adapter.folder.resolve().name}-{manifest.task}"
-    plain = re.sub(r"[^A-Za-z0-9_.+-]+", "-", told).strip("-.")[:60]
     return AdapterEntry(
-        name=options.name or plain,
+        name=re.sub(r"[^A-Za-z0-9_.+-]+", "-", told).strip("-.")[:60],
         file="",
         task=manifest.task,
         rank=manifest.rank,
-        scale=options.scale,
-        languages=options.languages,
         repository=repository,
         trained=adapter.folder.resolve().name,
     )
@@ -280,28 +267,6 @@ def _check_limits(options: ConvertOptions, quant: str) -> None:
             raise OptionError(f"{name} is for --quant auto", f"{quant} is one type")
 
 
-def _check_options(options: ConvertOptions) -> None:
-    """Raises OptionError for what a bundle cannot say of an adapter, or where there is none."""
-    bundled = options.bundle or options.add_to
-    for flag, given in (
-        ("--name", options.name),
-        ("--scale", options.scale != 1),
-        ("--languages", options.languages),
-    ):
-        if given and not bundled:
-            raise OptionError(f"{flag} is for --bundle and --add-to", "Leave it out")
-    if options.name and (not _NAME.fullmatch(options.name) or options.name in ("base", NO_ADAPTER)):
-        raise OptionError(f"--name {options.name!r}", "Use letters, digits, _, ., + and -")
-    if options.name and len(options.source) > 1:
-        raise OptionError(f"--name {options.name} for several adapters", "Add them one by one")
-    if not -_LARGEST_SCALE <= options.scale <= _LARGEST_SCALE:
-        raise OptionError(f"--scale {options.scale}", f"Use at most {_LARGEST_SCALE:g}")
-    known = {language.name for language in LANGUAGES}
-    for language in options.languages:
-        if language not in known:
-            raise OptionError(f"--languages {language}", f"Known: {', '.join(sorted(known))}")
-
-
 def _check_final(final: Path, base: Base, *, bundle: bool) -> None:
     """Raises OptionError or StorageError when nothing can, or may, be written at `final`."""
     if bundle and final.exists():
@@ -330,6 +295,12 @@ def _check_final_file(final: Path, base: Base) -> None:
         raise OptionError(
             f"{beside} is there and is no manifest of ours", "Give --out another name"
         )
+    for suffix in PAPERS:
+        paper = final.with_suffix(suffix)
+        if paper.exists() and PROGRAM.encode() not in paper.read_bytes():
+            raise OptionError(
+                f"{paper} is there and was not written by {PROGRAM}", "Give --out another name"
+            )
 
 
 def _check_space(folder: Path, size: int, quant: str) -> None:

@@ -24,6 +24,8 @@ from budgetai_core.models.base_weights import Source
 
 _CHECKS = "adapter_checks"
 _DIGITS = 8
+# What a user edits in a manifest, besides the name.
+_EDITED = ("task", "scale", "languages")
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,18 @@ def describe(
     write_json(folder / MANIFEST, values)
 
 
-def add(folder: Path, source: Source, laid: LaidAdapter) -> None:
-    """Put an adapter into a bundle, in the place of the one of its name."""
-    entry = laid.entry
-    laid.path.replace(folder / entry.file)
-    _write_modelfile(folder, source, entry)
+def add(folder: Path, source: Source, laid: LaidAdapter) -> AdapterEntry:
+    """List an adapter whose file is there, in the place of the one of its name. What the user has
+    said of that one in the manifest stays."""
     # Read again: the same command may have added others meanwhile.
     before = Bundle.read(folder).adapters
-    kept = [other for other in before if other.name != entry.name]
+    kept = [other for other in before if other.name != laid.entry.name]
+    entry = laid.entry
+    for other in before:
+        if other.name == entry.name:
+            edited = {name: getattr(other, name) for name in _EDITED}
+            entry = dataclasses.replace(entry, **edited)
+    _write_modelfile(folder, source, entry)
     values = read_json(folder / MANIFEST)
     # At the end of the list: of two that fit alike, the last one is served.
     values["adapters"] = [dataclasses.asdict(other) for other in (*kept, entry)]
@@ -90,6 +96,7 @@ def add(folder: Path, source: Source, laid: LaidAdapter) -> None:
     write_json(folder / MANIFEST, values | _unseen(values, laid.manifest))
     used = {BUNDLE_BASE, entry.file, *(other.file for other in kept)}
     _remove(folder, {other.file for other in before} - used)
+    return entry
 
 
 def _unseen(values: Mapping[str, Any], added: AdapterManifest) -> dict[str, Any]:

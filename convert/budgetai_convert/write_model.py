@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from budgetai_convert.formats.modelfile import modelfile
+from budgetai_convert.options import PROGRAM
 from budgetai_convert.plan import Plan, Variant
 from budgetai_convert.quantize.auto import Choice
 from budgetai_convert.quantize.quantize_report import picture, table
@@ -90,7 +91,8 @@ def _about(manifest: ModelManifest, base: str) -> str:
     tuned = f", tuned on a repository (adapter {manifest.adapter})" if manifest.adapter else ""
     return (
         f"{base}{tuned}, as GGUF: {manifest.quant}, {manifest.size / 1e6:,.1f} MB. "
-        "It fills in code: the text after the cursor comes first, then the text before it.\n"
+        "It fills in code: the text after the cursor comes first, then the text before it. "
+        f"Written by {PROGRAM}.\n"
     )
 
 

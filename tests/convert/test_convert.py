@@ -238,7 +238,8 @@ def test_without_arguments_the_newest_adapter_becomes_the_newest_model(
     assert manifest.scores == trained.scores
     assert manifest.size == model.stat().st_size
     assert all(math.isfinite(value) for value in manifest.checks.values())
-    assert {path.name for path in model.parent.iterdir()} == {model.name, f"{model.stem}.json"}
+    beside = {f"{model.stem}{suffix}" for suffix in (".json", ".md", ".Modelfile")}
+    assert {path.name for path in model.parent.iterdir()} == {model.name, *beside}
 
 
 def test_an_adapter_on_a_shelf_puts_its_model_on_that_shelf(

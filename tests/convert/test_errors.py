@@ -313,6 +313,11 @@ def test_places_where_no_model_may_go(convert: Convert, adapter: Path, tmp_path:
     (tmp_path / "package.json").write_text('{"name": "mine"}')
     assert "is no manifest of ours" in convert.refuses(adapter, out=tmp_path / "package.gguf")
     assert json.loads((tmp_path / "package.json").read_text()) == {"name": "mine"}
+    (tmp_path / "notes.md").write_text("mine")
+    assert "was not written by budgetai-convert" in convert.refuses(
+        adapter, out=tmp_path / "notes.gguf"
+    )
+    assert (tmp_path / "notes.md").read_text() == "mine"
 
 
 def test_the_base_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -118,7 +118,7 @@ def test_several_adapters_of_one_base(
     out = tmp_path / "bundle"
     again = shutil.copytree(adapters[0], tmp_path / "again")
     arguments = [*map(str, (*adapters, again)), "--bundle", "--out", str(out)]
-    assert main([*arguments, "--languages", "python", "go", "--json"]) == 0
+    assert main([*arguments, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     found = Bundle.read(out).adapters
     assert [one["name"] for one in told["adapters"]] == [one.name for one in found]
@@ -127,7 +127,6 @@ def test_several_adapters_of_one_base(
         ("tiny-docstring", "docstring", 3),
         ("tiny-completion-2", "completion", 4),
     ]
-    assert found[1].languages == ("python", "go")
     assert read_json(out / "manifest.json")["held_out"] == ["held/out.py"], (
         "one of them has learned it"
     )
@@ -166,11 +165,11 @@ def test_an_adapter_is_added_and_replaced_and_the_base_stays(
 ) -> None:
     before = files(bundle)
     first = Bundle.read(bundle).adapters[0]
-    assert main([str(adapters[1]), "--add-to", str(bundle), "--scale", "0.5"]) == 0
+    assert main([str(adapters[1]), "--add-to", str(bundle)]) == 0
     assert "adapter    tiny-docstring: docstring, rank 3" in capsys.readouterr().out
     found = Bundle.read(bundle)
     assert [one.name for one in found.adapters] == ["tiny-completion", "tiny-docstring"]
-    assert (found.adapters[0], found.adapters[1].scale) == (first, 0.5)
+    assert found.adapters[0] == first
     assert divergence(bundle, 1, base("llama"), adapters[1]) < 0.01
     assert read_json(bundle / "manifest.json")["held_out"] == ["held/out.py"]
     added = files(bundle)
@@ -246,7 +245,40 @@ def test_a_bundle_of_a_repository_goes_on_its_shelf(
     assert Bundle.read(model).adapters[0].trained == adapter.name
 
 
-def test_labels_that_make_no_sense(
+def test_what_a_user_says_of_an_adapter_in_the_manifest_stays(
+    adapters: tuple[Path, Path], bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When one of the same name takes its place; one that was renamed is another."""
+    edited = {"scale": 0.5, "languages": ["python", "go"], "task": "docstring"}
+    values = read_json(bundle / "manifest.json")
+    values["adapters"][0] |= edited
+    write_json(bundle / "manifest.json", values)
+    assert main([str(adapters[0]), "--add-to", str(bundle), "--json"]) == 0
+    (entry,) = Bundle.read(bundle).adapters
+    assert json.loads(capsys.readouterr().out)["adapters"][0]["scale"] == 0.5
+    assert (entry.scale, entry.languages, entry.task) == (0.5, ("python", "go"), "docstring")
+    values = read_json(bundle / "manifest.json")
+    values["adapters"][0]["name"] = "mine"
+    write_json(bundle / "manifest.json", values)
+    assert main([str(adapters[0]), "--add-to", str(bundle)]) == 0
+    capsys.readouterr()
+    kept, added = Bundle.read(bundle).adapters
+    assert (kept.name, kept.scale) == ("mine", 0.5)
+    assert (added.name, added.scale, added.languages) == ("tiny-completion", 1.0, ())
+
+
+@pytest.mark.parametrize("flag", ["name", "task", "scale", "languages", "card"])
+def test_options_of_before_say_what_to_do_instead(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["adapter", f"--{flag}", "x"])
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"--{flag} was removed. " in line
+    assert ("always written" if flag == "card" else "the bundle's manifest.json") in line
+
+
+def test_bundles_that_are_none(
     adapters: tuple[Path, Path], bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refused(*arguments: object) -> str:
@@ -254,12 +286,6 @@ def test_labels_that_make_no_sense(
         return capsys.readouterr().err
 
     into = ("--add-to", bundle)
-    assert "--name '../x'. Use letters" in refused(adapters[0], *into, "--name", "../x")
-    assert "--name 'base'" in refused(adapters[0], *into, "--name", "base")
-    assert "for several adapters" in refused(*adapters, "--bundle", "--name", "x")
-    assert "--scale nan" in refused(adapters[0], *into, "--scale", "nan")
-    assert "--languages cobol. Known: " in refused(adapters[0], *into, "--languages", "cobol")
-    assert "--scale is for --bundle and --add-to" in refused(adapters[0], "--scale", "2")
     assert "Leave --bundle and --out out" in refused(adapters[0], *into, "--bundle")
     assert "no manifest.json" in refused(adapters[0], "--add-to", tmp_path)
     assert "has no adapter to bundle" in refused(bundle / "base.gguf", *into)
@@ -279,10 +305,14 @@ def test_a_stranger_s_manifest_removes_no_base(
     ]
     write_json(bundle / "manifest.json", values)
     assert main([str(adapters[1]), "--add-to", str(bundle)]) == 0
-    assert main([str(adapters[1]), "--add-to", str(bundle), "--name", "twin"]) == 0
+    values = read_json(bundle / "manifest.json")
+    for entry, name in zip(values["adapters"], ("tiny-docstring", "twin"), strict=True):
+        entry["name"] = name
+    write_json(bundle / "manifest.json", values)
+    assert main([str(adapters[1]), "--add-to", str(bundle)]) == 0
     capsys.readouterr()
     found = Bundle.read(bundle)
-    assert [entry.name for entry in found.adapters] == ["tiny-docstring", "twin"]
+    assert [entry.name for entry in found.adapters] == ["twin", "tiny-docstring"]
     assert found.base.is_file() and file not in names(bundle)
 
 
@@ -292,9 +322,9 @@ def test_a_cut_is_bundled_at_its_rank(
     nested = tiny.make_adapter(tmp_path / "nested", base("llama"), rank=8)
     changed(nested, method="dylora frozen", chosen_rank=2)
     for rank in ((), ("--rank", "3")):
-        assert main([str(nested), "--add-to", str(bundle), "--name", "cut", *rank]) == 0
+        assert main([str(nested), "--add-to", str(bundle), *rank]) == 0
         capsys.readouterr()
-        entry = Bundle.read(bundle).named("cut")
+        entry = Bundle.read(bundle).named("tiny-completion")
         assert entry is not None
         assert entry.rank == (3 if rank else 2)
         tensors = gguf_reader.read(bundle / entry.file).tensors
@@ -345,8 +375,8 @@ def test_what_was_held_out_judges_an_adapter_that_is_added(
     """By what it was trained to write: one line of each docstring, or lines of code."""
     repo = tiny.make_repository(tmp_path)
     (repo / "held/out.py").write_text("\n\n".join(DOCUMENTED.format(n=n) for n in range(6)))
-    more = ["--repo", str(repo), "--task", task, "--name", task, "--json"]
-    assert main([str(adapters[1]), "--add-to", str(bundle), *more]) == 0
+    adapter = changed(Path(shutil.copytree(adapters[1], tmp_path / "adapter")), task=task)
+    assert main([str(adapter), "--add-to", str(bundle), "--repo", str(repo), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["adapters"][0]["task"] == task
     what = {"completion": "holes", "docstring": "docstrings"}[task]

@@ -4,6 +4,7 @@ Ollama gives the text before the cursor as `.Prompt` and the text after it as `.
 template puts the text after the cursor first, as the model was tuned.
 """
 
+from budgetai_convert.options import PROGRAM
 from budgetai_core.artifacts.gguf_reader import Metadata, unpack
 from budgetai_core.context.prompt import Markers
 from budgetai_core.models import vocabulary
@@ -15,7 +16,7 @@ def modelfile(metadata: Metadata, model: str, adapter: str = "") -> str:
     """The text of a Modelfile; `model` and `adapter` are names of files beside it."""
     marked = vocabulary.mark(metadata)
     tokens = unpack(metadata[vocabulary.TOKENS])
-    lines = [f"FROM ./{model}"]
+    lines = [f"# Written by {PROGRAM}.", f"FROM ./{model}"]
     lines += [f"ADAPTER ./{adapter}"] if adapter else []
     lines.append(f'TEMPLATE """{template(marked.markers, tokens)}"""')
     lines += [f"PARAMETER num_ctx {_CONTEXT}", "PARAMETER temperature 0"]

@@ -4,6 +4,7 @@ import math
 from html import escape
 
 from budgetai_convert.checks.divergence import Measured
+from budgetai_convert.options import PROGRAM
 from budgetai_convert.quantize.auto import Choice
 
 _HEAD = ("", "file", "MB", "KLD", "top", "lines", "read/s", "write/s")
@@ -105,5 +106,6 @@ def _page(marks: str, sizes: list[int], klds: list[float]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'font-family="sans-serif" font-size="12" role="img" aria-label="size and divergence">'
+        f"<desc>Written by {PROGRAM}.</desc>"
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>{ends}{marks}</svg>\n'
     )

@@ -26,7 +26,7 @@ def test_a_model_without_adapter_is_converted_as_it_is(
     kind: str, base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of, out = base("qwen2", kind=kind), tmp_path / "model.gguf"
-    assert main([str(of), "--card", "--out", str(out)]) == 0
+    assert main([str(of), "--out", str(out)]) == 0
     capsys.readouterr()
     file = gguf_reader.read(out)
     assert file.value("budgetai.prompt_format") is None, "it was not tuned on our prompts"

@@ -94,9 +94,11 @@ def test_an_adapter_by_others_in_a_bundle(
     # Ours and theirs get along.
     ours = tiny.make_adapter(tmp_path / "ours", base("qwen2"))
     assert main([str(ours), "--add-to", str(out)]) == 0
-    assert main([*arguments[:3], "--add-to", str(out), "--name", "again"]) == 0
+    again = adapter.rename(tmp_path / "again")
+    assert main([str(again), *arguments[1:3], "--add-to", str(out)]) == 0
     capsys.readouterr()
-    assert [one.name for one in Bundle.read(out).adapters][1:] == ["tiny-completion", "again"]
+    names = [entry.name for entry in Bundle.read(out).adapters]
+    assert names[1:] == ["tiny-completion", "again-completion"]
 
 
 @pytest.mark.parametrize(

@@ -181,4 +181,5 @@ def test_auto_measures_and_takes_the_best_within_a_size(
     assert measured["Q8_0"]["kld"] < measured["Q4_0"]["kld"]
     assert result["checks"]["held_out_holes"] >= 4
     assert imatrix.read(matrix).sums
-    assert {path.name for path in out.parent.iterdir()} == {"model.gguf", "model.json"}
+    suffixes = {path.suffix for path in out.parent.iterdir()}
+    assert suffixes == {".gguf", ".json", ".md", ".Modelfile", ".svg"}
