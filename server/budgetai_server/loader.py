@@ -1,22 +1,28 @@
 """From options to an engine that is ready: loaded or connected, and with a plan for its answers."""
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from budgetai_core.artifacts.bundle import NO_ADAPTER, Bundle
 from budgetai_core.errors import ModelError
 from budgetai_core.llama.model import build
 from budgetai_server.completion.render import CompletionPolicy
-from budgetai_server.inference import profile_store
 from budgetai_server.inference.adapter_registry import AdapterRegistry
 from budgetai_server.inference.engine import Engine
 from budgetai_server.inference.local import LocalEngine
-from budgetai_server.inference.profile import Plan, SpeedProfile, plan
+from budgetai_server.inference.profile import (
+    Plan,
+    SpeedProfile,
+    keep_speed,
+    kept_speed,
+    plan,
+    speed_key,
+)
 from budgetai_server.options import ServerOptions
 
 # Tokens that typing may add before the prompt is cut anew.
-_KEYSTROKE = 64
+_KEYSTROKE_TOKENS = 64
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def open_file(path: Path, options: ServerOptions) -> Opened:
     chosen = _chosen(plan(speed, options.latency_ms / 1000), options)
     engine.limits = chosen.limits
     policy = _policy(chosen, options)
-    engine.reserve = policy.stop.max_tokens + _KEYSTROKE
+    engine.reserve = policy.stop.max_tokens + _KEYSTROKE_TOKENS
     words = f"reads {speed.prefill:.0f} and writes {speed.decode:.0f} tokens a second; {chosen}"
     return Opened(engine, policy, words)
 
@@ -108,15 +114,11 @@ def open_endpoint(options: ServerOptions) -> Opened:
 
 def _speed(engine: LocalEngine, options: ServerOptions) -> SpeedProfile:
     """What was measured at an earlier start on this machine, or is measured now."""
-    key = profile_store.key(engine.path, engine.threads, options.gpu_layers, build())
-    kept = profile_store.find(key)
-    try:
-        if kept:
-            return SpeedProfile(float(kept["prefill"]), tuple(map(float, kept["batches"])))
-    except (KeyError, TypeError, ValueError):
-        pass
+    key = speed_key(engine.path, engine.threads, options.gpu_layers, build())
+    if kept := kept_speed(key):
+        return kept
     measured = engine.measure()
-    profile_store.keep(key, asdict(measured))
+    keep_speed(key, measured)
     return measured
 
 

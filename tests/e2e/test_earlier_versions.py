@@ -15,8 +15,7 @@ from budgetai_core.context.prompt import PROMPT_FORMAT, Snapshot
 from budgetai_server.completion.service import complete
 from budgetai_server.loader import open_model
 from budgetai_server.options import ServerOptions
-from budgetai_server.workspace.indexing import codec
-from budgetai_server.workspace.indexing.parse_cache import ParseCache
+from budgetai_server.workspace.indexing.parse_cache import ParseCache, decode
 from support import tiny
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "version_0_1"
@@ -64,6 +63,6 @@ def test_an_index_is_read(tmp_path: Path) -> None:
     text = cache.get(b"a key of a file.")
     cache.close()
     assert text
-    symbols = codec.decode(text)
+    symbols = decode(text)
     assert symbols
     assert [definition.name for definition in symbols.definitions] == ["area"]

@@ -140,12 +140,10 @@ class GenerationCache:
     def add(self, generation: Generation) -> None:
         self._kept[id(generation)] = generation
         while len(self._kept) > 1 and (
-            len(self._kept) > _MAX_KEPT or self._characters() > _MAX_KEPT_CHARACTERS
+            len(self._kept) > _MAX_KEPT
+            or sum(len(kept.snapshot.text) for kept in self._kept.values()) > _MAX_KEPT_CHARACTERS
         ):
             self._kept.popitem(last=False)
-
-    def _characters(self) -> int:
-        return sum(len(generation.snapshot.text) for generation in self._kept.values())
 
     def first(self, read: Callable[[Generation], T | None]) -> T | None:
         """Return what `read` makes of the newest generation of which it makes anything."""

@@ -13,14 +13,14 @@ from budgetai_core.artifacts.manifest import MANIFEST
 from budgetai_core.errors import ModelError
 from budgetai_server.inference.local import LocalEngine
 
-_PAUSE = 2.0
+_PAUSE_SECONDS = 2.0
 """Seconds between two looks at the folder."""
 
 Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class _Laid:
+class _Loaded:
     """An adapter in memory: its entry, the file it came from, and the model with it. Whoever has
     spoken with an older one of the same name was another `engine`."""
 
@@ -34,7 +34,7 @@ class _Served:
     """What is in use, replaced as a whole: the event loop reads it, the model's thread sets it."""
 
     bundle: Bundle
-    laid: dict[str, _Laid]
+    loaded: dict[str, _Loaded]
 
 
 class AdapterRegistry:
@@ -56,10 +56,10 @@ class AdapterRegistry:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._served.laid)
+        return tuple(self._served.loaded)
 
     def __str__(self) -> str:
-        entries = [one.entry for one in self._served.laid.values()]
+        entries = [adapter.entry for adapter in self._served.loaded.values()]
         return ", ".join(f"{entry.name} for {entry.task}s" for entry in entries) or "no adapters"
 
     def engine_for(self, task: str, language: str = "", repository: str = "") -> LocalEngine:
@@ -71,12 +71,12 @@ class AdapterRegistry:
         else:
             entry = served.bundle.adapter_for(task, language, repository)
             name = entry.name if entry else NO_ADAPTER
-        return served.laid[name].engine if name in served.laid else self._engine
+        return served.loaded[name].engine if name in served.loaded else self._engine
 
     def stale(self) -> bool:
         """Whether the bundle may be another one on disk; looks there every few seconds at most."""
         now = time.monotonic()
-        if now - self._looked < _PAUSE:
+        if now - self._looked < _PAUSE_SECONDS:
             return False
         self._looked = now
         return _stamp(self._manifest) != self._seen
@@ -105,36 +105,36 @@ class AdapterRegistry:
             )
 
     def _serve(self, bundle: Bundle) -> tuple[str, ...]:
-        old, laid, refused = self._served.laid, dict[str, _Laid](), []
+        old, loaded, refused = self._served.loaded, dict[str, _Loaded](), []
         for entry in bundle.adapters:
             try:
-                laid[entry.name] = self._lay(bundle, entry)
+                loaded[entry.name] = self._load(bundle, entry)
             except ModelError as error:
                 refused.append(str(error))
                 if entry.name in old:
-                    laid[entry.name] = old[entry.name]
-        entries = tuple(one.entry for one in laid.values())
-        self._served = _Served(replace(bundle, adapters=entries), laid)
-        for name in old.keys() - laid.keys():
+                    loaded[entry.name] = old[entry.name]
+        entries = tuple(adapter.entry for adapter in loaded.values())
+        self._served = _Served(replace(bundle, adapters=entries), loaded)
+        for name in old.keys() - loaded.keys():
             self._engine.remove(name)
         return tuple(refused)
 
-    def _lay(self, bundle: Bundle, entry: AdapterEntry) -> _Laid:
+    def _load(self, bundle: Bundle, entry: AdapterEntry) -> _Loaded:
         """Load an adapter, unless it is the one that is loaded."""
         path = bundle.path(entry)
         stamp = _stamp(path)
-        old = self._served.laid.get(entry.name)
+        old = self._served.loaded.get(entry.name)
         if old and (old.entry, old.stamp) == (entry, stamp):
             return old
         bundle.check(entry)
         self._engine.add(entry.name, path, entry.scale * self._scale)
-        return _Laid(entry, stamp, self._engine.adapted(entry.name))
+        return _Loaded(entry, stamp, self._engine.adapted(entry.name))
 
 
 def _stamp(path: Path) -> Stamp:
     """What tells one version of a file from another; all zero if it is not there."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return 0, 0, 0
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino

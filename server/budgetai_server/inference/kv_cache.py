@@ -1,6 +1,6 @@
 """The KV cache over its sequences: a prompt comes in, and only what is new of it is evaluated.
 
-It keeps `Sequences` true to what llama.cpp holds, which does not know itself with which adapter it
+It keeps `KVSlots` true to what llama.cpp holds, which does not know itself with which adapter it
 was evaluated. A running evaluation can be stopped; what was evaluated before stays usable.
 """
 
@@ -95,8 +95,8 @@ class KVCache:
         """Where the cursor has moved down by some lines, the prompt lacks these lines in AFTER.
         They are taken out of the sequence, and the rest is used as it is: an approximation (known
         as cache reuse in llama.cpp's server), good for an answer until `warm` is asked."""
-        if self.llama.cuttable and (found := self.sequences.similar(prompt, adapter)):
-            held, (place, gone, new) = found
+        if self.llama.cuttable and (similar := self.sequences.similar(prompt, adapter)):
+            held, (place, gone, new) = similar
             if self.llama.take_out(held.number, place, gone, new):
                 held.tokens[place : place + gone] = prompt[place : place + new]
                 held.marks.clear()

@@ -17,13 +17,13 @@ Logits = npt.NDArray[np.float32]
 # A sequence that shares less than this with a prompt holds another place, worth keeping.
 _SAME_PLACE = 0.5
 # Copying a sequence costs some milliseconds: evaluating so many tokens costs more.
-_WORTH_COPYING = 16
-_MARKS = 2
+_MIN_COPIED_TOKENS = 16
+_MAX_MARKS = 2
 # A cursor that moves down by a few lines takes so many tokens at most from the text after it, and
 # so many new ones at most stand where the rest is joined.
-_LONGEST_GAP, _LONGEST_JOINT = 120, 3
+_MAX_GAP_TOKENS, _MAX_JOINT_TOKENS = 120, 3
 # So many tokens in a row have to be the same for the rest to be used.
-_AGREEING = 24
+_MIN_AGREEING_TOKENS = 24
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Held:
         """Remember the logits after all tokens held now."""
         self.marks.pop(len(self.tokens), None)
         self.marks[len(self.tokens)] = logits.copy()
-        while len(self.marks) > _MARKS:
+        while len(self.marks) > _MAX_MARKS:
             del self.marks[next(iter(self.marks))]
 
 
@@ -94,7 +94,7 @@ class KVSlots:
         shared = best.common(prompt, adapter, exact=exact)
         if shared < _SAME_PLACE * min(len(prompt), len(best.tokens)) or not shared:
             target = min(self.all, key=lambda held: (bool(held.tokens), held.used))
-            if shared >= target.common(prompt, adapter, exact=exact) + _WORTH_COPYING:
+            if shared >= target.common(prompt, adapter, exact=exact) + _MIN_COPIED_TOKENS:
                 source = best
             best = target
         self._clock += 1
@@ -111,11 +111,11 @@ class KVSlots:
         for held in sorted(self.all, key=lambda held: -held.used):
             if held.adapter != adapter:
                 continue
-            if found := splice(held.tokens, prompt):
-                place, gone, new = found
+            if fitting := splice(held.tokens, prompt):
+                place, gone, new = fitting
                 joined = [*prompt[: place + new], *held.tokens[place + gone :]]
                 if common_length(joined, prompt) > len(prompt) / 2:
-                    return held, found
+                    return held, fitting
         return None
 
 
@@ -126,9 +126,12 @@ def splice(held: Sequence[int], prompt: Sequence[int]) -> tuple[int, int, int] |
     None where nothing fits, or too little to be worth it.
     """
     place = common_length(held, prompt)
-    for gone in range(1, min(_LONGEST_GAP, len(held) - place) + 1):
-        for new in range(min(_LONGEST_JOINT, gone) + 1):
-            ahead = prompt[place + new : place + new + _AGREEING]
-            if len(ahead) == _AGREEING and ahead == held[place + gone : place + gone + _AGREEING]:
+    for gone in range(1, min(_MAX_GAP_TOKENS, len(held) - place) + 1):
+        for new in range(min(_MAX_JOINT_TOKENS, gone) + 1):
+            ahead = prompt[place + new : place + new + _MIN_AGREEING_TOKENS]
+            if (
+                len(ahead) == _MIN_AGREEING_TOKENS
+                and ahead == held[place + gone : place + gone + _MIN_AGREEING_TOKENS]
+            ):
                 return place, gone, new
     return None

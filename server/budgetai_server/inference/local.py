@@ -28,10 +28,10 @@ from budgetai_server.inference.profile import SpeedProfile
 from budgetai_server.inference.speculative import Draft, Drafter, Lookup, Table
 
 FORMAT_KEY = "budgetai.prompt_format"
-_MIN_BEFORE = 64
+_MIN_BEFORE_TOKENS = 64
 # So many tokens of a line tell how sure the model is of it; each costs a third of a
 # millisecond with 152,000 logits.
-_MEASURED = 5
+_MAX_MEASURED_TOKENS = 5
 _ALL_LAYERS = 999
 _NEGLIGIBLE_NATS = 20.0
 _MARKER_KEYS = {
@@ -183,15 +183,19 @@ class LocalEngine:
         self._usage = usage if usage is not None else Usage()
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         rest, measured = begin_with, 0
-        for token, logits in self._say(ids, begin_with, limit) if ids else ():
+        for token, logits in self._tokens_after(ids, begin_with, limit) if ids else ():
             piece = self.vocabulary.pieces[token]
             if len(piece) > len(rest) or not rest:
                 measured = 0 if b"\n" in piece else measured + 1
-                logprob = self._logprob(token, logits, rest) if measured <= _MEASURED else None
+                logprob = (
+                    self._logprob(token, logits, rest) if measured <= _MAX_MEASURED_TOKENS else None
+                )
                 yield Piece(decode(piece[len(rest) :]), logprob)
             rest = rest[len(piece) :]
 
-    def _say(self, ids: list[int], begin_with: bytes, limit: int) -> Iterator[tuple[int, Logits]]:
+    def _tokens_after(
+        self, ids: list[int], begin_with: bytes, limit: int
+    ) -> Iterator[tuple[int, Logits]]:
         """The tokens of an answer, counted and timed, up to its end or its limit."""
         usage, began = self._usage, time.perf_counter()
         held, logits = self.cache.prepare(ids, usage, self.adapter)
@@ -223,32 +227,29 @@ class LocalEngine:
             rest = rest[len(self.vocabulary.pieces[token]) :]
             yield token, logits
             lookup.append(token)
-            draft = self._draft(lookup, held) if not rest else Draft()
-            said, rows = self._check(held, token, list(draft.tokens[: draft.length]))
-            self.drafter.note(draft, said)
-            for accepted, row in zip(said[:-1], rows, strict=False):
+            draft = Draft()
+            if self._speculate and not rest:
+                draft = self.drafter.propose(lookup, self.cache.room(held) - 2)
+            chosen, rows = self._verify(held, token, list(draft.tokens[: draft.length]))
+            self.drafter.note(draft, chosen)
+            for accepted, row in zip(chosen[:-1], rows, strict=False):
                 lookup.append(accepted)
                 yield accepted, row
-            logits = rows[len(said) - 1]
+            logits = rows[len(chosen) - 1]
 
-    def _draft(self, lookup: Lookup, held: Held) -> Draft:
-        if not self._speculate:
-            return Draft()
-        return self.drafter.propose(lookup, self.cache.room(held) - 2)
-
-    def _check(self, held: Held, token: int, draft: list[int]) -> tuple[list[int], list[Logits]]:
-        """Evaluate a token and a draft after it. Returns what the model says itself, as far as it
-        agrees with the draft and one token further, and the logits after each evaluated token."""
+    def _verify(self, held: Held, token: int, draft: list[int]) -> tuple[list[int], list[Logits]]:
+        """Evaluate a token and a draft after it. Return what the model chooses itself, as far as
+        it agrees with the draft and one token further, and the logits after each of them."""
         self.cache.extend(held, [token, *draft], self._usage, outputs=len(draft) + 1)
         rows = [self.llama.logits(place) for place in range(len(draft) + 1)]
-        said = [int(rows[0].argmax())]
-        while len(said) <= len(draft) and said[-1] == draft[len(said) - 1]:
-            said.append(int(rows[len(said)].argmax()))
-        right = len(said) - 1
+        chosen = [int(rows[0].argmax())]
+        while len(chosen) <= len(draft) and chosen[-1] == draft[len(chosen) - 1]:
+            chosen.append(int(rows[len(chosen)].argmax()))
+        right = len(chosen) - 1
         self.cache.cut(held, len(held.tokens) - len(draft) + right)
         self._usage.drafted += len(draft)
         self._usage.accepted += right
-        return said, rows
+        return chosen, rows
 
     def _best(self, logits: Logits, rest: bytes) -> int:
         if not rest:
@@ -264,7 +265,7 @@ class LocalEngine:
         """
         head, before = self._encode(parts)
         room = self.context_tokens - min(self.reserve, self.context_tokens // 2)
-        if len(head) > room - _MIN_BEFORE:
+        if len(head) > room - _MIN_BEFORE_TOKENS:
             head, before = self._encode(Prompt(parts.repository, parts.path, (), "", parts.before))
         excess = len(head) + len(before) - room
         if excess > 0:
@@ -301,10 +302,11 @@ def default_threads() -> int:
     return cores if cores < 4 else cores - cores // 4
 
 
-def _check_format(found: str | None, path: Path) -> None:
-    if found is not None and found != str(PROMPT_FORMAT):
+def _check_format(prompt_format: str | None, path: Path) -> None:
+    if prompt_format is not None and prompt_format != str(PROMPT_FORMAT):
         raise ModelError(
-            f"{path.name} was made for prompt format {found}, this server uses {PROMPT_FORMAT}",
+            f"{path.name} was made for prompt format {prompt_format},"
+            f" this server uses {PROMPT_FORMAT}",
             "Run budgetai-train and budgetai-convert again",
         )
 

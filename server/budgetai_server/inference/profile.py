@@ -1,9 +1,21 @@
-"""How fast this machine runs a model, and what follows from it for prompts and answers."""
+"""How fast this machine runs a model, and what follows from it for prompts and answers.
 
+Measured speeds are kept per model and machine, so that only the first start measures:
+
+<home>/speeds.json      {key: {"prefill": tokens/s, "batches": [seconds, …]}}
+"""
+
+import hashlib
+import json
 import math
+import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
+from budgetai_core.artifacts.atomic_write import write_json
+from budgetai_core.artifacts.layout import home
 from budgetai_core.context.window import Limits
 
 _SIZES = (1, 2, 4, 8, 16)
@@ -11,17 +23,17 @@ _REPEATS = 3
 # A prompt never seen may take so many times the warm target, at most: it is often evaluated ahead,
 # and rarely full. Less context costs quality: with 577, 403 and 295 tokens on average 38, 34 and
 # 29 % of 80 lines were exact (Qwen2.5-Coder-0.5B, untuned).
-_COLD = 11.0
+_COLD_TARGETS = 11.0
 # A line may take twice the target, a block four times, or it is not worth its wait.
-_LINE, _BLOCK = 2.0, 4.0
-_SHORTEST_LINE, _SHORTEST_BLOCK, _LONGEST = 16, 40, 96
-_CHARACTERS = 3.2
-_LEAST_PROMPT = 256
+_LINE_TARGETS, _BLOCK_TARGETS = 2.0, 4.0
+_MIN_LINE_TOKENS, _MIN_BLOCK_TOKENS, _MAX_ANSWER_TOKENS = 16, 40, 96
+_CHARACTERS_PER_TOKEN = 3.2
+_MIN_PROMPT_TOKENS = 256
 # The part of a short prompt that is other files', and what is too little of them to be of use, in
 # characters.
-_FOREIGN, _LEAST_FOREIGN = 0.15, 200
+_CHUNKS_SHARE, _MIN_CHUNK_CHARACTERS = 0.15, 200
 
-MOST_PROMPT = round((Limits().before + Limits().after + Limits().chunks) / _CHARACTERS)
+MOST_PROMPT = round((Limits().before + Limits().after + Limits().chunks) / _CHARACTERS_PER_TOKEN)
 """Tokens of the prompt that the trainer shows; longer ones are outside the tuned experience."""
 
 
@@ -70,6 +82,41 @@ class SpeedProfile:
         return self.batches[-1] * count / _SIZES[-1]
 
 
+def speed_key(model: Path, *details: object) -> str:
+    """Return a name for a model file on this machine; `details` are what else its speed depends
+    on."""
+    stat = model.stat()
+    parts = (model.name, stat.st_size, platform.node(), platform.processor(), *details)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def kept_speed(key: str) -> SpeedProfile | None:
+    """Return what was kept under a key; None where nothing was, or nothing that a machine can
+    be."""
+    try:
+        kept = _speeds()[key]
+        return SpeedProfile(float(kept["prefill"]), tuple(map(float, kept["batches"])))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def keep_speed(key: str, speed: SpeedProfile) -> None:
+    """Keep a speed. A home that cannot be written costs the next start a measurement, no more."""
+    try:
+        home().mkdir(parents=True, exist_ok=True)
+        write_json(home() / "speeds.json", _speeds() | {key: asdict(speed)})
+    except OSError:
+        pass
+
+
+def _speeds() -> dict[str, Any]:
+    try:
+        speeds = json.loads((home() / "speeds.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return speeds if isinstance(speeds, dict) else {}
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a machine can do in time: how much context, how long an answer, whether blocks.
@@ -85,7 +132,7 @@ class Plan:
     @classmethod
     def full(cls) -> "Plan":
         """All that is trained for, where the speed is not ours to measure."""
-        return cls(MOST_PROMPT, _LONGEST, _LONGEST)
+        return cls(MOST_PROMPT, _MAX_ANSWER_TOKENS, _MAX_ANSWER_TOKENS)
 
     @property
     def limits(self) -> Limits:
@@ -95,10 +142,10 @@ class Plan:
         characters of it 47 % of 60 lines were exact, with 1,400 and 400 of it and 900 of other
         files 37 %. A little of other files stays: without it, lines that need one are guesswork.
         """
-        full, characters = Limits(), round(_CHARACTERS * self.prompt)
+        full, characters = Limits(), round(_CHARACTERS_PER_TOKEN * self.prompt)
         around = full.before + full.after
-        chunks = min(full.chunks, max(characters - around, round(_FOREIGN * characters)))
-        chunks = chunks if chunks >= _LEAST_FOREIGN else 0
+        chunks = min(full.chunks, max(characters - around, round(_CHUNKS_SHARE * characters)))
+        chunks = chunks if chunks >= _MIN_CHUNK_CHARACTERS else 0
         share = min(1.0, (characters - chunks) / around)
         return replace(full.scaled(share), chunks=chunks)
 
@@ -110,10 +157,10 @@ class Plan:
 def plan(speed: SpeedProfile, latency: float) -> Plan:
     """From measured speed and the target for a warm request, in seconds."""
     decode_time = max(0.0, latency - speed.cost(4))
-    line = round(_LINE * decode_time * speed.decode)
-    block = round(_BLOCK * decode_time * speed.decode)
+    line = round(_LINE_TARGETS * decode_time * speed.decode)
+    block = round(_BLOCK_TARGETS * decode_time * speed.decode)
     return Plan(
-        max(_LEAST_PROMPT, min(MOST_PROMPT, round(_COLD * latency * speed.prefill))),
-        max(_SHORTEST_LINE, min(_LONGEST, line)),
-        min(_LONGEST, block) if block >= _SHORTEST_BLOCK else 0,
+        max(_MIN_PROMPT_TOKENS, min(MOST_PROMPT, round(_COLD_TARGETS * latency * speed.prefill))),
+        max(_MIN_LINE_TOKENS, min(_MAX_ANSWER_TOKENS, line)),
+        min(_MAX_ANSWER_TOKENS, block) if block >= _MIN_BLOCK_TOKENS else 0,
     )

@@ -14,16 +14,16 @@ import numpy.typing as npt
 
 Ids = npt.NDArray[np.int32]
 
-LONGEST = 15
+MAX_DRAFT_TOKENS = 15
 """A draft and the token before it fill a batch of 16."""
 
 _GRAM = 3
-_LONGEST_MATCH = 12
+_MAX_MATCH_TOKENS = 12
 # Where nothing has been measured yet: two of three drafted tokens are right.
 _PRIOR, _PRIOR_WEIGHT = 0.67, 8.0
 _FORGET = 0.98
 # Room for some hundred thousand lines at 16 bytes a token.
-TABLE_TOKENS = 1_000_000
+MAX_TABLE_TOKENS = 1_000_000
 
 
 class Table:
@@ -31,7 +31,7 @@ class Table:
 
     def __init__(self, texts: Iterable[Sequence[int]] = ()) -> None:
         parts: list[Ids] = []
-        room = TABLE_TOKENS
+        room = MAX_TABLE_TOKENS
         for ids in texts:
             # A gap between files, so that no n-gram spans two of them.
             parts += [np.asarray(ids[:room], np.int32), np.full(_GRAM, -1, np.int32)]
@@ -52,19 +52,19 @@ class Table:
         low = int(np.searchsorted(self._hashes, wanted, "left"))
         high = int(np.searchsorted(self._hashes, wanted, "right"))
         best, place = 0, 0
-        for found in self._order[low : min(high, low + 32)]:
-            end = int(found) + _GRAM
+        for start in self._order[low : min(high, low + 32)]:
+            end = int(start) + _GRAM
             length = self._agreement(end, context)
             if length > best:
                 best, place = length, end
         if best < _GRAM:
             return 0, []
-        following = self._tokens[place : place + LONGEST].tolist()
+        following = self._tokens[place : place + MAX_DRAFT_TOKENS].tolist()
         return best, following[: following.index(-1)] if -1 in following else following
 
     def _agreement(self, end: int, context: Sequence[int]) -> int:
         length = 0
-        while length < min(end, len(context), _LONGEST_MATCH):
+        while length < min(end, len(context), _MAX_MATCH_TOKENS):
             if self._tokens[end - 1 - length] != context[-1 - length]:
                 break
             length += 1
@@ -101,11 +101,11 @@ class Lookup:
         if end is None or end >= len(self.tokens):
             return 0, []
         length = _GRAM
-        while length < min(end, _LONGEST_MATCH) and (
+        while length < min(end, _MAX_MATCH_TOKENS) and (
             self.tokens[end - 1 - length] == self.tokens[-1 - length]
         ):
             length += 1
-        return length, self.tokens[end : end + LONGEST]
+        return length, self.tokens[end : end + MAX_DRAFT_TOKENS]
 
 
 @dataclass(frozen=True)

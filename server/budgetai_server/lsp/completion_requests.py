@@ -111,8 +111,8 @@ async def _complete(
 def _item_support(server: BudgetAIServer) -> types.ClientCompletionItemOptions:
     """What the client says it understands of an item."""
     document = server.client_capabilities.text_document
-    asked = document.completion if document else None
-    return (asked.completion_item if asked else None) or types.ClientCompletionItemOptions()
+    completion = document.completion if document else None
+    return (completion and completion.completion_item) or types.ClientCompletionItemOptions()
 
 
 def list_item(

@@ -30,9 +30,9 @@ def code_action(
 ) -> list[types.CodeAction] | None:
     """For what the cursor, or the beginning of the selection, stands in."""
     kind = types.CodeActionKind.RefactorRewrite
-    asked = params.context.only
+    only = params.context.only
     document = _open_document(server, params.text_document.uri)
-    unwanted = asked is not None and not any(_holds(wanted, kind) for wanted in asked)
+    unwanted = only is not None and not any(_holds(wanted, kind) for wanted in only)
     if document is None or server.session is None or unwanted or not can_edit(server):
         return None
     offers = server.session.offers(document, offset(document, params.range.start))
@@ -55,9 +55,9 @@ def code_lens(server: BudgetAIServer, params: types.CodeLensParams) -> list[type
     ]
 
 
-def _holds(asked: types.CodeActionKind | str, kind: str) -> bool:
+def _holds(wanted: types.CodeActionKind | str, kind: str) -> bool:
     """A kind holds those below it: `refactor` holds `refactor.rewrite`."""
-    name = str(getattr(asked, "value", asked))
+    name = str(getattr(wanted, "value", wanted))
     return not name or kind == name or kind.startswith(f"{name}.")
 
 

@@ -17,7 +17,7 @@ from budgetai_server.workspace.session import Session
 
 log = logging.getLogger(__name__)
 
-_KINDS = {"error": types.MessageType.Error, "no-model": types.MessageType.Warning}
+_MESSAGE_TYPES = {"error": types.MessageType.Error, "no-model": types.MessageType.Warning}
 
 
 class BudgetAIServer(LanguageServer):
@@ -29,7 +29,7 @@ class BudgetAIServer(LanguageServer):
         self.session: Session | None = None
         self.client = ""
         self.complaints: list[str] = []
-        self._told: State | None = None
+        self._reported: State | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
@@ -52,22 +52,22 @@ class BudgetAIServer(LanguageServer):
         """Call `stop` if the client cancels the request that is being handled. pygls runs commands
         beside their requests, and cancels those alone."""
         number = self.protocol.msg_id
-        asked = self.protocol._request_futures.get(number) if number is not None else None
-        if asked:
-            asked.add_done_callback(lambda done: stop() if done.cancelled() else None)
+        request = self.protocol._request_futures.get(number) if number is not None else None
+        if request:
+            request.add_done_callback(lambda done: stop() if done.cancelled() else None)
 
     def tell(self, message: str, kind: types.MessageType) -> None:
         self.window_show_message(types.ShowMessageParams(type=kind, message=message))
 
     def report(self, state: State) -> None:
         """Tell the user what the server can do, once for each time that it changes."""
-        if state == self._told:
+        if state == self._reported:
             return
-        self._told = state
+        self._reported = state
         # For the status bars of editors that know it; others pass over what begins with $/.
         self.protocol.notify("$/budgetai/state", asdict(state))
-        if state.name in _KINDS:
-            self.tell(state.message, _KINDS[state.name])
+        if state.name in _MESSAGE_TYPES:
+            self.tell(state.message, _MESSAGE_TYPES[state.name])
         else:
             self.window_log_message(
                 types.LogMessageParams(type=types.MessageType.Info, message=state.message)

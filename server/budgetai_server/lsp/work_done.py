@@ -14,9 +14,9 @@ from budgetai_server.workspace.indexing.indexer import Progress
 
 _TITLE = "BudgetAI: indexing"
 # Seconds between two reports.
-_OFTEN = 0.2
+_REPORT_SECONDS = 0.2
 # Seconds for the editor to say that it will show it.
-_PATIENCE = 2.0
+_MAX_WAIT_SECONDS = 2.0
 
 
 @asynccontextmanager
@@ -33,8 +33,11 @@ async def shown(server: LanguageServer) -> AsyncIterator[Callable[[Progress], No
 
     def tell(progress: Progress) -> None:
         nonlocal last, newest
-        newest = _words(progress)
-        if time.monotonic() - last > _OFTEN:
+        newest = (
+            f"{progress.files:,} of {progress.total:,} files, {progress.lines:,} lines,"
+            f" {progress.rate:,.0f} lines/s"
+        )
+        if time.monotonic() - last > _REPORT_SECONDS:
             last = time.monotonic()
             percentage = 100 * progress.files // max(progress.total, 1)
             report = types.WorkDoneProgressReport(message=newest, percentage=percentage)
@@ -68,14 +71,7 @@ async def stoppable(
 
 async def _created(server: LanguageServer, token: str) -> bool:
     try:
-        await asyncio.wait_for(server.work_done_progress.create_async(token), _PATIENCE)
+        await asyncio.wait_for(server.work_done_progress.create_async(token), _MAX_WAIT_SECONDS)
     except (JsonRpcException, TimeoutError):
         return False
     return True
-
-
-def _words(progress: Progress) -> str:
-    return (
-        f"{progress.files:,} of {progress.total:,} files, {progress.lines:,} lines,"
-        f" {progress.rate:,.0f} lines/s"
-    )

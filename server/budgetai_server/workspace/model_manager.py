@@ -50,7 +50,7 @@ class ModelManager:
         self._starting = True
         try:
             self.opened = await self._worker.submit(lambda _: self._open()).future
-            self._tell()
+            self._ready_again()
         except NoModelError as error:
             self.state = State("no-model", str(error))
         except BudgetAIError as error:
@@ -70,8 +70,8 @@ class ModelManager:
         if engine and engine.state == "ready":
             self.state = self._ready
         elif engine:
-            words = f"BudgetAI gives no completions: {engine.name} is {engine.state}"
-            self.state = State("error", words)
+            message = f"BudgetAI gives no completions: {engine.name} is {engine.state}"
+            self.state = State("error", message)
 
     def look_for_adapters(self) -> None:
         """What has changed in the bundle is taken up as soon as nobody waits for anything."""
@@ -86,9 +86,9 @@ class ModelManager:
             return
         for refusal in update.result():
             log.warning("%s", refusal)
-        self._tell()
+        self._ready_again()
 
-    def _tell(self) -> None:
+    def _ready_again(self) -> None:
         self._ready = State("ready", f"BudgetAI serves {self.opened}")
         self.look()
 
@@ -113,13 +113,13 @@ class ModelManager:
     def _find_model(self) -> Path:
         path = self._options.model
         if path is None:
-            found = layout.newest_model(self._root) if self._root else None
-            if found is None:
+            newest = layout.newest_model(self._root) if self._root else None
+            if newest is None:
                 raise NoModelError(
                     "BudgetAI has no model for this workspace",
                     "Run budgetai-train and budgetai-convert in it, or set the option model",
                 )
-            return found
+            return newest
         if not self._trusted and self._inside(path):
             raise ModelError(
                 f"the model {path} lies inside the workspace and is not trusted",

@@ -7,7 +7,7 @@ import pytest
 
 from budgetai_core.context.window import Limits
 from budgetai_core.llama.model import build
-from budgetai_server.inference import profile_store
+from budgetai_server.inference import profile
 from budgetai_server.inference.profile import MOST_PROMPT, Plan, SpeedProfile, plan
 from budgetai_server.loader import open_file
 from budgetai_server.options import ServerOptions
@@ -72,7 +72,7 @@ def test_the_least_of_several_times_counts() -> None:
 def test_broken_kept_speeds_are_measured_again(own_home: Path, tmp_path: Path, kept: str) -> None:
     gguf = tiny.make_gguf(tiny.make_llama(tmp_path / "m"), tmp_path / "m.gguf")
     options = ServerOptions(threads=1)
-    key = profile_store.key(gguf, 1, options.gpu_layers, build())
+    key = profile.speed_key(gguf, 1, options.gpu_layers, build())
     own_home.mkdir(parents=True)
     (own_home / "speeds.json").write_text(kept.replace("KEY", key))
     opened = open_file(gguf, options)

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetai_server.inference.speculative import (
-    LONGEST,
-    TABLE_TOKENS,
+    MAX_DRAFT_TOKENS,
+    MAX_TABLE_TOKENS,
     Draft,
     Drafter,
     Lookup,
@@ -26,7 +26,7 @@ def test_a_draft_does_not_go_on_into_the_next_file() -> None:
 
 
 def test_a_large_repository_is_cut() -> None:
-    table = Table([list(range(10, TABLE_TOKENS + 8)), [1, 2, 3, 4, 5, 6], [7, 8, 9]])
+    table = Table([list(range(10, MAX_TABLE_TOKENS + 8)), [1, 2, 3, 4, 5, 6], [7, 8, 9]])
     assert table.after([7, 8, 9]) == (0, [])
 
 
@@ -44,7 +44,7 @@ def test_lookup_appends_as_if_built_at_once(tokens: list[int]) -> None:
         lookup.append(token)
     length, draft = lookup.after()
     assert lookup.tokens == tokens
-    assert len(draft) <= LONGEST
+    assert len(draft) <= MAX_DRAFT_TOKENS
     if draft:
         assert any(
             tokens[end - length : end] == tokens[-length:]
@@ -74,7 +74,7 @@ def test_a_doubtful_draft_is_not_checked_and_a_good_kind_is_learned() -> None:
 def test_where_batches_are_free_drafts_are_long() -> None:
     drafter = Drafter(lambda count: 1.0)
     lookup = Lookup([*range(30), 0, 1, 2])
-    assert drafter.propose(lookup, 15).length == LONGEST
+    assert drafter.propose(lookup, 15).length == MAX_DRAFT_TOKENS
     assert drafter.propose(lookup, 4).length == 4
 
 

@@ -14,9 +14,8 @@ import pytest
 
 from budgetai_core.context.symbols import Definition, FileSymbols, Import
 from budgetai_server.workspace.indexing.__main__ import frame
-from budgetai_server.workspace.indexing.codec import decode, encode
 from budgetai_server.workspace.indexing.indexer import Indexer
-from budgetai_server.workspace.indexing.parse_cache import ParseCache
+from budgetai_server.workspace.indexing.parse_cache import ParseCache, decode, encode
 from budgetai_server.workspace.indexing.scan import Batch, Request, scan
 from budgetai_server.workspace.indexing.worker_process import (
     CrashedError,

@@ -1,4 +1,4 @@
-"""The ledger: what is written of items, what is not, and how it is read."""
+"""Recorded usage: what is written of items, what is not, and how it is read."""
 
 import asyncio
 import json

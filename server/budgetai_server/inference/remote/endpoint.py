@@ -17,7 +17,7 @@ from budgetai_core.errors import OptionError
 TOKEN_VARIABLE = "BUDGETAI_TOKEN"
 AUTO, LLAMA_SERVER, OPENAI = "auto", "llama-server", "openai"
 DIALECTS = (AUTO, LLAMA_SERVER, OPENAI)
-_LONGEST_TOKEN = 8192
+_MAX_TOKEN_CHARACTERS = 8192
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def read_token(file: Path | None = None, environment: Mapping[str, str] = os.env
                 stat.S_IRWXG | stat.S_IRWXO
             ):
                 raise OptionError(f"others can read the token in {file}", f"Run: chmod 600 {file}")
-            text = stream.read(_LONGEST_TOKEN + 1)
+            text = stream.read(_MAX_TOKEN_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
         raise OptionError(f"the token file {file} cannot be read: {reason}") from None
@@ -114,7 +114,7 @@ def read_token(file: Path | None = None, environment: Mapping[str, str] = os.env
 
 def _checked(text: str, where: str) -> str:
     token = text.strip()
-    if len(token) > _LONGEST_TOKEN or not all("!" <= char <= "~" for char in token):
+    if len(token) > _MAX_TOKEN_CHARACTERS or not all("!" <= char <= "~" for char in token):
         raise OptionError(
             f"{where} holds no token", "A token is one line of letters, digits and signs"
         )

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from budgetai_core.errors import ModelError
 from budgetai_server.inference.remote.endpoint import TOKEN_VARIABLE, Endpoint
 
-_LONGEST_MESSAGE = 160
-_TELLING_LINE = 8
+_MAX_MESSAGE_CHARACTERS = 160
+_MIN_TELLING_CHARACTERS = 8
 
 
 class Failure(ModelError):
@@ -95,7 +95,7 @@ def stranger(endpoint: Endpoint) -> ModelError:
 
 def reported(endpoint: Endpoint, error: Any, body: object) -> ModelError:
     """An error that came in the middle of a stream."""
-    return ModelError(f"{endpoint.host} reports: {_said(endpoint, error, body)}")
+    return ModelError(f"{endpoint.host} reports: {_message(endpoint, error, body)}")
 
 
 def explain(
@@ -118,12 +118,12 @@ def explain(
             "Check the address in --endpoint",
             status=status,
         )
-    said = _said(endpoint, _error_in(text), body)
-    if status == 503 and "loading" in said.lower():
+    message = _message(endpoint, _error_in(text), body)
+    if status == 503 and "loading" in message.lower():
         return Failure(f"{endpoint.host} is still loading its model", status=status)
     if status in (429, 502, 503, 504):
-        return Failure(f"{endpoint.host} is overloaded (status {status}): {said}", status=status)
-    return Failure(f"{endpoint.host} refuses with status {status}: {said}", status=status)
+        return Failure(f"{endpoint.host} is overloaded (status {status}): {message}", status=status)
+    return Failure(f"{endpoint.host} refuses with status {status}: {message}", status=status)
 
 
 def _wrong_token(endpoint: Endpoint, status: int) -> Failure:
@@ -154,7 +154,7 @@ def _error_in(text: str) -> Any:
     return value.get("error", value) if isinstance(value, dict) else value
 
 
-def _said(endpoint: Endpoint, error: Any, body: object) -> str:
+def _message(endpoint: Endpoint, error: Any, body: object) -> str:
     """The message of an error as OpenAI, llama-server or FastAPI write it."""
     if isinstance(error, dict):
         error = error.get("message") or error.get("detail") or error.get("type") or ""
@@ -169,7 +169,7 @@ def _repeats(message: str, body: object) -> bool:
     values = body.values() if isinstance(body, dict) else ()
     sent = [value for value in values if isinstance(value, str)]
     lines = [line.strip() for text in sent for line in text.splitlines()]
-    telling = [line for line in lines if len(line) >= _TELLING_LINE]
+    telling = [line for line in lines if len(line) >= _MIN_TELLING_CHARACTERS]
     return any(line in message or json.dumps(line)[1:-1] in message for line in telling)
 
 
@@ -178,4 +178,4 @@ def _plain(endpoint: Endpoint, text: str) -> str:
     if endpoint.token:
         text = text.replace(endpoint.token, "…")
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= _LONGEST_MESSAGE else line[:_LONGEST_MESSAGE] + "…"
+    return line if len(line) <= _MAX_MESSAGE_CHARACTERS else line[:_MAX_MESSAGE_CHARACTERS] + "…"

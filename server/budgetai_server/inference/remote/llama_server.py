@@ -22,8 +22,8 @@ from budgetai_server.inference.remote.protocol import CONTEXT, Pieces, fit, ids_
 from budgetai_server.inference.remote.transport import Check, Transport
 
 # Vocabulary.take_back looks at no more than the last few tokens of a prompt.
-_LOOKED_AT = 16
-_WARM_ROOM = 96
+_MAX_LOOKED_AT_TOKENS = 16
+_WARM_ROOM_TOKENS = 96
 
 
 class LlamaServer:
@@ -38,8 +38,8 @@ class LlamaServer:
         # Chunks and the text behind the cursor are the same from key to key.
         self._tokenize = lru_cache(maxsize=64)(self._fresh_tokenize)
         settings = props.get("default_generation_settings")
-        told = number(settings.get("n_ctx")) if isinstance(settings, dict) else None
-        self._context = told or CONTEXT
+        context = number(settings.get("n_ctx")) if isinstance(settings, dict) else None
+        self._context = context or CONTEXT
 
     def greet(self, cancelled: Check) -> None:
         """Ask what is needed once. Raises ModelError if the wanted model is not there."""
@@ -52,8 +52,8 @@ class LlamaServer:
     def _choose_model(self) -> str:
         listed = self._transport.get("/v1/models", self._cancelled)
         entries = listed.get("data") if isinstance(listed, dict) else None
-        found = [entry for entry in entries or [] if isinstance(entry, dict)]
-        full = [str(name) for e in found for name in (e.get("id"), *(e.get("aliases") or ()))]
+        models = [entry for entry in entries or [] if isinstance(entry, dict)]
+        full = [str(name) for e in models for name in (e.get("id"), *(e.get("aliases") or ()))]
         # A model without a name goes by its path on the server, of which the end says enough.
         names = list(dict.fromkeys(name.replace("\\", "/").rpartition("/")[2] for name in full))
         wanted = self._endpoint.model
@@ -102,7 +102,7 @@ class LlamaServer:
     def warm(self, prompt: Prompt, cancelled: Check) -> None:
         """As Engine.warm: evaluates the prompt and no token more."""
         self._cancelled = cancelled
-        ids, _ = self._tokens(prompt, _WARM_ROOM)
+        ids, _ = self._tokens(prompt, _WARM_ROOM_TOKENS)
         if ids:
             body = {**_GREEDY, "prompt": ids, "n_predict": 0}
             for _ in self._transport.events("/completion", body, cancelled):
@@ -119,7 +119,7 @@ class LlamaServer:
 
     def _take_back(self, before: list[int]) -> tuple[list[int], str]:
         """By the rules of Vocabulary, and further back where a character would be cut in two."""
-        near = before[-_LOOKED_AT:]
+        near = before[-_MAX_LOOKED_AT_TOKENS:]
         pieces = [self._pieces[token] for token in near]
         kept, taken = Vocabulary(pieces).take_back(range(len(near)))
         while kept and not _whole(taken):
@@ -198,8 +198,12 @@ def _count(event: dict[str, Any], usage: Usage, began: float) -> None:
     timings = event.get("timings")
     if not isinstance(timings, dict):
         timings = {}
-    evaluated, said = number(timings.get("prompt_n")), number(timings.get("predicted_n"))
+    evaluated = number(timings.get("prompt_n"))
+    predicted = number(timings.get("predicted_n"))
     usage.evaluated_tokens = usage.evaluated_tokens if evaluated is None else evaluated
-    usage.answer_tokens = usage.answer_tokens + (not event.get("stop")) if said is None else said
+    if predicted is None:
+        usage.answer_tokens += not event.get("stop")
+    else:
+        usage.answer_tokens = predicted
     if not usage.prompt_seconds:
         usage.prompt_seconds = time.perf_counter() - began

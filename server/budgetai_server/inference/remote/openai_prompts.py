@@ -31,7 +31,7 @@ _CHARACTERS_PER_TOKEN = 2
 
 def cut_names(text: str) -> list[str]:
     """The text in parts, none of which holds the name of a special token."""
-    cuts = [0, *(found.start() + 1 for found in _NAMES.finditer(text)), len(text)]
+    cuts = [0, *(name.start() + 1 for name in _NAMES.finditer(text)), len(text)]
     return [text[a:b] for a, b in pairwise(cuts) if a < b]
 
 

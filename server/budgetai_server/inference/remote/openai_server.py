@@ -26,7 +26,7 @@ from budgetai_server.inference.remote.protocol import (
 from budgetai_server.inference.remote.transport import Check, Events, Transport
 
 # Room to say a taken-back word again, where the answer itself may be no longer than a token.
-_LEAST = 8
+_MIN_TOKENS = 8
 
 
 class OpenAIServer:
@@ -41,8 +41,9 @@ class OpenAIServer:
         entry = self._choose_model(cancelled)
         self.model = str(entry["id"])
         meta = entry.get("meta")
-        told = meta.get("n_ctx") if isinstance(meta, dict) else entry.get("max_model_len")
-        context = number(told)
+        context = number(
+            meta.get("n_ctx") if isinstance(meta, dict) else entry.get("max_model_len")
+        )
         tokens = TokenPrompts(self._transport, self.model)
         self._prompts: TokenPrompts | TextPrompts = tokens
         if tokens.greet(cancelled):
@@ -69,7 +70,7 @@ class OpenAIServer:
         before, taken = last_part(prompt.before)
         if taken:
             shorter = replace(prompt, before=before)
-            with closing(self._say(shorter, max(limit, _LEAST), cancelled, usage)) as pieces:
+            with closing(self._say(shorter, max(limit, _MIN_TOKENS), cancelled, usage)) as pieces:
                 rest = going_on(pieces, taken)
                 if rest is not None:
                     yield from rest

@@ -69,20 +69,20 @@ def bare(prompt: Prompt) -> Prompt:
 def last_part(before: str) -> tuple[str, str]:
     """BEFORE without its last word, and that word: what a tokenizer may have merged with what
     comes next. For servers that cannot be held to bytes."""
-    found = _LAST_PART.search(before)
-    taken = found.group() if found else ""
+    match = _LAST_PART.search(before)
+    taken = match.group() if match else ""
     return before[: len(before) - len(taken)], taken
 
 
 def going_on(pieces: Iterator[Piece], taken: str) -> Iterator[Piece] | None:
     """What comes behind `taken` in an answer; None if the answer does not begin with it."""
-    said = ""
+    text = ""
     for piece in pieces:
-        said += piece.text
-        if said.startswith(taken):
+        text += piece.text
+        if text.startswith(taken):
             # Its probability is that of the taken part too, which the user has decided.
-            return chain([Piece(said[len(taken) :])], pieces)
-        if not taken.startswith(said):
+            return chain([Piece(text[len(taken) :])], pieces)
+        if not taken.startswith(text):
             return None
     return None
 

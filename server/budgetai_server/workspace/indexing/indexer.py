@@ -12,8 +12,8 @@ from pathlib import Path
 from budgetai_core.artifacts import layout
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
-from budgetai_server.workspace.indexing.codec import decode
 from budgetai_server.workspace.indexing.overlay import UnsavedBuffers
+from budgetai_server.workspace.indexing.parse_cache import decode
 from budgetai_server.workspace.indexing.scan import Batch, File, Request
 from budgetai_server.workspace.indexing.worker_process import (
     CrashedError,
@@ -25,13 +25,13 @@ from budgetai_server.workspace.indexing.worker_process import (
 log = logging.getLogger(__name__)
 
 # Seconds without a further event: a checkout changes thousands of files in a row.
-_QUIET = 0.3
+_QUIET_SECONDS = 0.3
 # But never wait longer: a build may go on for minutes.
-_LONGEST = 3.0
+_MAX_WAIT_SECONDS = 3.0
 # More paths than this are cheaper to find by a look at everything.
-_FEW = 32
+_MAX_LOOKED_AT_ALONE = 32
 # Seconds for which the event loop may be held.
-_SLICE = 0.002
+_SLICE_SECONDS = 0.002
 _RULES = frozenset({".gitignore", ".gitattributes", ".budgetaiignore"})
 
 
@@ -111,29 +111,28 @@ class Indexer:
 
     async def _follow(self) -> None:
         while self._changed:
-            seen, until = 0, time.monotonic() + _LONGEST
+            seen, until = 0, time.monotonic() + _MAX_WAIT_SECONDS
             while seen != len(self._changed) and time.monotonic() < until:
                 seen = len(self._changed)
-                await asyncio.sleep(_QUIET)
+                await asyncio.sleep(_QUIET_SECONDS)
             paths, self._changed = self._changed, set()
-            if telling := self._telling(paths):
-                await self._refresh(telling)
+            if relevant := self._relevant(paths):
+                await self._refresh(relevant)
 
-    def _telling(self, paths: set[str]) -> list[str]:
+    def _relevant(self, paths: set[str]) -> list[str]:
         """Those that can change the index: programs write logs and objects all the time."""
-        folders = {folder for path in self.index.paths for folder in _above(path)}
+        folders = {folder for path in self.index.paths for folder in _folders_above(path)}
         return sorted(
             path
             for path in paths
             if language_of(path)
-            or path.rpartition("/")[2] in _RULES
+            or _is_rule(path)
             or path in folders
             or _is_folder(self._root / path)
         )
 
     async def _refresh(self, paths: list[str]) -> None:
-        rules = any(path.rpartition("/")[2] in _RULES for path in paths)
-        everything = rules or len(paths) > _FEW
+        everything = len(paths) > _MAX_LOOKED_AT_ALONE or any(map(_is_rule, paths))
         feed, only = (self._feed, ()) if everything else (from_thread, tuple(paths))
         async with self._turn, aclosing(self._look(feed, only)) as batches:
             async for _ in batches:
@@ -158,12 +157,12 @@ class Indexer:
             log.warning("indexing failed: %s", type(error).__name__)
 
     async def _take(self, batch: Batch) -> None:
-        until = time.perf_counter() + _SLICE
+        until = time.perf_counter() + _SLICE_SECONDS
         for file in batch.files:
             self._put(file)
             if time.perf_counter() > until:
                 await asyncio.sleep(0)
-                until = time.perf_counter() + _SLICE
+                until = time.perf_counter() + _SLICE_SECONDS
         for path in batch.gone:
             self._known.pop(path, None)
             self.index.remove(path)
@@ -178,6 +177,11 @@ class Indexer:
             self._edits.retry(file.path)
 
 
+def _is_rule(path: str) -> bool:
+    """Return whether a file decides which files are left out."""
+    return path.rpartition("/")[2] in _RULES
+
+
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
@@ -186,6 +190,6 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _above(path: str) -> Iterator[str]:
+def _folders_above(path: str) -> Iterator[str]:
     while path := path.rpartition("/")[0]:
         yield path

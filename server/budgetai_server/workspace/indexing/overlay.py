@@ -10,7 +10,7 @@ from budgetai_core.context.symbols import FileSymbols, symbols_of_tree
 from budgetai_core.repository import MAX_FILE_BYTES
 
 # Seconds without a further key.
-_QUIET = 0.3
+_QUIET_SECONDS = 0.3
 
 
 class UnsavedBuffers:
@@ -55,19 +55,19 @@ class UnsavedBuffers:
             task.cancel()
 
     async def _take(self, path: str) -> None:
-        await asyncio.sleep(_QUIET)
+        await asyncio.sleep(_QUIET_SECONDS)
         text = self._texts[path]
         # What gets in at all is decided from files on disk.
         if path in self._index and len(text) <= MAX_FILE_BYTES:
-            parsed, found = await asyncio.to_thread(_facts, path, text, self._parsed.get(path))
+            parsed, symbols = await asyncio.to_thread(_parse, path, text, self._parsed.get(path))
             self._parsed[path] = parsed
             if path in self._index:
-                self._index.update(path, text, found)
+                self._index.update(path, text, symbols)
         with suppress(KeyError):
             del self._waiting[path]
 
 
-def _facts(
+def _parse(
     path: str, text: str, before: ParsedDocument | None
 ) -> tuple[ParsedDocument, FileSymbols]:
     parsed = before.edited(text) if before else ParsedDocument.of(text, language_of(path))

@@ -1,21 +1,26 @@
-"""What is known of texts, on disk, by their content: a text that was seen before is not parsed.
+"""Facts of texts as text, and on disk by content: a text that was seen before is not parsed.
 
 One SQLite file for a repository, in the user's data folder and readable by the user alone. It
 can be lost at any time; two servers may use it at once.
 """
 
+import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import fields
 from functools import cache
 from hashlib import blake2b
 from importlib import metadata, resources
+from operator import attrgetter
 from pathlib import Path
-from typing import TypeVar
+from sys import intern
+from typing import Any, TypeVar
 
 from budgetai_core.artifacts.atomic_write import private
 from budgetai_core.context.languages import LANGUAGES
+from budgetai_core.context.symbols import Definition, FileSymbols, Import
 
 T = TypeVar("T")
 
@@ -24,12 +29,42 @@ _KEPT_DAYS = 30
 _DAY = 86_400
 _BUSY_SECONDS = 10
 # Writes are gathered: a transaction costs more than what is written.
-_TOGETHER = 256
+_MAX_UNWRITTEN = 256
 _TABLE = """CREATE TABLE IF NOT EXISTS texts (
     key BLOB PRIMARY KEY, facts TEXT NOT NULL, seen INTEGER NOT NULL)"""
 _GET = "SELECT facts FROM texts WHERE key = ?"
 _PUT = "INSERT OR REPLACE INTO texts (key, facts, seen) VALUES (?, ?, ?)"
 _SEEN = "UPDATE texts SET seen = ? WHERE key = ? AND seen < ?"
+
+
+_definition_row = attrgetter(*(field.name for field in fields(Definition)))
+_import_row = attrgetter(*(field.name for field in fields(Import)))
+
+
+def encode(facts: FileSymbols) -> str:
+    """JSON: definitions and imports as rows of their fields, references in order."""
+    definitions = [_definition_row(definition) for definition in facts.definitions]
+    imports = [_import_row(imported) for imported in facts.imports]
+    rows = (definitions, imports, sorted(facts.references))
+    return json.dumps(rows, separators=(",", ":"))
+
+
+def decode(text: str) -> FileSymbols | None:
+    """What `encode` was given; None for what it never wrote."""
+    try:
+        definitions, imports, references = json.loads(text)
+        return FileSymbols(
+            tuple(Definition(*_values(row)) for row in definitions),
+            tuple(Import(*_values(row)) for row in imports),
+            # The same words stand in many files.
+            frozenset(map(intern, references)),
+        )
+    except (ValueError, TypeError, RecursionError):
+        return None
+
+
+def _values(row: Iterable[Any]) -> Iterable[Any]:
+    return (tuple(value) if isinstance(value, list) else value for value in row)
 
 
 @cache
@@ -81,17 +116,17 @@ class ParseCache:
     def get(self, key: bytes) -> str | None:
         if key in self._new:
             return self._new[key]
-        found = self._try(lambda: self._database.execute(_GET, (key,)).fetchone())
-        if not found or not isinstance(found[0], str):
+        row = self._try(lambda: self._database.execute(_GET, (key,)).fetchone())
+        if not row or not isinstance(row[0], str):
             return None
         self.reused += 1
         self._seen.add(key)
-        return found[0]
+        return row[0]
 
     def put(self, key: bytes, facts: str) -> None:
         self.added += 1
         self._new[key] = facts
-        if len(self._new) >= _TOGETHER:
+        if len(self._new) >= _MAX_UNWRITTEN:
             self._write()
 
     def flush(self, *, prune: bool = False) -> None:
@@ -144,7 +179,8 @@ class ParseCache:
     def _open(self) -> sqlite3.Connection:
         for _ in range(2):
             try:
-                return _private(self._path)
+                # What SQLite puts beside it has the same mode.
+                return _connect(str(private(self._path)))
             except (sqlite3.Error, OSError) as error:
                 if isinstance(error, OSError | sqlite3.OperationalError):
                     break
@@ -155,11 +191,6 @@ class ParseCache:
         for ending in ("", "-wal", "-shm"):
             with suppress(OSError):
                 self._path.with_name(self._path.name + ending).unlink()
-
-
-def _private(path: Path) -> sqlite3.Connection:
-    """A database that only the user can read; what SQLite puts beside it has the same mode."""
-    return _connect(str(private(path)))
 
 
 def _connect(name: str) -> sqlite3.Connection:

@@ -9,8 +9,7 @@ from budgetai_core.context.symbols import file_symbols
 from budgetai_core.repository import listing
 from budgetai_core.repository.encoding import decoded
 from budgetai_core.repository.files import Examiner, from_disk
-from budgetai_server.workspace.indexing.codec import encode
-from budgetai_server.workspace.indexing.parse_cache import ParseCache
+from budgetai_server.workspace.indexing.parse_cache import ParseCache, encode
 
 # A batch is taken in between two keys.
 _BATCH_CHARACTERS = 100_000
@@ -33,7 +32,7 @@ class Request:
     known: Mapping[str, bytes] = field(default_factory=dict)
 
     def covers(self, path: str) -> bool:
-        return not self.only or any(path == one or path.startswith(f"{one}/") for one in self.only)
+        return not self.only or any(path == top or path.startswith(f"{top}/") for top in self.only)
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,9 @@ class _Scan:
         files: list[File] = []
         total = len(self._paths)
         for done, path in enumerate(self._paths):
-            if found := self._look(path):
-                files.append(found)
-                if sum(len(file.text) for file in files) > _BATCH_CHARACTERS:
+            if file := self._look(path):
+                files.append(file)
+                if sum(len(unsent.text) for unsent in files) > _BATCH_CHARACTERS:
                     yield Batch(tuple(files), done + 1, total)
                     files = []
         known = list(self._request.known)

@@ -1,4 +1,4 @@
-"""From what became of items to the ledger's rows, and whether what was accepted has stayed."""
+"""From what became of items to the rows of the store, and whether what was accepted has stayed."""
 
 import asyncio
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class UsageRecorder:
         text_of: Callable[[str], str | None],
         kept_after: float = KEPT_AFTER,
     ) -> None:
-        self._ledger = UsageStore(file) if file else None
+        self._store = UsageStore(file) if file else None
         self._text_of = text_of
         self._kept_after = kept_after
         self._waits: dict[int, tuple[str, float]] = {}
@@ -43,28 +43,28 @@ class UsageRecorder:
 
     def shown(self, number: int, path: str, seconds: float) -> None:
         """An item is shown in a file; the first time counts that it was waited for."""
-        if self._ledger:
+        if self._store:
             language = language_of(path)
             self._waits.setdefault(number, (language.name if language else "", seconds * 1000))
 
     def over(self, outcome: Outcome) -> None:
         """What became of an item; a second time for the same item corrects the first."""
-        if self._ledger is None:
+        if self._store is None:
             return
         if self._last and self._last.number == outcome.number:
-            self._ledger.settle(self._last.row, outcome.fate, None)
+            self._store.settle(self._last.row, outcome.fate, None)
         else:
-            self._write(self._ledger, outcome)
+            self._write(self._store, outcome)
         if outcome.fate == "accepted" and self._last:
-            self._look_later(self._ledger, self._last.row, outcome)
+            self._look_later(self._store, self._last.row, outcome)
 
-    def _write(self, ledger: UsageStore, outcome: Outcome) -> None:
+    def _write(self, store: UsageStore, outcome: Outcome) -> None:
         language, latency = self._waits.pop(outcome.number, ("", 0.0))
         text = outcome.text
-        row = ledger.add(Row(language, latency, len(text), text.count("\n") + 1, outcome.fate))
+        row = store.add(Row(language, latency, len(text), text.count("\n") + 1, outcome.fate))
         self._last = _Written(outcome.number, row) if row is not None else None
 
-    def _look_later(self, ledger: UsageStore, row: int, outcome: Outcome) -> None:
+    def _look_later(self, store: UsageStore, row: int, outcome: Outcome) -> None:
         """It has stayed where its text stands as often as just after it was put in."""
         text = outcome.text.strip()
         before = self._count(outcome.document, text)
@@ -73,7 +73,7 @@ class UsageRecorder:
             self._timers.discard(timer)
             now = self._count(outcome.document, text)
             if before and now is not None:
-                ledger.settle(row, outcome.fate, now >= before)
+                store.settle(row, outcome.fate, now >= before)
 
         timer = asyncio.get_running_loop().call_later(self._kept_after, look)
         self._timers.add(timer)
@@ -85,5 +85,5 @@ class UsageRecorder:
     def close(self) -> None:
         for timer in self._timers:
             timer.cancel()
-        if self._ledger:
-            self._ledger.close()
+        if self._store:
+            self._store.close()

@@ -77,18 +77,18 @@ class UsageStore:
 
 
 def read(path: Path) -> list[Row]:
-    """All rows of a ledger, oldest first; none where there is no ledger, or a broken one."""
+    """All rows of a store, oldest first; none where there is none, or a broken one."""
     if not path.is_file():
         return []
     try:
         database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
-            found = database.execute(f"SELECT {_COLUMNS} FROM items ORDER BY id").fetchall()
+            rows = database.execute(f"SELECT {_COLUMNS} FROM items ORDER BY id").fetchall()
         finally:
             database.close()
     except sqlite3.Error:
         return []
-    return [replace(Row(*row), kept=None if kept is None else bool(kept)) for *row, kept in found]
+    return [replace(Row(*row), kept=None if kept is None else bool(kept)) for *row, kept in rows]
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""The ledger as a person reads it: what was shown, what became of it, and how long it took."""
+"""Recorded usage as a person reads it: what was shown, what became of it, and how long it took."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,18 +48,17 @@ def by_language(rows: Sequence[Row]) -> dict[str, Summary]:
 
 def table(rows: Sequence[Row]) -> str:
     head = f"{'language':12}  shown  accepted  in part  kept after 30 s  p50 ms  p95 ms"
-    return "\n".join([head, *(_line(name, one) for name, one in by_language(rows).items())])
+    return "\n".join([head, *(_line(name, part) for name, part in by_language(rows).items())])
 
 
-def _line(name: str, one: Summary) -> str:
-    kept = f"{one.kept} of {one.judged}"
-    waits = f"{_number(one.latency_p50)}  {_number(one.latency_p95)}"
-    taken = f"{one.accepted:4} {_share(one.accepted, one.shown):>4}"
-    return f"{name:12}  {one.shown:5}  {taken:>8}  {one.partly_accepted:7}  {kept:>15}  {waits}"
-
-
-def _share(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f}%" if whole else ""
+def _line(name: str, part: Summary) -> str:
+    kept = f"{part.kept} of {part.judged}"
+    waits = f"{_number(part.latency_p50)}  {_number(part.latency_p95)}"
+    share = f"{100 * part.accepted / part.shown:.0f}%" if part.shown else ""
+    accepted = f"{part.accepted:4} {share:>4}"
+    return (
+        f"{name:12}  {part.shown:5}  {accepted:>8}  {part.partly_accepted:7}  {kept:>15}  {waits}"
+    )
 
 
 def _number(value: float | None) -> str:
