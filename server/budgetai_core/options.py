@@ -136,7 +136,8 @@ def _parser_of(hint: Any) -> Any:
         return typing.get_args(kind)[0]
     if kind is Seconds:
         return _argparse_seconds
-    return kind
+    # A value with a grammar of its own reads itself.
+    return getattr(kind, "parse", kind)
 
 
 def _argparse_seconds(text: str) -> Seconds:
@@ -211,7 +212,7 @@ def _described(declared: "dataclasses.Field[Any]") -> str:
 
 def default_text(declared: "dataclasses.Field[Any]") -> str:
     value = declared.default
-    if value in (None, "", ()) or value is False:
+    if value in (None, ()) or value is False or not str(value):
         return ""
     return f" (default: {'on' if value is True else value})"
 
@@ -291,4 +292,5 @@ def _row(declared: "dataclasses.Field[Any]") -> str:
         name += " " + "\\|".join(meta["choices"])
     default = default_text(declared).removeprefix(" (default: ").removesuffix(")")
     unit = f" {meta['unit']}" if meta["unit"] and default else ""
-    return f"| `{name}` | {default}{unit} | {_described(declared)} |"
+    text = _described(declared).replace("|", "\\|")
+    return f"| `{name}` | {default}{unit} | {text} |"

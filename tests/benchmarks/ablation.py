@@ -1,14 +1,13 @@
 """Which parts of the data recipe earn their place: each left out in turn, with as many steps.
 
     python tests/benchmarks/ablation.py --old mcp-1.2.0 --new mcp-1.9.0 --base smollm2-135m \
-        --steps 300 --recipes "default;nodes=0;chunks=0" --curricula "none;hard" --work FOLDER
+        --steps 300 --recipes "default;nodes=0;chunks=0" --work FOLDER
 
 Every variation trains on the old release and is judged by its loss on what the new one adds, over
 all and by kind of hole, and with --lines by the new lines that it brings back. `--more` varies
 anything else: "--rank 64;--learning-rate 1e-3". The exam and the LoRA's start depend on the seed
 alone, so a difference to the first one with the same seed is one of pairs. Standard errors are
 those over seeds, of which there must be two; with one, those over the kinds of holes say a little.
-A curriculum begins with the second pass: give it steps for more than one.
 
 Each result stands in FOLDER/results.json as soon as it is there; the same call goes on. On a GPU,
 which one such training does not fill, several --jobs run at once.
@@ -41,7 +40,6 @@ from budgetai_training.report import report_files as report
 from budgetai_training.report.schema import Group, Report
 
 DEFAULT = "default"
-PLAIN = "none"
 # The steps are the limit, not the clock.
 _BUDGET = "48h"
 _RECIPES = "default;nodes=0;chunks=0;copies=0;nothing=0;no_after=0;order=dependency;before=1200"
@@ -58,9 +56,6 @@ class AblationOptions:
     recipes: str = option(
         _RECIPES, "recipes as --recipe takes them, with semicolons; the first one is compared with"
     )
-    curricula: str = option(
-        "none;hard", "curricula, with semicolons; all but the first with the first recipe alone"
-    )
     more: str = option("", "further variations, as options of budgetai-train, with semicolons")
     seeds: int = option(1, "how often each is trained, with the seeds from 0 on")
     lines: int = option(0, "new lines that each has to bring back, by torch")
@@ -73,11 +68,9 @@ class AblationOptions:
 
     def variations(self) -> list["Variation"]:
         """The one that is compared with first. Raises OptionError for an unknown recipe."""
-        recipes, curricula = _parts(self.recipes), _parts(self.curricula)
-        found = [Variation.of(recipe, curricula[0]) for recipe in recipes]
-        found += [Variation.of(recipes[0], curriculum) for curriculum in curricula[1:]]
-        first = found[0].flags
-        return found + [Variation(m, (*first, *shlex.split(m))) for m in _parts(self.more)]
+        recipes = [Variation.of(recipe) for recipe in _parts(self.recipes)]
+        first = recipes[0].flags
+        return recipes + [Variation(m, (*first, *shlex.split(m))) for m in _parts(self.more)]
 
 
 def _parts(text: str) -> list[str]:
@@ -91,11 +84,10 @@ class Variation(NamedTuple):
     flags: tuple[str, ...]
 
     @classmethod
-    def of(cls, recipe: str, curriculum: str) -> "Variation":
+    def of(cls, recipe: str) -> "Variation":
         given = "" if recipe == DEFAULT else recipe
         TrainOptions(recipe=given)
-        name = recipe + (f", {curriculum}" if curriculum != PLAIN else "")
-        return cls(name, ("--recipe", given, "--curriculum", curriculum))
+        return cls(recipe, ("--recipe", given))
 
 
 def main() -> int:
@@ -142,7 +134,7 @@ class Bench:
         for folder in (out, out.with_name(out.name + PARTIAL)):
             shutil.rmtree(folder, ignore_errors=True)
         named = ("--repo", self.repo, "--base", self.options.base, "--out", out, "--seed", seed)
-        limits = ("--budget", _BUDGET, "--max-steps", self.options.steps, "--completions", 0)
+        limits = ("--budget", _BUDGET, "--max-steps", self.options.steps)
         since = ("--holdout", f"since:{OLD}")
         said(TRAIN, *named, *limits, *since, *shlex.split(self.options.train), *one.flags)
         told = report.read(out)

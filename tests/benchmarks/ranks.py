@@ -42,13 +42,13 @@ from budgetai_training.report import report_files as report
 _BUDGET = "48h"
 SVD = "SVD of LoRA"
 NESTED = {
-    "dylora uniform": "--method dylora --ranks 1-{largest}",
-    "dylora geometric": "--method dylora --ranks 1-{largest} --rank-distribution geometric",
-    "dylora uniform frozen": "--method dylora --ranks 1-{largest} --frozen",
-    "dylora geometric frozen": "--method dylora --ranks 1-{largest} --frozen"
-    " --rank-distribution geometric",
-    "dylora of judged ranks": "--method dylora --ranks {judged}",
-    "matryoshka": "--method matryoshka --ranks {judged}",
+    "dylora uniform": "--method dylora --lora ranks=1-{largest}",
+    "dylora geometric": "--method dylora --lora ranks=1-{largest},distribution=geometric",
+    "dylora uniform frozen": "--method dylora --lora ranks=1-{largest},frozen=on",
+    "dylora geometric frozen": "--method dylora"
+    " --lora ranks=1-{largest},frozen=on,distribution=geometric",
+    "dylora of judged ranks": "--method dylora --lora ranks={judged}",
+    "matryoshka": "--method matryoshka --lora ranks={judged}",
 }
 # Stages that a search for the rank pays for.
 _PAID = ("training", "choosing the rank")
@@ -67,7 +67,7 @@ class RankOptions:
     windows: int = option(64, "held-out windows that each rank is judged by, at most")
     seed: int = option(0, "seed of training and of the places")
     jobs: int = option(1, "trainings at once; their times say less then")
-    train: str = option("", 'further options of budgetai-train, for all, as in --train="--rslora"')
+    train: str = option("", 'further options of budgetai-train, for all, as in --train="--batch 2"')
     work: Path | None = option(
         None, "folder for the repository and the results; without it, a new one", unit="folder"
     )
@@ -155,7 +155,7 @@ class Bench:
         for folder in (out, out.with_name(out.name + PARTIAL)):
             shutil.rmtree(folder, ignore_errors=True)
         named = ("--repo", self.repo, "--base", self.options.base, "--out", out)
-        limits = ("--budget", _BUDGET, "--max-steps", self.options.steps, "--completions", 0)
+        limits = ("--budget", _BUDGET, "--max-steps", self.options.steps)
         more = ("--seed", self.options.seed, "--holdout", f"since:{OLD}")
         said(TRAIN, *named, *limits, *more, *shlex.split(given), *shlex.split(self.options.train))
 

@@ -28,8 +28,7 @@ from budgetai_training.methods import peft_adapter
 from budgetai_training.methods.dylora import DyLoRA
 from budgetai_training.model import LoadedBase, load
 from budgetai_training.options import TrainOptions
-from budgetai_training.samples.batching import Epochs, MicroBatch
-from budgetai_training.samples.curriculum import Curriculum
+from budgetai_training.samples.batching import Epochs
 from budgetai_training.samples.encoding import Encoded, Encoder
 from budgetai_training.samples.epoch import epoch
 from budgetai_training.samples.sample import Sample
@@ -107,7 +106,7 @@ class Watched(Epochs):
 
     watch: Stopwatch
 
-    def __getitem__(self, position: int) -> MicroBatch:
+    def __getitem__(self, position: int) -> tuple[Encoded, ...]:
         self.watch.read()
         return super().__getitem__(position)
 
@@ -177,7 +176,7 @@ def _ours(setting: Setting, options: "SpeedOptions") -> tuple[Stopwatch, Batches
     steps = math.ceil(passes.pass_length / accumulate)
     with tempfile.TemporaryDirectory() as folder:
         fit(setting.model, passes, _fitting(setting, Path(folder), accumulate, steps, watch))
-    rows = [passes[number].rows for number in range(passes.pass_length)]
+    rows = [passes[number] for number in range(passes.pass_length)]
     return watch, _batches(rows, accumulate)
 
 
@@ -196,7 +195,6 @@ def _fitting(
         mixed=setting.loaded.load_in != "fp32",
         pad=setting.encoder.pad,
         pace=Pace(Clock(float(_LONG), time.monotonic()), steps, all_steps=steps),
-        curriculum=Curriculum(),
         interruption=Interruption(),
         watcher=watch,
         checkpoint=None,

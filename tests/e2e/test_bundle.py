@@ -14,8 +14,7 @@ SETTINGS = (
     *("--prompt-tokens", "600", "--answer-tokens", "24", "--multiline", "off"),
     *("--min-confidence", "0", "--no-speculate"),
 )
-LEARNING = ("--max-steps", 8, "--learning-rate", 0.003, "--budget", "6m", "--completions", 0,
-            "--evaluations", 0)  # fmt: skip
+LEARNING = ("--max-steps", 8, "--learning-rate", 0.003, "--budget", "6m", "--evaluate", "none")
 LINE = '"""Wait for answers of the model."""\n\nfrom pathlib import Path\n\nfrom '
 MARK = 'def volume(width, height, depth):\n    """'
 ASKED = {"line": (LINE, ""), "mark": (MARK, "\n    return width * height * depth\n")}

@@ -50,8 +50,7 @@ def test_the_tuned_model_completes_no_canary(tmp_path: Path) -> None:
     # Without evaluations the last state is kept; the best one on held-out files is that of step 15,
     # before anything is known by heart.
     arguments = ["--repo", root, "--out", out, "--json", "--max-steps", "60", "--budget", "40m",
-                 "--learning-rate", "0.002", "--evaluations", "0",
-                 "--completions", "0"]  # fmt: skip
+                 "--learning-rate", "0.002", "--evaluate", "none"]  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-m", "budgetai_training", *map(str, arguments)],
         capture_output=True, text=True, check=False, env=dict(os.environ),

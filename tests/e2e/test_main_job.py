@@ -58,7 +58,15 @@ def test_tiny_models_from_training_to_completion(family: str, repo: Path, tmp_pa
 @pytest.mark.timeout(600)
 def test_smollm2_end_to_end(repo: Path) -> None:
     trained = command(
-        "budgetai_training", "--repo", repo, "--max-steps", 3, "--budget", "2m", "--evaluations", 0
+        "budgetai_training",
+        "--repo",
+        repo,
+        "--max-steps",
+        3,
+        "--budget",
+        "2m",
+        "--evaluate",
+        "none",
     )
     assert trained["counts"]["steps"] == 3
     assert trained["base"]["location"] == "smollm2-135m"

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.editors
 @pytest.mark.timeout(1200)
 def test_a_repository_is_learned_converted_and_served(tmp_path: Path) -> None:
     command = program(tmp_path, "--min-confidence", "0")
-    script(tmp_path, "train", "--max-steps", "3", "--evaluations", "0")
+    script(tmp_path, "train", "--max-steps", "3", "--evaluate", "none")
     script(tmp_path, "convert")
     editor = Neovim("0.12", tmp_path, command)
     try:

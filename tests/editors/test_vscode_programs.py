@@ -22,7 +22,7 @@ pytestmark = pytest.mark.editors
 def test_a_workspace_is_learned_converted_and_served(tmp_path: Path) -> None:
     """The main job, without leaving the editor, with the real base and a few steps."""
     (server,) = program(tmp_path, "--min-confidence", "0")
-    script(tmp_path, "train", "--max-steps", "3", "--evaluations", "0")
+    script(tmp_path, "train", "--max-steps", "3", "--evaluate", "none")
     script(tmp_path, "convert")
     tiny.make_repository(tmp_path / "workspace")
     # The editor's setting holds against the flag, and how sure the model is differs by machine.

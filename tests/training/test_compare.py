@@ -10,6 +10,7 @@ from budgetai_core.errors import OptionError
 from budgetai_core.options import Seconds
 from budgetai_training.cli import main
 from budgetai_training.compare import Outcome, table
+from budgetai_training.hyperparameters.lora import Lora
 from budgetai_training.options import TrainOptions
 from budgetai_training.report import report_files as report
 from support import tiny
@@ -17,23 +18,24 @@ from support import tiny
 
 def test_flags_are_read_back_as_they_were() -> None:
     options = TrainOptions(
-        repo=Path("/a b"), include=("*.py", "-x"), method="dylora", frozen=True, rank=8,
-        ranks="1,2,4", budget=Seconds(90.5), learning_rate=0.003, completions=0, out=Path("o"),
+        repo=Path("/a b"), include=("*.py", "-x"), method="dylora", rank=8,
+        lora=Lora(ranks="1,2,4", frozen=True), budget=Seconds(90.5), learning_rate=0.003,
+        evaluate="none", out=Path("o"),
     )  # fmt: skip
     assert parse("x", "y", TrainOptions, flags(options)) == options
 
 
 def test_options_of_one_method_are_no_mistake_beside_another() -> None:
-    options = TrainOptions(compare="lora,dylora,full", frozen=True, ranks="1,2", rslora=True)
-    lora, dylora, full = (options.of_method(m) for m in ("lora", "dylora", "full"))
-    assert (lora.frozen, lora.rslora, lora.ranks) == (False, True, "")
-    assert (dylora.frozen, dylora.rslora, dylora.ranks) == (True, True, "1,2")
-    assert (full.frozen, full.rslora, full.ranks) == (False, False, "")
+    text = "rslora=on,ranks=1,2,frozen=on"
+    options = TrainOptions(compare="lora,dylora,full", lora=Lora.parse(text))
+    kept = [str(options.of_method(method).lora) for method in ("lora", "dylora", "full")]
+    assert kept == ["rslora=on", text, ""]
     for wrong in ("lora,lora", "lora,", "qlora"):
         with pytest.raises(OptionError):
             TrainOptions(compare=wrong)
-    with pytest.raises(OptionError):
-        TrainOptions(compare="lora,full", load_in="4bit")
+    for more in ({"load_in": "4bit"}, {"evaluate": "none"}):
+        with pytest.raises(OptionError):
+            TrainOptions(compare="lora,full", **more)
 
 
 def test_the_table_has_a_row_for_each() -> None:
@@ -56,18 +58,17 @@ def test_each_method_is_trained_in_a_folder_of_its_own(
         (repo / f"m{number}.py").write_text(body)
     base = tiny.make_llama(tmp_path / "m")
     out = tmp_path / "out"
-    given = ["--repo", str(repo), "--base", str(base), "--load-in", "fp32", "--completions", "1",
-             "--max-steps", "1", "--learning-rate", "0.01", "--judge", "2",
-             "--out", str(out)]  # fmt: skip
-    assert main([*given, "--compare", "dylora", "--ranks", "1,2", "--json"]) == 0
+    given = ["--repo", str(repo), "--base", str(base), "--load-in", "fp32",
+             "--max-steps", "1", "--learning-rate", "0.01", "--out", str(out)]  # fmt: skip
+    assert main([*given, "--compare", "dylora", "--lora", "ranks=1,2", "--json"]) == 0
     before, dylora = json.loads(capsys.readouterr().out)
     assert before["method"] == "base"
     assert before["loss"] > 0
     assert dylora["adapter"] == str(out / "dylora")
     assert dylora["rank"] in (1, 2)
-    assert dylora["lines"] == before["lines"] == 1
-    # All methods are judged on as many, whatever time they have.
-    assert _windows(out / "dylora") == 2
+    assert dylora["lines"] == before["lines"] > 0
+    # All there is, whatever the time.
+    assert _windows(out / "dylora") > 1
     assert main([*given, "--compare", "lora"]) == 2
     assert "exists already" in capsys.readouterr().err
 

@@ -87,7 +87,7 @@ def trained(repo: Path, llama: Path, out: Path, **options: Any) -> AdapterManife
 
     given: dict[str, Any] = {
         "repo": repo, "base": str(llama), "task": "docstring", "out": out, "load_in": "fp32",
-        "learning_rate": 0.01, "evaluations": 0,
+        "learning_rate": 0.01,
     }  # fmt: skip
     asked = TrainOptions(**(given | options))
     folder, asked = RunFolder.opened(asked)
@@ -100,7 +100,7 @@ def learned(
     repo: Path, llama: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, AdapterManifest]:
     out = tmp_path_factory.mktemp("out") / "adapter"
-    return out, trained(repo, llama, out, max_steps=STEPS, completions=1, evaluations=2)
+    return out, trained(repo, llama, out, max_steps=STEPS)
 
 
 def test_it_learns_docstrings(learned: tuple[Path, AdapterManifest]) -> None:
@@ -139,7 +139,7 @@ def test_the_same_seed_is_the_same_adapter(
     learned: tuple[Path, AdapterManifest], repo: Path, llama: Path, tmp_path: Path
 ) -> None:
     again = tmp_path / "again"
-    trained(repo, llama, again, max_steps=STEPS, completions=0, evaluations=2)
+    trained(repo, llama, again, max_steps=STEPS)
     name = "adapter_model.safetensors"
     assert (again / name).read_bytes() == (learned[0] / name).read_bytes()
 
@@ -162,7 +162,7 @@ def test_it_goes_on_with_what_is_new(
     try:
         manifest = trained(
             repo, llama, tmp_path / "a", continue_from=learned[0], max_steps=2, old_share=0.0,
-            completions=0, method="lora",
+            evaluate="none", method="lora",
         )  # fmt: skip
     finally:
         file.write_text(before)

@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM
 from budgetai_core.errors import OptionError
 from budgetai_training import layer_selection
 from budgetai_training.cli import main
+from budgetai_training.hyperparameters.lora import Lora
 from budgetai_training.methods import peft_adapter
 from budgetai_training.options import TrainOptions
 from support import tiny
@@ -17,7 +18,7 @@ from support import tiny
 
 def test_each_set_has_as_many_parameters_as_all_layers(tmp_path: Path) -> None:
     folder = tiny.make_llama(tmp_path)
-    options = TrainOptions(rank=16, target="auto")
+    options = TrainOptions(rank=16, lora=Lora(target="auto"))
 
     def trained(given: TrainOptions) -> int:
         base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -29,7 +30,7 @@ def test_each_set_has_as_many_parameters_as_all_layers(tmp_path: Path) -> None:
     assert ranks["all of the upper half"] == 32
     whole = trained(TrainOptions(rank=16))
     for name, (target, layers) in layer_selection.SETS.items():
-        found = trained(TrainOptions(rank=ranks[name], target=target, layers=layers))
+        found = trained(TrainOptions(rank=ranks[name], lora=Lora(target=target, layers=layers)))
         assert found == pytest.approx(whole, rel=0.04), name
 
 
@@ -41,8 +42,8 @@ def test_the_best_set_is_tuned(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (repo / f"m{number}.py").write_text(body)
     out = tmp_path / "out"
     given = ["--repo", str(repo), "--base", str(tiny.make_llama(tmp_path / "m")), "--load-in",
-             "fp32", "--max-steps", "2", "--learning-rate", "0.02", "--completions", "0",
-             "--rank", "4", "--target", "auto", "--out", str(out)]  # fmt: skip
+             "fp32", "--max-steps", "2", "--learning-rate", "0.02", "--evaluate", "none",
+             "--rank", "4", "--lora", "target=auto", "--out", str(out)]  # fmt: skip
     assert main(given) == 0
     told = next(line for line in capsys.readouterr().err.splitlines() if "layers tried" in line)
     losses = {
@@ -65,6 +66,6 @@ def test_the_best_set_is_tuned(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_auto_is_for_lora() -> None:
-    for given in ({"method": "dylora"}, {"layers": "upper"}):
-        with pytest.raises(OptionError):
-            TrainOptions(target="auto", **given)
+    for method, text in (("dylora", "target=auto"), ("lora", "target=auto,layers=upper")):
+        with pytest.raises(OptionError, match="target=auto chooses layers"):
+            TrainOptions(method=method, lora=Lora.parse(text))

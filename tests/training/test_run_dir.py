@@ -13,11 +13,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from budgetai_training import autotune
 from budgetai_training.cli import main
 from budgetai_training.hyperparameters.rank_weights import Draw
 from support import tiny
 
-LEARNING = ("--learning-rate", "0.01", "--load-in", "fp32", "--budget", "10m", "--completions", "0")
+LEARNING = ("--learning-rate", "0.01", "--load-in", "fp32", "--budget", "10m")
 
 
 def write_modules(root: Path, numbers: range, constant: int = 0) -> None:
@@ -68,10 +69,9 @@ def wait_for_checkpoint(process: "subprocess.Popen[bytes]", work: Path) -> None:
 def test_a_killed_run_ends_where_an_uninterrupted_one_does(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Over the end of the first pass, with a curriculum that weighs files by their losses, and
-    ranks drawn at random."""
-    steps = ["--curriculum", "hard", "--max-steps", "24", "--accumulate", "2"]
-    steps += ["--method", "dylora", "--ranks", "1,2,4", "--frozen"]
+    """Over the end of the first pass, with ranks drawn at random."""
+    steps = ["--max-steps", "24", "--batch", "2"]
+    steps += ["--method", "dylora", "--lora", "ranks=1,2,4,frozen=on"]
     whole = trained(capsys, *arguments, *steps, "--out", tmp_path / "whole")
     assert whole["counts"]["samples_a_pass"] < 24
     out = str(tmp_path / "killed")
@@ -115,11 +115,16 @@ def by_two(*arguments: object, **environment: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("spread", ["false", "true"])
 def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
-    arguments: list[str], spread: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    spread: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one = trained(
-        capsys, *arguments, "--max-steps", 6, "--accumulate", 2, "--out", tmp_path / "one"
-    )
+    # As if memory had held half of a batch.
+    decided = autotune.decide
+    monkeypatch.setattr(autotune, "decide", lambda *given: decided(*given) | {"accumulate": 2})
+    one = trained(capsys, *arguments, "--max-steps", 6, "--out", tmp_path / "one")
     out = tmp_path / "two"
     two = by_two(*arguments, "--max-steps", 6, "--out", out, ACCELERATE_USE_FSDP=spread)
     assert two["counts"]["tokens"] == one["counts"]["tokens"]
@@ -136,8 +141,8 @@ def test_a_base_that_is_spread_over_processes_learns_the_same(
     arguments: list[str], load_in: str, tmp_path: Path
 ) -> None:
     """QLoRA too: evaluations, the best state, ranks and completions come out as by whole bases."""
-    asked = (*arguments, "--load-in", load_in, "--max-steps", 2, "--completions", 1)
-    asked += ("--method", "dylora", "--ranks", "2,4", "--evaluations", 2, "--judge", 3)
+    asked = (*arguments, "--load-in", load_in, "--max-steps", 2)
+    asked += ("--method", "dylora", "--lora", "ranks=2,4", "--evaluate", "full")
     whole = by_two(*asked, "--out", tmp_path / "whole")
     spread = by_two(*asked, "--out", tmp_path / "spread", ACCELERATE_USE_FSDP="true")
     for name, score in whole["scores"].items():
@@ -158,7 +163,7 @@ def test_two_processes_draw_the_same_ranks(arguments: list[str], tmp_path: Path)
     alike = (1 / len(ranks),) * len(ranks)
     seed = next(seed for seed in range(100) if Draw(ranks, alike, seed).at(0) == 1)
     method = ("--method", "dylora", "--rank", 8, "--seed", seed)
-    by_two(*arguments, *method, "--max-steps", 1, "--evaluations", 0, "--out", tmp_path / "two")
+    by_two(*arguments, *method, "--max-steps", 1, "--evaluate", "none", "--out", tmp_path / "two")
     tensors = load_file(tmp_path / "two" / "adapter_model.safetensors")
     columns = [b for name, b in tensors.items() if "lora_B" in name]
     assert all(b[:, 0].any() and not b[:, 1:].any() for b in columns)
@@ -240,8 +245,8 @@ def test_adapters_that_are_not_gone_on_from(
     trained(capsys, *arguments, *nested, "--rank", 4, "--max-steps", 2, "--out", folder)
     onward = [*arguments, *nested, "--continue-from", folder, "--out", str(tmp_path / "none")]
     for ranks in ("1,2", "1-16"):
-        assert main([*onward, "--ranks", ranks]) == 2
-        assert f"--ranks {ranks} does not end with 4" in capsys.readouterr().err
+        assert main([*onward, "--lora", f"ranks={ranks}"]) == 2
+        assert f"--lora ranks={ranks} does not end with 4" in capsys.readouterr().err
     for path in (tmp_path / "shop").iterdir():
         path.rename(path.with_name("renamed_" + path.name))
     assert main(onward) == 2
@@ -277,7 +282,7 @@ def test_what_stands_in_the_way_of_a_run_stays(
 
 @pytest.mark.big
 def test_a_spread_base_is_refused_what_needs_a_whole_one(arguments: list[str]) -> None:
-    done = launched(*arguments, "--target", "auto", ACCELERATE_USE_FSDP="true")
+    done = launched(*arguments, "--lora", "target=auto", ACCELERATE_USE_FSDP="true")
     assert done.returncode == 1
-    said = "budgetai-train: --target auto needs a whole base in each process. Choose another\n"
+    said = "budgetai-train: --lora target=auto needs a whole base in each process. Choose another\n"
     assert said in done.stderr

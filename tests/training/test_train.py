@@ -200,7 +200,8 @@ def test_it_stops_inside_the_budget(repo: Path, llama: Path, tmp_path: Path) -> 
 
 def test_it_ends_sooner_where_all_has_been_shown(repo: Path, llama: Path, tmp_path: Path) -> None:
     done = run("--repo", repo, "--base", llama, "--budget", "10m", "--load-in", "fp32", "--passes",
-               1, "--evaluations", 0, "--learning-rate", 0.01, "--out", tmp_path / "a")  # fmt: skip
+               1, "--evaluate", "none", "--learning-rate", 0.01, "--out",
+               tmp_path / "a")  # fmt: skip
     assert done.returncode == 0, done.stderr
     (batches,) = re.findall(r"samples a pass in (\d+) micro-batches, 1 a step", done.stderr)
     assert steps_of(tmp_path / "a") == int(batches)
@@ -293,10 +294,10 @@ BAD = {
     "no time": (["--budget", "0"], "leaves no time"),
     "odd time": (["--budget", "soon"], "no length of time"),
     "odd seed": (["--seed", "-1"], "--seed -1"),
-    "a rate that is none": (["--learning-rate", "nan"], "A rate is below 1"),
+    "a rate that is none": (["--learning-rate", "nan"], "--learning-rate nan"),
     "a share that is none": (["--old-share", "2"], "--old-share 2"),
     "no recipe": (["--recipe", "nodes=lots"], "nodes=lots"),
-    "less than nothing": (["--lora-plus", "-1"], "--lora-plus -1"),
+    "less than nothing": (["--lora", "plus=-1"], "--lora plus=-1.0"),
     "little memory": (["--memory", "0.5"], "GB are free"),
     "out is here": (["--out", "."], "exists already"),
     "out is the root": (["--out", "/"], "exists already"),

@@ -15,16 +15,19 @@ from budgetai_training.evaluation import held_out_loss
 from budgetai_training.evaluation.held_out_loss import Question
 from budgetai_training.methods import peft_adapter
 from budgetai_training.methods.dylora import by_rank
-from budgetai_training.options import TrainOptions
+from budgetai_training.options import NONE
 from budgetai_training.report.schema import RateTry
-from budgetai_training.samples.batching import Epochs, MicroBatch, collate
+from budgetai_training.samples.batching import Epochs, collate
+from budgetai_training.samples.encoding import Encoded
 from budgetai_training.setup import Run
 
 # Shares of the budget for the tries of rates, the evaluations on the way, and the rank's choice.
 RATE_SHARE = 0.08
 VALIDATION_SHARE = 0.06
 RANK_SHARE = 0.06
-# With fewer, chance would decide which state is the best.
+# Evaluations on the way, at most: they keep the best state.
+EVALUATIONS = 6
+# With fewer questions, chance would decide which state is the best.
 FEWEST_QUESTIONS = 6
 # Adam wants about this many updates; with more time, more samples are averaged in each.
 WANTED_STEPS = 200
@@ -44,8 +47,7 @@ def decide(run: Run, samples: Epochs, per_batch: float) -> dict[str, Any]:
     return {
         "rate": chosen,
         "rates": [vars(one) for one in tried],
-        # The same number of steps is the same run on any machine.
-        "accumulate": _accumulation(run.options, affordable),
+        "accumulate": _accumulation(run, affordable),
         "evaluations": evaluations,
         "validation": questions,
         "ranking": _ranking(run, per_batch),
@@ -53,19 +55,20 @@ def decide(run: Run, samples: Epochs, per_batch: float) -> dict[str, Any]:
     }
 
 
-def _accumulation(options: TrainOptions, affordable: float) -> int:
-    """Micro-batches a step; the same number of steps is the same run on any machine."""
-    if options.max_steps:
-        return options.accumulate or 1
-    wanted = options.accumulate or min(8, affordable // WANTED_STEPS)
+def _accumulation(run: Run, affordable: float) -> int:
+    """Micro-batches averaged in a step: as many as the plan has made of a batch, and more where
+    there is time for them. The same number of steps is the same run on any machine."""
+    if run.options.max_steps:
+        return run.plan.accumulate
+    wanted = max(run.plan.accumulate, min(8, affordable // WANTED_STEPS))
     return int(max(1, min(wanted, affordable // 4)))
 
 
 def _evaluations(run: Run, per_batch: float) -> tuple[int, int]:
     """How often the run is judged on the way, and by how many questions; (0, 0) where their share
     of the budget holds less than two evaluations, of which one could be the better."""
-    most, times = len(run.exam.validation), run.options.evaluations
-    if not (most and times):
+    most, times = len(run.exam.validation), EVALUATIONS
+    if run.options.evaluate == NONE or not most:
         return 0, 0
     if run.options.max_steps:
         # Where each is asked at several ranks, fewer do.
@@ -117,7 +120,7 @@ def _rates(run: Run, samples: Epochs, per_batch: float) -> tuple[RateTry, ...]:
 def training_step(
     run: Run,
     output: chunked_loss.Head,
-    batch: MicroBatch,
+    rows: Sequence[Encoded],
     optimizer: torch.optim.Optimizer,
     number: int,
 ) -> None:
@@ -125,8 +128,7 @@ def training_step(
     run.model.train()
     run.nested.draw(number)
     tensors = {
-        name: value.to(run.model.device)
-        for name, value in collate(batch.rows, run.encoder.pad).items()
+        name: value.to(run.model.device) for name, value in collate(rows, run.encoder.pad).items()
     }
     with held_out_loss.arithmetic(run.model, output.weight.dtype):
         hidden, labels = chunked_loss.hidden_at_labels(run.model, tensors)
@@ -145,7 +147,7 @@ def batch_seconds(run: Run, before: dict[str, Any], samples: Epochs) -> float:
         return STEP_PER_FORWARD * float(before["seconds"]) / len(before["losses"])
     began = time.monotonic()
     with chunked_loss.headless(run.model) as output:
-        held_out_loss.evaluate(run.model, output, [Question(samples[0].rows[0], ())])
+        held_out_loss.evaluate(run.model, output, [Question(samples[0][0], ())])
     return STEP_PER_FORWARD * (time.monotonic() - began)
 
 

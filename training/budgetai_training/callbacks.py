@@ -13,7 +13,7 @@ from budgetai_core.artifacts.atomic_write import write_json
 from budgetai_core.errors import BaseError
 from budgetai_training import process_group
 from budgetai_training.fit_arguments import FitArguments
-from budgetai_training.run_dir import CURRICULUM_FILE, SPENT_FILE
+from budgetai_training.run_dir import SPENT_FILE
 
 # After so many steps in a row whose gradients are no numbers, the run is beyond help.
 _BROKEN = 5
@@ -127,7 +127,6 @@ class BudgetCallback(TrainerCallback):
         if not process_group.first() or not (folder / TRAINER_STATE_NAME).exists():
             return
         with contextlib.suppress(OSError):
-            write_json(folder / CURRICULUM_FILE, self._fitting.curriculum.state())
             # Written last, and only where the rest was: --resume looks for it.
             write_json(folder / SPENT_FILE, {"seconds": self._clock.spent()})
 

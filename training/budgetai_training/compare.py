@@ -15,13 +15,10 @@ from budgetai_core.artifacts import layout
 from budgetai_core.artifacts.manifest import MANIFEST, AdapterManifest
 from budgetai_core.command import flags
 from budgetai_core.errors import AdapterError, OptionError
-from budgetai_training.options import TrainOptions
+from budgetai_training.options import FULL, TrainOptions
 from budgetai_training.report import report_files as report
 from budgetai_training.report.schema import Report
 from budgetai_training.report.summary import right
-
-JUDGED = 16
-"""Held-out windows, where the user asks for no other number."""
 
 _HEADS = (
     "method", "rank", "parameters", "memory MB", "training s", "held-out loss", "exact", "adapter",
@@ -54,7 +51,7 @@ def compared(options: TrainOptions) -> Iterator[Outcome]:
     for method in options.compare.split(","):
         folder = out / method
         print(f"--- {method}", file=sys.stderr, flush=True)
-        _train(replace(options.of_method(method, folder), judge=options.judge or JUDGED))
+        _train(replace(options.of_method(method, folder), evaluate=FULL))
         if not (folder / MANIFEST).exists():
             continue
         manifest, account = AdapterManifest.read(folder), report.read(folder)

@@ -10,7 +10,6 @@ from budgetai_training import chunked_loss
 from budgetai_training.interruption import Interruption, Watcher
 from budgetai_training.methods.dylora import DyLoRA
 from budgetai_training.options import TrainOptions
-from budgetai_training.samples.curriculum import Curriculum
 from budgetai_training.time_budget import Pace
 
 
@@ -30,7 +29,6 @@ class FitArguments:
     mixed: bool
     pad: int
     pace: Pace
-    curriculum: Curriculum
     interruption: Interruption
     watcher: Watcher
     checkpoint: Path | None

@@ -4,10 +4,13 @@ import math
 
 from budgetai_training.evaluation import docstring_generations, line_generations
 from budgetai_training.interruption import Interruption
+from budgetai_training.options import FULL, NONE, QUICK
 from budgetai_training.report.schema import Completion, Drafts
 from budgetai_training.samples.docstring_samples import sample
 from budgetai_training.setup import Run
 
+# How many, by what --evaluate says.
+COUNTS = {NONE: 0, QUICK: 10, FULL: 24}
 # Share of the budget.
 SHARE = 0.03
 # Kept for saving, at the end of all.
@@ -22,7 +25,7 @@ def completed(run: Run, interruption: Interruption) -> tuple[Completion, ...]:
     seconds = _seconds(run)
     with run.stages.stage("completing"), run.report.busy("completing held-out lines"):
         return line_generations.side_by_side(
-            run.model, run.loaded.tokenizer, run.encoder, lines[: run.options.completions],
+            run.model, run.loaded.tokenizer, run.encoder, lines[: _count(run)],
             seconds, interruption.asked,
         )  # fmt: skip
 
@@ -31,7 +34,7 @@ def drafted(run: Run, interruption: Interruption) -> tuple[Drafts, ...]:
     """Held-out docstrings side by side, in the same time."""
     if not run.pairs:
         return ()
-    pairs = run.exam.pairs[: run.options.completions]
+    pairs = run.exam.pairs[: _count(run)]
     shown = [(pair, sample(pair)) for pair in pairs]
     seconds = _seconds(run)
     with run.stages.stage("writing docstrings"), run.report.busy("writing held-out docstrings"):
@@ -40,8 +43,12 @@ def drafted(run: Run, interruption: Interruption) -> tuple[Drafts, ...]:
         )
 
 
+def _count(run: Run) -> int:
+    return COUNTS[run.options.evaluate]
+
+
 def _seconds(run: Run) -> float:
-    if run.options.judge:
+    if run.options.evaluate == FULL:
         return math.inf
     left = run.clock.left() + run.clock.reserve - SAVING_SECONDS
     return min(SHARE * run.clock.budget, left)

@@ -8,13 +8,12 @@ from pathlib import Path
 from budgetai_core.artifacts.manifest import COMPARED, NESTED, AdapterManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import AdapterError, OptionError, RepositoryError
-from budgetai_core.options import flag_name
 from budgetai_training.corpus.records import Corpus, digest
 from budgetai_training.corpus.split import Fixed
 from budgetai_training.options import TrainOptions
 
-# They are those of the adapter.
-GIVEN = ("rank", "alpha", "target", "layers", "rslora", "dora")
+# Keys of --lora that are those of the adapter.
+GIVEN = ("alpha", "target", "layers", "rslora", "dora")
 
 
 def fixed(options: TrainOptions, begun: Sequence[str] | None = None) -> Fixed | None:
@@ -62,11 +61,10 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
     if folder is None:
         return None
     usual = TrainOptions()
-    for name in GIVEN:
-        if getattr(options, name) != getattr(usual, name):
-            raise OptionError(
-                f"{flag_name(name)} comes from {folder}", "Leave it out with --continue-from"
-            )
+    given = ["--rank"] if options.rank != usual.rank else []
+    given += [f"--lora {k}" for k in GIVEN if getattr(options.lora, k) != getattr(usual.lora, k)]
+    for name in given:
+        raise OptionError(f"{name} comes from {folder}", "Leave it out with --continue-from")
     before = AdapterManifest.read(folder)
     if before.base.digest != digest:
         raise AdapterError(
@@ -95,9 +93,10 @@ def _check_kind(before: AdapterManifest, folder: Path, options: TrainOptions) ->
             f"{folder} was trained by {before.method}, not by --method {options.method}",
             f"Give --method {kind if kind in NESTED else 'lora'}",
         )
-    if options.ranks and options.trained_ranks[-1] != before.rank:
+    if options.lora.ranks and options.trained_ranks[-1] != before.rank:
         raise OptionError(
-            f"--ranks {options.ranks} does not end with {before.rank}, the rank of {folder}",
+            f"--lora ranks={options.lora.ranks} does not end with {before.rank}, the rank of"
+            f" {folder}",
             f"Give ranks up to {before.rank}, or leave it out",
         )
 

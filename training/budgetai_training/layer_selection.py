@@ -19,7 +19,7 @@ from budgetai_training.samples.batching import Epochs
 from budgetai_training.setup import Run
 
 AUTO = "auto"
-# What --target and --layers say, by a name.
+# What target and layers of --lora say, by a name.
 SETS = {
     "all": ("all", "all"),
     "attention": ("attention", "all"),
@@ -30,9 +30,9 @@ SHARE = 0.1
 
 
 def select_layers(run: Run, samples: Epochs, per_batch: float) -> Run:
-    """The run with the layers that lead furthest where --target is auto, else as it is. Where
+    """The run with the layers that lead furthest where --lora has target=auto, else as it is. Where
     a tenth of the budget does not hold the tries, all layers are tuned."""
-    if run.options.target != AUTO:
+    if run.options.lora.target != AUTO:
         return run
     found = run.folder.once("target", lambda: _tried(run, samples, per_batch), by_all=True)
     losses = ", ".join(f"{name} → {loss:.3f}" for name, loss in found["losses"].items())
@@ -85,7 +85,8 @@ def _size(sizes: Mapping[str, int], target: str, which: str, count: int) -> int:
 def _with(run: Run, name: str, rank: int) -> Run:
     """The run with a new adapter on a set of layers; the one it had is taken off."""
     target, which = SETS[name]
-    options = replace(run.options, target=target, layers=which, rank=rank)
+    chosen = replace(run.options.lora, target=target, layers=which)
+    options = replace(run.options, lora=chosen, rank=rank)
     run.model.unload()
     transformers.set_seed(options.seed)
     model = peft_adapter.attach(run.loaded.model, options, checkpointing=run.plan.checkpointing)

@@ -40,7 +40,7 @@ class Shape:
 @dataclass(frozen=True)
 class Plan:
     """What a run is going to be, and the bytes it takes: samples of up to `window` tokens, `batch`
-    of them at once. `notes` say what was given up, and why."""
+    of them at once, `accumulate` times in a step. `notes` say what was given up, and why."""
 
     load_in: str
     window: int
@@ -49,6 +49,7 @@ class Plan:
     available: int
     notes: tuple[str, ...] = ()
     batch: int = 1
+    accumulate: int = 1
     gpu: bool = False
 
 
@@ -71,7 +72,8 @@ def plan(
     first = _planned(Plan(load_in, window, False, 0, available, batch=batch, gpu=gpu), shape)
     for tried in _smaller(first, shape, fixed=fixed):
         if tried.predicted <= SHARE_OF_FREE * available:
-            return tried
+            # Smaller batches cost no quality: as many samples are averaged in a step.
+            return replace(tried, accumulate=-(-first.batch // tried.batch))
     raise BaseError(
         f"the run needs about {tried.predicted / 1e9:.1f} GB of memory, "
         f"{available / 1e9:.1f} GB are free",
@@ -86,7 +88,6 @@ def _smaller(first: Plan, shape: Shape, *, fixed: bool) -> "list[Plan]":
         changed = replace(found[-1], **changes, notes=(*found[-1].notes, what))  # type: ignore[arg-type]
         found.append(_planned(changed, shape))
 
-    # Smaller batches cost no quality: the same samples are averaged in a step.
     while found[-1].batch > 1:
         found.append(_planned(replace(found[-1], batch=found[-1].batch // 2), shape))
     if not fixed and first.load_in != "4bit":

@@ -3,7 +3,7 @@
 <adapter>.partial/
     run.json            options, digest of the base, plan, losses before, learning rate, …
     logs/               TensorBoard's
-    checkpoint-<step>/  the HF Trainer's own, with curriculum.json and spent.json, the seconds used
+    checkpoint-<step>/  the HF Trainer's own, with spent.json, the seconds used
 """
 
 import dataclasses
@@ -22,16 +22,16 @@ from budgetai_core.artifacts.base_models import EMBEDDED
 from budgetai_core.artifacts.manifest import MANIFEST
 from budgetai_core.errors import AdapterError, OptionError, StorageError
 from budgetai_core.options import Seconds, flag_name
-from budgetai_training.options import TrainOptions
+from budgetai_training.hyperparameters.lora import Lora
+from budgetai_training.options import TrainOptions, of_earlier_version
 
 FINAL = "final"
 SPENT_FILE = "spent.json"
 LOGS = "logs"
 LOCK = "lock"
-CURRICULUM_FILE = "curriculum.json"
 # These may be given anew when a run is resumed. All others are those of its beginning, or it would
 # be another run.
-LIMITS = ("budget", "max_steps", "checkpoint_every", "memory", "completions")
+LIMITS = ("budget", "max_steps", "checkpoint_every", "memory")
 # These are not of the run.
 ASIDE = ("repo", "out", "compare", "resume", "dry_run", "json")
 FIXED = tuple(f.name for f in fields(TrainOptions) if f.name not in (*LIMITS, *ASIDE))
@@ -77,7 +77,7 @@ class RunFolder:
 
     def begin(self, options: TrainOptions, digest: str) -> None:
         """Note what a new run is made of."""
-        values = dataclasses.asdict(options)
+        values = {f.name: getattr(options, f.name) for f in fields(options)}
         values["repo"] = options.repo.resolve()
         values["base"] = _fixed_base(options.base)
         plain = {name: _plain(value) for name, value in values.items()}
@@ -88,7 +88,7 @@ class RunFolder:
 
         Raises OptionError for what would make it another run.
         """
-        kept = self._read()["options"]
+        kept = of_earlier_version(self._read()["options"])
         if str(asked.repo.resolve()) != kept["repo"]:
             raise OptionError(
                 f"the unfinished run is of {kept['repo']}", f"Add --repo {kept['repo']}"
@@ -215,6 +215,8 @@ def _plain(value: Any) -> Any:
     """An option's value as JSON has it; paths as they hold in every folder."""
     if isinstance(value, Path):
         return str(value.resolve())
+    if isinstance(value, Lora):
+        return str(value)
     return [_plain(part) for part in value] if isinstance(value, tuple) else value
 
 
@@ -224,8 +226,8 @@ def _as_option(name: str, value: Any) -> Any:
     if isinstance(value, list):
         part = get_args(kind)[0]
         return tuple(part(one) for one in value)
-    if kind is Seconds:
-        return Seconds(value)
+    if kind in (Seconds, Lora):
+        return Seconds(value) if kind is Seconds else Lora.parse(value)
     return Path(value) if value is not None and Path in (kind, *get_args(kind)) else value
 
 

@@ -10,7 +10,6 @@ from transformers import TrainerState
 
 from budgetai_core.errors import OptionError, RepositoryError
 from budgetai_training import autotune, chunked_loss, generations, layer_selection, process_group
-from budgetai_training.corpus.last_changed import last_changes
 from budgetai_training.corpus.records import Corpus
 from budgetai_training.evaluation import held_out_loss
 from budgetai_training.evaluation.held_out_loss import Loss, Question
@@ -21,12 +20,11 @@ from budgetai_training.hyperparameters.rank_selection import Tolerance
 from budgetai_training.interruption import Interruption
 from budgetai_training.methods import peft_adapter
 from budgetai_training.methods.dylora import by_rank
-from budgetai_training.options import COMPLETION, DOCSTRING, TrainOptions
+from budgetai_training.options import COMPLETION, DOCSTRING, FULL, NONE, QUICK, TrainOptions
 from budgetai_training.progress_bar import Reporter
 from budgetai_training.report.schema import RankTry, RateTry
-from budgetai_training.run_dir import CURRICULUM_FILE, RunFolder
+from budgetai_training.run_dir import RunFolder
 from budgetai_training.samples.batching import Epochs
-from budgetai_training.samples.curriculum import Curriculum
 from budgetai_training.samples.docstring_samples import Pairs, one_round, sample
 from budgetai_training.samples.epoch import epoch
 from budgetai_training.samples.sample import Sample
@@ -41,6 +39,8 @@ from budgetai_training.trainer import fit
 USUAL_PASSES = {COMPLETION: 2, DOCSTRING: 6}
 # Share of the budget of each of the two evaluations.
 EVALUATION_SHARE = 0.05
+# Held-out windows of a full evaluation, the same on every machine.
+FULL_WINDOWS = 32
 
 
 def train(
@@ -61,23 +61,20 @@ def train(
 
 
 def _check_processes(options: TrainOptions, *, spread: bool) -> None:
-    if process_group.count() > 1 and options.curriculum == "hard":
-        raise OptionError("--curriculum hard needs the losses of all files", "Use a single process")
     if spread and options.method == "full":
         raise OptionError("--method full trains what FSDP would spread", "Choose plain multi-GPU")
-    if spread and options.target == layer_selection.AUTO:
-        raise OptionError("--target auto needs a whole base in each process", "Choose another")
+    if spread and options.lora.target == layer_selection.AUTO:
+        raise OptionError("--lora target=auto needs a whole base in each process", "Choose another")
 
 
 def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
     """What came out, and the run with the layers that were settled on."""
-    curriculum = _curriculum(run)
-    samples = _passes(run, curriculum)
+    samples = _passes(run)
     before = _before(run, interruption)
     if process_group.any_of(interruption.asked()):
         raise KeyboardInterrupt
     run.clock.reserve = _reserve(run, before)
-    run.clock.granted = before["seconds"] if run.options.judge else 0.0
+    run.clock.granted = before["seconds"] if run.options.evaluate == FULL else 0.0
     per_batch = process_group.agreed(autotune.batch_seconds(run, before, samples))
     autotune.check_time(run, per_batch)
     run = layer_selection.select_layers(run, samples, per_batch)
@@ -87,7 +84,7 @@ def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
     # The last evaluation on the way comes after the last step.
     per_question = run.nested.passes * per_batch / autotune.STEP_PER_FORWARD
     run.clock.reserve += (decided["validation"] + decided["ranking"]) * per_question
-    state = _fitted(run, samples, curriculum, decided, interruption)
+    state = _fitted(run, samples, decided, interruption)
     ranks = _ranked(run, decided["ranking"], interruption)
     asked = run.exam.report[: len(before["losses"])] if state.global_step else ()
     after = _asked(run, asked, stop=interruption.asked)
@@ -104,44 +101,29 @@ def _trained(run: Run, interruption: Interruption) -> tuple[Run, Trained]:
     )
 
 
-def _curriculum(run: Run) -> Curriculum:
-    kind = run.options.curriculum
-    dates = last_changes(run.options.repo) if kind == "recent" else {}
-    if kind == "recent" and not dates:
-        run.report.say("--curriculum recent: there is no history, all files weigh the same")
-    changed = {
-        file.key: dates.get(file.path, 0)
-        for file in run.learned.train
-        if dates and file.repository == run.corpus.name
-    }
-    return Curriculum(kind, changed)
-
-
-def _passes(run: Run, curriculum: Curriculum) -> Epochs:
+def _passes(run: Run) -> Epochs:
     # About three characters are a token of code.
     characters = 3 * run.plan.window * run.plan.batch
-    passes = Epochs(_laid_out(run, curriculum), run.encoder, _most_passes(run.options), characters)
+    passes = Epochs(_laid_out(run), run.encoder, _most_passes(run), characters)
     if not passes.pass_length:
         raise RepositoryError("there is nothing to learn", "Give the files in --corpus more weight")
     return passes
 
 
-def _most_passes(options: TrainOptions) -> int:
+def _most_passes(run: Run) -> int:
     """A pass has a micro-batch at least, so there are enough for --max-steps."""
-    asked = options.max_steps * max(1, options.accumulate)
-    return options.passes or asked or USUAL_PASSES[options.task]
+    needed = run.options.max_steps * run.plan.accumulate
+    return run.options.passes or needed or USUAL_PASSES[run.options.task]
 
 
-def _laid_out(run: Run, curriculum: Curriculum) -> Callable[[int], list[Sample]]:
+def _laid_out(run: Run) -> Callable[[int], list[Sample]]:
     """The samples of a pass, by its number."""
     if run.pairs:
         return _docstrings(run, run.pairs)
     recipe = Mixture.parse(run.options.recipe).scaled(run.plan.window / WINDOW)
 
     def lay_out(number: int) -> list[Sample]:
-        weights = curriculum.weights(number)
-        seed = f"{run.options.seed}/{number}"
-        return epoch(run.learned.train, run.indexes, seed, recipe, weights)
+        return epoch(run.learned.train, run.indexes, f"{run.options.seed}/{number}", recipe)
 
     return lay_out
 
@@ -157,15 +139,17 @@ def _docstrings(run: Run, pairs: Pairs) -> Callable[[int], list[Sample]]:
 
 
 def _before(run: Run, interruption: Interruption) -> dict[str, Any]:
-    """Losses at the start, of as many questions as fit into their share or as were asked for, and
-    the time they took."""
-    judge = run.options.judge
+    """Losses at the start, of as many questions as fit into their share, or of all that a full
+    evaluation has, and the time they took."""
+    if run.options.evaluate == NONE:
+        return {"losses": [], "seconds": 0.0}
+    full = run.options.evaluate == FULL
 
     def ask() -> dict[str, Any]:
         began = time.monotonic()
-        share = math.inf if judge else run.clock.budget * EVALUATION_SHARE
+        share = math.inf if full else run.clock.budget * EVALUATION_SHARE
         # Every other question is a held-out window, while there are some.
-        questions = run.exam.report[: 2 * judge or None]
+        questions = run.exam.report[: 2 * FULL_WINDOWS] if full else run.exam.report
         # A new adapter adds nothing yet, but a prefix does.
         plain = run.model.disable_adapter() if run.options.method == "prefix" else nullcontext()
         with plain:
@@ -202,23 +186,17 @@ def _asked(
 
 def _reserve(run: Run, before: dict[str, Any]) -> float:
     """Seconds kept for what comes after training."""
-    if run.options.judge:
+    if run.options.evaluate == FULL:
         return generations.SAVING_SECONDS
-    completing = generations.SHARE * run.clock.budget if run.options.completions else 0.0
+    completing = generations.SHARE * run.clock.budget if run.options.evaluate == QUICK else 0.0
     return float(before["seconds"]) * 1.2 + completing + generations.SAVING_SECONDS
 
 
 def _fitted(
-    run: Run,
-    samples: Epochs,
-    curriculum: Curriculum,
-    decided: dict[str, Any],
-    interruption: Interruption,
+    run: Run, samples: Epochs, decided: dict[str, Any], interruption: Interruption
 ) -> TrainerState:
     run.clock.training_from = decided["training_from"]
     checkpoint = run.folder.checkpoint() if run.options.resume else None
-    if checkpoint:
-        curriculum.resume(checkpoint / CURRICULUM_FILE)
     run.report.say(
         f"{samples.pass_samples} samples a pass in {samples.pass_length} micro-batches, "
         f"{decided['accumulate']} a step, learning rate {decided['rate']:g}"
@@ -240,7 +218,6 @@ def _fitted(
             mixed=run.loaded.load_in != "fp32",
             pad=run.encoder.pad,
             pace=pace,
-            curriculum=curriculum,
             interruption=interruption,
             watcher=bar,
             checkpoint=checkpoint,
@@ -264,7 +241,7 @@ def _ranked(run: Run, count: int, interruption: Interruption) -> tuple[RankTry, 
         return ()
     found = process_group.agreed(_answered_by_rank(run, count, interruption))
     means = {rank: rank_selection.mean(losses) for rank, losses in found.items()}
-    chosen = rank_selection.select_rank(found, Tolerance.parse(run.options.rank_tolerance))
+    chosen = rank_selection.select_rank(found, Tolerance.parse(run.options.lora.tolerance))
     run.nested.cut(chosen)
     told = ", ".join(f"{rank}: {loss:.3f}" for rank, loss in means.items())
     run.report.say(f"held-out loss by rank: {told}" if chosen else "held-out loss by rank: -")

@@ -1,6 +1,5 @@
 """The HF Trainer, told to stop by the clock, with the loss taken at labelled places only."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from budgetai_training import chunked_loss, fsdp, process_group
 from budgetai_training.callbacks import BudgetCallback
 from budgetai_training.fit_arguments import FitArguments
 from budgetai_training.run_dir import LOGS
-from budgetai_training.samples.batching import Epochs, MicroBatch, collate
+from budgetai_training.samples.batching import Epochs, collate
 from budgetai_training.time_budget import rate_factor
 
 # A run that has become worse this many evaluations in a row will not become better.
@@ -47,7 +46,6 @@ class LabelledLossTrainer(Trainer):
         self.fitting.nested.draw(self._number())
         hidden, labels = chunked_loss.hidden_at_labels(model, inputs)
         losses = chunked_loss.losses(hidden, self.output, labels)
-        self.fitting.curriculum.note(inputs, losses)
         self._sum, self._tokens = self._sum + losses.detach().sum(), self._tokens + len(labels)
         weighed = losses * chunked_loss.weights_at_labels(inputs)
         # The Trainer divides by all processes once more when it averages their gradients.
@@ -118,7 +116,7 @@ def fit(model: Any, samples: Epochs, fitting: FitArguments) -> TrainerState:
             args=_arguments(fitting),
             train_dataset=samples,
             eval_dataset=samples,
-            data_collator=lambda batches: _tensors(batches, fitting.pad),
+            data_collator=lambda batches: collate(batches[0], fitting.pad),
             optimizers=(optimizer, LambdaLR(optimizer, lambda _: rate_factor(pace.progress))),
             callbacks=[*callbacks, *_tensorboard(fitting.folder / LOGS)],
         )
@@ -153,11 +151,6 @@ def _finished(model: Any, fitting: FitArguments) -> TrainerState | None:
 def _tensorboard(folder: Path) -> list[Any]:
     """The Trainer's own callback, with a folder of ours instead of one from the environment."""
     return [TensorBoardCallback(SummaryWriter(str(folder)))] if process_group.first() else []
-
-
-def _tensors(batches: Sequence[MicroBatch], pad: int) -> dict[str, Any]:
-    (batch,) = batches
-    return {**collate(batch.rows, pad), "keys": [sample.key for sample in batch.samples]}
 
 
 def _arguments(fitting: FitArguments) -> TrainingArguments:

@@ -8,6 +8,7 @@ import pytest
 
 from budgetai_core.errors import OptionError
 from budgetai_training.hyperparameters import rank_selection, rank_weights
+from budgetai_training.hyperparameters.lora import Lora
 from budgetai_training.hyperparameters.rank_selection import Tolerance
 from budgetai_training.hyperparameters.rank_weights import Draw
 from budgetai_training.options import TrainOptions
@@ -23,9 +24,9 @@ class Answer:
     ("given", "expected"),
     [
         ({"method": "dylora", "rank": 5}, (1, 2, 4, 5)),
-        ({"method": "dylora", "rank": 5, "ranks": "1-5"}, (1, 2, 3, 4, 5)),
-        ({"method": "dylora", "ranks": "8,1,4,2"}, (1, 2, 4, 8)),
-        ({"method": "dylora", "ranks": "4-7"}, (4, 5, 6, 7)),
+        ({"method": "dylora", "rank": 5, "lora": Lora(ranks="1-5")}, (1, 2, 3, 4, 5)),
+        ({"method": "dylora", "lora": Lora(ranks="8,1,4,2")}, (1, 2, 4, 8)),
+        ({"method": "dylora", "lora": Lora(ranks="4-7")}, (4, 5, 6, 7)),
         ({"method": "matryoshka"}, (1, 2, 4, 8, 16)),
         ({"method": "matryoshka", "rank": 12}, (1, 2, 4, 8, 12)),
         ({"method": "matryoshka", "rank": 1}, (1,)),
@@ -37,23 +38,20 @@ def test_which_ranks_are_trained(given: dict, expected: tuple[int, ...]) -> None
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("method", "text", "words"),
     [
-        ({"method": "dylora", "ranks": "0-3"}, "--ranks 0-3"),
-        ({"method": "dylora", "ranks": "a,b"}, "--ranks a,b"),
-        ({"method": "dylora", "ranks": "4-2"}, "--ranks 4-2"),
-        ({"method": "dylora", "ranks": "1-32"}, "--rank 32"),
-        ({"method": "dylora", "dora": True}, "--dora"),
-        ({"method": "dylora", "rank_decay": 1.0}, "--rank-decay"),
-        ({"method": "dylora", "rank_tolerance": "2"}, "--rank-tolerance 2"),
-        ({"method": "dylora", "rank_tolerance": "nan%"}, "--rank-tolerance nan%"),
-        ({"ranks": "1,2"}, "--method lora"),
-        ({"method": "matryoshka", "frozen": True}, "--method matryoshka"),
+        ("dylora", "ranks=0-3", "--lora ranks=0-3"),
+        ("dylora", "ranks=4-2", "--lora ranks=4-2"),
+        ("dylora", "ranks=1-32", "--rank 32"),
+        ("dylora", "dora=on", "--lora dora=on"),
+        ("lora", "ranks=1,2", "--lora ranks means nothing to --method lora. Add --method dylora"),
+        ("matryoshka", "frozen=on", "--method matryoshka"),
+        ("full", "alpha=2", "--lora alpha means nothing to --method full"),
     ],
 )
-def test_what_makes_no_sense_is_said_at_once(given: dict, words: str) -> None:
+def test_what_makes_no_sense_is_said_at_once(method: str, text: str, words: str) -> None:
     with pytest.raises(OptionError) as caught:
-        TrainOptions(**given)
+        TrainOptions(method=method, lora=Lora.parse(text))
     assert words in f"{caught.value}"
 
 

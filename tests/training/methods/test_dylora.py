@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from budgetai_core.artifacts.base_models import resolve
 from budgetai_training.hyperparameters import rank_weights
+from budgetai_training.hyperparameters.lora import Lora
 from budgetai_training.methods import peft_adapter
 from budgetai_training.methods.dylora import DyLoRA, matrices
 from budgetai_training.model import load
@@ -60,7 +61,7 @@ def written_out(folder: Path, model: Any, weights: torch.Tensor, scale: float) -
 @pytest.mark.parametrize("rank", [1, 4, SIZE])
 def test_a_cut_is_the_equation(folder: Path, rank: int, alpha: int, rslora: bool) -> None:
     """W x + alpha/b · B[:, :b] A[:b] x, or alpha/√b with rsLoRA."""
-    model, nested = adapted(folder, dylora(alpha=alpha, rslora=rslora))
+    model, nested = adapted(folder, dylora(lora=Lora(alpha=alpha, rslora=rslora)))
     first = (torch.arange(SIZE) < rank).float()
     scale = (alpha or SIZE) / (rank**0.5 if rslora else rank)
     whole = logits(model)
@@ -74,7 +75,7 @@ def test_a_cut_is_the_equation(folder: Path, rank: int, alpha: int, rslora: bool
 
 
 def test_matryoshka_is_the_sum_of_its_ranks(folder: Path) -> None:
-    options = TrainOptions(method="matryoshka", rank=SIZE, alpha=4)
+    options = TrainOptions(method="matryoshka", rank=SIZE, lora=Lora(alpha=4))
     model, nested = adapted(folder, options)
     nested.draw(0)
     sums = torch.tensor([sum(1 / s for s in (1, 2, 4, 6) if s >= i) for i in range(1, SIZE + 1)])
@@ -84,7 +85,7 @@ def test_matryoshka_is_the_sum_of_its_ranks(folder: Path) -> None:
 
 
 def test_all_layers_share_the_draw(folder: Path) -> None:
-    model, nested = adapted(folder, dylora(seed=7, ranks=f"1-{SIZE}"))
+    model, nested = adapted(folder, dylora(seed=7, lora=Lora(ranks=f"1-{SIZE}")))
     draw = rank_weights.Draw(tuple(range(1, SIZE + 1)), (1 / SIZE,) * SIZE, seed=7)
     seen: list[set[int]] = []
     for layer in [m for m in model.modules() if "default" in getattr(m, "lora_B", ())]:
@@ -125,7 +126,7 @@ def test_frozen_steps_leave_the_other_rows_as_they_were_bit_by_bit(
     folder: Path, given: dict[str, str]
 ) -> None:
     """With weight decay and momentum; two micro-batches a step, so two ranks are drawn."""
-    options = dylora(frozen=True, **given)
+    options = dylora(lora=Lora(frozen=True), **given)
     model, nested = adapted(folder, options)
     parameters = [parameter for parameter, _ in matrices(model)]
     optimizer = nested.guard(torch.optim.AdamW(parameters, lr=0.01, weight_decay=0.1))

@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM
 
 from budgetai_core.artifacts.manifest import COMPARED
 from budgetai_core.errors import OptionError
+from budgetai_training.hyperparameters.lora import Lora
 from budgetai_training.methods import full, peft_adapter, prefix
 from budgetai_training.options import TrainOptions
 from support import tiny
@@ -99,9 +100,9 @@ def test_a_prefix_begins_as_the_text_it_is_given(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"method": "prefix", "target": "mlp"}, "--target"),
+        ({"method": "prefix", "lora": Lora(target="mlp")}, "--lora target"),
         ({"method": "full", "load_in": "4bit"}, "4 bits"),
-        ({"method": "full", "dora": True}, "--dora"),
+        ({"method": "full", "lora": Lora(dora=True)}, "--lora dora"),
         ({"method": "parallel-adapter", "continue_from": Path("x")}, "--continue-from"),
     ],
 )

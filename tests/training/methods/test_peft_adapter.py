@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from budgetai_training import lr_finder
+from budgetai_training.hyperparameters.lora import Lora
 from budgetai_training.methods import peft_adapter
 from budgetai_training.options import TrainOptions
 from support import tiny
@@ -34,15 +35,15 @@ def step(model: Any, optimizer: torch.optim.Optimizer) -> float:
 @pytest.mark.parametrize(
     ("given", "name"),
     [
-        ({}, "lora"),
-        ({"rslora": True}, "rslora"),
-        ({"dora": True}, "dora"),
-        ({"lora_plus": 16.0}, "lora+"),
-        ({"rslora": True, "lora_plus": 4.0}, "rslora lora+"),
+        ("", "lora"),
+        ("rslora=on", "rslora"),
+        ("dora=on", "dora"),
+        ("plus=16", "lora+"),
+        ("rslora=on,plus=4", "rslora lora+"),
     ],
 )
-def test_each_variation_learns(base: Any, given: dict[str, Any], name: str) -> None:
-    options = TrainOptions(rank=4, **given)
+def test_each_variation_learns(base: Any, given: str, name: str) -> None:
+    options = TrainOptions(rank=4, lora=Lora.parse(given))
     model = peft_adapter.attach(base, options)
     assert peft_adapter.method(model, options) == name
     optimizer = peft_adapter.optimizer(model, 0.01, options)
@@ -56,12 +57,12 @@ def test_the_usual_scale_is_one(base: Any) -> None:
 
 
 def test_rslora_scales_by_the_root_of_the_rank(base: Any) -> None:
-    model = peft_adapter.attach(base, TrainOptions(rank=16, alpha=8, rslora=True))
+    model = peft_adapter.attach(base, TrainOptions(rank=16, lora=Lora(alpha=8, rslora=True)))
     assert model.base_model.model.model.layers[0].self_attn.q_proj.scaling == {"default": 2.0}
 
 
 def test_with_lora_plus_b_learns_faster(base: Any) -> None:
-    options = TrainOptions(rank=4, lora_plus=16.0)
+    options = TrainOptions(rank=4, lora=Lora(plus=16.0))
     model = peft_adapter.attach(base, options)
     names = {id(p): n for n, p in model.named_parameters()}
     groups = peft_adapter.optimizer(model, 0.01, options).param_groups
@@ -78,7 +79,9 @@ def test_with_lora_plus_b_learns_faster(base: Any) -> None:
     ],
 )
 def test_the_tuned_layers_are_those_asked_for(base: Any, target: str, ends: set[str]) -> None:
-    model = peft_adapter.attach(base, TrainOptions(rank=2, target=target, layers="upper"))
+    model = peft_adapter.attach(
+        base, TrainOptions(rank=2, lora=Lora(target=target, layers="upper"))
+    )
     found = tuned_modules(model)
     assert {name.rpartition(".")[2] for name in found} == ends
     layers = base.config.num_hidden_layers

@@ -36,7 +36,9 @@ class Tolerance:
         except ValueError:
             share = math.nan
         if not 0 <= share < 1:
-            raise OptionError(f"--rank-tolerance {text} is not known", "Write it as 1% or as se")
+            raise OptionError(
+                f"--lora tolerance={text} is not known", "tolerance is a share as 1%, or se"
+            )
         return cls(share)
 
 

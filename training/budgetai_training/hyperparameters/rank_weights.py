@@ -25,9 +25,13 @@ def parse(text: str, largest: float) -> tuple[int, ...]:
     except ValueError:
         found = ()
     if not found or found[0] < 1:
-        raise OptionError(f"--ranks {text} names no ranks", "Write them as 1,2,4,8 or 4-16")
+        raise OptionError(
+            f"--lora ranks={text} is not known", "ranks are written as 1,2,4,8 or 4-16"
+        )
     if found[-1] > largest:
-        raise OptionError(f"--ranks {text} goes beyond --rank {largest}", f"Add --rank {found[-1]}")
+        raise OptionError(
+            f"--lora ranks={text} goes beyond --rank {largest}", f"Add --rank {found[-1]}"
+        )
     return found
 
 

@@ -34,12 +34,12 @@ class DyLoRA:
         self._ranks = options.trained_ranks
         self._size = self._ranks[-1]
         self._power = 0.5 if model.active_peft_config.use_rslora else 1.0
-        shares = rank_weights.chances(self._ranks, options.rank_distribution, options.rank_decay)
+        shares = rank_weights.chances(self._ranks, options.lora.distribution, options.lora.decay)
         self._draw = Draw(self._ranks, shares, options.seed)
         self.judged = rank_weights.judged(self._ranks)
         for layer in layers(model).values():
             layer.lora_A[ADAPTER].register_forward_hook(self._weighted)
-        if options.frozen:
+        if options.lora.frozen:
             self._frozen = FrozenRows(matrices(model))
 
     @property

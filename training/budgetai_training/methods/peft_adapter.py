@@ -48,15 +48,15 @@ def _new(model: Any, options: TrainOptions) -> Any:
     if options.method == "prefix":
         return prefix.attach(model, size)
     if options.method == "parallel-adapter":
-        return get_peft_model(model, parallel_adapter.config(model, size, options.alpha))
+        return get_peft_model(model, parallel_adapter.config(model, size, options.lora.alpha))
     config = LoraConfig(
         r=size,
-        lora_alpha=options.alpha or size,
+        lora_alpha=options.lora.alpha or size,
         lora_dropout=0.0,
         target_modules=_targets(model, options),
-        layers_to_transform=layer_numbers(options.layers, model.config.num_hidden_layers),
-        use_rslora=options.rslora,
-        use_dora=options.dora,
+        layers_to_transform=layer_numbers(options.lora.layers, model.config.num_hidden_layers),
+        use_rslora=options.lora.rslora,
+        use_dora=options.lora.dora,
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, config)
@@ -64,8 +64,8 @@ def _new(model: Any, options: TrainOptions) -> Any:
 
 def _targets(model: Any, options: TrainOptions) -> Any:
     """What peft is told; where layers are numbered it takes names alone."""
-    found = TARGETS[options.target]
-    if options.layers == "all" or isinstance(found, list):
+    found = TARGETS[options.lora.target]
+    if options.lora.layers == "all" or isinstance(found, list):
         return found
     head = model.get_output_embeddings()
     linear = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m != head]
@@ -93,9 +93,9 @@ def _continued(model: Any, folder: Path) -> Any:
 
 def optimizer(model: Any, rate: float, options: TrainOptions) -> torch.optim.Optimizer:
     """AdamW without decay; with LoRA+ (Hayou et al. 2024) B learns faster than A by a ratio."""
-    if options.lora_plus:
+    if options.lora.plus:
         made: torch.optim.Optimizer = create_loraplus_optimizer(
-            model, torch.optim.AdamW, lr=rate, loraplus_lr_ratio=options.lora_plus,
+            model, torch.optim.AdamW, lr=rate, loraplus_lr_ratio=options.lora.plus,
             weight_decay=0.0,
         )  # fmt: skip
         return made
@@ -108,10 +108,10 @@ def method(model: Any, options: TrainOptions) -> str:
     config = model.active_peft_config
     names = [
         (options.method, options.method != "lora"),
-        ("frozen", options.frozen),
+        ("frozen", options.lora.frozen),
         ("dora", getattr(config, "use_dora", False)),
         ("rslora", getattr(config, "use_rslora", False)),
-        ("lora+", bool(options.lora_plus)),
+        ("lora+", bool(options.lora.plus)),
     ]
     return " ".join(name for name, used in names if used) or "lora"
 

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch.utils.data import Dataset
@@ -15,16 +14,9 @@ from budgetai_training.samples.sample import Sample
 _SORTED_TOGETHER = 64
 
 
-@dataclass(frozen=True)
-class MicroBatch:
-    """Samples that are evaluated together, as token ids."""
-
-    samples: tuple[Sample, ...]
-    rows: tuple[Encoded, ...]
-
-
-class Epochs(Dataset[MicroBatch]):
-    """Several passes over the files as one sequence; each is laid out when it is reached.
+class Epochs(Dataset[tuple[Encoded, ...]]):
+    """Several passes over the files as one sequence of micro-batches, as token ids; each pass is
+    laid out when it is reached.
 
     `lay_out(n)` gives the samples of pass n, the same on every call with the same n. `characters`
     is how much text a micro-batch may show. The number of micro-batches differs a little from
@@ -49,13 +41,12 @@ class Epochs(Dataset[MicroBatch]):
     def __len__(self) -> int:
         return self._passes * self.pass_length
 
-    def __getitem__(self, position: int) -> MicroBatch:
+    def __getitem__(self, position: int) -> tuple[Encoded, ...]:
         number, place = divmod(position, self.pass_length)
         if number != self._current[0]:
             self._current = (number, self._batches(number))
         batches = self._current[1]
-        samples = batches[place % len(batches)]
-        return MicroBatch(samples, tuple(map(self._encoder.learned, samples)))
+        return tuple(map(self._encoder.learned, batches[place % len(batches)]))
 
     def begun_with(self, count: int) -> set[tuple[str, str]]:
         """The keys of the files whose samples stand in the first `count` micro-batches of the first

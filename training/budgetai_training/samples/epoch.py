@@ -21,20 +21,15 @@ def epoch(
     indexes: Mapping[str, Index],
     seed: str,
     recipe: Mixture | None = None,
-    weights: Mapping[tuple[str, str], float] | None = None,
 ) -> list[Sample]:
     """Every line of every file once, as often as the file's weight says, in an order drawn from
-    the seed. Another seed lays the windows elsewhere.
-
-    `weights` are factors by repository and path, on top of the files' own.
-    """
+    the seed. Another seed lays the windows elsewhere."""
     recipe = recipe or Mixture()
-    weights = weights or {}
     rng = random.Random(seed)
     samples = [
         sample
         for file in (by_dependency(files) if recipe.order == "dependency" else files)
-        for sample in _shown(file, indexes, seed, recipe, weights)
+        for sample in _shown(file, indexes, seed, recipe)
         if sample.prompt.before.strip()
     ]
     samples = choose(samples, indexes, rng, recipe)
@@ -45,18 +40,13 @@ def epoch(
 
 
 def _shown(
-    file: CorpusFile,
-    indexes: Mapping[str, Index],
-    seed: str,
-    recipe: Mixture,
-    weights: Mapping[tuple[str, str], float],
+    file: CorpusFile, indexes: Mapping[str, Index], seed: str, recipe: Mixture
 ) -> Iterator[Sample]:
     """The samples of a file, as many times over as it weighs; a broken part is drawn."""
     # A seed of its own: a file's windows stay the same when other files change.
     rng = random.Random(f"{seed}/{file.repository}/{file.path}")
-    times = file.weight * weights.get((file.repository, file.path), 1.0)
-    whole = int(times)
-    rounds = whole + (rng.random() < times - whole)
+    whole = int(file.weight)
+    rounds = whole + (rng.random() < file.weight - whole)
     if rounds:
         outline = NodeEnds(file.text, language_of(file.path))
         for _ in range(rounds):
