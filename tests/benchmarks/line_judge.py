@@ -23,8 +23,8 @@ from budgetai_core.evaluation.metrics import score as scored
 from budgetai_core.evaluation.spans import Hole, cut
 from budgetai_core.repository.history import added_since
 from budgetai_core.repository.history import resolve as commit_of
+from budgetai_training.chunked_loss import arithmetic
 from budgetai_training.corpus.records import CorpusFile
-from budgetai_training.evaluation.held_out_loss import arithmetic
 from budgetai_training.model import load
 from budgetai_training.samples import healing
 from budgetai_training.samples.encoding import Encoder
@@ -92,7 +92,7 @@ def answered(model: Any, encoder: Encoder, asked: Sequence[Asked]) -> list[str]:
     found = [""] * len(asked)
     for start in range(0, len(order), _BATCH):
         places = order[start : start + _BATCH]
-        with arithmetic(model, model.get_output_embeddings().weight.dtype):
+        with arithmetic(model.device, model.get_output_embeddings().weight.dtype):
             texts = _batch(model, encoder, [asked[place] for place in places])
         for place, text in zip(places, texts, strict=True):
             found[place] = text

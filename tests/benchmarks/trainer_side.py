@@ -19,11 +19,9 @@ import transformers
 from budgetai_core.artifacts.base_models import resolve
 from budgetai_core.errors import OptionError, RepositoryError
 from budgetai_core.options import Seconds
-from budgetai_training import lr_finder, memory_plan
+from budgetai_training import memory_plan
 from budgetai_training.corpus import load as corpus
-from budgetai_training.fit_arguments import FitArguments
 from budgetai_training.hyperparameters.mixture import Mixture
-from budgetai_training.interruption import Interruption
 from budgetai_training.methods import peft_adapter
 from budgetai_training.methods.dylora import DyLoRA
 from budgetai_training.model import LoadedBase, load
@@ -34,7 +32,7 @@ from budgetai_training.samples.epoch import epoch
 from budgetai_training.samples.sample import Sample
 from budgetai_training.setup import WINDOW
 from budgetai_training.time_budget import Clock, Pace
-from budgetai_training.trainer import fit
+from budgetai_training.trainer import FitArguments, Interruption, fit
 
 if TYPE_CHECKING:
     from trainer_speed import SpeedOptions
@@ -164,7 +162,7 @@ def _setting(options: "SpeedOptions") -> Setting:
     model = peft_adapter.attach(loaded.model, given)
     encoder = Encoder(loaded.tokenizer)
     rows = [encoder.learned(sample) for sample in samples]
-    peak = options.rate or lr_finder.default_rate(model.get_nb_trainable_parameters()[1])
+    peak = options.rate or peft_adapter.default_rate(model.get_nb_trainable_parameters()[1])
     return Setting(given, loaded, model, encoder, samples, rows, peak)
 
 
@@ -191,7 +189,7 @@ def _fitting(
         accumulate=accumulate,
         evaluations=0,
         validate=lambda output: {0: math.inf},
-        nested=DyLoRA(setting.model, given),
+        dylora=DyLoRA(setting.model, given),
         mixed=setting.loaded.load_in != "fp32",
         pad=setting.encoder.pad,
         pace=Pace(Clock(float(_LONG), time.monotonic()), steps, all_steps=steps),

@@ -10,8 +10,8 @@ from transformers import TrainerControl, TrainerState
 
 from budgetai_core.errors import BaseError
 from budgetai_training import process_group
-from budgetai_training.callbacks import BudgetCallback
 from budgetai_training.time_budget import Clock, Pace
+from budgetai_training.trainer import BudgetCallback
 
 
 class Said(list[str]):

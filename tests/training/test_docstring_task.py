@@ -11,13 +11,15 @@ from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_core.errors import OptionError
 from budgetai_training import cli, dry_run
 from budgetai_training.corpus import load as corpus
+from budgetai_training.evaluation.answers import Draft, Drafts
 from budgetai_training.options import TrainOptions
 from budgetai_training.progress_bar import Reporter
 from budgetai_training.report import report_files as report
 from budgetai_training.report.html import page
-from budgetai_training.report.schema import Docstrings, Draft, Drafts, Report
+from budgetai_training.report.schema import Report
 from budgetai_training.report.summary import drafted
 from budgetai_training.run_dir import RunFolder
+from budgetai_training.samples.docstring_samples import DocstringCounts
 from support import tiny
 
 STEPS = 6
@@ -206,7 +208,7 @@ def test_a_page_of_drafts_shows_text_as_text() -> None:
     run = Report(
         repository="shop", base="b", method="lora", rank=1, load_in="bf16", seed=0, finished="",
         budget=1.0, spent=1.0, parameters=1, trained_parameters=1, task="docstring",
-        docstrings=Docstrings(learned=30, held_out=2, left_out={"stale": 1, "none": 7}),
+        docstrings=DocstringCounts(learned=30, held_out=2, left_out={"stale": 1, "none": 7}),
         drafts=(each,),
     )  # fmt: skip
     html = page(run)

@@ -46,6 +46,8 @@ def test_fewer_samples_at_once_come_before_everything_else() -> None:
     assert four.batch == 4 and four.predicted > 10 * GB
     less = plan(SHAPE, "bf16", 1024, int(four.predicted / 0.9) - GB, fixed=False, batch=4)
     assert (less.batch, less.load_in, less.notes) == (2, "bf16", ())
+    # As many count in a step.
+    assert (four.accumulate, less.accumulate) == (1, 2)
 
 
 def test_on_a_gpu_peaks_are_those_that_were_measured() -> None:

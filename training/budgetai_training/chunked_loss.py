@@ -9,7 +9,7 @@ linear cross entropies of GPU kernels; here with plain matrix products, for any 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,14 @@ def _mean(weight: torch.Tensor) -> torch.Tensor:
     return (total / len(weight)).to(weight.dtype)
 
 
+def arithmetic(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """Multiply in bf16 where the base's head is, the fp32 adapter too: in training, and wherever
+    the tuned model is asked."""
+    if dtype == torch.bfloat16:
+        return torch.autocast(device.type, torch.bfloat16)
+    return nullcontext()
+
+
 def hidden_at_labels(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
     """Hidden states (n, d) at the places that have to foretell a label, and the labels (n,), row by
     row. `model` is headless.
@@ -74,14 +82,16 @@ def hidden_at_labels(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, t
 
 def weights_at_labels(batch: dict[str, Any]) -> torch.Tensor:
     """How much each of those labels counts (n,), in the same order."""
-    found: torch.Tensor = batch["weights"][:, 1:][batch["labels"][:, 1:] >= 0]
-    return found
+    weights: torch.Tensor = batch["weights"][:, 1:][batch["labels"][:, 1:] >= 0]
+    return weights
 
 
 def losses(hidden: torch.Tensor, head: Head, labels: torch.Tensor) -> torch.Tensor:
     """Cross entropies (n,) in nats at n places: hidden (n, d), labels (n,)."""
-    found: torch.Tensor = _CrossEntropy.apply(hidden, head, labels)  # type: ignore[no-untyped-call]
-    return found
+    entropies: torch.Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
+        hidden, head, labels
+    )
+    return entropies
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -90,7 +100,7 @@ class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, head: Head, labels: torch.Tensor) -> torch.Tensor:
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        found = []
+        entropies = []
         for start in range(0, len(hidden), CHUNK):
             rows = slice(start, start + CHUNK)
             logits = (hidden[rows].to(head.weight.dtype) @ head.weight.t()).float()  # (chunk, V)
@@ -98,11 +108,11 @@ class _CrossEntropy(torch.autograd.Function):
             right = logits.gather(1, labels[rows, None])
             chances = logits.exp_()
             sums = chances.sum(dim=1, keepdim=True)
-            found.append((sums.log() - right).squeeze(1))
+            entropies.append((sums.log() - right).squeeze(1))
             if gradient is not None:
                 gradient[rows] = _gradient(chances.div_(sums), head, labels[rows]).to(hidden.dtype)
         ctx.save_for_backward(gradient)
-        return torch.cat(found) if found else hidden.new_zeros(0, dtype=torch.float32)
+        return torch.cat(entropies) if entropies else hidden.new_zeros(0, dtype=torch.float32)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor, None, None]:

@@ -15,10 +15,10 @@ from budgetai_core.artifacts import layout
 from budgetai_core.artifacts.manifest import MANIFEST, AdapterManifest
 from budgetai_core.command import flags
 from budgetai_core.errors import AdapterError, OptionError
+from budgetai_training.evaluation.answers import right
 from budgetai_training.options import FULL, TrainOptions
 from budgetai_training.report import report_files as report
 from budgetai_training.report.schema import Report
-from budgetai_training.report.summary import right
 
 _HEADS = (
     "method", "rank", "parameters", "memory MB", "training s", "held-out loss", "exact", "adapter",

@@ -11,7 +11,7 @@ from typing import Any
 
 import transformers
 
-from budgetai_training import autotune, chunked_loss, lr_finder
+from budgetai_training import autotune
 from budgetai_training.methods import peft_adapter
 from budgetai_training.methods.dylora import ADAPTER, DyLoRA, layers
 from budgetai_training.options import TrainOptions
@@ -29,27 +29,27 @@ SETS = {
 SHARE = 0.1
 
 
-def select_layers(run: Run, samples: Epochs, per_batch: float) -> Run:
+def select_layers(run: Run, samples: Epochs, per_sample: float) -> Run:
     """The run with the layers that lead furthest where --lora has target=auto, else as it is. Where
     a tenth of the budget does not hold the tries, all layers are tuned."""
     if run.options.lora.target != AUTO:
         return run
-    found = run.folder.once("target", lambda: _tried(run, samples, per_batch), by_all=True)
-    losses = ", ".join(f"{name} → {loss:.3f}" for name, loss in found["losses"].items())
+    chosen = run.folder.once("target", lambda: _tried(run, samples, per_sample), by_all=True)
+    losses = ", ".join(f"{name} → {loss:.3f}" for name, loss in chosen["losses"].items())
     told = losses or "there is no time for tries"
-    run.report.say(f"layers tried: {told}; tuned: {found['name']}, rank {found['rank']}")
-    return _with(run, found["name"], found["rank"])
+    run.reporter.say(f"layers tried: {told}; tuned: {chosen['name']}, rank {chosen['rank']}")
+    return _with(run, chosen["name"], chosen["rank"])
 
 
-def _tried(run: Run, samples: Epochs, per_batch: float) -> dict[str, Any]:
+def _tried(run: Run, samples: Epochs, per_sample: float) -> dict[str, Any]:
     ranks = equal_ranks(run.model, run.options)
-    questions = run.exam.validation[: autotune.FEWEST_QUESTIONS]
+    questions = run.eval_set.validation[: autotune.MIN_QUESTIONS]
     asked = len(questions) / autotune.STEP_PER_FORWARD
-    needed = len(SETS) * (lr_finder.STEPS * run.plan.batch + asked) * per_batch
+    needed = len(SETS) * (autotune.TRY_STEPS * run.plan.batch + asked) * per_sample
     hurried = not run.options.max_steps and needed > SHARE * run.clock.budget
     losses: dict[str, float] = {}
     if questions and not hurried:
-        with run.stages.stage("trying layers"), run.report.busy("trying layers"):
+        with run.stages.stage("trying layers"), run.reporter.busy("trying layers"):
             losses = {name: _loss(_with(run, name, ranks[name]), samples) for name in ranks}
     best = min(losses, key=lambda name: losses[name], default="all")
     return {"name": best, "rank": ranks[best], "losses": losses}
@@ -90,20 +90,12 @@ def _with(run: Run, name: str, rank: int) -> Run:
     run.model.unload()
     transformers.set_seed(options.seed)
     model = peft_adapter.attach(run.loaded.model, options, checkpointing=run.plan.checkpointing)
-    return replace(run, options=options, model=model, nested=DyLoRA(model, options))
+    return replace(run, options=options, model=model, dylora=DyLoRA(model, options))
 
 
 def _loss(run: Run, samples: Epochs) -> float:
     """After a few steps with the usual rate."""
-    questions = run.exam.validation[: autotune.FEWEST_QUESTIONS]
-    value = run.options.learning_rate or peft_adapter.usual_rate(run.model, run.options)
-    with chunked_loss.headless(run.model) as output:
-        (found,) = lr_finder.tries(
-            run.model,
-            [value],
-            lambda optimizer, n: autotune.training_step(run, output, samples[n], optimizer, n),
-            lambda value: peft_adapter.optimizer(run.model, value, run.options),
-            lambda: autotune.losses_by_rank(run, output, questions)[0],
-        )
+    rate = run.options.learning_rate or peft_adapter.usual_rate(run.model, run.options)
+    (tried,) = autotune.try_rates(run, samples, [rate])
     # A try that ends in NaN has failed.
-    return found.loss if found.loss is not None and math.isfinite(found.loss) else math.inf
+    return tried.loss if tried.loss is not None and math.isfinite(tried.loss) else math.inf

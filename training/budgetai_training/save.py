@@ -14,23 +14,21 @@ from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_training import memory_plan, process_group
 from budgetai_training.evaluation import held_out_loss
+from budgetai_training.evaluation.answers import Completion, Drafts
 from budgetai_training.evaluation.eval_set import GENERAL, GENERAL_WHAT
 from budgetai_training.evaluation.held_out_loss import ALL, Loss
+from budgetai_training.hyperparameters.chosen import RateTry
+from budgetai_training.hyperparameters.rank_selection import RankTry
 from budgetai_training.methods import peft_adapter
 from budgetai_training.options import TrainOptions
 from budgetai_training.report import report_files as report
 from budgetai_training.report.schema import (
     By,
-    Completion,
-    Docstrings,
-    Drafts,
     FileRow,
     Forgetting,
     Group,
     Memory,
     Point,
-    RankTry,
-    RateTry,
     Report,
 )
 from budgetai_training.run_dir import FINAL, LOGS
@@ -50,8 +48,8 @@ class Trained:
     state: TrainerState
     samples: Epochs
     shown: int
-    before: list[Loss]
-    after: list[Loss]
+    before: Sequence[Loss]
+    after: Sequence[Loss]
     rates: tuple[RateTry, ...]
     ranks: tuple[RankTry, ...]
     completions: tuple[Completion, ...]
@@ -69,8 +67,8 @@ class Result:
 
 def save(run: Run, trained: Trained) -> Result:
     """Write everything, move it to its place, and remove the run's own folder."""
-    before = held_out_loss.grouped(run.exam.report, trained.before)
-    after = held_out_loss.grouped(run.exam.report, trained.after)
+    before = held_out_loss.grouped(run.eval_set.report, trained.before)
+    after = held_out_loss.grouped(run.eval_set.report, trained.after)
     manifest = _manifest(run, trained, before, after)
     page = run.folder.out / report.PAGE
     if process_group.first():
@@ -104,8 +102,8 @@ def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> Adap
         holdout=run.corpus.holdout,
         also=run.corpus.also,
         learned=_learned(run, trained),
-        chosen_rank=next((one.rank for one in trained.ranks if one.chosen), 0),
-        rank_losses={str(one.rank): one.loss for one in trained.ranks if one.loss is not None},
+        chosen_rank=next((rank.rank for rank in trained.ranks if rank.chosen), 0),
+        rank_losses={str(r.rank): r.loss for r in trained.ranks if r.loss is not None},
         counts=_counts(run, trained),
         scores={
             "held_out_loss_before": _mean(before.get(ALL)),
@@ -142,7 +140,7 @@ def _counts(run: Run, trained: Trained) -> dict[str, int]:
     return docstrings | {
         "files": len(run.learned.train),
         "held_out_files": len(run.corpus.held_out),
-        "held_out_samples": held_out_loss.total(run.exam.report, trained.before).samples,
+        "held_out_samples": held_out_loss.total(run.eval_set.report, trained.before).samples,
         "samples_a_pass": trained.samples.pass_samples,
         "steps": trained.state.global_step,
         "best_step": _best_step(trained.state),
@@ -178,7 +176,7 @@ def _account(
         spent=run.clock.spent(),
         parameters=parameters,
         trained_parameters=trained_parameters,
-        stages=run.stages.told(),
+        stages=run.stages.spent,
         corpus=tuple(_row(run, row) for row in run.corpus.rows),
         curve=_points(history, "loss"),
         validation=_points(history, "eval_loss"),
@@ -194,20 +192,11 @@ def _account(
         forgetting=_forgetting(manifest),
         completions=trained.completions,
         task=manifest.task,
-        docstrings=_docstrings(run),
+        docstrings=run.pairs.counts if run.pairs else None,
         drafts=trained.drafts,
         options=_given(run.options),
         notes=_notes(trained),
         versions=manifest.versions,
-    )
-
-
-def _docstrings(run: Run) -> Docstrings | None:
-    pairs = run.pairs
-    if pairs is None:
-        return None
-    return Docstrings(
-        learned=len(pairs.train), held_out=len(pairs.held_out), left_out=dict(pairs.left_out)
     )
 
 

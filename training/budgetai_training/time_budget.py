@@ -2,11 +2,39 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 WARM_UP = 0.05
 FINAL_RATE = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stretch of the run; stages follow each other without overlap."""
+
+    name: str
+    seconds: float
+
+
+@dataclass
+class Stages:
+    """Time by stage of the run, in the order of their beginnings."""
+
+    seconds: dict[str, float]
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
+
+    @property
+    def spent(self) -> tuple[Stage, ...]:
+        return tuple(Stage(name=name, seconds=spent) for name, spent in self.seconds.items())
 
 
 @dataclass

@@ -7,7 +7,6 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from budgetai_training import lr_finder
 from budgetai_training.hyperparameters.lora import Lora
 from budgetai_training.methods import peft_adapter
 from budgetai_training.options import TrainOptions
@@ -87,26 +86,3 @@ def test_the_tuned_layers_are_those_asked_for(base: Any, target: str, ends: set[
     layers = base.config.num_hidden_layers
     numbers = {int(name.split(".layers.")[1].split(".")[0]) for name in found}
     assert numbers == set(range(layers // 2, layers))
-
-
-def test_the_best_rate_is_found_and_the_model_is_as_before(base: Any) -> None:
-    options = TrainOptions(rank=4)
-    model = peft_adapter.attach(base, options)
-    start = {n: p.detach().clone() for n, p in model.named_parameters()}
-    ids = torch.arange(40)[None]
-
-    def judge() -> float:
-        with torch.no_grad():
-            return float(model(ids, labels=ids).loss)
-
-    steps: list[float] = []
-    found = lr_finder.tries(
-        model,
-        (1e-5, 1e-2, 1e4),
-        lambda optimizer, _: steps.append(step(model, optimizer)),
-        lambda value: peft_adapter.optimizer(model, value, options),
-        judge,
-    )
-    assert [one.chosen for one in found] == [False, True, False]
-    for name, parameter in model.named_parameters():
-        assert torch.equal(parameter, start[name])

@@ -13,24 +13,24 @@ from typing import Any
 import pytest
 
 from budgetai_core.errors import AdapterError
+from budgetai_training.evaluation.answers import Completion
+from budgetai_training.hyperparameters.chosen import RateTry
+from budgetai_training.hyperparameters.rank_selection import RankTry
 from budgetai_training.report import file_counts, number_format
 from budgetai_training.report.html import MAX_ROWS, page
 from budgetai_training.report.report_files import read, write
 from budgetai_training.report.schema import (
-    Completion,
     FileRow,
     Forgetting,
     Group,
     Memory,
     Point,
-    RankTry,
-    RateTry,
     Report,
-    Stage,
     from_json,
     to_json,
 )
 from budgetai_training.report.summary import next_command, verdict
+from budgetai_training.time_budget import Stage
 
 # Markup, mathematics, a terminal's escape, NUL, half a character, and a mark that turns text round.
 NASTY = "</text></pre><script src=//x>'\"&amp;$x_1$\x1b[31m\0\ud800\u202e]]><!--"

@@ -12,9 +12,9 @@ from budgetai_core.docstrings.body import body_text, ended
 from budgetai_core.docstrings.lint import lint
 from budgetai_core.evaluation.rouge import rouge_l
 from budgetai_training import process_group
-from budgetai_training.evaluation.held_out_loss import arithmetic
+from budgetai_training.chunked_loss import arithmetic
+from budgetai_training.evaluation.answers import Draft, Drafts
 from budgetai_training.evaluation.line_generations import written
-from budgetai_training.report.schema import Draft, Drafts
 from budgetai_training.samples.docstring_samples import Pair
 from budgetai_training.samples.encoding import Encoder
 from budgetai_training.samples.sample import Sample
@@ -36,7 +36,7 @@ def side_by_side(
     end = time.monotonic() + seconds
     found: list[Drafts] = []
     for pair, shown in pairs:
-        with arithmetic(model, model.get_output_embeddings().weight.dtype):
+        with arithmetic(model.device, model.get_output_embeddings().weight.dtype):
             with model.disable_adapter():
                 base = _written(model, tokenizer, encoder, pair, shown, end)
             tuned = _written(model, tokenizer, encoder, pair, shown, end)

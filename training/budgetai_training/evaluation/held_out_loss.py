@@ -3,14 +3,14 @@
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from budgetai_training import chunked_loss, process_group
+from budgetai_training.methods.dylora import DyLoRA, each_rank
 from budgetai_training.samples.batching import collate
 from budgetai_training.samples.encoding import Encoded
 
@@ -44,6 +44,22 @@ class Loss:
         return self.total / self.tokens if self.tokens else None
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """The losses of questions before training, and the seconds that they took."""
+
+    losses: tuple[Loss, ...]
+    seconds: float
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        return cls(tuple(Loss(*loss) for loss in values["losses"]), float(values["seconds"]))
+
+    def to_json(self) -> dict[str, Any]:
+        losses = [(loss.total, loss.tokens, loss.samples) for loss in self.losses]
+        return {"losses": losses, "seconds": self.seconds}
+
+
 @torch.no_grad()
 def evaluate(
     model: Any,
@@ -71,17 +87,20 @@ def evaluate(
 
 def _loss(model: Any, output: chunked_loss.Head, question: Question) -> Loss:
     batch = {name: value.to(model.device) for name, value in collate([question.encoded]).items()}
-    with arithmetic(model, output.weight.dtype):
+    with chunked_loss.arithmetic(model.device, output.weight.dtype):
         hidden, labels = chunked_loss.hidden_at_labels(model, batch)
         total = chunked_loss.losses(hidden, output, labels).sum()
     return Loss(float(total), len(labels), 1)
 
 
-def arithmetic(model: Any, dtype: torch.dtype) -> AbstractContextManager[Any]:
-    """How training multiplies: in bf16 where the base's head is, the fp32 adapter too."""
-    if dtype == torch.bfloat16:
-        return torch.autocast(model.device.type, torch.bfloat16)
-    return nullcontext()
+def by_rank(
+    model: Any, ranks: DyLoRA, output: chunked_loss.Head, questions: Sequence[Question]
+) -> dict[int, float]:
+    """Mean held-out loss at each judged rank, in nats per token; under 0 where one rank alone is
+    trained."""
+    losses = each_rank(ranks, lambda: evaluate(model, output, questions))
+    means = {rank: total(questions, answered).mean for rank, answered in losses.items()}
+    return {rank: math.inf if mean is None else mean for rank, mean in means.items()}
 
 
 def total(questions: Sequence[Question], losses: Iterable[Loss]) -> Loss:

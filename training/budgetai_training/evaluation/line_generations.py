@@ -10,8 +10,8 @@ from transformers import StoppingCriteria
 
 from budgetai_core.models.token_healing import Vocabulary
 from budgetai_training import fsdp, process_group
-from budgetai_training.evaluation.held_out_loss import arithmetic
-from budgetai_training.report.schema import Completion
+from budgetai_training.chunked_loss import arithmetic
+from budgetai_training.evaluation.answers import Completion
 from budgetai_training.samples import healing
 from budgetai_training.samples.encoding import Encoder
 from budgetai_training.samples.sample import Sample
@@ -60,7 +60,7 @@ def side_by_side(
         # The next one takes about as long as those before it did on average.
         if process_group.agreed(stop() or spent + spent / max(len(found), 1) > seconds):
             break
-        with arithmetic(model, model.get_output_embeddings().weight.dtype):
+        with arithmetic(model.device, model.get_output_embeddings().weight.dtype):
             with model.disable_adapter():
                 base = complete(model, tokenizer, encoder, hole)
             tuned = complete(model, tokenizer, encoder, hole)

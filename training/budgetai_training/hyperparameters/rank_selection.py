@@ -42,6 +42,15 @@ class Tolerance:
         return cls(share)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RankTry:
+    """The adapter cut to a rank, and its held-out loss."""
+
+    rank: int
+    loss: float | None = None
+    chosen: bool = False
+
+
 def select_rank(found: Mapping[int, Sequence[Answered]], tolerance: Tolerance) -> int | None:
     """The smallest rank that is good enough, by the same questions answered at each rank; None
     where no rank has a loss that is a number."""

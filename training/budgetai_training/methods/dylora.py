@@ -90,7 +90,7 @@ def layers(model: Any) -> dict[str, Any]:
     return {n: m for n, m in model.named_modules() if ADAPTER in getattr(m, "lora_A", ())}
 
 
-def by_rank(nested: DyLoRA, judge: Callable[[], T]) -> dict[int, T]:
+def each_rank(nested: DyLoRA, judge: Callable[[], T]) -> dict[int, T]:
     """What `judge` finds at each judged rank; at the only one, under 0, where there are none."""
     if not nested.judged:
         return {0: judge()}

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from budgetai_core.artifacts.manifest import COMPARED
+from budgetai_training.evaluation.answers import right
 from budgetai_training.report import file_counts, number_format, plots
 from budgetai_training.report.schema import Report, from_json, to_json
 from budgetai_training.report.summary import (
@@ -22,7 +23,6 @@ from budgetai_training.report.summary import (
     few,
     mood,
     next_command,
-    right,
     verdict,
 )
 

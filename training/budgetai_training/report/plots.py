@@ -9,10 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from budgetai_training.hyperparameters.chosen import RateTry
+from budgetai_training.hyperparameters.rank_selection import RankTry
 from budgetai_training.report.number_format import change, duration, measured, rate, short
-from budgetai_training.report.schema import Group, Point, RankTry, RateTry, Stage
+from budgetai_training.report.schema import Group, Point
 from budgetai_training.report.summary import few, mood
 from budgetai_training.report.svg import COLOURS, STAGE_COLOURS, picture
+from budgetai_training.time_budget import Stage
 
 # More points than this cannot be told apart.
 MAX_POINTS = 700

@@ -1,4 +1,5 @@
-"""What a run has to tell: measured values alone, no words and no pictures. No IO.
+"""What a run has to tell: measured values alone, no words and no pictures. No IO. Those of a part
+of the run are declared where that part is.
 
 Everything here ends up in `report.json`. None means not measured, an empty tuple that there is
 nothing to tell. Losses are in nats per token, times in seconds, sizes in bytes.
@@ -11,18 +12,16 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from budgetai_training.evaluation.answers import Completion, Drafts
+from budgetai_training.hyperparameters.chosen import RateTry
+from budgetai_training.hyperparameters.rank_selection import RankTry
+from budgetai_training.samples.docstring_samples import DocstringCounts
+from budgetai_training.time_budget import Stage
+
 Part = Literal["train", "held-out", "out"]
 By = Literal["all", "language", "hole", "style"]
 
 _NOT_FINITE = ("nan", "inf", "-inf")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """A stretch of the run; stages follow each other without overlap."""
-
-    name: str
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,24 +67,6 @@ class FileRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RateTry:
-    """A learning rate tried for a few steps, and the loss it led to."""
-
-    rate: float
-    loss: float | None = None
-    chosen: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankTry:
-    """The adapter cut to a rank, and its held-out loss."""
-
-    rank: int
-    loss: float | None = None
-    chosen: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class Memory:
     """Bytes the plan expected, the most that was used, and what was free at the start."""
 
@@ -102,52 +83,6 @@ class Forgetting:
     what: str
     before: float
     after: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Completion:
-    """A held-out place: the last lines `before` the cursor, what stands there, two answers."""
-
-    path: str
-    line: int
-    before: str
-    expected: str
-    base: str
-    tuned: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Docstrings:
-    """How many docstrings were learned and held out; those left out by reason."""
-
-    learned: int
-    held_out: int
-    left_out: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draft:
-    """A docstring that a model wrote. `rouge` is ROUGE-L, F1 over words (Lin 2004); `structure` is
-    F1 over the parameters, returns and exceptions to be named; `sound` where all are and no other.
-    """
-
-    text: str
-    rouge: float
-    structure: float
-    sound: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Drafts:
-    """A held-out definition: the docstring that stands there, and those of two models."""
-
-    path: str
-    line: int
-    name: str
-    style: str
-    expected: str
-    base: Draft
-    tuned: Draft
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +111,7 @@ class Report:
     forgetting: Forgetting | None = None
     completions: tuple[Completion, ...] = ()
     task: str = "completion"
-    docstrings: Docstrings | None = None
+    docstrings: DocstringCounts | None = None
     drafts: tuple[Drafts, ...] = ()
     options: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
+from budgetai_training.evaluation.answers import Completion, Drafts, right
 from budgetai_training.report.number_format import loss, measured, percent
-from budgetai_training.report.schema import Completion, Drafts, Forgetting, Group, Report
+from budgetai_training.report.schema import Forgetting, Group, Report
 
 # Less than this share of the loss is called no change.
 SAME = 0.005
@@ -54,11 +55,6 @@ def mood(losses: Group | Forgetting) -> Mood:
     if abs(after - before) < SAME * abs(before):
         return "same"
     return "better" if after < before else "worse"
-
-
-def right(answer: str, expected: str) -> bool:
-    """Whether a completion is what stands there; spaces at the end do not count."""
-    return answer.rstrip() == expected.rstrip()
 
 
 def exactly(completions: Sequence[Completion], model: Literal["base", "tuned"]) -> str:

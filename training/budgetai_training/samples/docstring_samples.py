@@ -9,7 +9,7 @@ said; a server that ends at it, or at a line's end, loses nothing.
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from budgetai_core.context.document import ParsedDocument
@@ -63,6 +63,15 @@ class Pair:
         return around + len(self.answer)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DocstringCounts:
+    """How many docstrings were learned and held out; those left out by reason."""
+
+    learned: int
+    held_out: int
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Pairs:
     """What a corpus has to learn and to be judged by, in the order of its files. `left_out` counts
@@ -71,6 +80,12 @@ class Pairs:
     train: tuple[Pair, ...]
     held_out: tuple[Pair, ...]
     left_out: Mapping[str, int]
+
+    @property
+    def counts(self) -> DocstringCounts:
+        return DocstringCounts(
+            learned=len(self.train), held_out=len(self.held_out), left_out=dict(self.left_out)
+        )
 
     def among(self, files: Iterable[CorpusFile]) -> "Pairs":
         """The same with the pairs to learn of these files alone."""
