@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from rapidfuzz.distance import Levenshtein
 
 _Z = 1.959964
+_DRAWS = 2000
+_TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Change:
         exact, similar = self.exact_match, self.edit_similarity
         return (
             f"{self.better} lines became right, {self.worse} wrong; "
-            f"exact match {_signed(exact)}, edit similarity {_signed(similar)}"
+            f"exact match {signed(exact)}, edit similarity {signed(similar)}"
         )
 
 
@@ -90,6 +92,35 @@ def wilson(successes: int, count: int) -> Score:
     return Score(share, max(0.0, centre - half), min(1.0, centre + half))
 
 
+def by_cluster(
+    values: Sequence[float], clusters: Sequence[str], weights: Sequence[float] | None = None
+) -> Score:
+    """Return the (weighted) mean of values with the interval that resampling whole clusters gives:
+    lines of one commit resemble each other, so that their number says more than is known.
+
+    `values`, `clusters` and `weights` have a length of n. The percentile bootstrap (Efron 1979),
+    2,000 draws, always the same ones. With fewer than two clusters nothing is known of the spread.
+    """
+    if not values:
+        return Score(math.nan, math.nan, math.nan)
+    # Not at the top: --help answers without it.
+    import numpy as np
+
+    names = {name: number for number, name in enumerate(dict.fromkeys(clusters))}
+    rows = np.array([names[name] for name in clusters])
+    shares = np.ones(len(values)) if weights is None else np.array(weights, float)
+    sums = np.bincount(rows, np.array(values, float) * shares, len(names))
+    totals = np.bincount(rows, shares, len(names))
+    centre = float(sums.sum() / totals.sum())
+    if len(names) < 2:
+        return Score(centre, -math.inf, math.inf)
+    drawn = np.random.default_rng(0).multinomial(
+        len(names), np.full(len(names), 1 / len(names)), _DRAWS
+    )
+    low, high = np.quantile((drawn @ sums) / np.maximum(drawn @ totals, _TINY), (0.025, 0.975))
+    return Score(centre, float(low), float(high))
+
+
 def mean(values: Sequence[float]) -> Score:
     """A mean of values between 0 and 1 with its normal interval."""
     return _normal(values, least=0.0)
@@ -105,7 +136,8 @@ def _normal(values: Sequence[float], *, least: float) -> Score:
     return Score(centre, max(least, centre - half), min(1.0, centre + half))
 
 
-def _signed(score: Score) -> str:
+def signed(score: Score) -> str:
+    """Return a difference with its sign and interval."""
     return f"{score.mean:+.3f} [{score.low:+.3f}, {score.high:+.3f}]"
 
 

@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from budgetai_server.evaluation.generated_docstrings import Judged as DocstringsJudged
     from budgetai_server.evaluation.lines import EvalSet, Judged
     from budgetai_server.evaluation.options import EvalOptions
+    from budgetai_server.evaluation.typed import TypedChange, TypedJudged, TypedSet
     from budgetai_server.inference.local import LocalEngine
 
 T = TypeVar("T")
 
 PROGRAM = "budgetai-eval"
+_PLACES = {
+    "chunk": "in a shown chunk",
+    "prompt": "elsewhere in the prompt",
+    "tree": "elsewhere in the tree",
+    "nowhere": "nowhere",
+}
 ABOUT = "Complete or document held-out code through the server's own code, and score the answers."
 
 
@@ -32,6 +39,8 @@ def _main(argv: list[str] | None) -> int:
     options = parse(PROGRAM, ABOUT, EvalOptions, argv)
     if options.usage:
         return _usage(options)
+    if options.commits:
+        return _typed(options)
     return _docstrings(options) if options.task == "docstring" else _score(options)
 
 
@@ -63,6 +72,44 @@ def _score(options: "EvalOptions") -> int:
         print_json(result | {"changes": [dataclasses.asdict(one) for one in _changes(judged)]})
     else:
         print(_table(judged, questions))
+    return 0
+
+
+def _typed(options: "EvalOptions") -> int:
+    from budgetai_server.evaluation import typed
+    from budgetai_server.evaluation.candidates import served
+    from budgetai_server.evaluation.lines import models_of
+
+    models = models_of(options)
+    lines = _with_bar(
+        "reading commits", options.holes, options, partial(typed.typed_set, options, models)
+    )
+    if not lines.count:
+        print(
+            f"No commit {options.commits} has a line to type; lines are cut instead.",
+            file=sys.stderr,
+        )
+        return _score(options)
+    judged: list[TypedJudged] = []
+    for model in models:
+        with served(model, options.task) as engines:
+            for engine, policy in engines:
+                work = partial(typed.judge, engine, policy, lines, options.patience)
+                judged.append(_with_bar(engine.name, lines.count, options, work))
+    changes = [typed.change(judged[0], other) for other in judged[1:]]
+    if options.json:
+        print_json(
+            {
+                "lines": lines.count,
+                "commits": len(lines.commits),
+                "left_out": lines.left_out,
+                "warnings": lines.warnings,
+                "models": [typed.as_json(model) for model in judged],
+                "changes": [dataclasses.asdict(change) for change in changes],
+            }
+        )
+    else:
+        print(_typed_table(judged, changes, lines))
     return 0
 
 
@@ -123,6 +170,40 @@ def _table(judged: "list[Judged]", questions: "EvalSet") -> str:
     for one, found in zip(judged[1:], _changes(judged), strict=True):
         lines.append(f"{one.name} against {judged[0].name}: {found}")
     return "\n".join(lines)
+
+
+def _typed_table(
+    judged: "list[TypedJudged]", changes: "list[TypedChange]", lines: "TypedSet"
+) -> str:
+    from budgetai_core.evaluation.metrics import signed
+
+    width = max(len(model.name) for model in judged)
+    left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(lines.left_out.items()))
+    rows = [
+        f"{lines.count} lines of {len(lines.commits)} commits, as they were typed",
+        *([f"left out of these commits: {left_out}"] if left_out else []),
+        *(f"warning: {warning}" for warning in lines.warnings),
+        f"{'model':{width}}  {'exact lines':22}  {'edit similarity':22}  {'keystrokes saved':24}"
+        "  shown a line  of these taken  greedy exact",
+    ]
+    for model in judged:
+        for label, scores in ((model.name, model.scores), ("  in new files", model.new_files)):
+            if scores.count:
+                rows.append(
+                    f"{label:{width}}  {scores.exact_match!s:22}  {scores.edit_similarity!s:22}"
+                    f"  {scores.keystrokes_saved!s:24}  {scores.shown_per_line:12.1f}"
+                    f"  {scores.taken_share:14.0%}  {scores.raw_exact_match.mean:12.3f}"
+                )
+    for model in judged:
+        places = ", ".join(f"{count} {_PLACES[place]}" for place, count in model.misses.items())
+        rows.append(f"where the missed lines of {model.name} stood: {places}")
+    rows += [
+        f"{model.name} against {judged[0].name}: {change.better} lines became right, "
+        f"{change.worse} wrong; exact lines {signed(change.exact_match)}, edit similarity "
+        f"{signed(change.edit_similarity)}, keystrokes saved {signed(change.keystrokes_saved)}"
+        for model, change in zip(judged[1:], changes, strict=True)
+    ]
+    return "\n".join(rows)
 
 
 def _changes(judged: "Sequence[Judged]") -> "list[Change]":

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from budgetai_core.artifacts.bundle import Bundle
 from budgetai_core.artifacts.manifest import MANIFEST, ModelManifest
+from budgetai_server.completion.render import CompletionPolicy
 from budgetai_server.inference.local import LocalEngine
+from budgetai_server.loader import open_file
+from budgetai_server.options import ServerOptions
 
 
 @contextmanager
@@ -16,15 +19,33 @@ def candidates(model: Path, task: str) -> Iterator[list[LocalEngine]]:
     bundle = Bundle.read(model) if model.is_dir() else None
     engine = LocalEngine(bundle.base if bundle else model)
     try:
-        found = [engine]
-        for entry in bundle.adapters if bundle else ():
-            if bundle and entry.task == task:
-                bundle.check(entry)
-                engine.add(entry.name, bundle.path(entry), entry.scale)
-                found.append(engine.adapted(entry.name))
-        yield found
+        yield _with_adapters(engine, bundle, task)
     finally:
         engine.close()
+
+
+@contextmanager
+def served(model: Path, task: str) -> Iterator[list[tuple[LocalEngine, CompletionPolicy]]]:
+    """As `candidates`, each with the policy by which a server with default options shows its
+    answers: the speed of this machine decides how much the model is shown and may write."""
+    bundle = Bundle.read(model) if model.is_dir() else None
+    opened = open_file(bundle.base if bundle else model, ServerOptions())
+    engine = opened.engine
+    assert isinstance(engine, LocalEngine)
+    try:
+        yield [(of, opened.policy) for of in _with_adapters(engine, bundle, task)]
+    finally:
+        engine.close()
+
+
+def _with_adapters(engine: LocalEngine, bundle: Bundle | None, task: str) -> list[LocalEngine]:
+    engines = [engine]
+    for entry in bundle.adapters if bundle else ():
+        if bundle and entry.task == task:
+            bundle.check(entry)
+            engine.add(entry.name, bundle.path(entry), entry.scale)
+            engines.append(engine.adapted(entry.name))
+    return engines
 
 
 def named(model: Path, adapter: str) -> str:

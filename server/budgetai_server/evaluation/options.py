@@ -5,7 +5,7 @@ from pathlib import Path
 
 from budgetai_core.artifacts.bundle import TASKS
 from budgetai_core.errors import OptionError
-from budgetai_core.options import check_ranges, option
+from budgetai_core.options import Seconds, check_ranges, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,19 @@ class EvalOptions:
     free: bool = option(
         False, "with --task docstring, also let the models write without a form that leads them"
     )
+    commits: str = option(
+        "",
+        "judge as typed: lines of the commits since a revision or a date, as since:v1.2, typed into"
+        " the files of before; models must not have learned these commits",
+        unit="since:revision",
+    )
+    patience: Seconds = option(
+        Seconds(0),
+        "with --commits, how long the user waits for an answer before the next key",
+        unit="time",
+        low=Seconds(0),
+        high=Seconds(60),
+    )
     holes: int = option(100, "places to complete, or docstrings to write", low=1)
     seed: int = option(0, "seed of the choice of places")
     usage: bool = option(
@@ -38,3 +51,7 @@ class EvalOptions:
         check_ranges(self)
         if self.free and self.task != "docstring":
             raise OptionError("--free is about docstrings", "Add --task docstring")
+        if self.commits and self.task == "docstring":
+            raise OptionError("--commits is about lines", "Leave --task docstring out")
+        if self.patience and not self.commits:
+            raise OptionError("--patience is about typing", "Add --commits since:REVISION")

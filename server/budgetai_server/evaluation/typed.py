@@ -1,0 +1,385 @@
+"""How good a model is where a user types: lines of later commits, typed into the files of before.
+
+Each place is judged as the server would show it with its default options: the model's own speed on
+this machine decides how much context it gets, and an offer counts if it is there in time.
+"""
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from rapidfuzz.distance import Levenshtein
+
+from budgetai_core import repository
+from budgetai_core.context.index import Index
+from budgetai_core.context.prompt import Prompt
+from budgetai_core.errors import OptionError
+from budgetai_core.evaluation.keystrokes import Offer, Typed, pause, type_line
+from budgetai_core.evaluation.metrics import Score, by_cluster, first_line
+from budgetai_core.evaluation.typed_lines import TypedLine, choose, reformats, typed_lines
+from budgetai_core.repository import git
+from budgetai_core.repository.commits import Replay, commits_after
+from budgetai_core.repository.history import SINCE, resolve
+from budgetai_server.completion.generation import Generation, generate
+from budgetai_server.completion.render import CompletionPolicy, render
+from budgetai_server.evaluation.candidates import manifest_of, named
+from budgetai_server.evaluation.options import EvalOptions
+from budgetai_server.inference.local import LocalEngine
+
+LINES_PER_COMMIT = 5
+WHEREABOUTS = ("chunk", "prompt", "tree", "nowhere")
+"""Where the text of a line stood when it was typed: in a chunk that the prompt shows, elsewhere in
+the prompt, elsewhere in the tree, or nowhere."""
+
+
+@dataclass(frozen=True)
+class TypedCommit:
+    """Lines of one commit, by file in the order of the paths; `earlier` are the files, path and new
+    text, that a line finds changed already."""
+
+    commit: str
+    parent: str
+    lines: tuple[TypedLine, ...]
+    files: tuple[tuple[str, str], ...]
+
+    def earlier(self, line: TypedLine) -> Iterator[tuple[str, str]]:
+        """Yield path and text of the commit's files that were changed before the line's."""
+        yield from ((path, text) for path, text in self.files if path < line.path)
+
+
+@dataclass(frozen=True)
+class TypedSet:
+    """What is typed. `left_out` counts what of the history is not, by reason; `warnings` name
+    models that may have learned it."""
+
+    root: Path
+    since: str
+    commits: tuple[TypedCommit, ...]
+    left_out: dict[str, int]
+    warnings: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        return sum(len(commit.lines) for commit in self.commits)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One line: what was shown at its beginning, how the whole of it was typed, and what greedy
+    decoding alone says (`raw`)."""
+
+    commit: str
+    new_file: bool
+    right: bool
+    similarity: float
+    raw_right: bool
+    raw_similarity: float
+    typed: Typed
+    whereabouts: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TypedScores:
+    """Scores over `count` lines, with intervals that resample commits."""
+
+    count: int
+    exact_match: Score
+    edit_similarity: Score
+    keystrokes_saved: Score
+    raw_exact_match: Score
+    raw_edit_similarity: Score
+    shown_per_line: float
+    taken_share: float
+
+
+@dataclass(frozen=True)
+class TypedJudged:
+    """A model's answers. Scores are of lines in files that were there before; those of files that
+    came with their commit are apart."""
+
+    model: Path
+    adapter: str
+    answers: tuple[Answered, ...]
+
+    @property
+    def name(self) -> str:
+        return named(self.model, self.adapter)
+
+    @property
+    def scores(self) -> TypedScores:
+        return scores([answer for answer in self.answers if not answer.new_file])
+
+    @property
+    def new_files(self) -> TypedScores:
+        return scores([answer for answer in self.answers if answer.new_file])
+
+    @property
+    def misses(self) -> dict[str, int]:
+        """Where the text of lines stood that were not shown right."""
+        counts = Counter(answer.whereabouts for answer in self.answers if not answer.right)
+        return {place: counts[place] for place in WHEREABOUTS}
+
+
+def typed_set(
+    options: EvalOptions, models: Sequence[Path], tick: Callable[[int], None] = lambda count: None
+) -> TypedSet:
+    """Draw lines of the commits since what `options.commits` names, at most five a commit, until
+    there are `options.holes`. The same history and seed give the same lines. Raises OptionError
+    and RepositoryError."""
+    if not options.commits.startswith(SINCE):
+        raise OptionError(
+            f"--commits {options.commits} is not known", "Write it as since:REVISION or since:DATE"
+        )
+    root = repository.open_repository(options.repo)
+    since = resolve(root, options.commits.removeprefix(SINCE))
+    history = commits_after(root, since)
+    order = list(range(len(history)))
+    Random(options.seed).shuffle(order)
+    replay = Replay(root)
+    drawn: dict[int, TypedCommit] = {}
+    missing = options.holes
+    for place in order:
+        if missing <= 0:
+            break
+        commit, parent = history[place]
+        if lines := _lines(replay, commit, parent, min(missing, LINES_PER_COMMIT), options.seed):
+            drawn[place] = lines
+            missing -= len(lines.lines)
+            tick(options.holes - missing)
+    commits = tuple(drawn[place] for place in sorted(drawn))
+    warnings = tuple(filter(None, (_warning(root, since, model) for model in models)))
+    return TypedSet(root, since, commits, dict(replay.left_out), warnings)
+
+
+def _lines(replay: Replay, commit: str, parent: str, count: int, seed: int) -> TypedCommit | None:
+    changes = replay.changes(parent, commit)
+    if changes and reformats(changes):
+        replay.left_out["reformatting commit"] += 1
+        return None
+    lines = choose([line for c in changes for line in typed_lines(c)], count, f"{seed}{commit}")
+    files = tuple((change.path, change.after) for change in changes)
+    return TypedCommit(commit, parent, tuple(lines), files) if lines else None
+
+
+def _warning(root: Path, since: str, model: Path) -> str:
+    manifest = manifest_of(model)
+    if manifest is None:
+        return ""
+    known = manifest.holdout.removeprefix(SINCE)
+    if known and git.ask(root, "merge-base", "--is-ancestor", known, since or "HEAD") is not None:
+        return ""
+    return (
+        f"{model.name} may have learned these commits; train it with --holdout since:"
+        f"{since[:12] or 'DATE'} to know"
+    )
+
+
+def judge(
+    engine: LocalEngine,
+    policy: CompletionPolicy,
+    lines: TypedSet,
+    patience: float = 0.0,
+    tick: Callable[[int], None] = lambda count: None,
+) -> TypedJudged:
+    """Type every line in turn, in the tree it was typed in."""
+    replay, index = Replay(lines.root), Index()
+    answers: list[Answered] = []
+    for commit in lines.commits:
+        for path, text in replay.go_to(commit.parent):
+            _put(index, path, text)
+        changed: dict[str, str | None] = {}
+        for line in commit.lines:
+            for path, text in (*commit.earlier(line), (line.path, line.before + line.after)):
+                changed.setdefault(path, index.text(path) if path in index else None)
+                _put(index, path, text)
+            answers.append(_answer(engine, policy, index, lines.root.name, commit, line, patience))
+            tick(len(answers))
+        # The next commit begins from its own parent.
+        for path, before in changed.items():
+            _put(index, path, before)
+    return TypedJudged(engine.path, engine.adapter, tuple(answers))
+
+
+def _put(index: Index, path: str, text: str | None) -> None:
+    if text is None:
+        index.remove(path)
+    elif text != index.text(path) or path not in index:
+        index.update(path, text)
+
+
+def _answer(
+    engine: LocalEngine,
+    policy: CompletionPolicy,
+    index: Index,
+    name: str,
+    commit: TypedCommit,
+    line: TypedLine,
+    patience: float,
+) -> Answered:
+    typist = _Typist(engine, policy, index, name, line)
+    typed = type_line(line.expected, typist.offer, patience)
+    first = typist.first
+    return Answered(
+        commit.commit,
+        line.new_file,
+        first_line(first.shown) == line.expected,
+        Levenshtein.normalized_similarity(first_line(first.shown), line.expected),
+        first_line(first.raw) == line.expected,
+        Levenshtein.normalized_similarity(first_line(first.raw), line.expected),
+        typed,
+        _whereabouts(line.expected, first.prompt, index),
+        first.seconds,
+    )
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What the model said at a place, after how many seconds; all of its text, undecided."""
+
+    generation: Generation
+    shown: str
+    raw: str
+    prompt: Prompt | None
+    seconds: float
+
+
+class _Typist:
+    """The server beside someone who types one line, on a clock of its own: answers take the time
+    that they take here, keys that of `keystrokes.pause`. What is said already is not said again."""
+
+    def __init__(
+        self,
+        engine: LocalEngine,
+        policy: CompletionPolicy,
+        index: Index,
+        name: str,
+        line: TypedLine,
+    ) -> None:
+        self._engine, self._policy, self._index = engine, policy, index
+        self._name, self._line = name, line
+        self._now = 0.0
+        self._answer = self.first = self._ask(0)
+        # On its clock, when the answer was there.
+        self._ready = self._answer.seconds
+
+    def offer(self, typed: int, wait: float) -> Offer:
+        """As keystrokes.Offers."""
+        offer = self._offer(typed)
+        # Who is patient waits for an answer, but no longer than that.
+        self._now += max(pause(self._line.expected, typed), min(offer.seconds, wait))
+        return offer
+
+    def _offer(self, typed: int) -> Offer:
+        snapshot = self._line.snapshot(self._name, typed)
+        generation = self._answer.generation
+        shown = None
+        if generation.may_agree(snapshot):
+            shown = render(generation, snapshot, self._policy)
+        if shown is None:
+            self._answer = self._ask(typed)
+            self._ready = self._now + self._answer.seconds
+            return Offer(self._answer.shown, self._answer.seconds)
+        return Offer(shown.text, max(0.0, self._ready - self._now))
+
+    def _ask(self, typed: int) -> _Answer:
+        snapshot = self._line.snapshot(self._name, typed)
+        generation = Generation(snapshot)
+        began = time.perf_counter()
+        shown: str | None = None
+        seconds = 0.0
+
+        def enough() -> bool:
+            nonlocal shown, seconds
+            if shown is None and (suggestion := render(generation, snapshot, self._policy)):
+                shown, seconds = suggestion.text, time.perf_counter() - began
+            # What greedy decoding says is known at the end of its line.
+            return shown is not None and "\n" in generation.text.lstrip("\n")
+
+        generate(self._engine, generation, self._index, self._policy.stop, lambda: False, enough)
+        if shown is None:
+            suggestion = render(generation, snapshot, self._policy)
+            shown, seconds = suggestion.text if suggestion else "", time.perf_counter() - began
+        return _Answer(generation, shown, generation.text, generation.prompt, seconds)
+
+
+def _whereabouts(text: str, prompt: Prompt | None, index: Index) -> str:
+    if prompt and any(text in chunk.text for chunk in prompt.chunks):
+        return "chunk"
+    if prompt and text in prompt.before + "\n" + prompt.after:
+        return "prompt"
+    in_tree = any(text in index.text(path) for path in index.paths)
+    return "tree" if in_tree else "nowhere"
+
+
+def scores(answers: Sequence[Answered]) -> TypedScores:
+    """Score lines, by commit."""
+    commits = [answer.commit for answer in answers]
+
+    def mean(value: Callable[[Answered], float]) -> Score:
+        return by_cluster([value(answer) for answer in answers], commits)
+
+    shown = sum(answer.typed.shown for answer in answers)
+    return TypedScores(
+        len(answers),
+        mean(lambda answer: answer.right),
+        mean(lambda answer: answer.similarity),
+        by_cluster(
+            [answer.typed.saved for answer in answers],
+            commits,
+            [answer.typed.characters for answer in answers],
+        ),
+        mean(lambda answer: answer.raw_right),
+        mean(lambda answer: answer.raw_similarity),
+        shown / len(answers) if answers else 0.0,
+        sum(answer.typed.taken for answer in answers) / shown if shown else 0.0,
+    )
+
+
+@dataclass(frozen=True)
+class TypedChange:
+    """From one model's answers to another's on the same lines: how many became right, how many
+    wrong, and the mean differences, with intervals that resample commits."""
+
+    better: int
+    worse: int
+    exact_match: Score
+    edit_similarity: Score
+    keystrokes_saved: Score
+
+
+def change(before: TypedJudged, after: TypedJudged) -> TypedChange:
+    """Compare two models line by line, in files that were there before."""
+    pairs = [
+        (one, other)
+        for one, other in zip(before.answers, after.answers, strict=True)
+        if not one.new_file
+    ]
+    commits = [one.commit for one, _ in pairs]
+    rights = [int(other.right) - int(one.right) for one, other in pairs]
+    return TypedChange(
+        rights.count(1),
+        rights.count(-1),
+        by_cluster([float(right) for right in rights], commits),
+        by_cluster([other.similarity - one.similarity for one, other in pairs], commits),
+        by_cluster(
+            [other.typed.saved - one.typed.saved for one, other in pairs],
+            commits,
+            [one.typed.characters for one, _ in pairs],
+        ),
+    )
+
+
+def as_json(judged: TypedJudged) -> dict[str, object]:
+    """What is printed of a model with --json; no code."""
+    return {
+        "model": str(judged.model),
+        "adapter": judged.adapter,
+        "scores": dataclasses.asdict(judged.scores),
+        "new_files": dataclasses.asdict(judged.new_files),
+        "misses": judged.misses,
+    }
