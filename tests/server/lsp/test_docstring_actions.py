@@ -140,7 +140,8 @@ async def test_a_docstring_is_offered_and_put_in() -> None:
     async with authoring() as author:
         assert author.server.code_action_provider
         assert WRITE in author.server.execute_command_provider.commands
-        source = 'party = "🎉"\n\n\n' + SOURCE
+        # Neither a form feed nor a line separator ends a line of the protocol.
+        source = 'party = "🎉\u2028"\n\x0c\n\n' + SOURCE
         text = source.replace("\n", "\r\n")
         author.open(URI, text)
         assert titles(await author.actions(URI, 4)) == ["Write docstring"], "in the body"
