@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import tree_sitter
@@ -18,13 +18,21 @@ from budgetai_core.docstrings.text import Docstring
 __all__ = ["Docstring", "Documentable", "Parameter", "documentable_at", "documentables"]
 
 _KINDS = ("function", "class", "module")
-_RECEIVERS = frozenset({"self", "cls", "mcs", "mcls"})
+_RECEIVERS = frozenset({"self", "cls", "mcs", "mcls", "metacls"})
+# Bases that give a class no fields.
+_FIELDLESS = frozenset(
+    {"object", "Generic", "Protocol", "ABC", "Enum", "NamedTuple", "BaseModel", "TypedDict"}
+)
 _NOTHING = re.compile(
     r"(?:None|void|\(\)|!|(?:\w+\.)*(?:NoReturn|Never)|never|undefined"
     r"|Promise<(?:void|undefined|never)>|(?:\w+\.)*Awaitable\[None\]"
     r"|(?:\w+::)*Result<\(\)(?:,[^<>]*)?>|asserts\b.*)\Z"
 )
 _EXCEPTION = re.compile(r"(?:\w+\.)*([A-Z]\w*[a-z]\w*)\Z")
+_ACCESSOR = re.compile(
+    r"\A\s*(?:(?:public|protected|private|abstract|override|declare)\s+)*(static\s+)?"
+    r"(?:(?:abstract|override)\s+)*[gs]et\s+[#\w\[]"
+)
 _CLASS_VARIABLE = re.compile(r"['\"]?(?:\w+\.)*ClassVar\b")
 _NOT_TAKEN = re.compile(r"\(.*\binit ?= ?False\b")
 _WITH_FIELDS = re.compile(r"@?(?:\w+\.)*(?:dataclass|attrs|s|define|frozen|NamedTuple|BaseModel)\b")
@@ -51,8 +59,8 @@ class Documentable:
     start. `returns` says that a value comes back (also by `yield`), `raises` are the exceptions of
     the own body. `allowed` are names that a docstring may list besides its parameters: a receiver,
     fields of a base, parameters of other signatures; `open_ended` says that a base is not known.
-    `exported`: a list of what a file exports names it. `implements`: it fulfils what is declared,
-    and told, elsewhere.
+    `exported`: a list of what a file exports names it. `told_elsewhere`: its docstring belongs
+    to another signature of it, to what it overrides, or to an attribute.
     """
 
     kind: str
@@ -73,7 +81,7 @@ class Documentable:
     allowed: tuple[str, ...] = ()
     open_ended: bool = False
     exported: bool = False
-    implements: bool = False
+    told_elsewhere: bool = False
 
     @property
     def takes_more(self) -> bool:
@@ -91,16 +99,25 @@ def documentables(parsed: ParsedDocument) -> tuple[Documentable, ...]:
         return ()
     outline = Outline.of(parsed)
     ground = Inside(outline) if rules.inside else Above(outline, rules)
-    placed = ((each, ground.site(each)) for each in outline.regions.values() if each.kind in _KINDS)
-    found = (_subject(outline, region, site) for region, site in placed if site)
-    return tuple(sorted(found, key=lambda each: (each.start, -each.end)))
+    placed = (
+        (region, ground.site(region))
+        for region in outline.regions.values()
+        if region.kind in _KINDS
+    )
+    subjects = [_subject(outline, region, site) for region, site in placed if site]
+    subjects.sort(key=_order)
+    return tuple(sorted(_with_others(subjects, parsed), key=_order))
+
+
+def _order(subject: Documentable) -> tuple[int, int]:
+    return subject.start, -subject.end
 
 
 def documentable_at(parsed: ParsedDocument, cursor: int) -> Documentable | None:
     """The innermost subject around a character, its docstring included; a module only on its first
     line and in its docstring."""
-    held = [each for each in documentables(parsed) if _holds(parsed, each, cursor)]
-    return min(held, key=lambda each: each.end - each.start, default=None)
+    around = [subject for subject in documentables(parsed) if _holds(parsed, subject, cursor)]
+    return min(around, key=lambda subject: subject.end - subject.start, default=None)
 
 
 def _holds(parsed: ParsedDocument, subject: Documentable, cursor: int) -> bool:
@@ -114,11 +131,14 @@ def _holds(parsed: ParsedDocument, subject: Documentable, cursor: int) -> bool:
 
 def _subject(outline: Outline, region: Region, site: Site) -> Documentable:
     parsed, owner = outline.parsed, region.owner
+    names, starts = outline.exported
+    name = _text(parsed, region.nodes.get("name"))
+    allowed, open_ended = _allowed(outline, region)
     result = _text(parsed, region.nodes.get("result")).removeprefix(":").strip()
     named = region.nodes.get("owner") or (owner.nodes.get("name") if owner else None)
     return Documentable(
         kind="method" if region.kind == "function" and named else region.kind,
-        name=_text(parsed, region.nodes.get("name")),
+        name=name,
         owner=_text(parsed, named) if region.kind == "function" else "",
         start=site.start,
         end=site.end,
@@ -132,7 +152,55 @@ def _subject(outline: Outline, region: Region, site: Site) -> Documentable:
         docstring=site.docstring,
         return_type=result,
         nameless=_nameless(outline, region),
+        allowed=allowed,
+        open_ended=open_ended,
+        exported=(name in names and owner is None) or region.start in starts,
+        told_elsewhere=owner is not None and (owner.start, owner.end) in outline.fulfils,
     )
+
+
+def _with_others(subjects: list[Documentable], parsed: ParsedDocument) -> Iterator[Documentable]:
+    """Each subject as it is beside others: signatures of one name, and a getter and a setter, have
+    one docstring for all, and that of the first tells the parameters of all."""
+    if not parsed.language or parsed.language.name not in ("typescript", "tsx", "javascript"):
+        yield from subjects
+        return
+    sets = list(_sets(subjects, parsed))
+    for signatures in sets:
+        documented = [signature for signature in signatures if signature.docstring]
+        first = documented[0] if documented else signatures[0]
+        names = {p.name: None for signature in signatures for p in signature.parameters}
+        for signature in signatures:
+            if len(signatures) > 1 and len(documented) < 2 and signature is first:
+                signature = replace(signature, allowed=(*signature.allowed, *names))
+            elif not signature.docstring and len(signatures) > 1:
+                signature = replace(signature, told_elsewhere=True)
+            yield signature
+
+
+def _sets(subjects: list[Documentable], parsed: ParsedDocument) -> Iterator[list[Documentable]]:
+    """Subjects that stand for one thing to its users, one list for each thing; in their order."""
+    groups: list[list[Documentable]] = []
+    accessors: dict[tuple[str, str, str], list[Documentable]] = {}
+    for subject in subjects:
+        head = parsed.text[subject.start : subject.head_end]
+        last = groups[-1][-1] if groups else None
+        body = parsed.text[last.head_end : last.end].strip("; \t\n") if last else ""
+        if accessor := _ACCESSOR.search(head):
+            key = (subject.owner, subject.name, accessor[1] or "")
+            if key not in accessors:
+                groups.append(accessors.setdefault(key, []))
+            accessors[key].append(subject)
+        elif (
+            last
+            and not body
+            and subject.kind in ("function", "method")
+            and ((last.kind, last.owner, last.name) == (subject.kind, subject.owner, subject.name))
+        ):
+            groups[-1].append(subject)
+        else:
+            groups.append([subject])
+    yield from groups
 
 
 def _parameters(outline: Outline, region: Region) -> tuple[Parameter, ...]:
@@ -140,33 +208,76 @@ def _parameters(outline: Outline, region: Region) -> tuple[Parameter, ...]:
     or, where it is a dataclass or the like, its fields; other classes have none."""
     if region.kind == "class" and "list" not in region.nodes:
         return _constructed(outline, region)
-    found = _listed(outline, region.nodes.get("list"), "parameter")
-    return found[1:] if found and region.owner and found[0].name in _RECEIVERS else found
+    listed = _listed(outline, region.nodes.get("list"), "parameter")
+    return listed[1:] if listed and _receiver(outline, region, listed) else listed
+
+
+def _receiver(outline: Outline, region: Region, listed: tuple[Parameter, ...]) -> str:
+    """The name of what a function is called on, where its parameters begin with it."""
+    language = outline.parsed.language
+    first = listed[0].name if listed else ""
+    return first if language and language.name == "python" and first in _RECEIVERS else ""
+
+
+def _allowed(outline: Outline, region: Region) -> tuple[tuple[str, ...], bool]:
+    """What a docstring may list besides parameters, and whether more than is known here."""
+    holder = region.nodes.get("list")
+    if holder:
+        captures = outline.listed[holder.start_byte].values()
+        nodes = [node for capture in captures for node in capture.get("receiver", ())]
+        first = _receiver(outline, region, _listed(outline, holder, "parameter"))
+        return (*(_text(outline.parsed, node) for node in nodes), *filter(None, [first])), False
+    has_own = (region.start, region.end) in outline.makers
+    if region.kind != "class" or has_own or not _has_fields(outline, region):
+        return (), False
+    return _inherited(outline, region, {region.start})
+
+
+def _inherited(outline: Outline, region: Region, seen: set[int]) -> tuple[tuple[str, ...], bool]:
+    """The fields that a class has from its bases, and whether one of these is not known."""
+    names, unknown = list[str](), False
+    for node in outline.extras["base", region.start]:
+        base = outline.classes.get(node.text or b"")
+        if base and base.start not in seen:
+            seen.add(base.start)
+            fields = _listed(outline, base.nodes.get("class"), "field")
+            more, open_ended = _inherited(outline, base, seen)
+            names += [*(field.name for field in fields), *more]
+            unknown |= open_ended
+        elif not base and node.type != "keyword_argument":
+            word = _text(outline.parsed, node).partition("[")[0].rpartition(".")[2]
+            unknown |= word not in _FIELDLESS
+    return tuple(names), unknown
 
 
 def _constructed(outline: Outline, region: Region) -> tuple[Parameter, ...]:
     maker = outline.makers.get((region.start, region.end))
     if maker is not None:
         return _parameters(outline, maker)
+    if not _has_fields(outline, region):
+        return ()
+    fields = _listed(outline, region.nodes.get("class"), "field")
+    return tuple(field for field in fields if not _CLASS_VARIABLE.match(field.type))
+
+
+def _has_fields(outline: Outline, region: Region) -> bool:
+    """Whether a class of Python takes its fields."""
     marks = (*outline.extras["decorator", region.start], *outline.extras["base", region.start])
-    if any(_WITH_FIELDS.match(_text(outline.parsed, node)) for node in marks):
-        fields = _listed(outline, region.nodes.get("class"), "field")
-        return tuple(each for each in fields if not _CLASS_VARIABLE.match(each.type))
-    return ()
+    return any(_WITH_FIELDS.match(_text(outline.parsed, node)) for node in marks)
 
 
 def _listed(outline: Outline, holder: tree_sitter.Node | None, label: str) -> tuple[Parameter, ...]:
-    found = outline.listed[holder.start_byte] if holder else {}
+    listed = outline.listed[holder.start_byte] if holder else {}
     parsed = outline.parsed
     return tuple(
         Parameter(
-            _text(parsed, each[label][0]),
-            _text(parsed, each["type"][0]) if "type" in each else "",
-            "optional" in each,
-            _stars(parsed, each),
+            _text(parsed, nodes[label][0]),
+            _text(parsed, nodes["type"][0]) if "type" in nodes else "",
+            "optional" in nodes,
+            _stars(parsed, nodes),
         )
-        for _, each in sorted(found.items())
-        if label in each and _text(parsed, each[label][0]) != "_" and not _made(parsed, each)
+        for _, nodes in sorted(listed.items())
+        if label in nodes and _text(parsed, nodes[label][0]) != "_" and not _made(parsed, nodes)
     )
 
 
@@ -184,8 +295,8 @@ def _stars(parsed: ParsedDocument, captures: Captures) -> str:
 def _nameless(outline: Outline, region: Region) -> int:
     """How many parameters are taken apart, and have no name of their own."""
     holder = region.nodes.get("list")
-    found = outline.listed[holder.start_byte] if holder else {}
-    return sum("nameless" in each for each in found.values())
+    listed = outline.listed[holder.start_byte] if holder else {}
+    return sum("nameless" in nodes for nodes in listed.values())
 
 
 def _returns(parsed: ParsedDocument, region: Region, result: str) -> bool:

@@ -7,13 +7,19 @@ from budgetai_core.docstrings.query import Outline, Region
 from budgetai_core.docstrings.text import Docstring, quoted
 
 _BODY = re.compile(r":[ \t]*\n([ \t]+)\S")
+# Comments that mean something by their place: at the top of a file, and of a body (PEP 263, 484).
+_TOP = re.compile(r"\ufeff?(?:[ \t\f]*\n(?=[ \t\f]*#.*?coding[:=]))?(?:#[^\n]*(?:\n|\Z))*")
+_DIRECTIVES = re.compile(
+    r"(?:[ \t]*#[ \t]*(?:type|mypy|pyright|pylint|pyre|ruff|flake8|noqa|nosec|fmt|yapf|isort"
+    r"|pragma|cython|distutils)\b[^\n]*\n)+"
+)
 
 
 class Inside(Ground):
     def __init__(self, outline: Outline) -> None:
         super().__init__(outline)
-        found = _BODY.search(self.text)
-        self._step = "    " if found is None else "\t" if found[1][0] == "\t" else found[1][:4]
+        body = _BODY.search(self.text)
+        self._step = "    " if body is None else "\t" if body[1][0] == "\t" else body[1][:4]
 
     def site(self, region: Region) -> Site | None:
         """None where there is no room, or something that is hardly a docstring is in its place."""
@@ -26,7 +32,8 @@ class Inside(Ground):
         return self._top(doc) if region.kind == "module" else self._body(region, doc)
 
     def _top(self, doc: Docstring | None) -> Site | None:
-        at = self.line(doc.start) if doc else self.below("#")
+        top = _TOP.match(self.text)
+        at = self.line(doc.start) if doc else top.end() if top else 0
         return Site(0, len(self.text), at, at, "", doc) if self.alone(at) else None
 
     def _body(self, region: Region, doc: Docstring | None) -> Site | None:
@@ -45,4 +52,6 @@ class Inside(Ground):
             return Site(start, end, head_end, newline + 1, inner, doc)
         if first == last or not self.alone(first) or self.text[head_end:newline].endswith("\\"):
             return None
-        return Site(start, end, head_end, newline + 1, self.indent(first), doc)
+        directives = None if doc else _DIRECTIVES.match(self.text, newline + 1, first)
+        at = directives.end() if directives else newline + 1
+        return Site(start, end, head_end, at, self.indent(first), doc)

@@ -14,6 +14,14 @@ _SPACE = re.compile(r"\s*")
 # What the comment at the top of a file stands above when it speaks of the file.
 _FIRST = ("import", "'use ", '"use ')
 _INNER = ("//!", "/*!")
+# An interpreter's line, which no attribute of Rust is.
+_SHEBANG = re.compile(r"\ufeff?(?:#!(?!\[)[^\n]*(?:\n|\Z))?")
+# What tools read in the first comments of a file alone.
+_PRAGMA = re.compile(
+    r"@(?:flow|noflow|ts-\w+|jest-environment|jsx\w*|format|prettier|preserve|license)\b"
+    r"|eslint-|prettier-|copyright|spdx-",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -33,15 +41,15 @@ class Above(Ground):
         self._rules = rules
         pieces = (self._piece(node) for node in outline.above)
         self._pieces = sorted(
-            (each for each in pieces if self.alone(each.start)), key=lambda each: each.start
+            (piece for piece in pieces if self.alone(piece.start)), key=lambda piece: piece.start
         )
         # What ends right above a character, with no empty line between.
         self._over = {
-            at: each
-            for each in self._pieces
-            if (at := self._next(each.end)) >= 0
-            and each.mark not in _INNER
-            and (each.attribute or self.text.count("\n", each.end, at) < 2)
+            at: piece
+            for piece in self._pieces
+            if (at := self._next(piece.end)) >= 0
+            and piece.mark not in _INNER
+            and (piece.attribute or self.text.count("\n", piece.end, at) < 2)
         }
 
     def site(self, region: Region) -> Site | None:
@@ -87,9 +95,10 @@ class Above(Ground):
         start, end = docs[-1].start, docs[0].end
         return commented(self.text, start, end, docs[0].mark)
 
-    def _top(self) -> Site:
+    def _top(self) -> Site | None:
         """The top of a file: a comment there that belongs to no definition."""
-        at = top = self.below("#!/")
+        shebang = _SHEBANG.match(self.text)
+        at = top = shebang.end() if shebang else 0
         docs: list[_Piece] = []
         for piece in self._pieces:
             if piece.start != self._next(top) or (docs and self._closed(docs[0].mark)):
@@ -98,8 +107,12 @@ class Above(Ground):
                 docs.insert(0, piece)
             elif docs or piece.attribute:
                 break
+            elif _PRAGMA.search(self.text, piece.start, piece.end):
+                line_end = self.text.find("\n", piece.end)
+                at = len(self.text) if line_end < 0 else line_end + 1
             top = piece.end
-        return Site(0, len(self.text), at, at, "", self._docstring(docs))
+        site = Site(0, len(self.text), at, at, "", self._docstring(docs))
+        return site if self.alone(at) else None
 
     def _speaks_of_file(self, piece: _Piece) -> bool:
         if piece.mark != self._rules.module or not self._closed(piece.mark):

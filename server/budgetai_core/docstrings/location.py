@@ -53,11 +53,3 @@ class Ground:
     def alone(self, at: int) -> bool:
         """Whether only white space stands left of a character on its line."""
         return not self.text[self.line(at) : at].strip(" \t\ufeff")
-
-    def below(self, mark: str) -> int:
-        """Where the lines at the top that begin with a mark end."""
-        at = int(self.text.startswith("\ufeff"))
-        while self.text.startswith(mark, at):
-            end = self.text.find("\n", at)
-            at = len(self.text) if end < 0 else end + 1
-        return at

@@ -10,14 +10,18 @@ The queries stand beside those of `context.facts`, in a folder of their own. The
     @whole                       what a definition (@inner) is wrapped in
     @lead                        what belongs to the definition below it
     @of                          a list with one @parameter or @field, its @type, and @optional;
-                                 @star holds the stars of one, @nameless is one taken apart
+                                 @star holds the stars of one, @nameless is one taken apart;
+                                 @receiver is what a method is called on
     @return, @yield, @raise      what a function does; @error a type that says that it may fail,
                                  @panic a call that stops all
+    @exports                     what a file gives to others: a name, or an object of names
+    @fulfils                     what implements a @trait, in which its functions are told of
     @docstring                   inside what is @documented by it; @comment one that may be above
 """
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import tree_sitter
 
@@ -27,7 +31,11 @@ from budgetai_core.context.document import ParsedDocument
 _KINDS = ("function", "class", "module", "extension", "scope")
 _FUNCTIONS = ("function", "scope")
 _OWNERS = ("class", "extension")
-_LISTED = ("parameter", "field", "nameless")
+_LISTED = ("parameter", "field", "nameless", "receiver")
+_HOLDERS = frozenset(
+    {"object", "arguments", "parenthesized_expression", "as_expression", "satisfies_expression",
+     "spread_element", "array"}
+)  # fmt: skip
 _DOES = ("return", "yield", "raise", "error", "panic")
 
 Captures = dict[str, list[tree_sitter.Node]]
@@ -65,6 +73,8 @@ class Outline:
     docstrings: dict[tuple[int, int], tree_sitter.Node] = field(default_factory=dict)
     makers: dict[tuple[int, int], Region] = field(default_factory=dict)
     above: list[tree_sitter.Node] = field(default_factory=list)
+    exports: list[tree_sitter.Node] = field(default_factory=list)
+    fulfils: set[tuple[int, int]] = field(default_factory=set)
 
     @classmethod
     def of(cls, parsed: ParsedDocument) -> "Outline":
@@ -78,6 +88,38 @@ class Outline:
             outline._add(captures, acts)
         outline._place(acts)
         return outline
+
+    @cached_property
+    def classes(self) -> dict[bytes, Region]:
+        """The classes of the text by their names."""
+        named = [region for region in self.regions.values() if region.kind == "class"]
+        return {
+            self.parsed.data[name.start_byte : name.end_byte]: region
+            for region in named
+            if (name := region.nodes.get("name"))
+        }
+
+    @cached_property
+    def exported(self) -> tuple[frozenset[str], frozenset[int]]:
+        """The names that the text gives to others, and where methods of what it gives begin."""
+        names, starts, pending = set[str](), set[int](), list(self.exports)
+        while pending:
+            node = pending.pop()
+            match node.type:
+                case "identifier" | "shorthand_property_identifier":
+                    names.add(self.parsed.data[node.start_byte : node.end_byte].decode())
+                case "method_definition":
+                    starts.add(node.start_byte)
+                case "pair":
+                    pending += node.children_by_field_name("value")
+                case "assignment_expression":
+                    pending += node.children_by_field_name("right")
+                case "call_expression":
+                    # What wraps a function gives it on, as memo(List) does.
+                    pending += node.children_by_field_name("arguments")
+                case kind if kind in _HOLDERS:
+                    pending += node.named_children
+        return frozenset(names), frozenset(starts)
 
     def _add(self, captures: Captures, acts: list[tuple[str, tree_sitter.Node]]) -> None:
         kind = next((kind for kind in _KINDS if kind in captures), None)
@@ -97,6 +139,8 @@ class Outline:
             self.extras["decorator", captures["inner"][0].start_byte] += captures["decorator"]
         else:
             self.above += captures.get("lead", []) + captures.get("comment", [])
+            self.exports += captures.get("exports", [])
+            self.fulfils.update(map(_span, captures.get("fulfils", ())))
             acts += ((label, captures[label][0]) for label in _DOES if label in captures)
 
     def _add_region(self, kind: str, captures: Captures) -> None:

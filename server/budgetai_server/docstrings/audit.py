@@ -10,15 +10,20 @@ from budgetai_core.docstrings.documentable import Documentable, documentables
 from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 from budgetai_server.docstrings.generate import Offer, offer
 
-_RUST = re.compile(r"\bpub\b")
+# What is for the own crate alone is hidden, and what is told by an attribute has its docstring.
+_RUST = re.compile(r"\bpub\b(?!\s*\()")
+_RUST_ATTRIBUTE = re.compile(r"#!?\[[^\]]*\bdoc\s*(?:=|\(\s*hidden)")
 _JAVA = re.compile(r"\b(?:public|protected)\b")
 _HIDDEN = re.compile(r"\b(?:private|protected)\b|#\w")
-_EXPORTS = re.compile(r"^(?:export\s*\{[^}]*\}|(?:module\.)?exports\b.*|export default .*)", re.M)
+_EXPORT = re.compile(r"export\b|(?:module\.)?exports\b")
 # What has its docstring elsewhere, by the rules of the tools that check docstrings.
-_ELSEWHERE = re.compile(
-    r"^[ \t]*@(?:(?:[\w.]+\.)?(?:overload|override)|\w+\.(?:setter|deleter)|Override)\b",
+_DECORATED = re.compile(
+    r"^[ \t]*@(?:(?:[\w.]+\.)?(?:overload|override|wraps)|\w+\.(?:getter|setter|deleter))\b",
     re.MULTILINE,
 )
+_OVERRIDES = re.compile(r"(?<![\w\"'])@(?:java\.lang\.)?Override\b")
+_OVERRIDE_WORD = re.compile(r"\boverride\s+(?:(?:static|async|readonly|get|set)\s+)*[*#\w\[]")
+_ATTRIBUTE = re.compile(r"^([ \t]*)(?:([\w.]+)\.)?__doc__\b[ \t]*(?::[^=\n]*)?\+?=(?!=)", re.M)
 _FUNCTIONS = ("function", "method")
 
 
@@ -36,13 +41,13 @@ class Finding:
         return f"{self.path}:{self.line}: {self.words}"
 
 
-def finding(path: str, text: str, one: Offer) -> Finding:
+def finding(path: str, text: str, offered: Offer) -> Finding:
     """In words what an offer is good for."""
-    subject = one.subject
+    subject = offered.subject
     what = f"{subject.kind} {subject.name}".strip() if subject.kind != "module" else "module"
     old = subject.docstring
     line = text.count("\n", 0, old.start if old else subject.start) + 1
-    wrong = ", ".join(one.stale)
+    wrong = ", ".join(offered.stale)
     words = f"the docstring of {what} is stale: {wrong}" if old else f"{what} has no docstring"
     return Finding(path, line, subject.kind, subject.name, words)
 
@@ -52,24 +57,58 @@ def review(path: str, parsed: ParsedDocument, *, private: bool, update: bool) ->
     also those of what nobody else sees."""
     if parsed.language is None or path.endswith(".pyi"):
         return []
-    found = documentables(parsed)
-    wanted = found if private else public(found, path, parsed)
-    wanted = [one for one in wanted if not _elsewhere(one, parsed)]
+    subjects = documentables(parsed)
+    wanted = subjects if private else public(subjects, path, parsed)
     offers = (offer(subject, parsed.language) for subject in wanted)
-    return [one for one in offers if one and (update or not one.subject.docstring)]
+    return [
+        offered
+        for offered in offers
+        if offered
+        and (update or not offered.subject.docstring)
+        and not _elsewhere(offered.subject, parsed)
+    ]
 
 
 def _elsewhere(subject: Documentable, parsed: ParsedDocument) -> bool:
+    """Whether the docstring of a subject belongs to something else."""
+    if subject.told_elsewhere:
+        return True
     head = parsed.text[subject.start : subject.head_end]
-    return subject.kind in _FUNCTIONS and _ELSEWHERE.search(head) is not None
+    called = subject.kind in _FUNCTIONS
+    match parsed.language and parsed.language.name:
+        case "python":
+            return (called and _DECORATED.search(head) is not None) or _assigned(subject, parsed)
+        case "java":
+            return called and _OVERRIDES.search(head) is not None
+        case "rust":
+            return _RUST_ATTRIBUTE.search(head) is not None
+        case "typescript" | "tsx":
+            return subject.kind == "method" and _OVERRIDE_WORD.search(head) is not None
+    return False
 
 
-def public(found: Sequence[Documentable], path: str, parsed: ParsedDocument) -> list[Documentable]:
+def _assigned(subject: Documentable, parsed: ParsedDocument) -> bool:
+    """Whether an attribute `__doc__` is given to it: that of a function by its name, that of a
+    class or a module in its body too."""
+    if subject.docstring:
+        return False
+    names = {subject.name, f"{subject.owner}.{subject.name}"} - {"", "."}
+    inner = len(subject.indent) if subject.kind != "module" else 0
+    for match in _ATTRIBUTE.finditer(parsed.text):
+        own = subject.start <= match.start() < subject.end and len(match[1]) == inner
+        if match[2] in names or (not match[2] and own and subject.kind not in _FUNCTIONS):
+            return True
+    return False
+
+
+def public(
+    subjects: Sequence[Documentable], path: str, parsed: ParsedDocument
+) -> list[Documentable]:
     """The subjects of a text, in its order, that are there for others: by their names in Python and
     Go, where they are exported in JavaScript and TypeScript, by modifiers in Rust and Java. What is
     local, or part of what is not public, is not."""
     kept, around = [], list[tuple[Documentable, bool]]()
-    for subject in found:
+    for subject in subjects:
         while around and around[-1][0].end < subject.end:
             around.pop()
         if subject.kind == "module":
@@ -108,16 +147,10 @@ def _shown(subject: Documentable, parsed: ParsedDocument, owner: Documentable | 
         case "java":
             return bool(_JAVA.search(head)) or (owner is not None and _interface(owner, parsed))
         case "javascript" | "typescript" | "tsx":
-            exported = owner is not None or head.startswith("export") or _listed(subject, parsed)
+            exported = owner is not None or subject.exported or _EXPORT.match(head) is not None
             return exported and not _HIDDEN.search(head)
     return not subject.owner.startswith("_")
 
 
 def _interface(owner: Documentable, parsed: ParsedDocument) -> bool:
     return "interface" in parsed.text[owner.start : owner.head_end].split()
-
-
-def _listed(subject: Documentable, parsed: ParsedDocument) -> bool:
-    """Whether a list of exports names it."""
-    name = re.compile(rf"\b{re.escape(subject.name)}\b")
-    return any(name.search(found[0]) for found in _EXPORTS.finditer(parsed.text))

@@ -84,3 +84,47 @@ def test_types_of_a_group_in_go_have_their_own_docstrings() -> None:
     _, a, b = documentables(ParsedDocument.of(text, language_of("a.go")))
     assert (a.docstring, text[a.at :].startswith("\tA struct")) == (None, True)
     assert b.docstring and b.docstring.text == "B is."
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "name", "below"),
+    [
+        ("a.py", "def f(x):\n    # type: (int) -> int\n    return x\n", "f", "-> int\n"),
+        ("a.py", "def f(\n    x,  # type: int\n):\n    # type: (...) -> x\n    1\n", "f", "-> x\n"),
+        ("a.py", "def f(x):\n    # pylint: disable=a\n    # fmt: off\n    ...\n", "f", "off\n"),
+        ("a.py", "def f(x):\n    # So it is.\n    return x\n", "f", "f(x):\n"),
+        ("a.py", "#!/bin/python\n# -*- coding: latin-1 -*-\nx = 1\n", "", "-*-\n"),
+        ("a.py", "\n# coding: latin-1\nx = 1\n", "", "latin-1\n"),
+        ("a.py", "\n# Said.\nx = 1\n", "", ""),
+        ("a.ts", "#! /usr/bin/env node\nx();\n", "", "node\n"),
+        ("a.js", "/* @flow */\n// @ts-check\n\nx();\n", "", "check\n"),
+        ("a.rs", "#![allow(a)]\nfn f() {}\n", "", ""),
+        ("a.ts", "// @ts-ignore\nfunction f() {}\n", "f", ""),
+    ],
+)  # fmt: skip
+def test_nothing_is_put_above_what_has_its_meaning_by_its_place(
+    path: str, text: str, name: str, below: str
+) -> None:
+    subjects = documentables(ParsedDocument.of(text, language_of(path)))
+    (subject,) = [subject for subject in subjects if subject.name == name]
+    assert text[: subject.at].endswith(below) and (below or subject.at == 0)
+
+
+def test_a_receiver_and_what_a_base_gives_may_be_listed() -> None:
+    def check(path: str, text: str, name: str, *allowed: str, open_ended: bool = False) -> None:
+        subjects = documentables(ParsedDocument.of(text, language_of(path)))
+        (subject,) = [subject for subject in subjects if subject.name == name]
+        assert (subject.allowed, subject.open_ended) == (allowed, open_ended)
+        assert not {parameter.name for parameter in subject.parameters} & set(allowed)
+
+    check("a.rs", "impl A {\n fn f(&mut self, x: u8) {}\n}\n", "f", "self")
+    check("a.rs", "impl A {\n fn f(self: Box<Self>) {}\n}\n", "f", "self")
+    check("a.ts", "function f(this: Window, x: number) {}\n", "f", "this")
+    check("a.py", "class A:\n    def f(self, x): ...\n", "f", "self")
+    check("a.py", "def f(cls, x): ...\n", "f", "cls")
+    base = (
+        "@dataclass\nclass A:\n    a: int\n\n\n@define\nclass B(A, metaclass=M):\n    b: int\n\n\n"
+    )
+    check("a.py", f"{base}@dataclass\nclass C(B, Generic[T]):\n    c: int\n", "C", "b", "a")
+    check("a.py", f"{base}@dataclass\nclass C(m.D):\n    c: int\n", "C", open_ended=True)
+    check("a.py", "class A(A, BaseModel):\n    a: int\n", "A")

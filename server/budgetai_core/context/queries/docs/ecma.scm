@@ -36,3 +36,10 @@
 (throw_statement (call_expression function: (_) @raise))
 
 (comment) @comment
+
+(export_statement value: (_) @exports)
+(export_statement !source (export_clause (export_specifier name: (_) @exports)))
+(assignment_expression left: (_) @_target right: (_) @exports
+  (#match? @_target "^(module[.])?exports\\b"))
+(call_expression function: (_) @_assign arguments: (arguments . (_) @_target (_) @exports)
+  (#eq? @_assign "Object.assign") (#match? @_target "^(module[.])?exports$"))

@@ -24,6 +24,10 @@
 (parameters (parameter pattern: [(tuple_pattern) (struct_pattern) (tuple_struct_pattern)
   (slice_pattern)] @nameless)) @of
 
+(parameters (self_parameter (self) @receiver)) @of
+(parameters (parameter pattern: (self) @receiver)) @of
+(impl_item trait: (_) @trait) @fulfils
+
 (return_expression (_) @return)
 (function_item return_type: [
   (generic_type type: [(type_identifier) @error (scoped_type_identifier name: (_) @error)])

@@ -36,3 +36,5 @@
 (formal_parameters (required_parameter pattern: (rest_pattern (identifier) @parameter)
   @optional type: (type_annotation (_) @type)?)) @of
 (formal_parameters (_ pattern: [(object_pattern) (array_pattern)] @nameless)) @of
+(formal_parameters (required_parameter pattern: (this) @receiver)) @of
+(export_statement "=" (_) @exports)
