@@ -13,6 +13,7 @@ import tree_sitter
 
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language, cursor, query
+from budgetai_core.context.recovery import readable_roots
 
 _MAX_SIGNATURE = 240
 # A constant's first characters say what it is; a table's hundredth row does not.
@@ -24,6 +25,8 @@ _FUNCTIONS = frozenset({"function", "method"})
 _LOCAL = _FUNCTIONS | {"scope"}
 _VALUES = frozenset({"variable", "constant", "field"})
 _PARTS = frozenset({"field", "member"})
+# A parameter that makes a field of the type around its function.
+_PROMOTED = "promoted"
 # Regions that say where their inside belongs, and are no definitions themselves.
 _UNNAMED = frozenset({"scope", "extension", "namespace"})
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -69,29 +72,23 @@ class FileSymbols:
 
 
 def file_symbols(text: str, language: Language | None) -> FileSymbols:
-    """The facts of a text: words alone where the language has no grammar. Never raises."""
+    """Return the facts of a text: words alone where the language has no grammar. Never raises."""
     return symbols_of_tree(ParsedDocument.of(text, language))
 
 
 def symbols_of_tree(parsed: ParsedDocument) -> FileSymbols:
-    """The facts of a text that is parsed already."""
+    """Return the facts of a text that is parsed already."""
     walk = cursor(parsed.language) if parsed.language else None
     if parsed.root is None or walk is None:
         return FileSymbols(references=frozenset(_WORD.findall(parsed.text)))
-    found = _Found(parsed)
-    for pattern, captures in walk.matches(parsed.root):
-        if "reference" in captures:
-            node = captures["reference"][0]
-            found.references.add(parsed.data[node.start_byte : node.end_byte])
-        elif "import" in captures:
-            found.add_import(captures)
-        elif "derived" in captures or "decorated" in captures:
-            found.add_extra(captures)
-        else:
-            found.add_region(pattern, captures)
-    definitions = tuple(found.definitions())
-    names = frozenset(filter(_WORD.match, map(_decoded, found.references)))
-    return FileSymbols(definitions, found.imported(), names - {each.name for each in definitions})
+    symbols = _Symbols(parsed)
+    for root in readable_roots(parsed):
+        for pattern, captures in walk.matches(root):
+            symbols.add(pattern, captures)
+    definitions = tuple(symbols.definitions())
+    names = frozenset(filter(_WORD.match, map(_decoded, symbols.references)))
+    defined = {definition.name for definition in definitions}
+    return FileSymbols(definitions, symbols.imported(), names - defined)
 
 
 _Captures = dict[str, list[tree_sitter.Node]]
@@ -114,7 +111,7 @@ class _Region:
     parts: list["_Region"] = field(default_factory=list)
 
 
-class _Found:
+class _Symbols:
     """What the matches of one text have brought to light."""
 
     def __init__(self, parsed: ParsedDocument) -> None:
@@ -124,10 +121,27 @@ class _Found:
         self._bases: defaultdict[int, list[str]] = defaultdict(list)
         self._decorators: defaultdict[int, list[tree_sitter.Node]] = defaultdict(list)
         self._imports: dict[tuple[int, str], tuple[int, list[str]]] = {}
+        # Where something begins that only looks like a definition.
+        self._omitted: set[int] = set()
+
+    def add(self, pattern: int, captures: _Captures) -> None:
+        """Take in a match of the language's queries."""
+        if "reference" in captures:
+            node = captures["reference"][0]
+            self.references.add(self.parsed.data[node.start_byte : node.end_byte])
+        elif "import" in captures:
+            self.add_import(captures)
+        elif "omitted" in captures:
+            self._omitted.add(captures["omitted"][0].start_byte)
+        elif "derived" in captures or "decorated" in captures:
+            self.add_extra(captures)
+        else:
+            self.add_region(pattern, captures)
 
     def add_import(self, captures: _Captures) -> None:
         """Each name of an import is a match of its own."""
         node = captures["import"][0]
+        self._omitted.add(node.start_byte)
         for module in captures.get("module", ()):
             key = node.start_byte, self._text(module).strip("\"'`")
             _, names = self._imports.setdefault(key, (node.start_point[0], []))
@@ -162,11 +176,13 @@ class _Found:
         return (asked.pattern_settings(pattern).get("keyword") if asked else None) or ""
 
     def imported(self) -> tuple[Import, ...]:
-        found = self._imports.items()
-        return tuple(Import(module, tuple(names), line) for (_, module), (line, names) in found)
+        modules = self._imports.items()
+        return tuple(Import(module, tuple(names), line) for (_, module), (line, names) in modules)
 
     def definitions(self) -> Iterator[Definition]:
-        for region in list(_placed(self._regions.values())):
+        regions = self._regions.values()
+        defining = [region for region in regions if region.start not in self._omitted]
+        for region in list(_placed(defining)):
             start = min([region.start, *(n.start_byte for n in self._decorators[region.start])])
             yield Definition(
                 region.name,
@@ -217,11 +233,13 @@ def _placed(regions: Iterable[_Region]) -> Iterator[_Region]:
     """The definitions that are not local, in file order, each with its owner."""
     around: list[_Region] = []
     seen: set[tuple[str, str]] = set()
-    for region in sorted(regions, key=lambda each: (each.start, -each.end)):
+    for region in sorted(regions, key=lambda region: (region.start, -region.end)):
         while around and around[-1].end <= region.start:
             around.pop()
         region.local = bool(around) and (around[-1].local or around[-1].kind in _LOCAL)
-        owner = next((each for each in reversed(around) if each.kind in _OWNERS), None)
+        owner = next((outer for outer in reversed(around) if outer.kind in _OWNERS), None)
+        if region.kind == _PROMOTED and owner and around and not around[-1].local:
+            region.kind, region.local = "field", False
         around.append(region)
         if region.local or region.kind in _UNNAMED or _named_twice(region, owner):
             continue

@@ -1,7 +1,7 @@
 """What each language's text defines, imports and refers to; and that no text makes it raise.
 
 A case is a text file: a path, the source under it, and under a mark the facts that are found. After
-a change that is meant, `python tests/server/test_facts.py` writes them anew, to be read.
+a change that is meant, `python tests/core/context/test_symbols.py` writes them anew, to be read.
 """
 
 from pathlib import Path

@@ -32,6 +32,19 @@
   declarator: [(identifier) (operator_name)] @name))) @definition.function
 (alias_declaration name: (type_identifier) @name) @definition.type
 (concept_definition name: (identifier) @name) @definition.type
+
+; What the grammar takes for a declaration, a template, a string and a label: modules (C++20).
+((declaration type: (type_identifier) @_word declarator: (identifier) @module)
+  @import (#eq? @_word "import"))
+((expression_statement (template_function
+  name: (identifier) @_word arguments: (template_argument_list) @module))
+  @import (#eq? @_word "import"))
+((expression_statement (concatenated_string . (identifier) @_word . (string_literal) @module .))
+  @import (#eq? @_word "import"))
+((labeled_statement label: (statement_identifier) @_word (expression_statement (identifier) @module))
+  @import (#eq? @_word "import"))
+((declaration type: (type_identifier) @_word) @omitted (#eq? @_word "module"))
+
 (lambda_expression) @scope
 
 (namespace_identifier) @reference

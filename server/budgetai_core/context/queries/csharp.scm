@@ -13,6 +13,7 @@
 (local_function_statement name: (identifier) @name body: (_)? @body) @definition.function
 (delegate_declaration name: (identifier) @name) @definition.type
 (property_declaration name: (identifier) @name) @definition.field
+(record_declaration (parameter_list (parameter name: (identifier) @name) @definition.field))
 (field_declaration (variable_declaration (variable_declarator name: (identifier) @name)))
   @definition.field
 (event_field_declaration (variable_declaration (variable_declarator name: (identifier) @name)))

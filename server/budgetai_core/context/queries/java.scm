@@ -14,6 +14,9 @@
 (field_declaration declarator: (variable_declarator name: (identifier) @name)) @definition.field
 (constant_declaration declarator: (variable_declarator name: (identifier) @name))
   @definition.constant
+(record_declaration parameters: (formal_parameters [
+  (formal_parameter name: (identifier) @name)
+  (spread_parameter (variable_declarator name: (identifier) @name))] @definition.field))
 (enum_constant name: (identifier) @name) @definition.member
 (lambda_expression) @scope
 (object_creation_expression (class_body) @scope)

@@ -9,7 +9,7 @@
 (function_definition name: (name) @name body: (_) @body) @definition.function
 (method_declaration name: (name) @name body: (_)? @body) @definition.method
 (property_declaration (property_element name: (variable_name (name) @name))) @definition.field
-(property_promotion_parameter name: (variable_name (name) @name)) @definition.field
+(property_promotion_parameter name: (variable_name (name) @name)) @definition.promoted
 (const_declaration (const_element . (name) @name)) @definition.constant
 (enum_case name: (name) @name) @definition.member
 (program (expression_statement (assignment_expression left: (variable_name (name) @name)))

@@ -5,6 +5,7 @@
 
 (expression_statement (assignment left: (identifier) @name)) @definition.variable
 (type_alias_statement left: (type (identifier) @name)) @definition.type
+(type_alias_statement left: (type (generic_type . (identifier) @name))) @definition.type
 (lambda) @scope
 
 (import_statement name: [

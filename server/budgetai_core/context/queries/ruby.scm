@@ -12,6 +12,8 @@
 
 ((call method: (identifier) @_function arguments: (argument_list . (string) @module .))
   @import (#any-of? @_function "require" "require_relative" "load"))
+((call method: (identifier) @_function arguments: (argument_list (simple_symbol) . (string) @module))
+  @import (#eq? @_function "autoload"))
 
 [(identifier) (constant)] @reference
 (comment) @comment

@@ -32,6 +32,7 @@
   (scoped_identifier path: (_) @imported)
   (scoped_use_list path: (_) @imported)]))) @import
 (mod_item name: (identifier) @module !body) @import
+(extern_crate_declaration name: (identifier) @module) @import
 
 [(identifier) (type_identifier) (field_identifier) (shorthand_field_identifier)] @reference
 [(line_comment) (block_comment)] @comment

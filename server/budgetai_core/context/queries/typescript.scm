@@ -5,6 +5,13 @@
 (abstract_class_declaration (class_heritage (implements_clause (_) @base))) @derived
 (public_field_definition name: (_) @name) @definition.field
 (abstract_method_signature name: (_) @name) @definition.method
+(required_parameter
+  [(accessibility_modifier) (override_modifier) "readonly"] pattern: (identifier) @name)
+  @definition.promoted
+(optional_parameter
+  [(accessibility_modifier) (override_modifier) "readonly"] pattern: (identifier) @name)
+  @definition.promoted
+(import_statement (import_require_clause source: (string) @module)) @import
 
 (interface_declaration name: (_) @name body: (_) @body) @definition.interface
 (interface_declaration (extends_type_clause type: (_) @base)) @derived

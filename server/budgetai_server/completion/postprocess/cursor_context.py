@@ -1,18 +1,15 @@
 """The gap at the cursor that an answer is to fill."""
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from budgetai_core.context.cursor import cursor_syntax
 from budgetai_core.context.document import ParsedDocument
+from budgetai_core.context.grammar_gaps import bridged
 from budgetai_core.context.languages import Language
 from budgetai_core.context.tree import errors
-
-# Characters on each side that are parsed: enough to hold most functions, little enough to be
-# parsed between two keys.
-_PARSED_BEFORE, _PARSED_AFTER = 2000, 1000
-_TOP_LEVEL = re.compile(r"^[^\s)\]}#]", re.MULTILINE)
+from budgetai_server.completion.postprocess.region import indent, is_sound, regions
 
 
 @dataclass(frozen=True)
@@ -22,6 +19,8 @@ class CursorContext:
     before: str
     after: str
     language: Language | None
+    # Which of the regions is parsed.
+    choice: int = 0
 
     @cached_property
     def line_before(self) -> str:
@@ -71,37 +70,43 @@ class CursorContext:
 
     @cached_property
     def region(self) -> tuple[str, str]:
-        """The text on both sides that is parsed. It begins and ends at top-level lines if it can,
-        so that few brackets are cut off from their partners."""
-        before, after = self.before[-_PARSED_BEFORE:], self.after[:_PARSED_AFTER]
-        if len(before) < len(self.before):
-            start = _TOP_LEVEL.search(before) if before[:1] != "\n" else None
-            before = before[start.start() if start and start.start() else before.find("\n") + 1 :]
-        if len(after) < len(self.after):
-            ends = [match.start() for match in _TOP_LEVEL.finditer(after) if match.start()]
-            after = after[: ends[-1] if ends else after.rfind("\n") + 1]
-        return before, after
+        """The text on both sides that is parsed."""
+        return regions(self.before, self.after, self.language)[self.choice]
+
+    @property
+    def alternatives(self) -> Iterator["CursorContext"]:
+        """The same place with each other region that it may stand in."""
+        count = len(regions(self.before, self.after, self.language))
+        return (replace(self, choice=choice) for choice in range(self.choice + 1, count))
 
     @cached_property
     def parsed(self) -> ParsedDocument:
         """The region as it is without an answer."""
         return ParsedDocument.of("".join(self.region), self.language)
 
+    def known(self, text: str) -> str:
+        """Return a text in which what is newer than its grammar is something the grammar knows."""
+        return bridged(text, self.language)
+
+    def errors(self, text: str) -> int:
+        """Return how many errors another text of the region has, but for those that only say what
+        the grammar does not know."""
+        count = errors(self.parsed.edited(text))
+        known = self.known(text) if count else text
+        return count if known == text else min(count, errors(self.parsed.edited(known)))
+
+    @cached_property
+    def errors_without(self) -> int:
+        """How many errors the region has as it is without an answer."""
+        return self.errors("".join(self.region))
+
     @cached_property
     def sound(self) -> bool:
         """Whether the region parses without the cursor's line, so that errors tell of the line. The
         part of a file, or a dialect the grammar does not know, may have errors of its own."""
-        before, after = self.region
-        rest = before.rpartition("\n")[0] + "\n" + after.partition("\n")[2]
-        return errors(self.parsed.edited(rest)) == 0
+        return self.language is None or is_sound(*self.region, self.language)
 
     @cached_property
     def prose(self) -> bool:
         """Whether the cursor is in a string or a comment, where brackets are only signs."""
         return cursor_syntax(self.parsed, len(self.region[0])).kind != "code"
-
-
-def indent(line: str) -> int:
-    """Columns of white space at a line's start; 0 for an empty one."""
-    wide = line.expandtabs(4)
-    return len(wide) - len(wide.lstrip())

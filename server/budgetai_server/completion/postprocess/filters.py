@@ -3,6 +3,7 @@
 import re
 
 from budgetai_server.completion.postprocess.brackets import CLOSERS
+from budgetai_server.completion.postprocess.continuation import annotates
 from budgetai_server.completion.postprocess.cursor_context import CursorContext
 from budgetai_server.completion.postprocess.overlap import Edit
 
@@ -55,7 +56,7 @@ def worth_showing(gap: CursorContext, edit: Edit) -> bool:
 
 def _echoes(gap: CursorContext, edit: Edit) -> bool:
     """Whether the first new line is the line above or below once more. Lines that say little, as
-    `break` or a row of zeros, may be repeated."""
+    `break` or a row of zeros, may be repeated, and so may annotations."""
     above, text = gap.line_above, edit.text
     if text.lstrip(" \t").startswith("\n"):
         above = gap.line_before.rstrip() or above
@@ -63,4 +64,5 @@ def _echoes(gap: CursorContext, edit: Edit) -> bool:
     else:
         rest = gap.line_after[edit.replaces :] if "\n" not in text else ""
         line = gap.line_before + text.partition("\n")[0] + rest
-    return line.rstrip() in (above, gap.line_below) and len(_WORDS.findall(line)) > 1
+    says_much = len(_WORDS.findall(line)) > 1 and not annotates(gap, text.partition("\n")[0])
+    return says_much and line.rstrip() in (above, gap.line_below)

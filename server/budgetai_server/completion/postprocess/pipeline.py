@@ -39,19 +39,21 @@ def postprocess(
     for the sake of the syntax. Never raises, and depends on the arguments alone.
     """
     answer = answer[:_LONGEST]
-    found = stop_position(gap, answer, block=block)
-    if found is None and not whole:
+    stop = stop_position(gap, answer, block=block)
+    if stop is None and not whole:
         return None
-    kept = answer[:found].rstrip()
+    kept = answer[:stop].rstrip()
     # A line alone may be the head of a body that is still to be written.
-    return _finished(gap, kept, repair and (block or not kept.endswith(tuple(OPENERS))))
+    checked = repair and (block or not kept.endswith(tuple(OPENERS)))
+    return _finished(gap, kept, checked, goes_on=not block and stop is not None)
 
 
 # Asked again at each key while the user types along.
 @lru_cache(maxsize=64)
-def _finished(gap: CursorContext, kept: str, repair: bool) -> Postprocessed:
+def _finished(gap: CursorContext, kept: str, repair: bool, *, goes_on: bool) -> Postprocessed:
     text = drop_repetition(gap, reindented(gap, kept)).rstrip()
-    best = repaired(gap, text) if repair and not gap.prose else edit(gap, text)
+    checked = repair and not gap.prose
+    best = repaired(gap, text, goes_on=goes_on) if checked else edit(gap, text)
     best = Edit(best.text.rstrip(), best.replaces)
     if not within(gap.after[: best.replaces], best.text):
         best = Edit(best.text)

@@ -6,47 +6,98 @@ then answers cut at an earlier line are tried, the longest first.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from budgetai_core.context.tree import errors
+from budgetai_core.context.viable_prefix import is_viable_prefix
 from budgetai_server.completion.postprocess.brackets import CLOSERS, PAIRS, brackets
-from budgetai_server.completion.postprocess.cursor_context import CursorContext, indent
+from budgetai_server.completion.postprocess.cursor_context import CursorContext
 from budgetai_server.completion.postprocess.overlap import Edit, edit, repeated, within
+from budgetai_server.completion.postprocess.region import indent
 
 _WORD = re.compile(r"\w")
 # Parses are what trimming costs.
 _MOST_SURPLUS, _MOST_MISSING, _MOST_CUTS = 3, 8, 4
 _END_WORDS = ("end", "fi", "done", "}")
+# A line that begins so ends or divides what stands above it: alone it begins nothing.
+_ENDING = re.compile(
+    r"\s*(?:[)\]}]|(?:end|fi|done|esac|else|elif|elsif|elseif|when|in|rescue|ensure|until|then|do)\b)"
+)
+# A head of a block that ends with a word.
+_WORD_HEAD = re.compile(
+    r"\b(?:then|do)\s*(?:\|[^|]*\|)?\s*$"
+    r"|^\s*(?:local\s+)?(?:def|class|module|if|unless|while|until|for|case|begin|function)\b"
+)
+_STATEMENT_MARK = {"c", "cpp", "java", "csharp", "php", "rust"}
 
 
-def repaired(gap: CursorContext, text: str) -> Edit:
-    """The best edit for an answer; an empty one where each would break something."""
+def repaired(gap: CursorContext, text: str, *, goes_on: bool = False) -> Edit:
+    """Return the best edit for an answer; an empty one where each would break something.
+
+    An answer that `goes_on` behind the line that is shown of it lacks nothing: what it leaves open
+    is closed there.
+    """
+    best = _repaired(gap, text, goes_on=goes_on)
+    plain = edit(gap, text)
+    if best == plain or not any(
+        cost(other, plain) <= other.errors_without or (goes_on and begins(other, plain))
+        for other in gap.alternatives
+    ):
+        return best
+    return plain
+
+
+def _repaired(gap: CursorContext, text: str, *, goes_on: bool) -> Edit:
     best = edit(gap, text)
     if gap.parsed.root is None:
         return best
-    most, fewest = errors(gap.parsed), cost(gap, best)
-    if fewest:
-        priced = [(cost(gap, found), found) for found in _near(gap, text, worse=fewest > most)]
-        fewest, best = min([(fewest, best), *priced], key=lambda pair: pair[0])
-    if fewest <= most:
+    most, fewest = gap.errors_without, cost(gap, best)
+    if not fewest or (goes_on and (fewest <= most or begins(gap, best))):
         return best
-    shorter = next((found for found in _cut(gap, text) if cost(gap, found) <= most), None)
-    return shorter or (Edit("") if gap.sound else best)
+    near = _near(gap, text, goes_on=goes_on, worse=fewest > most)
+    priced = [(fewest, best), *((cost(gap, candidate), candidate) for candidate in near)]
+    fewest, nearest = min(priced, key=lambda pair: pair[0])
+    if fewest <= most:
+        return nearest
+    for shorter in _cut(gap, text):
+        if cost(gap, shorter) <= most:
+            return shorter
+    if not gap.sound:
+        return nearest
+    beginnings = (edit(gap, shorter) for shorter in _shorter(text))
+    return next((one for one in beginnings if _closed(gap, one) and begins(gap, one)), Edit(""))
+
+
+def _closed(gap: CursorContext, candidate: Edit) -> bool:
+    counted = brackets(gap.line_before + candidate.text, gap.language)
+    return not (counted.open or counted.text)
 
 
 def cost(gap: CursorContext, candidate: Edit) -> int:
-    """How many errors the region around the cursor has with an edit."""
+    """Return how many errors the region around the cursor has with an edit."""
     before, after = gap.region
-    return errors(gap.parsed.edited(before + candidate.text + after[candidate.replaces :]))
+    return gap.errors(before + candidate.text + after[candidate.replaces :])
 
 
-def _near(gap: CursorContext, text: str, *, worse: bool) -> Iterator[Edit]:
+def begins(gap: CursorContext, candidate: Edit) -> bool:
+    """Return whether an answer is the beginning of something that parses, as `@property` is."""
+    line = gap.line_before + candidate.text
+    if gap.language is None or not gap.sound or _ENDING.match(line):
+        return False
+    if brackets(line, gap.language).unmatched:
+        return False
+    rest = gap.line_after[candidate.replaces :]
+    return is_viable_prefix(gap.known(gap.region[0] + candidate.text + rest), gap.language)
+
+
+def _near(gap: CursorContext, text: str, *, goes_on: bool, worse: bool) -> Iterator[Edit]:
     rest = gap.line_after
     if rest and not _WORD.search(rest) and within(rest, text):
         yield Edit(text, len(rest))
     for shorter in _without_surplus(gap, text):
         yield edit(gap, shorter)
-    yield from _completed(gap, text, words=worse or gap.opened is not None or "\n" in text.strip())
+    if not goes_on:
+        words = worse or gap.opened is not None or "\n" in text.strip()
+        yield from _completed(gap, text, words=words)
 
 
 def _without_surplus(gap: CursorContext, text: str) -> Iterator[str]:
@@ -68,31 +119,54 @@ def _completed(gap: CursorContext, text: str, *, words: bool = True) -> Iterator
     closed by what stands right of the cursor."""
     text = text[: len(text) - repeated(text, gap.line_after)]
     piece = gap.line_before + text
-    found = brackets(piece + gap.line_after, gap.language)
-    lacking = "".join(PAIRS[piece[at]] for at in reversed(found.open) if at < len(piece))
-    if lacking:
-        spread = "\n" in text.strip() or text.endswith("{")
-        yield Edit(_closed(gap, text, lacking[:_MOST_MISSING], own_line=spread))
+    opened = [at for at in brackets(piece + gap.line_after, gap.language).open if at < len(piece)]
+    lacking = opened[::-1][:_MOST_MISSING]
+    if lacking and ("\n" in text.strip() or text.endswith("{")):
+        yield Edit(text + _closing_lines(piece, lacking))
+        if gap.language and gap.language.name in _STATEMENT_MARK and _WORD.search(text[-1]):
+            yield Edit(text + ";" + _closing_lines(piece, lacking))
+    elif lacking:
+        yield Edit(text.rstrip(" ,") + "".join(PAIRS[piece[at]] for at in lacking))
     elif words and gap.language and gap.language.opener.isalpha():
+        white = _block_indentation(gap, piece)
         for word in _END_WORDS:
-            yield Edit(_closed(gap, text, word, own_line=True))
+            yield Edit(f"{text}\n{white}{word}")
 
 
-def _closed(gap: CursorContext, text: str, closers: str, *, own_line: bool) -> str:
-    if not own_line:
-        return text.rstrip(" ,") + closers
-    line = (gap.line_before + text).lstrip("\n").partition("\n")[0]
-    # In an empty body, the line to close is the one above.
-    empty = not gap.line_before.strip() and indent(line) > indent(gap.line_above)
-    line = gap.line_above if empty else line
-    return f"{text}\n{line[: len(line) - len(line.lstrip())]}{closers}"
+def _closing_lines(piece: str, opened: Sequence[int]) -> str:
+    """Closers, the innermost first, those of one line together and as deep as that line."""
+    closed: dict[int, str] = {}
+    for at in opened:
+        start = piece.rfind("\n", 0, at) + 1
+        closed[start] = closed.get(start, _white(piece[start:at])) + PAIRS[piece[at]]
+    return "".join(f"\n{line}" for line in closed.values())
+
+
+def _block_indentation(gap: CursorContext, piece: str) -> str:
+    """How deep the block begins that is open at the end of a piece: with the nearest line that is
+    less deep than the last one, which may stand above the piece, or with the last line itself."""
+    lines = [line for line in piece.split("\n") if line.strip()] or [piece]
+    if _WORD_HEAD.search(lines[-1]):
+        return _white(lines[-1])
+    above = [gap.line_above, *lines[:-1]]
+    outer = (line for line in reversed(above) if indent(line) < indent(lines[-1]))
+    return _white(next(outer, lines[-1]))
+
+
+def _white(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
 
 
 def _cut(gap: CursorContext, text: str) -> Iterator[Edit]:
     """Shorter by ever more lines, each alone and with what it then lacks."""
+    for shorter in _shorter(text):
+        yield edit(gap, shorter)
+        yield from _completed(gap, shorter)
+
+
+def _shorter(text: str) -> Iterator[str]:
     for _ in range(_MOST_CUTS):
         text = text.rpartition("\n")[0].rstrip()
         if not text:
             return
-        yield edit(gap, text)
-        yield from _completed(gap, text)
+        yield text

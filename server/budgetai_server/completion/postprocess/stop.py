@@ -6,18 +6,17 @@ decided whatever follows.
 """
 
 import re
-from collections import Counter
 
-from budgetai_server.completion.postprocess.brackets import OPENERS, PAIRS, brackets
-from budgetai_server.completion.postprocess.cursor_context import CursorContext, indent
+from budgetai_server.completion.postprocess.brackets import PAIRS, brackets
+from budgetai_server.completion.postprocess.continuation import annotates, goes_on
+from budgetai_server.completion.postprocess.cursor_context import CursorContext
+from budgetai_server.completion.postprocess.region import indent
 
 _LINE_END = re.compile(r"\n")
 # What closes a block at the depth of its opener; `} else {` closes with its first mark.
 _CLOSER = re.compile(r"[)\]}]+[;,]*|(?:end|fi|done|esac)\b[)\]};,]*$")
 _TAIL = re.compile(r"[)\]};,]*")
 _LAST_WORD = re.compile(r"\w+\Z")
-# A line that may be the head of a body: it ends with a parameter list or a name.
-_HEAD = re.compile(r"[\w)]\Z")
 
 
 def first_line_end(answer: str) -> int | None:
@@ -98,31 +97,17 @@ def _node_end(gap: CursorContext, answer: str, first: int) -> int | None:
     if indent(gap.line_below) > indent(head) or gap.text_right:
         return first
     at: int | None = first
-    while at is not None and (_goes_on(gap, answer[:at]) or _brace_below(gap, answer, at)):
+    while at is not None and goes_on(gap, answer, at):
         at = _next_line_end(answer, at)
+    indented = gap.language is not None and gap.language.opener == ":"
+    if at is not None and indented and annotates(gap, answer[:first]) and answer[at - 1] == ":":
+        return _dedent(answer, indent(head), first=answer.count("\n", 0, at) + 1)
     return at
 
 
 def _next_line_end(answer: str, start: int) -> int | None:
     found = answer.find("\n", start + 1)
     return found if found >= 0 else None
-
-
-def _goes_on(gap: CursorContext, answer: str) -> bool:
-    found = brackets(gap.line_before + answer, gap.language)
-    if not gap.language or not (found.open or found.text) or gap.prose:
-        return False
-    opened = Counter((gap.line_before + answer)[at] for at in found.open)
-    missing = sum(max(0, n - gap.line_after.count(PAIRS[mark])) for mark, n in opened.items())
-    spread = answer.lstrip(" \t").startswith("\n") or answer.endswith((",", *OPENERS))
-    return found.text or missing > 0 or spread
-
-
-def _brace_below(gap: CursorContext, answer: str, at: int) -> bool:
-    """Whether a head's brace stands on the next line, as C has it, or may do."""
-    braces = gap.language is not None and gap.language.opener == "{"
-    following = answer[at:].lstrip()[:1]
-    return braces and _HEAD.search(answer[:at]) is not None and following in ("", "{")
 
 
 def _word_block_end(gap: CursorContext, answer: str, first: int) -> int | None:
@@ -137,6 +122,11 @@ def _word_block_end(gap: CursorContext, answer: str, first: int) -> int | None:
     following = next((line for line in answer[first + 1 :].split("\n") if line.strip()), None)
     if following is None:
         return None
-    if indent(following) <= depth or below > depth:
+    if below > depth:
         return first
+    if indent(following) <= depth:
+        at: int | None = first
+        while at is not None and goes_on(gap, answer, at):
+            at = _next_line_end(answer, at)
+        return at
     return _dedent(answer, depth, first=answer.count("\n", 0, first) + 1)

@@ -1,0 +1,122 @@
+"""Whether a statement goes on behind the end of a line: a bracket is open, an annotation waits for
+its definition, an operator for what it joins, or the grammar for more."""
+
+import re
+from collections import Counter
+from functools import lru_cache
+
+from budgetai_core.context.languages import Language
+from budgetai_server.completion.postprocess.brackets import OPENERS, PAIRS, brackets
+from budgetai_server.completion.postprocess.cursor_context import CursorContext
+from budgetai_server.completion.postprocess.overlap import edit
+from budgetai_server.completion.postprocess.region import indent
+from budgetai_server.completion.postprocess.repair import begins, cost
+
+# A line that may be the head of a body: it ends with a parameter list or a name.
+_HEAD = re.compile(r"[\w)]\Z")
+_ARGUMENTS = r"(?:[ \t]*\([^\n]*\))?"
+_AT = rf"(?:@[\w.:]+(?:<[^\n>]*>)?{_ARGUMENTS}\s*)+"
+_HASH = r"(?:#!?\[[^\n]*\]\s*)+"
+_TEMPLATE = r"(?:template\s*<[^\n]*>\s*|requires\s[^\n;{]*)+"
+_C = r"(?:\[\[[^\n]*\]\]\s*|__attribute__\s*\(\([^\n]*\)\)\s*|__declspec\s*\([^\n]*\)\s*)+"
+# What stands on lines of its own in front of a definition.
+_ANNOTATIONS = {
+    "python": _AT, "java": _AT, "kotlin": _AT, "javascript": _AT, "typescript": _AT, "tsx": _AT,
+    "rust": _HASH, "php": _HASH, "csharp": r"(?:\[[A-Z][^\n]*\]\s*)+", "c": _C,
+    "cpp": rf"(?:{_C}|{_TEMPLATE})",
+}  # fmt: skip
+# Operators that want something behind them. * & > ? / may end a type, a comment or a pattern.
+_JOINING = re.compile(
+    r"(?:(?<!\+)\+|(?<!-)-|%|\^|(?<![.\d])\.|&&|\|\|?|(?<![=!<>])=|<<|=>)\Z"
+    r"|(?<![\w$])(?:and|or|not|extends|implements|throws)\Z"
+)
+# Operators that want something in front of them, on a line that is deeper than the statement's.
+_JOINED = re.compile(
+    r"\.(?!\.)|\?[.?:\[]|\?->|\?\s|:[\s:]|->|=>|=\s|&&|\|\|?\s|[-+/%*&^]\s|<<|==|!=|[<>]=?\s"
+    r"|(?:as|is|instanceof|throws|extends|implements|permits|where|requires|noexcept|and|or)\b"
+)
+_NEVER_JOINED = frozenset({"python", "go"})
+
+
+def goes_on(gap: CursorContext, answer: str, at: int) -> bool:
+    """Return whether what is shown of a growing answer has to reach beyond the line end `at`."""
+    said = answer[:at]
+    return (
+        _brackets_open(gap, said)
+        or _brace_below(gap, answer, at)
+        or annotates(gap, said)
+        or _joins(gap, answer, at)
+        or _incomplete(gap, said)
+    )
+
+
+def annotates(gap: CursorContext, said: str) -> bool:
+    """Return whether the last line holds annotations alone, and so will have a definition. Inside
+    the arguments of one, the answer is what is missing of them."""
+    if "(" in gap.line_before or gap.line_after:
+        return False
+    pattern = _ANNOTATIONS.get(gap.language.name) if gap.language else None
+    line = (gap.line_before + said).rstrip().rpartition("\n")[2].strip()
+    return pattern is not None and re.fullmatch(pattern, line) is not None
+
+
+def _brackets_open(gap: CursorContext, said: str) -> bool:
+    counted = brackets(gap.line_before + said, gap.language)
+    if not gap.language or not (counted.open or counted.text) or gap.prose:
+        return False
+    opened = Counter((gap.line_before + said)[at] for at in counted.open)
+    missing = sum(max(0, n - gap.line_after.count(PAIRS[mark])) for mark, n in opened.items())
+    spread = said.lstrip(" \t").startswith("\n") or said.endswith((",", *OPENERS))
+    return counted.text or missing > 0 or spread
+
+
+def _brace_below(gap: CursorContext, answer: str, at: int) -> bool:
+    """Whether a head's brace stands on the next line, as C has it, or may do."""
+    braces = gap.language is not None and gap.language.opener == "{"
+    following = answer[at:].lstrip()[:1]
+    return braces and _HEAD.search(answer[:at]) is not None and following in ("", "{")
+
+
+def _joins(gap: CursorContext, answer: str, at: int) -> bool:
+    """Whether the line ends with an operator, or the next one begins with one."""
+    language = gap.language
+    line = (gap.line_before + answer[:at]).rpartition("\n")[2].rstrip()
+    if language is None or gap.prose or _is_comment(line, language):
+        return False
+    if line.endswith("\\"):
+        return True
+    if language.opener == ":" or not line:
+        return False
+    if _JOINING.search(line):
+        return True
+    if language.name in _NEVER_JOINED or line.endswith((";", ",", "{", "}", ":")):
+        return False
+    following = answer[at + 1 :].lstrip("\n")
+    if not following.strip():
+        # Only behind a line that may go on is it worth waiting for the next one.
+        return "\n" not in answer[at + 1 :] and not _is_block_word(line)
+    next_line = following.partition("\n")[0]
+    head = (gap.line_before + answer).lstrip("\n").partition("\n")[0]
+    deeper = indent(next_line) > indent(head)
+    adjacent = language.name in ("c", "cpp") and line.endswith('"') and next_line.strip()[:1] == '"'
+    return deeper and (adjacent or _JOINED.match(next_line.lstrip()) is not None)
+
+
+def _is_comment(line: str, language: Language) -> bool:
+    return line.lstrip().startswith((language.comment, "/*", "*", "#", "<!--"))
+
+
+def _is_block_word(line: str) -> bool:
+    return line.endswith(("end", "fi", "done", "then", "do"))
+
+
+@lru_cache(maxsize=64)
+def _incomplete(gap: CursorContext, said: str) -> bool:
+    """Whether an answer breaks the code as it is, and may still become something that parses."""
+    if gap.language is None or gap.parsed.root is None or gap.prose or not gap.sound:
+        return False
+    candidate = edit(gap, said.rstrip())
+    places = [gap, *gap.alternatives]
+    if any(cost(place, candidate) <= place.errors_without for place in places):
+        return False
+    return any(begins(place, candidate) for place in places)

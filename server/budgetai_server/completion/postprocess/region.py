@@ -1,0 +1,147 @@
+"""The part of a text around the cursor that is parsed: as much as can be parsed between two keys,
+and as parses without errors of its own, which would hide those of an answer."""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice, takewhile
+
+from budgetai_core.context.document import ParsedDocument
+from budgetai_core.context.grammar_gaps import bridged
+from budgetai_core.context.languages import Language
+from budgetai_core.context.tree import errors
+from budgetai_server.completion.postprocess.brackets import PAIRS
+
+# Characters on each side: enough to hold most functions.
+_PARSED_BEFORE, _PARSED_AFTER = 2000, 1000
+_TOP_LEVEL = re.compile(r"^[^\s)\]}#]", re.MULTILINE)
+# What a block may stand in: the first of these with which it parses is taken.
+_ECMA = (
+    "", "class A {", "async function* f() { while (a) {", "f(", "f({", "f([",
+    "async function* f() { switch (a) {",
+)  # fmt: skip
+_FRAMES = {
+    "python": ("if a:", "async def f():", "f("),
+    "java": (
+        "", "class A {", "class A { A f() { while (a) {", "class A { A f() { switch (a) {",
+        "class A { A f() { f(", "enum A {",
+    ),
+    "csharp": (
+        "", "class A {", "class A { async A F() { while (a) {", "class A { A F() { switch (a) {",
+        "class A { A F() { f(", "class A { A F() { new A {", "interface A {", "enum A {",
+        "class A { A B {",
+    ),
+    "kotlin": ("", "class A {", "fun f() { while (a) {", "fun f() { when (a) {", "fun f() { f("),
+    "php": (
+        "<?php", "<?php class A {", "<?php function f() { while ($a) {",
+        "<?php function f() { switch ($a) {", "<?php f(", "<?php f([",
+    ),
+    "c": (
+        "", "void f() { while (a) {", "void f() { switch (a) {", "struct A {", "void f() { f(",
+        "enum A {", "int a[] = {",
+    ),
+    "cpp": (
+        "", "class A {", "void f() { while (a) {", "void f() { switch (a) {", "void f() { f(",
+        "enum A {", "int a[] = {",
+    ),
+    "rust": (
+        "", "impl A {", "async fn f() { loop {", "fn f() { match a {", "struct A {", "enum A {",
+        "fn f() { f(", "fn f() { a! {", "fn f() { A {",
+    ),
+    "go": (
+        "", "func f() { for {", "func f() { switch a {", "type A struct {", "var a = A{",
+        "type A interface {", "func f() { f(", "import (", "const (",
+    ),
+    "javascript": _ECMA,
+    "typescript": (*_ECMA, "interface A {", "enum A {", "type A = {"),
+    "tsx": (*_ECMA, "interface A {", "type A = {", "f(<>", "f(<a"),
+    "ruby": ("", "class A;", "case a;", "f("),
+    "lua": ("", "f({", "f("),
+    "bash": ("",),
+}  # fmt: skip
+_MAX_FRAMES = 4
+_PREPROCESSED = frozenset({"c", "cpp", "csharp"})
+# A line that ends a block, or divides it.
+_CLOSING = re.compile(
+    r"\s*(?:[)\]}]|(?:end|fi|done|esac|else|elif|elsif|elseif|when|in|rescue|ensure|until|then|do"
+    r"|case|default|public|private|protected)\b|;;|</|/>)"
+)
+_ENDS = {"class A;": "end", "case a;": "end", "f(<>": "</>)", "f(<a": "/>)"}
+
+
+@lru_cache(maxsize=16)
+def regions(before: str, after: str, language: Language | None) -> tuple[tuple[str, str], ...]:
+    """Return texts on both sides of a cursor, any of which may be parsed, the best one first.
+
+    They begin and end at top-level lines if they can, so that few brackets are cut off from their
+    partners. Where such a part of a file does not parse, the lines of the cursor's block are taken
+    in what such a block may stand in: an answer that fits into one of these is fine.
+    """
+    plain = _plain(before, after, language)
+    if language is None or is_sound(*plain, language):
+        return (plain,)
+    framed = (one for one in _framed(before, after, language) if is_sound(*one, language))
+    return tuple(islice(framed, _MAX_FRAMES)) or (plain,)
+
+
+def is_sound(before: str, after: str, language: Language) -> bool:
+    """Return whether a region parses without the cursor's line, so that errors tell of the line."""
+    rest = before.rpartition("\n")[0] + "\n" + after.partition("\n")[2]
+    if not errors(ParsedDocument.of(rest, language)):
+        return True
+    known = bridged(rest, language)
+    return known != rest and not errors(ParsedDocument.of(known, language))
+
+
+def _plain(before: str, after: str, language: Language | None) -> tuple[str, str]:
+    whole = before
+    longer = len(after) > _PARSED_AFTER
+    before, after = before[-_PARSED_BEFORE:], after[:_PARSED_AFTER]
+    if len(before) < len(whole):
+        start = _TOP_LEVEL.search(before) if before[:1] != "\n" else None
+        before = before[start.start() if start and start.start() else before.find("\n") + 1 :]
+        if language is not None and language.name == "php" and _begins_in_code(before):
+            before = f"<?php\n{before}"
+    if longer:
+        ends = [match.start() for match in _TOP_LEVEL.finditer(after) if match.start()]
+        after = after[: ends[-1] if ends else after.rfind("\n") + 1]
+    return before, after
+
+
+def _begins_in_code(text: str) -> bool:
+    """PHP is a text until a mark says that code begins."""
+    opener, closer = text.find("<?"), text.find("?>")
+    return opener < 0 or 0 <= closer < opener
+
+
+def _framed(before: str, after: str, language: Language) -> Iterator[tuple[str, str]]:
+    """The cursor's block in each of the language's frames; nothing where the text is not a part of
+    a longer one, where the block is not closed, or where it has no other line."""
+    if len(before) <= _PARSED_BEFORE and len(after) <= _PARSED_AFTER:
+        return
+    head, newline, line = before[-_PARSED_BEFORE:].rpartition("\n")
+    rest, _, tail = after[:_PARSED_AFTER].partition("\n")
+    depth = indent(f"{line}x")
+    preprocessed = language.name in _PREPROCESSED
+
+    def inside(text: str) -> bool:
+        directive = preprocessed and text.startswith("#")
+        return not text.strip() or directive or indent(text) >= depth
+
+    above = list(takewhile(inside, reversed(head.split("\n")[1:])))[::-1]
+    lines = tail.split("\n")
+    below = list(takewhile(inside, lines[:-1]))
+    others = [text for text in above + below if text.strip() and text[:1] != "#"]
+    closing = next(iter(lines[len(below) :]), "")
+    if not newline or not others or not (_CLOSING.match(closing) or language.opener == ":"):
+        return
+    for opener in _FRAMES.get(language.name, ()):
+        brackets = "".join(PAIRS[mark] for mark in reversed(opener) if mark in PAIRS)
+        closers = _ENDS.get(opener, brackets)
+        yield "\n".join([opener, *above, line]), "\n".join([rest, *below, closers])
+
+
+def indent(line: str) -> int:
+    """Columns of white space at a line's start; 0 for an empty one."""
+    wide = line.expandtabs(4)
+    return len(wide) - len(wide.lstrip())
