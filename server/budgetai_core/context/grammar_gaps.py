@@ -302,7 +302,8 @@ GAPS = (
     ),
     Gap(
         "extension block (C# 14)", "csharp",
-        r"(?:^|\{)[ \t]*(extension[ \t]*(?:<[^\n{}()]*>)?[ \t]*\([^()\n]*\)(?:\s*where[^{}\n]+)?)\s*\{",
+        r"(?:^|\{)[ \t]*"
+        r"(extension[ \t]*(?:<[^\n{}()]*>)?[ \t]*\([^()\n]*\)(?:\s*where[^{}\n]+)?)\s*\{",
         "static class T {\n    extension(string s) {\n        bool B => true;\n    }\n}\n",
         "", "  ",
     ),
