@@ -44,8 +44,11 @@ class Tree:
         return sum(len(offers) for _, offers in self.files)
 
     def findings(self) -> list[Finding]:
-        found = ((file.path, file.parsed.text, offers) for file, offers in self.files)
-        return [finding(path, text, one) for path, text, offers in found for one in offers]
+        return [
+            finding(file.path, file.parsed.text, offered)
+            for file, offers in self.files
+            for offered in offers
+        ]
 
 
 @dataclass(frozen=True)
@@ -139,11 +142,11 @@ class Author:
     ) -> tuple[CodeFile, list[Finding], list[str]]:
         """The file with all docstrings that the model had words for, what they are, and notes."""
         written, notes, moved = list[Finding](), list[str](), 0
-        habits = neighbor_style(file.parsed, file.path, self.index)
-        for one in offers:
-            wish = DocstringRequest.of(one.subject)
+        style = neighbor_style(file.parsed, file.path, self.index)
+        for offered in offers:
+            request = DocstringRequest.of(offered.subject)
             try:
-                edit = self._write(file, replace(wish, start=wish.start + moved), habits)
+                edit = self._write(file, replace(request, start=request.start + moved), style)
             except SilentError as error:
                 notes.append(f"{file.path}: {error}")
                 continue
@@ -151,22 +154,24 @@ class Author:
                 raise KeyboardInterrupt from None
             new = file.with_edit(edit)
             if errors(new.parsed) > errors(file.parsed):
-                notes.append(f"{file.path}: no docstring for {wish.name}: it would break the code")
+                notes.append(
+                    f"{file.path}: no docstring for {request.name}: it would break the code"
+                )
                 continue
-            written.append(finding(file.path, file.parsed.text, one))
+            written.append(finding(file.path, file.parsed.text, offered))
             moved += len(edit.text) - (edit.end - edit.start)
             file = new
         return file, written, notes
 
-    def _write(self, file: CodeFile, wish: DocstringRequest, habits: DocstringStyle) -> Written:
+    def _write(self, file: CodeFile, request: DocstringRequest, style: DocstringStyle) -> Written:
         parsed = file.parsed
-        subject = wish.find(parsed)
+        subject = request.find(parsed)
         if subject is None or parsed.language is None:
-            raise SilentError(f"{wish.name} is not found any more")
-        self.tell(f"{file.path} {wish.name}")
+            raise SilentError(f"{request.name} is not found any more")
+        self.tell(f"{file.path} {request.name}")
         engine = self.engine_for(parsed.language.name)
         return write(
-            engine, parsed.text, file.path, self.repository, subject, habits,
+            engine, parsed.text, file.path, self.repository, subject, style,
             self.interrupted,
         )  # fmt: skip
 
@@ -174,10 +179,10 @@ class Author:
 def diff(old: CodeFile, new: CodeFile) -> str:
     """A unified diff that `patch` and `git apply` take."""
     # Lines end at \n alone, as for these two; Python would end them at form feeds, too.
-    before, after = (list(StringIO(one.source, newline="\n")) for one in (old, new))
-    found = difflib.unified_diff(before, after, f"a/{old.path}", f"b/{old.path}")
+    before, after = (list(StringIO(file.source, newline="\n")) for file in (old, new))
+    lines = difflib.unified_diff(before, after, f"a/{old.path}", f"b/{old.path}")
     return "".join(
-        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in found
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
     )
 
 

@@ -72,9 +72,11 @@ class DocstringRequest:
         """The subject of the same name, the nearest where there are several."""
         name = self.kind, self.owner, self.name
         same = (
-            each for each in documentables(parsed) if (each.kind, each.owner, each.name) == name
+            subject
+            for subject in documentables(parsed)
+            if (subject.kind, subject.owner, subject.name) == name
         )
-        return min(same, key=lambda each: abs(each.start - self.start), default=None)
+        return min(same, key=lambda subject: abs(subject.start - self.start), default=None)
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def write(
     path: str,
     repository: str,
     subject: Documentable,
-    habits: DocstringStyle,
+    style: DocstringStyle,
     cancelled: Callable[[], bool] = lambda: False,
     tick: Callable[[str], None] = lambda part: None,
     *,
@@ -114,7 +116,7 @@ def write(
     is good for comparison alone. Raises SilentError where the model has nothing to say, Cancelled
     when `cancelled` becomes true, and ModelError if the model fails.
     """
-    writing = Writing(Snapshot(repository, path, text, 0), subject, habits, free=free)
+    writing = Writing(Snapshot(repository, path, text, 0), subject, style, free=free)
     while part := writing.part:
         tick(part)
         writing.say(engine, cancelled)
@@ -128,14 +130,14 @@ class Writing:
         self,
         document: Snapshot,
         subject: Documentable,
-        habits: DocstringStyle,
+        style: DocstringStyle,
         *,
         free: bool = False,
     ) -> None:
         """`document` is the text that `subject` was found in, wherever its cursor is."""
         self.document = document
         self.subject = subject
-        self.habits = habits = kept(habits, subject)
+        self.style = style = own_style(subject, style)
         self.inside = ""
         # One for each look at the model: an engine counts up to a limit in it.
         self.usages: list[Usage] = []
@@ -143,22 +145,22 @@ class Writing:
         self._update: Update | None = None
         if subject.docstring and language and not free:
             self._update = update(document.text, subject, language)
-        self.hole = self._empty(habits)
+        self.hole = self._empty(style)
         self._prompt: Prompt | None = None
         self._descriptions: list[str] = []
         self._lines = {line.strip() for line in self.hole.text.split("\n")}
         self._parts: deque[Literal | Free] = deque([_FREE] if free else self._form())
         self._write_literals()
 
-    def _empty(self, habits: DocstringStyle) -> DocstringHole:
+    def _empty(self, style: DocstringStyle) -> DocstringHole:
         if self._update:
             return update_hole(self.document.text, self.subject, self._update)
-        return hole(self.document.text, self.subject, habits)
+        return hole(self.document.text, self.subject, style)
 
     def _form(self) -> Iterable[Literal | Free]:
         if self._update:
             return self._update.parts
-        return template(self.subject, self.habits)
+        return template(self.subject, self.style)
 
     @property
     def part(self) -> str:
@@ -176,15 +178,15 @@ class Writing:
         """Let the model say the next part. Raises Cancelled, and then nothing has changed."""
         part = self._parts[0]
         assert isinstance(part, Free)
-        said = self._said(engine, part, cancelled)
-        if not self._sensible(part, said):
-            said = _fallback(part.name, self.subject)
-        if not said:
+        words = self._generated(engine, part, cancelled)
+        if not self._sensible(part, words):
+            words = _fallback(part.name, self.subject)
+        if not words:
             name = self.subject.name or self.document.path
             raise SilentError(f"the model has nothing to say of {name}")
         self._parts.popleft()
-        self._descriptions.append(said)
-        self.inside += said
+        self._descriptions.append(words)
+        self.inside += words
         self._write_literals()
 
     def written(self, text: str = "", subject: Documentable | None = None) -> Written:
@@ -193,7 +195,7 @@ class Writing:
         if self._update:
             edit = updated(text, subject, self._update, self.inside)
         else:
-            edit = replacement(text, subject, self.habits, self.inside)
+            edit = replacement(text, subject, self.style, self.inside)
         return Written(*edit, self.inside)
 
     def _write_literals(self) -> None:
@@ -201,28 +203,28 @@ class Writing:
             self.inside += first.text
             self._parts.popleft()
 
-    def _said(self, engine: Engine, part: Free, cancelled: Callable[[], bool]) -> str:
+    def _generated(self, engine: Engine, part: Free, cancelled: Callable[[], bool]) -> str:
         shown = self._prompt = self._prompt or self._shown(engine, cancelled)
         prompt = replace(shown, before=shown.before + self.inside)
-        said, usage = "", self._usage()
+        text, usage = "", self._usage()
         for piece in engine.generate(prompt, part.tokens, cancelled, usage):
-            said += piece.text
+            text += piece.text
             # A line that is empty so far is none: some begin on the line below.
-            if said.lstrip().count("\n") >= part.lines or ended(self.hole, said) < len(said):
+            if text.lstrip().count("\n") >= part.lines or ended(self.hole, text) < len(text):
                 break
         else:
-            said = _whole_words(said) if usage.answer_tokens >= part.tokens else said
+            text = _whole_words(text) if usage.answer_tokens >= part.tokens else text
         start = f"{self.subject.name} "
         if self.inside.endswith(f" {start}"):
             # A sentence of Go has begun with the name already.
-            said = said.strip().removeprefix(start)
-        return self._prose(said, part)
+            text = text.strip().removeprefix(start)
+        return self._prose(text, part)
 
-    def _prose(self, said: str, part: Free) -> str:
-        """What was said, line by line and each with what stands in front of it, as far as it says
-        no more of the code than there is."""
+    def _prose(self, raw: str, part: Free) -> str:
+        """What was generated, line by line and each with what stands in front of it, as far as it
+        says no more of the code than there is."""
         lead, kept = lead_of(self.hole.opening), list[str]()
-        lines = said[: ended(self.hole, said)].strip().split("\n")[: part.lines]
+        lines = raw[: ended(self.hole, raw)].strip().split("\n")[: part.lines]
         if part is _FREE:
             return self._closed("\n".join(lines))
         for line in lines:
@@ -237,7 +239,7 @@ class Writing:
         """Words as they say the same in the docstring that is there: what is new alone is."""
         if self._update and self._update.escaped:
             words = words.replace("\\", "\\\\")
-        return _UNICODE_ESCAPE.sub("u", words) if self.habits.style == "javadoc" else words
+        return _UNICODE_ESCAPE.sub("u", words) if self.style.style == "javadoc" else words
 
     def _closed(self, text: str) -> str:
         """What was said without a form, and the line of the closing mark."""
@@ -263,44 +265,44 @@ class Writing:
         self.usages.append(Usage())
         return self.usages[-1]
 
-    def _sensible(self, part: Free, said: str) -> bool:
+    def _sensible(self, part: Free, text: str) -> bool:
         """Whether a description says anything that is not there already: a name, a description, a
         line of the code, or the same word for ever."""
-        words = _words(said)
+        words = _words(text)
         names = (part.name.partition(" ")[2], self.subject.name, self.subject.owner)
-        copied = not said.endswith(".") and (said in self._lines or self._is_code(said))
-        copied = copied or _MARKUP.match(said) is not None
-        if not words or words in map(_words, names) or said in self._descriptions or copied:
+        copied = not text.endswith(".") and (text in self._lines or self._is_code(text))
+        copied = copied or _MARKUP.match(text) is not None
+        if not words or words in map(_words, names) or text in self._descriptions or copied:
             return False
         return len(words) < _MANY or _MANY * len(set(words)) > 2 * len(words)
 
-    def _is_code(self, said: str) -> bool:
+    def _is_code(self, text: str) -> bool:
         """Whether it stands in the definition, its lines perhaps joined."""
         code = self.document.text[self.subject.start : self.subject.end]
-        return _CODE.search(said) is not None and _solid(said) in _solid(code)
+        return _CODE.search(text) is not None and _solid(text) in _solid(code)
 
 
 def _solid(text: str) -> str:
     return "".join(text.split())
 
 
-def kept(habits: DocstringStyle, subject: Documentable) -> DocstringStyle:
-    """Those of a docstring that is there already go before those of its neighbours."""
+def own_style(subject: Documentable, style: DocstringStyle) -> DocstringStyle:
+    """Return the style of a docstring that is there already, else that of its neighbours."""
     old = subject.docstring
     if old and old.mark in QUOTES:
-        style = style_of(old.text)
-        habits = replace(habits, mark=old.mark, style=habits.style if style == "plain" else style)
-    return habits
+        name = style_of(old.text)
+        style = replace(style, mark=old.mark, style=style.style if name == "plain" else name)
+    return style
 
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def _whole_words(said: str) -> str:
+def _whole_words(text: str) -> str:
     """What was cut short, up to the last sentence that ends in it, or the last word."""
-    end = said.rfind(". ")
-    return said[: end + 1] if end > 0 else said[: max(said.rfind(" "), said.rfind("\n"), 0)]
+    end = text.rfind(". ")
+    return text[: end + 1] if end > 0 else text[: max(text.rfind(" "), text.rfind("\n"), 0)]
 
 
 def _fallback(part: str, subject: Documentable) -> str:

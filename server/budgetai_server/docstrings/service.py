@@ -34,7 +34,7 @@ class MovedError(BudgetAIError):
 
 
 @dataclass(eq=False)
-class _Asked:
+class _Pending:
     """The docstring for a mark that was just typed, and how many requests wait for it."""
 
     snapshot: Snapshot
@@ -56,11 +56,11 @@ class DocstringService:
         self._worker = worker
         self._engine_for = engine_for
         self._count = count
-        self._asked: dict[str, _Asked] = {}
+        self._pending: dict[str, _Pending] = {}
 
     async def write(
         self,
-        wish: DocstringRequest,
+        request: DocstringRequest,
         look: Callable[[], tuple[Snapshot, ParsedDocument]],
         tell: Callable[[str], None] = lambda part: None,
     ) -> Written:
@@ -71,19 +71,20 @@ class DocstringService:
         SilentError and ModelError as `writing.write` does.
         """
         snapshot, parsed = look()
-        subject = wish.find(parsed)
+        subject = request.find(parsed)
         if subject is None or parsed.language is None or not offer(subject, parsed.language):
-            raise MovedError(f"{wish.name or 'the file'} needs no docstring any more")
+            raise MovedError(f"{request.name or 'the file'} needs no docstring any more")
         old = _signature(subject, snapshot.text)
         writing = await self._begin(snapshot, parsed, subject)
         await self._say(writing, tell, urgent=False)
         snapshot, parsed = look()
-        here = wish.find(parsed)
+        here = request.find(parsed)
         if here is None or _signature(here, snapshot.text) != old:
-            raise MovedError(f"{wish.name or 'the file'} has changed meanwhile")
+            raise MovedError(f"{request.name or 'the file'} has changed meanwhile")
         written = writing.written(snapshot.text, here)
         if _breaks(parsed, written):
-            raise MovedError(f"{wish.name or 'the file'} cannot be told apart in the code as it is")
+            name = request.name or "the file"
+            raise MovedError(f"{name} cannot be told apart in the code as it is")
         return written
 
     async def opened(
@@ -91,44 +92,44 @@ class DocstringService:
     ) -> Suggestion | None:
         """What follows an opening mark that was just typed; None at any other place, and nothing to
         show where the text has become another one meanwhile."""
-        asked = self._asked.get(uri)
-        if asked is None or asked.snapshot != snapshot:
+        pending = self._pending.get(uri)
+        if pending is None or pending.snapshot != snapshot:
             self.stop(uri)
-            if not (found := trigger(parsed, snapshot)):
+            if not (triggered := trigger(parsed, snapshot)):
                 return None
-            asked = _Asked(snapshot, asyncio.ensure_future(self._finish(snapshot, found)))
-            self._asked[uri] = asked
-        asked.waiters += 1
+            pending = _Pending(snapshot, asyncio.ensure_future(self._finish(snapshot, triggered)))
+            self._pending[uri] = pending
+        pending.waiters += 1
         try:
-            return await asyncio.shield(asked.task)
+            return await asyncio.shield(pending.task)
         except asyncio.CancelledError:
-            if not asked.task.cancelled():
+            if not pending.task.cancelled():
                 raise
             return Suggestion("")
         finally:
-            asked.waiters -= 1
-            if not asked.waiters:
-                self.stop(uri, asked)
+            pending.waiters -= 1
+            if not pending.waiters:
+                self.stop(uri, pending)
 
-    def stop(self, uri: str, asked: _Asked | None = None) -> None:
+    def stop(self, uri: str, pending: _Pending | None = None) -> None:
         """Stop what is written for a mark in a document: it is closed, or its text another one."""
-        if asked is None or self._asked.get(uri) is asked:
-            asked = self._asked.pop(uri, None)
-        if asked:
-            asked.task.cancel()
+        if pending is None or self._pending.get(uri) is pending:
+            pending = self._pending.pop(uri, None)
+        if pending:
+            pending.task.cancel()
 
-    async def _finish(self, snapshot: Snapshot, found: Trigger) -> Suggestion | None:
-        document = replace(snapshot, text=found.document.text)
-        writing = await self._begin(document, found.document, found.subject, found.mark)
+    async def _finish(self, snapshot: Snapshot, triggered: Trigger) -> Suggestion | None:
+        document = replace(snapshot, text=triggered.document.text)
+        writing = await self._begin(document, triggered.document, triggered.subject, triggered.mark)
         try:
             await self._say(writing, lambda part: None, urgent=True)
         except SilentError:
             return None
         whole = writing.written().text.strip()
-        if not whole.startswith(found.mark):
+        if not whole.startswith(triggered.mark):
             # It needs another mark than was typed, for its backslashes.
             return None
-        return Suggestion(whole[len(found.mark) :], replaces=found.replaces)
+        return Suggestion(whole[len(triggered.mark) :], replaces=triggered.replaces)
 
     async def _begin(
         self, snapshot: Snapshot, parsed: ParsedDocument, subject: Documentable, mark: str = ""
@@ -136,9 +137,8 @@ class DocstringService:
         """Off the event loop: other files are looked at, too."""
 
         def begin() -> Writing:
-            habits = neighbor_style(parsed, snapshot.path, self.index)
-            manner = replace(habits, mark=mark) if mark else habits
-            return Writing(snapshot, subject, manner)
+            style = neighbor_style(parsed, snapshot.path, self.index)
+            return Writing(snapshot, subject, replace(style, mark=mark) if mark else style)
 
         return await asyncio.to_thread(begin)
 

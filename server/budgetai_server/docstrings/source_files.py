@@ -57,12 +57,12 @@ def code_files(root: Path, paths: Sequence[Path]) -> Iterator[tuple[CodeFile | N
     user has named itself, why it is left out. `root` is resolved. Raises RepositoryError for a path
     that is not there, or not inside."""
     only = _named(root, paths)
-    found = sorted(set(listing(root, untracked=True, only=only)))
-    rules, read = Examiner(root, found), from_disk(root)
+    listed = sorted(set(listing(root, untracked=True, only=only)))
+    examiner, read = Examiner(root, listed), from_disk(root)
     for path in only:
-        if path not in found and not (root / path).is_dir():
+        if path not in listed and not (root / path).is_dir():
             yield None, f"{path}: left out: ignored"
-    for path in found:
+    for path in listed:
         data = b""
 
         def once(name: str) -> tuple[bytes, str]:
@@ -71,7 +71,7 @@ def code_files(root: Path, paths: Sequence[Path]) -> Iterator[tuple[CodeFile | N
             return data, reason
 
         known = comment_syntax(language_of(path)) is not None
-        (examined,) = rules.examine([path], once)
+        (examined,) = examiner.examine([path], once)
         reason = examined.reason if known else "no language with docstrings"
         if not reason:
             yield CodeFile.of(path, data), ""

@@ -38,14 +38,14 @@ def trigger(parsed: ParsedDocument, snapshot: Snapshot) -> Trigger | None:
         return None
     indent = text[start:cursor].removesuffix(mark)
     language = language_of(snapshot.path)
-    rules = comment_syntax(language)
-    if rules is None or rules.inside == mark.startswith("/") or not rules.closing:
+    syntax = comment_syntax(language)
+    if syntax is None or syntax.inside == mark.startswith("/") or not syntax.closing:
         return None
     for body in ("", f"{indent}{_EMPTY_BODY}\n"):
         without = ParsedDocument.of(text[:start] + body + text[end + 1 :], language)
         if subject := _lacking(without, start, indent):
             return Trigger(without, subject, mark, len(rest))
-        if not rules.inside:
+        if not syntax.inside:
             # An empty body is an error in Python alone.
             break
     return None
@@ -60,14 +60,13 @@ def _opens(parsed: ParsedDocument, cursor: int, mark: str) -> bool:
 def _lacking(parsed: ParsedDocument, line: int, indent: str) -> Documentable | None:
     """What would have its docstring at a line, which begins at a character; a definition goes
     before the module around it."""
-    found = [
-        each
-        for each in documentables(parsed)
-        if each.docstring is None and each.indent == indent and _meet(parsed.text, each.at, line)
+    lacking = [
+        subject
+        for subject in documentables(parsed)
+        if subject.docstring is None
+        and subject.indent == indent
+        # Only white space stands between the two.
+        and not parsed.text[min(subject.at, line) : max(subject.at, line)].strip()
     ]
-    return next((each for each in found if each.kind != "module"), found[0] if found else None)
-
-
-def _meet(text: str, one: int, other: int) -> bool:
-    """Whether only white space stands between two characters."""
-    return not text[min(one, other) : max(one, other)].strip()
+    definitions = [subject for subject in lacking if subject.kind != "module"]
+    return next(iter(definitions or lacking), None)

@@ -36,7 +36,7 @@ class Question:
     text: str
     language: Language
     subject: Documentable
-    habits: DocstringStyle
+    style: DocstringStyle
     expected: str
 
 
@@ -73,23 +73,23 @@ class Judged:
 def docstring_eval_set(options: EvalOptions, models: Sequence[Path]) -> DocstringEvalSet:
     """Take docstrings out of the files that no compared model has been trained on. Raises
     RepositoryError where there are none."""
-    found = sources_of(options, models)
-    index = Index(found.texts)
-    questions = list(_questions(found, index))
+    sources = sources_of(options, models)
+    questions = list(_questions(sources))
     if not questions:
         raise RepositoryError(
             f"the held-out files of {options.repo} have no docstring to compare with",
             "Train on a repository with more of them",
         )
     drawn = random.Random(options.seed).sample(questions, min(options.holes, len(questions)))
-    return DocstringEvalSet(found.name, tuple(drawn), found.note)
+    return DocstringEvalSet(sources.name, tuple(drawn), sources.note)
 
 
-def _questions(found: Sources, index: Index) -> Iterator[Question]:
-    for path, text in found.texts:
+def _questions(sources: Sources) -> Iterator[Question]:
+    index = Index(sources.texts)
+    for path, text in sources.texts:
         language = language_of(path)
-        if language and path in found.ranges:
-            yield from _of_file(path, text, language, found.ranges, index)
+        if language and path in sources.ranges:
+            yield from _of_file(path, text, language, sources.ranges, index)
 
 
 def _of_file(
@@ -105,8 +105,8 @@ def _of_file(
         bare = DocstringRequest.of(subject).find(parsed)
         # Another string may have come to stand where the docstring stood.
         if bare and bare.docstring is None:
-            usual = neighbor_style(parsed, path, index)
-            yield Question(path, parsed.text, language, bare, usual, docstring.text)
+            style = neighbor_style(parsed, path, index)
+            yield Question(path, parsed.text, language, bare, style, docstring.text)
 
 
 def _without(text: str, start: int, end: int) -> str:
@@ -117,38 +117,40 @@ def _without(text: str, start: int, end: int) -> str:
 
 def judge(
     engine: LocalEngine,
-    exam: DocstringEvalSet,
+    eval_set: DocstringEvalSet,
     tick: Callable[[int], None] = lambda done: None,
     *,
     led: bool = True,
 ) -> Judged:
     """Write every docstring in turn."""
     answers, seconds = [], []
-    for number, asked in enumerate(exam.questions, 1):
+    for number, question in enumerate(eval_set.questions, 1):
         began = time.perf_counter()
-        answers.append(_written(engine, exam, asked, led=led))
+        answers.append(_written(engine, eval_set, question, led=led))
         seconds.append(time.perf_counter() - began)
         tick(number)
-    pairs = list(zip(exam.questions, answers, strict=True))
-    shapes = [lint(asked.subject, text, asked.language) for asked, text in pairs]
+    pairs = list(zip(eval_set.questions, answers, strict=True))
+    shapes = [lint(question.subject, text, question.language) for question, text in pairs]
     return Judged(
         model=engine.path,
         adapter=engine.adapter,
         led=led,
-        rouge=mean([rouge_l(text, asked.expected) for asked, text in pairs]),
-        structure=mean([one.score for one in shapes]),
-        sound=wilson(sum(one.sound for one in shapes), len(shapes)),
+        rouge=mean([rouge_l(text, question.expected) for question, text in pairs]),
+        structure=mean([shape.score for shape in shapes]),
+        sound=wilson(sum(shape.sound for shape in shapes), len(shapes)),
         silent=answers.count(""),
         seconds=percentile(seconds, 0.5),
         answers=tuple(answers),
     )
 
 
-def _written(engine: LocalEngine, exam: DocstringEvalSet, asked: Question, *, led: bool) -> str:
+def _written(
+    engine: LocalEngine, eval_set: DocstringEvalSet, question: Question, *, led: bool
+) -> str:
     """What a model says of a definition; empty where it has nothing to say."""
-    subject, usual = asked.subject, asked.habits
+    text, subject, style = question.text, question.subject, question.style
     try:
-        done = write(engine, asked.text, asked.path, exam.name, subject, usual, free=not led)
+        written = write(engine, text, question.path, eval_set.name, subject, style, free=not led)
     except SilentError:
         return ""
-    return body_text(hole(asked.text, subject, usual), done.inside)
+    return body_text(hole(text, subject, style), written.inside)

@@ -74,15 +74,15 @@ def models_of(options: EvalOptions) -> tuple[Path, ...]:
 
 def eval_set(options: EvalOptions, models: Sequence[Path]) -> EvalSet:
     """Cut holes in the files that no compared model has been trained on."""
-    found = sources_of(options, models)
-    chosen = [(path, text) for path, text in found.texts if path in found.ranges]
-    holes = cut(chosen, options.holes, options.seed, found.ranges)
+    sources = sources_of(options, models)
+    held = [(path, text) for path, text in sources.texts if path in sources.ranges]
+    holes = cut(held, options.holes, options.seed, sources.ranges)
     if not holes:
         raise RepositoryError(
             f"the held-out files of {options.repo} have no line to complete",
             "Train on a larger repository",
         )
-    return EvalSet(found.name, tuple(holes), Index(found.texts), found.note)
+    return EvalSet(sources.name, tuple(holes), Index(sources.texts), sources.note)
 
 
 def sources_of(options: EvalOptions, models: Sequence[Path]) -> Sources:
@@ -104,9 +104,9 @@ def held_out(
     With a warning, all of every file where nothing is known. Raises RepositoryError where the
     commit that a model was trained at is missing.
     """
-    found = [manifest for model in models if (manifest := manifest_of(model))]
-    if found:
-        unseen = [_unseen(root, one, files) for one in found]
+    manifests = [manifest for model in models if (manifest := manifest_of(model))]
+    if manifests:
+        unseen = [_unseen(root, manifest, files) for manifest in manifests]
         return _by_all(unseen), "files held out by the models' training"
     adapter = layout.newest_adapter(root)
     if adapter is not None:

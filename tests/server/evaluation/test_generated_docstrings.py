@@ -89,7 +89,7 @@ def test_questions_are_texts_without_their_docstring(repo: Path) -> None:
         assert question.subject in documentables(
             ParsedDocument.of(question.text, question.language)
         )
-        assert question.habits.style in ("google", "jsdoc")
+        assert question.style.style in ("google", "jsdoc")
 
 
 def test_the_seed_draws_the_questions(repo: Path) -> None:
