@@ -13,8 +13,10 @@ import tree_sitter
 class Language:
     """`grammar` names a module and its function; None means the text is used as text alone.
 
-    `opener` is what a line ends with when a block has just been opened; `blocks` are tree-sitter
-    node types. `comment` starts a line comment, `docs` one that documents what follows it.
+    `ids` are what editors call the language, in lower case: the `languageId` of the protocol, and
+    what clients send in its place. `opener` is what a line ends with when a block has just been
+    opened; `blocks` are tree-sitter node types. `comment` starts a line comment, `docs` one that
+    documents what follows it.
     `queries` are files of the folder of that name, one behind the other. They say what a text
     defines, imports and refers to, and what in it is no code:
 
@@ -31,6 +33,7 @@ class Language:
     name: str
     extensions: tuple[str, ...]
     comment: str
+    ids: tuple[str, ...] = ()
     opener: str = "{"
     docs: tuple[str, ...] = ()
     grammar: tuple[str, str] | None = None
@@ -48,11 +51,13 @@ def _row(
     grammar: str = "",
     blocks: str = "",
     queries: str = "",
+    ids: str = "",
 ) -> Language:
     module, _, function = grammar.partition(":")
     return Language(
         name=name,
         extensions=tuple(extensions.split()),
+        ids=(name, *ids.split()),
         comment=comment,
         opener=opener,
         docs=tuple(docs.split()),
@@ -69,20 +74,20 @@ _C_BLOCKS = "compound_statement field_declaration_list enumerator_list initializ
 LANGUAGES: tuple[Language, ...] = (
     _row(
         "python", ".py .pyi .pyw", "#", opener=":", docs="", grammar="tree_sitter_python",
-        blocks="block",
+        blocks="block", ids="python2 python3",
     ),
     _row(
         "javascript", ".js .jsx .mjs .cjs", "//", docs="/**", grammar="tree_sitter_javascript",
-        blocks=_ECMA_BLOCKS, queries="ecma javascript",
+        blocks=_ECMA_BLOCKS, queries="ecma javascript", ids="javascriptreact javascript.jsx jsx js",
     ),
     _row(
         "typescript", ".ts .mts .cts", "//", docs="/**",
         grammar="tree_sitter_typescript:language_typescript",
-        blocks=_TS_BLOCKS, queries="ecma typescript",
+        blocks=_TS_BLOCKS, queries="ecma typescript", ids="ts",
     ),
     _row(
         "tsx", ".tsx", "//", docs="/**", grammar="tree_sitter_typescript:language_tsx",
-        blocks=_TS_BLOCKS, queries="ecma typescript",
+        blocks=_TS_BLOCKS, queries="ecma typescript", ids="typescriptreact typescript.tsx",
     ),
     _row(
         "go", ".go", "//", docs="", grammar="tree_sitter_go",
@@ -99,12 +104,13 @@ LANGUAGES: tuple[Language, ...] = (
     _row("c", ".c .h", "//", grammar="tree_sitter_c", blocks=_C_BLOCKS),
     _row(
         "cpp", ".cc .cpp .cxx .hpp .hh .hxx", "//", grammar="tree_sitter_cpp",
-        blocks=_C_BLOCKS + " declaration_list", queries="c cpp",
+        blocks=_C_BLOCKS + " declaration_list", queries="c cpp", ids="c++ cuda-cpp cuda arduino",
     ),
     _row(
         "csharp", ".cs", "//", docs="/** ///", grammar="tree_sitter_c_sharp",
         blocks="block declaration_list enum_member_declaration_list switch_body accessor_list"
         " initializer_expression",
+        ids="c# cs",
     ),
     _row(
         "ruby", ".rb", "#", opener="do", docs="", grammar="tree_sitter_ruby",
@@ -117,7 +123,7 @@ LANGUAGES: tuple[Language, ...] = (
     ),
     _row(
         "bash", ".sh .bash", "#", opener="then", docs="", grammar="tree_sitter_bash",
-        blocks="compound_statement do_group subshell",
+        blocks="compound_statement do_group subshell", ids="shellscript sh zsh ksh shell",
     ),
     _row(
         "lua", ".lua", "--", opener="then", docs="---", grammar="tree_sitter_lua",
@@ -134,11 +140,17 @@ LANGUAGES: tuple[Language, ...] = (
 _MAX_BEGUN = 256
 
 _BY_EXTENSION = {ext: language for language in LANGUAGES for ext in language.extensions}
+_BY_ID = {name: language for language in LANGUAGES for name in language.ids}
 
 
 def language_of(path: str) -> Language | None:
     """The language of a file by its name; None where it is no code we know."""
     return _BY_EXTENSION.get(PurePosixPath(path).suffix.lower())
+
+
+def language_called(name: str) -> Language | None:
+    """The language that an editor calls by a name; None for one we do not know."""
+    return _BY_ID.get(name.lower())
 
 
 def parser(language: Language) -> tree_sitter.Parser | None:

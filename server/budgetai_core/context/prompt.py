@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from budgetai_core.context import window
 from budgetai_core.context.index import Index
+from budgetai_core.context.languages import Language, language_of
 from budgetai_core.context.retrieval import SOURCES, Chunk, Query, retrieve
 from budgetai_core.context.window import Limits
 
@@ -30,13 +31,19 @@ _RETRIEVAL_STEP = 12
 @dataclass(frozen=True)
 class Snapshot:
     """A place in a document. `path` is relative to the repository; `cursor` counts characters.
-    Text in front of `start` is too far from the place to be shown around it."""
+    Text in front of `start` is too far from the place to be shown around it. `said` is the language
+    an editor says the document is in, where that is another than its name says."""
 
     repository: str
     path: str
     text: str
     cursor: int
     start: int = 0
+    said: Language | None = None
+
+    @property
+    def language(self) -> Language | None:
+        return self.said or language_of(self.path)
 
 
 @dataclass(frozen=True)

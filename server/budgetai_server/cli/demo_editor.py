@@ -36,6 +36,7 @@ class Editor(LanguageClient):
         root: Path | None,
         settings: dict[str, Any] | None = None,
         encodings: tuple[str, ...] = ("utf-16",),
+        client: str = "budgetai-demo-editor",
     ) -> types.InitializeResult:
         """The handshake; returns when the server has said something: that it has a model, or
         that it has none."""
@@ -43,6 +44,7 @@ class Editor(LanguageClient):
         result = await self.initialize_async(
             types.InitializeParams(
                 capabilities=types.ClientCapabilities(general=general),
+                client_info=types.ClientInfo(client),
                 root_uri=root.as_uri() if root else None,
                 initialization_options=settings,
             )

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import BinaryIO, cast
 
 from budgetai_core.command import parse, run
 from budgetai_server.options import ServerOptions
@@ -25,7 +26,10 @@ def _main(argv: list[str]) -> int:
     )
     # pygls logs whole messages, and with them code.
     logging.getLogger("pygls").setLevel(logging.WARNING)
-    from budgetai_server.lsp import make_server
+    from budgetai_server.lsp import lifecycle, make_server
 
-    make_server(options).start_io()
+    server = make_server(options)
+    lifecycle.end_on_signals(server)
+    server.start_io(stdout=cast(BinaryIO, lifecycle.ClientPipe(server, sys.stdout.buffer)))
+    lifecycle.shutdown(server, None)
     return 0

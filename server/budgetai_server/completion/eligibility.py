@@ -14,7 +14,6 @@ import tree_sitter
 
 from budgetai_core.context.cursor import cursor_syntax
 from budgetai_core.context.document import ParsedDocument
-from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.repository.files import IGNORE_FILE
 from budgetai_core.repository.gitignore import IgnoreFiles
@@ -55,15 +54,13 @@ class Eligibility:
         self._on_disk: dict[str, tuple[bool, bool]] = {}
         self._parsed: dict[str, ParsedDocument] = {}
 
-    def document_reason(self, uri: str, file: Path, snapshot: Snapshot) -> DocumentReason | None:
-        """Return why nothing is completed in a document; `file` is where it is saved."""
+    def document_reason(self, uri: str, file: Path, path: str, size: int) -> DocumentReason | None:
+        """Return why nothing is completed in a document of `size` characters; `file` is where it is
+        saved, `path` its own name in the workspace, whatever language the editor says it is in."""
         if uri not in self._on_disk:
-            self._on_disk[uri] = (_writable(file), self._is_ignored(file, snapshot.path))
+            self._on_disk[uri] = (_writable(file), self._is_ignored(file, path))
         writable, ignored = self._on_disk[uri]
-        size = len(snapshot.text)
-        return in_document(
-            uri, snapshot.path, size, self._options, writable=writable, ignored=ignored
-        )
+        return in_document(uri, path, size, self._options, writable=writable, ignored=ignored)
 
     def _is_ignored(self, file: Path, path: str) -> bool:
         """By the ignore files of the workspace; of the folders around a file that lies outside."""
@@ -83,7 +80,7 @@ class Eligibility:
     def parsed(self, uri: str, snapshot: Snapshot) -> ParsedDocument:
         """Return the document's text with its tree, which is kept: a key costs a millisecond."""
         small = len(snapshot.text) <= _MAX_PARSED_CHARACTERS
-        language = language_of(snapshot.path) if small else None
+        language = snapshot.language if small else None
         last = self._parsed.get(uri)
         if last and last.language == language:
             parsed = last.edited(snapshot.text)

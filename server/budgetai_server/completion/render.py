@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import partial
 
-from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_server.completion.generation import Generation, StopPolicy
 from budgetai_server.completion.postprocess import (
@@ -94,7 +93,7 @@ class _Renderer:
         context = CursorContext(
             document[max(0, place - _CONTEXT_CHARACTERS) : place],
             document[cursor : cursor + _CONTEXT_CHARACTERS],
-            language_of(self.snapshot.path),
+            self.snapshot.language,
         )
         rest = self.text[offset:]
         show = partial(postprocess, context, block=self.policy.block > 0, repair=self.policy.repair)

@@ -12,6 +12,7 @@ from pathlib import Path
 from budgetai_core.context import line_endings
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.index import Index
+from budgetai_core.context.languages import Language, language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_server.completion.acceptance import Acceptance, Recorder
 from budgetai_server.completion.eligibility import Eligibility, Reason
@@ -34,19 +35,25 @@ DocstringAt = Callable[[str, Snapshot, ParsedDocument], Awaitable[Suggestion | N
 @dataclass(frozen=True)
 class OpenDocument:
     """A document as the editor has it now: `source` with its own line ends. `path` is relative to
-    the workspace, `file` where it is saved."""
+    the workspace, `file` where it is saved; `said` is the language the editor says it is in."""
 
     uri: str
     file: Path
     repository: str
     path: str
     source: str
+    said: Language | None = None
 
     def snapshot(self, cursor: int) -> Snapshot:
         """Return it as prompts are made from it, with the cursor at a character of the source."""
         before = line_endings.plain(self.source[:cursor])
         text = before + line_endings.plain(self.source[cursor:])
-        return Snapshot(self.repository, self.path, text, len(before))
+        path, by_name = self.path, language_of(self.path)
+        if self.said and by_name is None:
+            # Untitled documents, notebook cells, scripts: the model knows languages by extensions.
+            path, by_name = path + self.said.extensions[0], self.said
+        other = self.said if self.said != by_name else None
+        return Snapshot(self.repository, path, text, len(before), said=other)
 
 
 class CompletionService:
@@ -87,7 +94,9 @@ class CompletionService:
         self, scheduler: Scheduler, document: OpenDocument, snapshot: Snapshot
     ) -> Suggestion | None:
         uri = document.uri
-        reason: Reason | None = self._eligibility.document_reason(uri, document.file, snapshot)
+        reason: Reason | None = self._eligibility.document_reason(
+            uri, document.file, document.path, len(document.source)
+        )
         if reason is None:
             if remembered := self.acceptance.rest(uri, snapshot):
                 scheduler.totals.count_cached()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from budgetai_core.context import prompt as prompts
 from budgetai_core.context.document import ParsedDocument
-from budgetai_core.context.languages import Language, language_of
+from budgetai_core.context.languages import Language
 from budgetai_core.context.prompt import Prompt, Snapshot
 from budgetai_core.docstrings.body import ended
 from budgetai_core.docstrings.documentable import Documentable, documentables
@@ -141,7 +141,7 @@ class Writing:
         self.inside = ""
         # One for each look at the model: an engine counts up to a limit in it.
         self.usages: list[Usage] = []
-        language = language_of(document.path)
+        language = document.language
         self._update: Update | None = None
         if subject.docstring and language and not free:
             self._update = update(document.text, subject, language)
@@ -248,7 +248,7 @@ class Writing:
         return f"{text}\n{self.subject.indent}{' ' if self.hole.opening == '/**' else ''}"
 
     def _invents(self, text: str) -> bool:
-        language = language_of(self.document.path)
+        language = self.document.language
         return language is not None and bool(lint(self.subject, text, language).invented)
 
     def _shown(self, engine: Engine, cancelled: Callable[[], bool]) -> Prompt:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.index import Index
-from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.context.tree import errors
 from budgetai_core.docstrings.documentable import Documentable
@@ -154,7 +153,7 @@ class DocstringService:
     async def _part(self, writing: Writing, urgent: bool) -> None:
         """One part, said again from its beginning where it had to make way. The engine is chosen on
         the model's thread, where adapters come and go between two jobs and never during one."""
-        language = language_of(writing.document.path)
+        language = writing.document.language
         name = language.name if language else ""
 
         def say(job: Job[None]) -> None:

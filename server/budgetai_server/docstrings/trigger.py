@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from budgetai_core.context.cursor import cursor_syntax
 from budgetai_core.context.document import ParsedDocument
-from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.docstrings.documentable import Documentable, documentables
 from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
@@ -37,7 +36,7 @@ def trigger(parsed: ParsedDocument, snapshot: Snapshot) -> Trigger | None:
     if mark not in _MARKS or rest.strip() not in _MARKS[mark] or not _opens(parsed, cursor, mark):
         return None
     indent = text[start:cursor].removesuffix(mark)
-    language = language_of(snapshot.path)
+    language = snapshot.language
     syntax = comment_syntax(language)
     if syntax is None or syntax.inside == mark.startswith("/") or not syntax.closing:
         return None

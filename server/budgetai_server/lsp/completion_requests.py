@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from lsprotocol import types
 from pygls.workspace import TextDocument
 
-from budgetai_core.context.languages import language_of
+from budgetai_core.context.languages import language_called, language_of
 from budgetai_core.errors import BudgetAIError
 from budgetai_server.completion.text_edit import TextEdit
 from budgetai_server.lsp.language_server import BudgetAIServer
@@ -62,6 +62,9 @@ async def completion(
 ) -> types.CompletionList:
     place = _place(server, params.text_document.uri, params.position)
     edit = await _complete(server, place) if place else None
+    # Vim's own list keeps a line break as a NUL byte, whoever fills it. No capability tells.
+    if place and edit and server.client.casefold().startswith(("vim", "ale")):
+        edit = first_line(place, edit)
     items = [list_item(place, edit, _item_support(server))] if place and edit else []
     return types.CompletionList(is_incomplete=True, items=items)
 
@@ -106,6 +109,17 @@ async def _complete(
         return None
     finally:
         server.report(session.state)
+
+
+def first_line(place: Place, edit: TextEdit) -> TextEdit | None:
+    """Return what an edit puts on the cursor's line; None where that is nothing. It has no number:
+    who takes it has not taken the whole."""
+    line, several, _ = edit.text.partition("\n")
+    if not several:
+        return edit
+    replaced = place.document.source[place.cursor : edit.end]
+    end = edit.end if replaced and replaced in line else place.cursor
+    return TextEdit(edit.start, end, line.rstrip()) if line.strip() else None
 
 
 def _item_support(server: BudgetAIServer) -> types.ClientCompletionItemOptions:
@@ -178,7 +192,8 @@ def _documentation(
     if types.MarkupKind.Markdown not in (support.documentation_format or ()):
         return text
     fence = max(_FENCE.findall(text), key=len, default="``") + "`"
-    language = language_of(place.document.path)
+    said, path = place.document.language_id or "", place.document.path
+    language = language_called(said) or language_of(path)
     name = language.name if language else ""
     value = f"{fence}{name}\n{text}\n{fence}"
     return types.MarkupContent(types.MarkupKind.Markdown, value)

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+import psutil
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from budgetai_core import __version__
+from budgetai_core.errors import RepositoryError
 from budgetai_server.lsp import work_done
 from budgetai_server.options import ServerOptions
 from budgetai_server.workspace.model_manager import State
@@ -28,6 +30,8 @@ class BudgetAIServer(LanguageServer):
         self.options = options
         self.session: Session | None = None
         self.client = ""
+        self.parent: psutil.Process | None = None
+        self.ends = False
         self.complaints: list[str] = []
         self._reported: State | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -88,7 +92,10 @@ class BudgetAIServer(LanguageServer):
         self.report(session.state)
         self._refresh_lenses(session)
         if session.can_index:
-            async with work_done.shown(self) as tell:
-                await session.build_index(tell)
+            try:
+                async with work_done.shown(self) as tell:
+                    await session.build_index(tell)
+            except RepositoryError as error:
+                self.tell(f"BudgetAI shows no other files: {error}", types.MessageType.Warning)
         for document in list(self.workspace.text_documents.values())[-1:]:
             session.looked_at(document)

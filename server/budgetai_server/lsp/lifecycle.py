@@ -1,15 +1,34 @@
-"""From the first handshake to the shutdown: what the client says of itself and its workspace."""
+"""From the first handshake to the end: what the client says of itself and its workspace, and what
+the server ends for: its client says so, closes the pipe or is gone, or the system asks for it."""
 
+import asyncio
+import logging
+import os
+import signal
+import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import psutil
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
+from budgetai_core.command import PIPE_CLOSED
 from budgetai_core.options import overridden
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.workspace.session import Document, Session
+
+log = logging.getLogger(__name__)
+
+# Seconds between two looks at the process that has started the server.
+_PARENT_EVERY = 2.0
+# Seconds for whoever has started that process to take note of its end: it may speak for it.
+_ZOMBIE = 20.0
+# Seconds for a session to close before the process ends all the same.
+_PATIENCE = 3.0
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
@@ -18,7 +37,10 @@ def initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
     options, server.complaints = overridden(server.options, settings)
     server.client = params.client_info.name if params.client_info else ""
     trusted = options.model == server.options.model
-    server.session = Session(options, _roots(params), trusted=trusted)
+    roots, homes = _roots(params)
+    server.complaints += [_NO_HOME.format(root) for root in homes]
+    server.session = Session(options, roots, trusted=trusted)
+    server.parent = _process(params.process_id)
     # pygls makes documents in this one place, and offers no other way to give it our own.
     server.workspace._create_text_document = partial(  # type: ignore[method-assign]
         Document,
@@ -27,19 +49,39 @@ def initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
     )
 
 
-def _roots(params: types.InitializeParams) -> tuple[Path, ...]:
-    """The folders of the workspace, the main one first."""
+def _roots(params: types.InitializeParams) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """The folders of the workspace, the main one first; and those that are none, for they hold the
+    user's home."""
     uris = [folder.uri for folder in params.workspace_folders or []]
     uris += [params.root_uri] if params.root_uri else []
     paths = [path for uri in uris if (path := to_fs_path(uri))]
     paths += [params.root_path] if params.root_path else []
-    return tuple(dict.fromkeys(Path(path) for path in paths))
+    folders = tuple(dict.fromkeys(Path(path) for path in paths))
+    homes = tuple(filter(_holds_home, folders))
+    return tuple(folder for folder in folders if folder not in homes), homes
+
+
+_NO_HOME = (
+    "{} is not taken for a project, for it holds your home folder: its files are not read. Open the"
+    " folder of one project, or tell your editor how to find it (docs/server.md)"
+)
+
+
+def _holds_home(root: Path) -> bool:
+    """Whether a folder is the user's home or one around it: some editors name it where they know no
+    project, and nobody wants all of it read."""
+    try:
+        return Path.home().resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):
+        return root == Path(root.anchor)
 
 
 async def initialized(server: BudgetAIServer, _: types.InitializedParams) -> None:
     for complaint in server.complaints:
         server.tell(f"BudgetAI: {complaint}", types.MessageType.Warning)
     _watch_files(server)
+    if server.parent:
+        server.spawn(_end_with(server, server.parent))
     server.spawn(server.start_session())
 
 
@@ -66,3 +108,90 @@ def status(server: BudgetAIServer, _: Any) -> dict[str, Any]:
 def shutdown(server: BudgetAIServer, _: Any) -> None:
     if server.session:
         server.session.close()
+
+
+def end_on_signals(server: BudgetAIServer) -> None:
+    """End the process where the system asks for it, with the session closed and no traceback."""
+    for name in _SIGNALS:
+        if number := getattr(signal, name, None):
+            signal.signal(number, lambda number, _: _end(server, 128 + number))
+
+
+class ClientPipe:
+    """What the client reads. Once it reads no more, the process ends."""
+
+    def __init__(self, server: BudgetAIServer, stream: BinaryIO) -> None:
+        self._server = server
+        self._stream = stream
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self._stream.write(data)
+        except OSError:
+            _end(self._server, PIPE_CLOSED)
+            return 0
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            _end(self._server, PIPE_CLOSED)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._stream.close()
+
+
+def _process(number: int | None) -> psutil.Process | None:
+    """The client's process. None where there is none by that number, although it has just spoken:
+    then it is one of another machine or container, and none to wait for."""
+    try:
+        return psutil.Process(number) if number else None
+    except (psutil.Error, ValueError, OverflowError):
+        return None
+
+
+async def _end_with(server: BudgetAIServer, parent: psutil.Process) -> None:
+    """Wait for the end of the client, which may leave the pipe open to other processes."""
+    as_zombie = 0.0
+    while as_zombie < _ZOMBIE and _is_there(parent):
+        as_zombie = as_zombie + _PARENT_EVERY if _is_zombie(parent) else 0.0
+        await asyncio.sleep(_PARENT_EVERY)
+    log.info("the editor has ended")
+    _end(server, 1)
+
+
+def _is_there(process: psutil.Process) -> bool:
+    """Another process by its number is another process."""
+    with suppress(psutil.Error):
+        return process.is_running()
+    return True
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    return False
+
+
+def _end(server: BudgetAIServer, code: int) -> None:
+    """End the process. A thread of it waits for input that may never come, so nothing is joined."""
+    if server.ends:
+        return
+    server.ends = True
+    impatient = threading.Timer(_PATIENCE, os._exit, (code,))
+    impatient.daemon = True
+    impatient.start()
+
+    def close() -> None:
+        try:
+            shutdown(server, None)
+            logging.shutdown()
+        finally:
+            os._exit(code)
+
+    try:
+        # Between two handlers, not in the middle of one.
+        asyncio.get_running_loop().call_soon(close)
+    except RuntimeError:
+        close()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_core.artifacts import layout
-from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.errors import BudgetAIError, ModelError
 from budgetai_server.inference.engine import Engine
@@ -94,7 +93,7 @@ class ModelManager:
 
     def for_completion(self, snapshot: Snapshot) -> Engine:
         """Who completes at a place."""
-        language = language_of(snapshot.path)
+        language = snapshot.language
         return self._engine("completion", language.name if language else "", snapshot.repository)
 
     def for_docstring(self, language: str) -> Engine:

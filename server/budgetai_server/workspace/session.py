@@ -17,10 +17,11 @@ from pygls.workspace import TextDocument
 from budgetai_core.artifacts import layout
 from budgetai_core.context import line_endings
 from budgetai_core.context.document import ParsedDocument
+from budgetai_core.context.languages import language_called
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.docstrings.documentable import documentable_at, documentables
 from budgetai_core.errors import ModelError
-from budgetai_core.repository import relative
+from budgetai_core.repository import git, relative
 from budgetai_server.completion.eligibility import Eligibility
 from budgetai_server.completion.scheduler import Scheduler
 from budgetai_server.completion.service import CompletionService, OpenDocument
@@ -98,10 +99,12 @@ class Session:
 
     async def build_index(self, tell: Callable[[Progress], None]) -> None:
         """Read the workspace in the background; until then nothing of it is shown. What the code
-        says often becomes a source of drafts."""
+        says often becomes a source of drafts. Raises RepositoryError where git refuses to read the
+        workspace."""
         scheduler, docstrings = self._scheduler, self._docstrings
         if not (self._root and scheduler and docstrings and self.can_index):
             return
+        await asyncio.to_thread(git.has_repository, self._root)
         self._indexer = Indexer(self._root)
         index = await self._indexer.build(tell)
         scheduler.index = docstrings.index = index
@@ -166,13 +169,16 @@ class Session:
     def _look(self, document: TextDocument) -> tuple[Snapshot, ParsedDocument] | None:
         """The document as it is now; None where it is to be left alone."""
         snapshot = self._opened(document).snapshot(0)
-        if self._left_alone(document, snapshot):
+        if self._left_alone(document):
             return None
         return snapshot, self._eligibility.parsed(document.uri, snapshot)
 
-    def _left_alone(self, document: TextDocument, snapshot: Snapshot) -> bool:
-        file = Path(document.path)
-        return self._eligibility.document_reason(document.uri, file, snapshot) is not None
+    def _left_alone(self, document: TextDocument) -> bool:
+        opened = self._opened(document)
+        reason = self._eligibility.document_reason(
+            opened.uri, opened.file, opened.path, len(opened.source)
+        )
+        return reason is not None
 
     def changed(self, document: TextDocument, offset: int | None) -> None:
         """The document's text is another one, with the cursor at `offset` if that is known. What
@@ -185,7 +191,7 @@ class Session:
         self._completions.acceptance.change(document.uri, snapshot.text)
         if self._docstrings:
             self._docstrings.stop(document.uri)
-        left_alone = self._left_alone(document, snapshot)
+        left_alone = self._left_alone(document)
         if self._indexer and not left_alone and (path := self._relative(document)):
             self._indexer.edited(path, snapshot.text)
             if offset is not None:
@@ -200,7 +206,7 @@ class Session:
         if self._scheduler is None:
             return
         snapshot = self._opened(document).snapshot(cursor)
-        if not self._left_alone(document, snapshot):
+        if not self._left_alone(document):
             self._cursors[document.uri] = cursor
             self._scheduler.warm(document.uri, snapshot)
 
@@ -258,7 +264,8 @@ class Session:
         file = Path(document.path)
         name = self._root.name if self._root else file.parent.name
         path = self._relative(document) or file.name
-        return OpenDocument(document.uri, file, name or "repository", path, document.source)
+        said = language_called(document.language_id or "")
+        return OpenDocument(document.uri, file, name or "repository", path, document.source, said)
 
     def _relative(self, document: TextDocument) -> str | None:
         """The path in the workspace; None for what lies outside."""

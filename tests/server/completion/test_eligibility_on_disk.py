@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_core.context.prompt import Snapshot
 from budgetai_server.completion.eligibility import Eligibility
 from budgetai_server.options import ServerOptions
 
@@ -13,7 +12,7 @@ def reason(root: Path | None, file: Path, eligibility: Eligibility | None = None
     inside = root is not None and file.is_relative_to(root)
     path = file.relative_to(root).as_posix() if root and inside else file.name
     places = eligibility or Eligibility(ServerOptions(), root)
-    return places.document_reason(file.as_uri(), file, Snapshot("r", path, "x = 1\n", 0))
+    return places.document_reason(file.as_uri(), file, path, 10)
 
 
 @pytest.fixture

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 from lsprotocol import types
+from pygls.workspace import TextDocument
 
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_server.cli.demo_editor import Editor, inline_params, started
+from budgetai_server.completion.text_edit import TextEdit
+from budgetai_server.lsp.completion_requests import Place, first_line
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("measured_before")]
 
@@ -100,3 +103,40 @@ async def _grey(editor: Editor, at: types.Position, before: str, behind: str) ->
     (item,) = answer.items
     assert item.range and item.range.start == at
     return before + str(item.insert_text) + behind[item.range.end.character - at.character :]
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "end", "line", "behind"),
+    [
+        ("x = ‸", "call(\n    a,\n)", 0, "call(", 0),
+        ("x = ‸", "call(\r\n    a,\r\n)", 0, "call(", 0),
+        ("call(‸)", "a,\n    b)", 1, "a,", 0),
+        ("call(‸)", "a)\nb", 1, "a)", 1),
+        ("call(‸)", "a)", 1, "a)", 1),
+        ("def f():‸", "\n    return a", 0, None, 0),
+    ],
+)
+async def test_one_line_of_an_item(
+    source: str, text: str, end: int, line: str | None, behind: int
+) -> None:
+    """What closes a bracket behind the cursor stays, unless the line closes it itself."""
+    cursor = source.index("‸")
+    document = TextDocument("file:///x.py", source.replace("‸", ""))
+    place = Place(document, types.Position(0, cursor), cursor)
+    shown = first_line(place, TextEdit(cursor, cursor + end, text, 7))
+    assert shown == (None if line is None else TextEdit(cursor, cursor + behind, line))
+
+
+@pytest.mark.parametrize("client", ["vim-lsp", "Vim"])
+async def test_lists_of_vim_get_one_line(tmp_path: Path, client: str) -> None:
+    """They would keep a line break as a NUL byte."""
+    source = HEAD + "    "
+    async with started("--model", BASE, "--min-confidence", "0") as editor:
+        await editor.open_workspace(tmp_path, client=client)
+        editor.open(URI, source)
+        position = types.Position(source.count("\n"), 4)
+        asked = types.CompletionParams(types.TextDocumentIdentifier(URI), position)
+        answer = await editor.text_document_completion_async(asked)
+        assert isinstance(answer, types.CompletionList)
+        edits = [item.text_edit for item in answer.items]
+        assert all(edit and "\n" not in edit.new_text for edit in edits)

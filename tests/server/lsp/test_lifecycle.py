@@ -1,0 +1,152 @@
+"""What the server ends for, without a traceback: a client that is gone, a closed pipe, a signal."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lsprotocol import types
+
+from budgetai_core.command import PIPE_CLOSED
+from budgetai_server.lsp import lifecycle
+
+SECONDS = 60
+
+
+class Client:
+    """A server as a process, and the barest client of it."""
+
+    def __init__(self, root: Path, **parameters: Any) -> None:
+        self.messages: list[Any] = []
+        self.errors = root / "stderr"
+        with self.errors.open("wb") as errors:
+            self.server = subprocess.Popen(
+                [sys.executable, "-m", "budgetai_server"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, "BUDGETAI_HOME": str(root / "data")},
+            )
+        asked = {"processId": None, "rootUri": root.as_uri(), "capabilities": {}, **parameters}
+        self.send("initialize", asked, 1)
+        self.answer(1)
+        self.send("initialized", {})
+        # It has looked for a model, and the event loop is at rest.
+        while "no model" not in json.dumps(self.messages[-1]):
+            self.receive()
+
+    def send(self, method: str, parameters: Any, number: int | None = None) -> None:
+        message = {"jsonrpc": "2.0", "method": method, "params": parameters}
+        body = json.dumps(message if number is None else {**message, "id": number}).encode()
+        assert self.server.stdin
+        self.server.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self.server.stdin.flush()
+
+    def receive(self) -> Any:
+        assert self.server.stdout
+        length = int(self.server.stdout.readline().split(b":")[1])
+        while self.server.stdout.readline().strip():
+            pass
+        self.messages.append(json.loads(self.server.stdout.read(length)))
+        return self.messages[-1]
+
+    def answer(self, number: int) -> Any:
+        while (message := self.receive()).get("id") != number:
+            pass
+        return message
+
+    def ended(self) -> int:
+        """The exit code; there is no traceback."""
+        code = self.server.wait(SECONDS)
+        assert "Traceback" not in self.errors.read_text()
+        assert "Exception ignored" not in self.errors.read_text()
+        return code
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.mark.parametrize("waited_for", [True, False])
+def test_it_ends_with_its_client_though_the_pipe_stays_open(root: Path, waited_for: bool) -> None:
+    editor = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    client = Client(root, processId=editor.pid)
+    time.sleep(3)
+    assert client.server.poll() is None
+    assert editor.stdin
+    editor.stdin.close()
+    if waited_for:
+        editor.wait()
+    assert client.ended() == 1
+    editor.wait()
+
+
+def test_a_client_of_another_container_is_not_waited_for(root: Path) -> None:
+    client = Client(root, processId=2**22 + 5)
+    time.sleep(3)
+    assert client.server.poll() is None
+    client.server.kill()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_it_ends_by_a_signal(root: Path, name: str) -> None:
+    client = Client(root)
+    client.server.send_signal(getattr(signal, name))
+    assert client.ended() == 128 + getattr(signal, name)
+
+
+def test_it_ends_when_its_input_is_closed(root: Path) -> None:
+    client = Client(root)
+    assert client.server.stdin
+    client.server.stdin.close()
+    assert client.ended() == 0
+
+
+@pytest.mark.parametrize("input_too", [False, True])
+def test_it_ends_when_nobody_reads_what_it_says(root: Path, input_too: bool) -> None:
+    client = Client(root)
+    assert client.server.stdout and client.server.stdin
+    client.server.stdout.close()
+    client.send("budgetai/status", None, 2)
+    if input_too:
+        client.server.stdin.close()
+    assert client.ended() in (0, PIPE_CLOSED)
+
+
+@pytest.mark.parametrize("above", ["", "..", "/"])
+def test_a_home_folder_is_no_workspace(
+    root: Path, monkeypatch: pytest.MonkeyPatch, above: str
+) -> None:
+    """The user is told so, once; a project in it is one."""
+    home = root / "people" / "me"
+    (home / "project").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    client = Client(root, rootUri=(home / above).resolve().as_uri())
+    told = [message for message in client.messages if "your home folder" in json.dumps(message)]
+    assert len(told) == 1
+    assert told[0]["method"] == "window/showMessage"
+    assert told[0]["params"]["message"].startswith(f"BudgetAI: {(home / above).resolve()} is not")
+    client.server.kill()
+    client = Client(root, rootUri=(home / "project").as_uri())
+    assert "your home folder" not in json.dumps(client.messages)
+    client.server.kill()
+
+
+def test_what_holds_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "me")
+    (tmp_path / "me" / "project").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "me")
+    for folder in ("me", ".", "link", "me/project/.."):
+        assert lifecycle._roots(parameters(tmp_path / folder)) == ((), (tmp_path / folder,))
+    for folder in ("me/project", "other"):
+        assert lifecycle._roots(parameters(tmp_path / folder)) == ((tmp_path / folder,), ())
+
+
+def parameters(root: Path) -> types.InitializeParams:
+    return types.InitializeParams(types.ClientCapabilities(), root_uri=root.as_uri())

@@ -1,0 +1,62 @@
+"""What the editor says of a document's language counts where its name says nothing or another."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from budgetai_core.context.languages import LANGUAGES, language_called
+from budgetai_server.options import ServerOptions
+from budgetai_server.workspace.session import Document, Session
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    monkeypatch.setenv("BUDGETAI_HOME", str(tmp_path / "data"))
+    made = Session(ServerOptions(usage=False), (tmp_path,), trusted=True)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "path", "language"),
+    [
+        ("untitled:Untitled-1", "python", "Untitled-1.py", "python"),
+        ("untitled:Untitled-1", "plaintext", "Untitled-1", None),
+        ("vscode-notebook-cell:{}/nb.ipynb#W0sZmlsZQ%3D%3D", "python", "nb.ipynb.py", "python"),
+        ("file://{}/tool", "shellscript", "tool.sh", "bash"),
+        ("file://{}/bin/tool", "sh", "bin/tool.sh", "bash"),
+        ("file://{}/BUILD.in", "Python", "BUILD.in.py", "python"),
+        ("file://{}/a.h", "cpp", "a.h", "cpp"),
+        ("file://{}/a.h", "c", "a.h", "c"),
+        ("file://{}/a.js", "javascriptreact", "a.js", "javascript"),
+        ("file://{}/a.py", "plaintext", "a.py", "python"),
+        ("file://{}/a.py", "", "a.py", "python"),
+        ("file://{}/notes", "markdown", "notes", None),
+    ],
+)
+def test_a_snapshot(
+    session: Session, tmp_path: Path, name: str, said: str, path: str, language: str | None
+) -> None:
+    document = Document(name.format(tmp_path), "x = 1\n", language_id=said)
+    snapshot = session._opened(document).snapshot(0)
+    assert snapshot.path == path
+    found = snapshot.language
+    assert (found.name if found else None) == language
+    parsed = session._eligibility.parsed(document.uri, snapshot)
+    assert parsed.language == found
+
+
+def test_the_name_decides_what_is_private(session: Session, tmp_path: Path) -> None:
+    """Not the one a model is shown."""
+    (tmp_path / ".budgetaiignore").write_text("*.ipynb\n")
+    for uri in (f"file://{tmp_path}/.env", f"vscode-notebook-cell:{tmp_path}/a.ipynb#W0"):
+        document = Document(uri, "x = 1\n", language_id="python")
+        assert session._left_alone(document)
+
+
+def test_names_of_editors() -> None:
+    names = [name for language in LANGUAGES for name in language.ids]
+    assert len(names) == len(set(names))
+    assert all(language_called(language.name.upper()) == language for language in LANGUAGES)
+    assert language_called("") is None
