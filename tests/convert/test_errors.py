@@ -2,7 +2,6 @@
 
 import json
 import re
-import resource
 import shutil
 import struct
 import subprocess
@@ -18,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from budgetai_convert.cli import main
 from budgetai_convert.options import QUANTS
 from budgetai_core.artifacts.atomic_write import read_json, write_json
-from support import tiny
+from support import forked, tiny
 
 MakeBase = Callable[..., Path]
 
@@ -345,27 +344,11 @@ def test_disk_full(limit: int | None, message: str, adapter: Path, tmp_path: Pat
     if limit is None:
         done = _quantised_on_a_full_disk(adapter, tmp_path)
     else:
-        done = _limited(
-            [sys.executable, "-m", "budgetai_convert.cli", adapter, "--out", out], limit
-        )
+        done = forked.run("-m", "budgetai_convert", adapter, "--out", out, file_limit=limit)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.glob("out/*")) and not list(tmp_path.glob("out/.*"))
-
-
-def _limited(command: list[object], limit: int) -> "subprocess.CompletedProcess[str]":
-    def before() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    return subprocess.run(
-        [str(part) for part in command],
-        capture_output=True,
-        text=True,
-        preexec_fn=before,
-        timeout=120,
-        check=False,
-    )
 
 
 def _quantised_on_a_full_disk(adapter: Path, tmp_path: Path) -> "subprocess.CompletedProcess[str]":
@@ -384,7 +367,7 @@ def story():
     return 0
 sys.exit(command.run("budgetai-convert", story))
 """
-    return _limited([sys.executable, "-c", program], 50_000)
+    return forked.run("-c", program, file_limit=50_000)
 
 
 @pytest.mark.parametrize("stage", ["_check_merged", "_check_quantised"])
@@ -395,17 +378,10 @@ def test_interrupted_nothing_is_left(adapter: Path, tmp_path: Path, stage: str) 
 import signal, sys
 from budgetai_convert.cli import main
 from budgetai_convert.convert import Conversion
-# A shell that runs tests in its background has Ctrl-C ignored, and children inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 Conversion.{stage} = lambda *_, **__: signal.raise_signal(signal.SIGINT)
 sys.exit(main(sys.argv[1:]))
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(adapter), "--out", str(out)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forked.run("-c", program, adapter, "--out", out)
     told = (130, "budgetai-convert: interrupted\n", "")
     assert (done.returncode, done.stderr, done.stdout) == told
     assert list((tmp_path / "out").iterdir()) == []

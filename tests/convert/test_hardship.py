@@ -18,7 +18,7 @@ from budgetai_core.artifacts import base_models, gguf_reader, imatrix
 from budgetai_core.errors import BaseError
 from budgetai_core.llama.quantizer import QuantizeRecipe
 from budgetai_core.models import base_weights
-from support import tiny
+from support import forked, tiny
 
 MakeBase = Callable[..., Path]
 
@@ -33,11 +33,10 @@ STAGES = (
     "convert.Conversion._check_quantised",
     "convert.ModelManifest.write",
 )
-# Libraries are imported once, and run in no process that is forked.
+# Libraries run in no process that is forked.
 KILLING = f"""
 import os, pkgutil, signal, sys
 from pathlib import Path
-import peft, torch, transformers
 from budgetai_convert.convert import locked
 from budgetai_convert.cli import main
 
@@ -66,8 +65,7 @@ def test_killed_in_any_stage_it_leaves_no_file_and_the_next_one_clears_up(
     tiny.make_adapter(adapter, base("llama"))
     out = tmp_path / "out" / "model.gguf"
     arguments = [adapter, "--repo", repo, "--out", out]
-    program = [sys.executable, "-c", KILLING, *map(str, arguments)]
-    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    done = forked.run("-c", KILLING, *arguments, timeout=None)
     assert done.returncode == 0, done.stderr
 
 

@@ -4,8 +4,6 @@ import dataclasses
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from budgetai_core.artifacts.atomic_write import read_json, write_json
 from budgetai_core.artifacts.bundle import Bundle
 from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_core.llama.scoring import ScoringModel
-from support import tiny
+from support import forked, tiny
 
 MakeBase = Callable[..., Path]
 
@@ -220,7 +218,7 @@ write_bundle.write_json = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 main(sys.argv[1:])
 """
     arguments = [str(adapters[1]), "--add-to", str(bundle)]
-    done = subprocess.run([sys.executable, "-c", program, *arguments], check=False)
+    done = forked.run("-c", program, *arguments)
     assert done.returncode == -signal.SIGKILL
     Bundle.read(bundle)
     left = files(bundle)

@@ -46,9 +46,9 @@ def bundle(out: Path, *adapters: str) -> Path:
 
 @pytest.mark.big
 @pytest.mark.timeout(900)
-def test_two_adapters_over_one_base(repo: Path, tmp_path: Path) -> None:
+def test_two_adapters_over_one_base(large_repo: Path, tmp_path: Path) -> None:
     trained: dict[str, Any] = {
-        task: command("budgetai_training", "--repo", repo, "--task", task, *LEARNING)
+        task: command("budgetai_training", "--repo", large_repo, "--task", task, *LEARNING)
         for task in ("completion", "docstring")
     }
     lines, docstrings = (one["adapter"] for one in trained.values())

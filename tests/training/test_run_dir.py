@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from safetensors.torch import load_file
 from budgetai_training import autotune
 from budgetai_training.cli import main
 from budgetai_training.hyperparameters.rank_weights import Draw
-from support import tiny
+from support import forked, tiny
 
 LEARNING = ("--learning-rate", "0.01", "--load-in", "fp32", "--budget", "10m")
 
@@ -51,15 +53,11 @@ def trained(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str,
     return printed
 
 
-def start(*arguments: str) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "budgetai_training", *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def start(*arguments: str) -> forked.Process:
+    return forked.start("-m", "budgetai_training", *arguments)
 
 
-def wait_for_checkpoint(process: "subprocess.Popen[bytes]", work: Path) -> None:
+def wait_for_checkpoint(process: forked.Process, work: Path) -> None:
     deadline = time.monotonic() + 240
     while not any(work.glob("checkpoint-*/spent.json")):
         assert process.poll() is None
@@ -96,7 +94,7 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(
 
 
 def launched(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """A run of two processes."""
+    """A run of two processes, started by torchrun: fresh interpreters."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
                 "--standalone", "-m", "budgetai_training"]  # fmt: skip
     return subprocess.run(
@@ -107,10 +105,28 @@ def launched(*arguments: object, **environment: str) -> "subprocess.CompletedPro
 
 
 def by_two(*arguments: object, **environment: str) -> dict[str, Any]:
-    """What the one of them that speaks prints with --json."""
-    done = launched(*arguments, **environment)
-    assert done.returncode == 0, done.stderr
-    printed: dict[str, Any] = json.loads(done.stdout)
+    """What the one of two forked processes that speaks prints with --json. They are told what
+    torchrun tells the processes it starts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    shared = {
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "true",
+    }  # fmt: skip
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        both = [
+            forked.start(
+                "-m", "budgetai_training", *arguments, "--json", stdout=out, stderr=err,
+                env=os.environ | shared | {"RANK": rank, "LOCAL_RANK": rank} | environment,
+            )
+            for rank in ("0", "1")
+        ]  # fmt: skip
+        codes = [process.wait(240) for process in both]
+        err.seek(0)
+        assert codes == [0, 0], err.read().decode()
+        out.seek(0)
+        printed: dict[str, Any] = json.load(out)
     return printed
 
 
@@ -122,12 +138,19 @@ def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Once as torchrun starts them, once as forks."""
     # As if memory had held half of a batch.
     decided = autotune.decide
     monkeypatch.setattr(autotune, "decide", lambda *given: replace(decided(*given), accumulate=2))
     one = trained(capsys, *arguments, "--max-steps", 6, "--out", tmp_path / "one")
     out = tmp_path / "two"
-    two = by_two(*arguments, "--max-steps", 6, "--out", out, ACCELERATE_USE_FSDP=spread)
+    asked = (*arguments, "--max-steps", 6, "--out", out)
+    if spread == "false":
+        done = launched(*asked)
+        assert done.returncode == 0, done.stderr
+        two = json.loads(done.stdout)
+    else:
+        two = by_two(*asked, ACCELERATE_USE_FSDP="true")
     assert two["counts"]["tokens"] == one["counts"]["tokens"]
     for name in ("held_out_loss_after", "training_loss"):
         assert two["scores"][name] == pytest.approx(one["scores"][name], abs=2e-3)
