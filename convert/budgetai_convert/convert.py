@@ -87,9 +87,10 @@ def _write_model(plan: Plan, begin: Begin) -> Result:
     with replaced(plan.final) as temporary:
         conversion.make(temporary)
         manifest = conversion.manifest(temporary)
-        write_papers(plan, variant, manifest, conversion.choice)
         # Written just before the model is renamed, so that no model is ever seen without it.
         manifest.write(plan.final)
+    # Killed before, it leaves no page about a model that is not there.
+    write_papers(plan, variant, manifest, conversion.choice)
     return Result(plan.final, manifest, choice=conversion.choice)
 
 
