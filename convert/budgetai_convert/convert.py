@@ -321,8 +321,7 @@ class Conversion:
             self.choice = auto.choose(material, target, self.plan.limits, self.begin)
             self._judge(self.choice.chosen, self.choice.reference)
             return
-        size = llama_quantize.expected_size(merged.stat().st_size, quant)
-        task = self.begin(f"Quantising to {quant}", size)
+        task = self.begin(f"Quantising to {quant}", self.plan.expected_size(quant))
         recipe = QuantizeRecipe(quant=quant, imatrix=importance)
         llama_quantize.quantize(merged, target, recipe, task.reach)
         if samples is not None and samples.probes:

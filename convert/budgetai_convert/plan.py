@@ -12,17 +12,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_convert.formats import gguf_writer
 from budgetai_convert.model import merge, rank_truncation
 from budgetai_convert.model.adapter import Adapter
 from budgetai_convert.options import AUTO, PROGRAM, ConvertOptions
 from budgetai_convert.quantize import llama_quantize
 from budgetai_convert.quantize.auto import Limits
+from budgetai_convert.quantize.file_size import expected_size
 from budgetai_core.artifacts import base_models, layout
 from budgetai_core.artifacts.atomic_write import read_json
 from budgetai_core.artifacts.base_models import Base
 from budgetai_core.artifacts.bundle import AdapterEntry, Bundle
-from budgetai_core.artifacts.manifest import MANIFEST, ModelManifest
+from budgetai_core.artifacts.manifest import MANIFEST, BaseRecord, ModelManifest
+from budgetai_core.artifacts.records import structured
 from budgetai_core.errors import (
     AdapterError,
     ModelError,
@@ -63,6 +64,10 @@ class Plan:
     limits: Limits
     importance: bool
     imatrix: Path | None
+
+    def expected_size(self, quant: str) -> int:
+        """About how many bytes a file of a type will have."""
+        return _expected_size(self.source, quant)
 
     def title(self, variant: Variant) -> str:
         """What a model is called by people: its repository, else its adapter, else its base."""
@@ -152,16 +157,26 @@ def _added(options: ConvertOptions, adapters: Sequence[Adapter]) -> Plan:
     return _plan(options, base, adapters, quant, options.add_to / MANIFEST)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _MadeBundle:
+    """What the manifest of a bundle of ours says of its base."""
+
+    base: BaseRecord
+    base_file: str
+    quant: str
+
+
 def _base_of_bundle(folder: Path) -> tuple[str, str]:
     """The type of a bundle's base, and the digest of what that was made from. Raises ModelError if
     it is no bundle, or broken."""
     Bundle.read(folder)
-    values = read_json(folder / MANIFEST)
-    base = values.get("base")
-    digest = base.get("digest") if isinstance(base, dict) else None
-    if values.get("base_file") != BUNDLE_BASE or not isinstance(digest, str):
+    try:
+        made = structured(_MadeBundle, read_json(folder / MANIFEST))
+    except ValueError:
+        made = None
+    if made is None or made.base_file != BUNDLE_BASE:
         raise ModelError(f"{folder} was not made by budgetai-convert", "Make it with --bundle")
-    return str(values.get("quant")), digest
+    return made.quant, made.base.digest
 
 
 def _plan(
@@ -170,7 +185,7 @@ def _plan(
     source = base_weights.open_source(base)
     for adapter in adapters:
         merge.placed(source, adapter)
-    _check_space(final.parent, gguf_writer.size_of(source.weights), quant)
+    _check_space(final.parent, source, quant)
     return Plan(
         base=base,
         source=source,
@@ -303,11 +318,18 @@ def _check_final_file(final: Path, base: Base) -> None:
             )
 
 
-def _check_space(folder: Path, size: int, quant: str) -> None:
-    """The F16 file of `size` bytes and the quantised one stand side by side for a while; auto
-    keeps about four more in the middle of its search. Raises StorageError."""
+def _expected_size(source: Source, quant: str) -> int:
+    shapes = {weight.name: weight.shape for weight in source.weights}
+    header = sum(len(key) + len(value) for key, value in source.metadata.items())
+    return header + expected_size(shapes, quant)
+
+
+def _check_space(folder: Path, source: Source, quant: str) -> None:
+    """The F16 file and the quantised one stand side by side for a while; auto keeps about four more
+    in the middle of its search. Raises StorageError."""
+    size = _expected_size(source, "F16")
     more = {"F16": 0, AUTO: 2 * size}.get(quant)
-    needed = size + (llama_quantize.expected_size(size, quant) if more is None else more)
+    needed = size + (_expected_size(source, quant) if more is None else more)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise StorageError(

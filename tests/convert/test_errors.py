@@ -333,7 +333,7 @@ def test_the_base_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFix
     [
         (100_000, "the file may not become that large"),
         (400_000, "the file may not become that large"),
-        (None, "llama.cpp could not write"),
+        (None, "llama.cpp could not write the Q8_0 file: File too large"),
     ],
     ids=["while merging", "while checking", "while quantising"],
 )

@@ -81,7 +81,7 @@ def test_the_quantiser_killed(
         "budgetai_convert.quantize.llama_quantize._running", lambda child: child.kill()
     )
     assert main([str(adapter), "--out", str(tmp_path / "out" / "model.gguf")]) == 2
-    assert "could not write the Q8_0 file: it was stopped" in capsys.readouterr().err
+    assert "could not write the Q8_0 file: it was killed" in capsys.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -16,6 +16,7 @@ from budgetai_convert.checks.code_probes import Probe
 from budgetai_convert.checks.divergence import Judge, Measured, Reference
 from budgetai_convert.progress_line import Begin
 from budgetai_convert.quantize import bit_allocation, llama_quantize, mixed_gguf
+from budgetai_convert.quantize.file_size import expected_size
 from budgetai_core.artifacts import gguf_reader
 from budgetai_core.errors import CheckError
 from budgetai_core.llama.quantizer import QuantizeRecipe
@@ -93,7 +94,9 @@ class CandidateMaker:
             recipe = QuantizeRecipe(
                 quant=_FILE_TYPES.get(quant, quant), pure=pure, imatrix=self.material.imatrix
             )
-            size = llama_quantize.expected_size(self.merged.stat().st_size, quant)
+            tensors = gguf_reader.read(self.merged).tensors
+            shapes = {name: info.shape for name, info in tensors.items()}
+            size = expected_size(shapes, recipe.quant, pure=pure)
             partial = target.with_suffix(".partial")
             task = self.begin(f"Quantising to {quant}", size)
             llama_quantize.quantize(self.merged, partial, recipe, task.reach)

@@ -6,6 +6,8 @@ progress is the size of its output, and its end is an error message.
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,10 +17,12 @@ from pathlib import Path
 
 from budgetai_convert import malloc_trim
 from budgetai_convert.options import AUTO, QUANTS
-from budgetai_core.errors import OptionError, StorageError
+from budgetai_core.errors import BudgetAIError, ModelError, OptionError, StorageError
 from budgetai_core.llama.quantizer import QuantizeRecipe
 
 _POLL_SECONDS = 0.1
+# More than what is left of a last block on any file system.
+_PROBE_BYTES = 1 << 20
 
 
 def known(name: str) -> str:
@@ -31,17 +35,12 @@ def known(name: str) -> str:
     return name.upper()
 
 
-def expected_size(f16_size: int, quant: str) -> int:
-    """About how many bytes the file will have; half a bit per weight goes to the scales."""
-    bits = int("".join(char for char in quant.split("_")[0] if char.isdigit()))
-    return int(f16_size * min(1.0, (bits + 0.6) / 16))
-
-
 def quantize(
     source: Path, target: Path, recipe: QuantizeRecipe, progress: Callable[[int], None]
 ) -> None:
     """Write `source` to `target` with quantised weights; `progress` is told the size of the
-    target so far, in bytes. Raises StorageError with llama.cpp's own words when it fails."""
+    target so far, in bytes. Raises StorageError where the disk ended it, and ModelError with what
+    else did."""
     # -P keeps the current folder off the import path: it may be somebody else's repository.
     program = [sys.executable, "-P", "-m", "budgetai_core.llama.quantizer"]
     command = [*program, str(source), str(target), json.dumps(asdict(recipe))]
@@ -55,10 +54,7 @@ def quantize(
                 child.kill()
         if child.returncode:
             log.seek(0)
-            raise StorageError(
-                f"llama.cpp could not write the {recipe.quant} file: {_reason(log.read())}",
-                f"Look for free space in {target.parent}",
-            )
+            raise _failure(child.returncode, log.read(), target, recipe.quant)
 
 
 def _running(child: "subprocess.Popen[bytes]") -> bool:
@@ -69,7 +65,21 @@ def _running(child: "subprocess.Popen[bytes]") -> bool:
     return False
 
 
-def _reason(log: bytes) -> str:
+def _failure(code: int, log: bytes, target: Path, quant: str) -> BudgetAIError:
+    """What ended the quantiser: a signal, a disk that takes no more, or what llama.cpp says."""
+    failed = f"llama.cpp could not write the {quant} file"
+    if code == -signal.SIGKILL:
+        return ModelError(f"{failed}: it was killed", "Is there enough free memory?")
+    try:
+        # llama.cpp says "iostream error", whatever the system has said to it.
+        with target.open("ab") as file:
+            file.write(b"\0" * _PROBE_BYTES)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return StorageError(f"{failed}: {error.strerror}", f"Look at {target.parent}")
+    if code < 0:
+        return ModelError(f"{failed}: it ended with {signal.Signals(-code).name}")
     lines = [line.strip() for line in log.decode("utf-8", "replace").splitlines() if line.strip()]
     telling = [line for line in lines if "fail" in line.lower() or "error" in line.lower()]
-    return (telling or lines or ["it was stopped"])[-1]
+    return ModelError(f"{failed}: {(telling or lines or [f'exit code {code}'])[-1]}")
