@@ -23,7 +23,7 @@ from budgetai_core.artifacts.atomic_write import read_json
 from budgetai_core.artifacts.base_models import Base
 from budgetai_core.artifacts.bundle import AdapterEntry, Bundle
 from budgetai_core.artifacts.manifest import MANIFEST, BaseRecord, ModelManifest
-from budgetai_core.artifacts.records import structured
+from budgetai_core.artifacts.typed_json import structured
 from budgetai_core.errors import (
     AdapterError,
     ModelError,

@@ -7,14 +7,16 @@
 The folder may come from anywhere: nothing outside of it is ever named by its manifest.
 """
 
+import dataclasses
 import hashlib
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from budgetai_core.artifacts.atomic_write import read_json
 from budgetai_core.artifacts.manifest import MANIFEST
+from budgetai_core.artifacts.typed_json import structured
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import ModelError
 
@@ -34,7 +36,7 @@ class AdapterEntry:
     where it is to be used, none and "" everywhere. `size` in bytes and `sha256` are checked where
     they are given."""
 
-    name: str
+    name: str = ""
     file: str
     task: str = "completion"
     rank: int = 0
@@ -44,6 +46,16 @@ class AdapterEntry:
     trained: str = ""
     size: int = 0
     sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Manifest:
+    """What a bundle's manifest says beside what a model's does; `size` is the base's."""
+
+    adapters: tuple[AdapterEntry, ...]
+    base_file: str
+    prompt_format: int = PROMPT_FORMAT
+    size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +70,13 @@ class Bundle:
     def read(cls, folder: Path) -> Self:
         """Raises ModelError for a manifest that is missing, broken or of another prompt format,
         and for files that are not in the folder, or of other sizes than the manifest says."""
-        values = _manifest(folder)
-        adapters = tuple(_entry(folder, one) for one in _list(folder, values))
+        manifest = _manifest(folder)
+        adapters = tuple(_named(folder, entry) for entry in manifest.adapters)
         names = [entry.name for entry in adapters]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ModelError(f"the bundle {folder} has two adapters named {twice}", _REMAKE)
-        base = values.get("base_file")
-        _check_file(folder, base, values.get("size"))
-        return cls(folder=folder, base_file=str(base), adapters=adapters)
+        _check_file(folder, manifest.base_file, manifest.size)
+        return cls(folder=folder, base_file=manifest.base_file, adapters=adapters)
 
     @property
     def base(self) -> Path:
@@ -108,69 +119,44 @@ class Bundle:
         return next((entry for entry in self.adapters if entry.name == name), None)
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> _Manifest:
     path = folder / MANIFEST
     try:
         if path.stat().st_size > _LARGEST_MANIFEST:
             raise ModelError(f"{path} is too large for a manifest", _REMAKE)
-        values = read_json(path)
+        manifest = structured(_Manifest, read_json(path))
     except FileNotFoundError:
         raise ModelError(f"no {MANIFEST} in {folder}", "Name a bundle or a .gguf file") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {error}", _REMAKE) from None
-    if not isinstance(values, dict):
-        raise ModelError(f"{path} is no manifest", _REMAKE)
-    found = values.get("prompt_format", PROMPT_FORMAT)
-    if found != PROMPT_FORMAT:
+    if manifest.prompt_format != PROMPT_FORMAT:
         raise ModelError(
-            f"{path} was made for prompt format {found!r}, this server uses {PROMPT_FORMAT}",
+            f"{path} was made for prompt format {manifest.prompt_format}, this server uses "
+            f"{PROMPT_FORMAT}",
             "Run budgetai-train and budgetai-convert again",
         )
-    return values
+    return manifest
 
 
-def _list(folder: Path, values: dict[str, Any]) -> list[dict[str, Any]]:
-    found = values.get("adapters")
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise ModelError(f"{folder / MANIFEST} lists no adapters", _REMAKE)
-    return found
-
-
-def _entry(folder: Path, values: dict[str, Any]) -> AdapterEntry:
-    """An entry whose values are all of their types, with its file looked at."""
-    file = values.get("file")
-    _check_file(folder, file, values.get("size"))
-    known = {one.name for one in fields(AdapterEntry)}
-    given = {"name": Path(str(file)).stem} | {k: v for k, v in values.items() if k in known}
-    if isinstance(given.get("languages"), list):
-        given["languages"] = tuple(given["languages"])
-    entry = AdapterEntry(**given)
-    if wrong := _wrong(entry):
-        raise ModelError(f"{folder / MANIFEST}: the adapter {file} has {wrong}", _REMAKE)
+def _named(folder: Path, entry: AdapterEntry) -> AdapterEntry:
+    """The entry with a name, its file looked at and its values found to make sense."""
+    _check_file(folder, entry.file, entry.size)
+    entry = dataclasses.replace(entry, name=entry.name or Path(entry.file).stem)
+    wrong = ""
+    if not _NAME.fullmatch(entry.name) or entry.name == NO_ADAPTER:
+        wrong = f"the name {entry.name[:80]!r}"
+    elif entry.task not in TASKS:
+        wrong = f"the unknown task {entry.task[:80]!r}"
+    elif not abs(entry.scale) <= _LARGEST_SCALE:
+        wrong = f"the scale {str(entry.scale)[:80]}"
+    if wrong:
+        raise ModelError(f"{folder / MANIFEST}: the adapter {entry.file} has {wrong}", _REMAKE)
     return entry
 
 
-def _wrong(entry: AdapterEntry) -> str:
-    """The first value that is not what it has to be, in words; "" if all are."""
-    texts = (entry.name, entry.task, entry.repository, entry.trained, entry.sha256)
-    if not all(isinstance(text, str) for text in texts):
-        return "a value that is no text"
-    if not _NAME.fullmatch(entry.name) or entry.name == NO_ADAPTER:
-        return f"the name {entry.name[:80]!r}"
-    if entry.task not in TASKS:
-        return f"the unknown task {entry.task[:80]!r}"
-    if not isinstance(entry.languages, tuple) or not all(
-        isinstance(one, str) for one in entry.languages
-    ):
-        return "languages that are no list of names"
-    if isinstance(entry.scale, bool) or not isinstance(entry.scale, int | float):
-        return "a scale that is no number"
-    return "" if abs(entry.scale) <= _LARGEST_SCALE else f"the scale {str(entry.scale)[:80]}"
-
-
-def _check_file(folder: Path, name: object, size: object) -> None:
+def _check_file(folder: Path, name: str, size: int) -> None:
     """A file of the folder itself, of the size it has to be; not what a link there leads to."""
-    if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\:\0"):
+    if name in ("", ".", "..") or set(name) & set("/\\:\0"):
         raise ModelError(f"{folder / MANIFEST} names the file {name!r}", _REMAKE)
     path = folder / name
     if path.is_symlink() or not path.is_file():

@@ -1,12 +1,12 @@
 """What an adapter and a model say of themselves, as `manifest.json` or `<model>.json`."""
 
 import dataclasses
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from budgetai_core.artifacts.atomic_write import read_json, write_json
+from budgetai_core.artifacts.typed_json import structured
 from budgetai_core.errors import AdapterError
 
 MANIFEST = "manifest.json"
@@ -73,15 +73,14 @@ class AdapterManifest:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
+        """Read an adapter's manifest. Raises AdapterError, with the key that is wrong."""
         try:
-            values = read_json(folder / MANIFEST)
-            base = BaseRecord(**values.pop("base"))
-            return cls(**(_known(cls, values) | {"base": base}))
+            return structured(cls, read_json(folder / MANIFEST))
         except FileNotFoundError:
             raise AdapterError(
                 f"no {MANIFEST} in {folder}", "Give a folder that budgetai-train made"
             ) from None
-        except (OSError, json.JSONDecodeError, UnicodeDecodeError, TypeError, KeyError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise AdapterError(f"{folder / MANIFEST} cannot be read: {error}") from None
 
 
@@ -113,12 +112,10 @@ class ModelManifest:
 
     @classmethod
     def find(cls, model: Path) -> Self | None:
-        """The manifest beside a model, or None: files from elsewhere have none of ours."""
+        """Return the manifest beside a model, or None: files from elsewhere have none of ours."""
         try:
-            values = read_json(cls.path(model))
-            base = BaseRecord(**values.pop("base"))
-            return cls(**(_known(cls, values) | {"base": base}))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return structured(cls, read_json(cls.path(model)))
+        except (OSError, ValueError, RecursionError):
             return None
 
 
@@ -130,9 +127,3 @@ def held_in(name: str, manifest: AdapterManifest | ModelManifest) -> frozenset[s
     if others or name in manifest.also:
         return frozenset(path.removeprefix(f"{name}:") for path in others)
     return frozenset(manifest.held_out)
-
-
-def _known(cls: type, values: dict[str, Any]) -> dict[str, Any]:
-    names = {f.name for f in dataclasses.fields(cls)}
-    known = {key: value for key, value in values.items() if key in names}
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}

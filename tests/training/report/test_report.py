@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from budgetai_core.artifacts.typed_json import structured
 from budgetai_core.errors import AdapterError
 from budgetai_training.evaluation.answers import Completion
 from budgetai_training.hyperparameters.chosen import RateTry
@@ -26,7 +27,6 @@ from budgetai_training.report.schema import (
     Memory,
     Point,
     Report,
-    from_json,
     to_json,
 )
 from budgetai_training.report.summary import next_command, verdict
@@ -167,14 +167,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_a_number_that_is_not_finite_is_kept() -> None:
     run = account(curve=(Point(step=1, seconds=1.0, tokens=9, loss=math.inf),))
     plain = json.dumps(to_json(run), allow_nan=False)
-    assert from_json(json.loads(plain)) == run
+    assert structured(Report, json.loads(plain)) == run
 
 
 def test_the_report_of_a_newer_version_is_read() -> None:
     values = to_json(measured()) | {"colour": "blue"}
     values["memory"]["swap"] = 3
     del values["notes"]
-    assert from_json(values) == dataclasses.replace(measured(), notes=())
+    assert structured(Report, values) == dataclasses.replace(measured(), notes=())
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ def test_the_report_of_a_newer_version_is_read() -> None:
     [
         (None, "no report.json in"),
         ("{", "cannot be read"),
-        ("[]", "Report is not an object"),
-        ("{}", "Report.repository is missing"),
-        ('{"repository": 3}', "Report.repository cannot be 3"),
+        ("[]", r"cannot be \[\]"),
+        ("{}", "repository is missing"),
+        ('{"repository": 3}', "repository cannot be 3"),
     ],
 )
 def test_a_report_that_cannot_be_read(tmp_path: Path, text: str | None, words: str) -> None:
@@ -201,7 +201,7 @@ def test_a_report_that_cannot_be_read(tmp_path: Path, text: str | None, words: s
 )
 def test_values_of_another_type_are_refused(where: str, value: object) -> None:
     with pytest.raises((TypeError, ValueError), match=f"(?i){where}"):
-        from_json(to_json(measured()) | {where: value})
+        structured(Report, to_json(measured()) | {where: value})
 
 
 def test_nothing_from_a_repository_is_markup(nasty: Page) -> None:

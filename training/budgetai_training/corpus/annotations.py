@@ -5,18 +5,32 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 from budgetai_core.artifacts.atomic_write import replaced
+from budgetai_core.artifacts.typed_json import structured
 from budgetai_core.errors import OptionError
-from budgetai_training.corpus.records import HELD_OUT, TRAIN, Row
+from budgetai_training.corpus.records import Row
 
-INCLUDE = "include"
-EXCLUDE = "exclude"
+INCLUDE: Final = "include"
+EXCLUDE: Final = "exclude"
 MOST_WEIGHT = 100
 
 # Repository, path and revision.
 Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """What is read of a line; the rest of it is for people."""
+
+    repository: str
+    path: str
+    revision: str = ""
+    decision: Literal["include", "exclude"] = INCLUDE
+    part: Literal["", "train", "held-out"] = ""
+    weight: float = 1.0
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,36 +119,14 @@ def _object(line: str, where: str) -> dict[str, Any]:
 
 
 def _note(values: dict[str, Any], line: int, where: str) -> tuple[Key, Note]:
-    repository, path, revision = (
-        _word(values, name, default, where)
-        for name, default in (("repository", None), ("path", None), ("revision", ""))
-    )
-    decision = _word(values, "decision", INCLUDE, where, (INCLUDE, EXCLUDE))
-    part = _word(values, "part", "", where, ("", TRAIN, HELD_OUT))
-    weight = _weight(values.get("weight", 1.0), where)
-    reason = _word(values, "reason", "", where)
-    return (repository, path, revision), Note(line, decision == INCLUDE, weight, part, reason)
-
-
-def _word(
-    values: dict[str, Any],
-    name: str,
-    default: str | None,
-    where: str,
-    choices: tuple[str, ...] = (),
-) -> str:
-    value = values.get(name, default)
-    if not isinstance(value, str) or (choices and value not in choices):
-        wanted = " or ".join(choice for choice in choices if choice) or "text"
-        raise OptionError(f"{where}: '{name}' cannot be {json.dumps(value)}", f"Write {wanted}")
-    return value
-
-
-def _weight(value: Any, where: str) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 < value <= MOST_WEIGHT:
+    try:
+        row = structured(_Line, values)
+    except ValueError as error:
+        raise OptionError(f"{where}: {error}", "Write each line as --dry-run wrote it") from None
+    if not 0 < row.weight <= MOST_WEIGHT:
         raise OptionError(
-            f"{where}: 'weight' cannot be {json.dumps(value)}",
+            f"{where}: weight cannot be {json.dumps(row.weight)}",
             f"Use a number above 0, at most {MOST_WEIGHT}; to leave a file out write exclude",
         )
-    return float(value)
+    note = Note(line, row.decision == INCLUDE, row.weight, row.part, row.reason)
+    return (row.repository, row.path, row.revision), note

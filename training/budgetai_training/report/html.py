@@ -13,9 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from budgetai_core.artifacts.manifest import COMPARED
+from budgetai_core.artifacts.typed_json import structured
 from budgetai_training.evaluation.answers import right
 from budgetai_training.report import file_counts, number_format, plots
-from budgetai_training.report.schema import Report, from_json, to_json
+from budgetai_training.report.schema import Report, to_json
 from budgetai_training.report.summary import (
     FEW_TOKENS,
     drafted,
@@ -39,7 +40,7 @@ _UNPRINTABLE = re.compile(
 
 def page(account: Report) -> str:
     """The whole of report.html, as text that UTF-8 can encode."""
-    shown = from_json(_printable(to_json(account)))
+    shown = structured(Report, _printable(to_json(account)))
     return (
         _environment()
         .get_template("page.html.j2")

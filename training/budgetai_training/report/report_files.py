@@ -1,11 +1,11 @@
 """The two files of a report in a folder."""
 
-import json
 from pathlib import Path
 
 from budgetai_core.artifacts.atomic_write import read_json, replaced, write_json
+from budgetai_core.artifacts.typed_json import structured
 from budgetai_core.errors import AdapterError
-from budgetai_training.report.schema import Report, from_json, to_json
+from budgetai_training.report.schema import Report, to_json
 
 REPORT = "report.json"
 PAGE = "report.html"
@@ -25,10 +25,10 @@ def write(account: Report, folder: Path) -> Path:
 def read(folder: Path) -> Report:
     """Raises AdapterError where there is no report, or none that can be read."""
     try:
-        return from_json(read_json(folder / REPORT))
+        return structured(Report, read_json(folder / REPORT))
     except (FileNotFoundError, NotADirectoryError):
         raise AdapterError(
             f"no {REPORT} in {folder}", "Give a folder that budgetai-train made"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise AdapterError(f"{folder / REPORT} cannot be read: {error}") from None

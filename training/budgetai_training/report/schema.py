@@ -6,11 +6,8 @@ nothing to tell. Losses are in nats per token, times in seconds, sizes in bytes.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal
 
 from budgetai_training.evaluation.answers import Completion, Drafts
 from budgetai_training.hyperparameters.chosen import RateTry
@@ -20,8 +17,6 @@ from budgetai_training.time_budget import Stage
 
 Part = Literal["train", "held-out", "out"]
 By = Literal["all", "language", "hole", "style"]
-
-_NOT_FINITE = ("nan", "inf", "-inf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,62 +122,7 @@ def to_json(value: Any) -> Any:
     if is_dataclass(value):
         return {f.name: to_json(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, tuple):
-        return [to_json(each) for each in value]
+        return [to_json(part) for part in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
-
-
-def from_json(value: Any) -> Report:
-    """The account `to_json` was given. Raises TypeError or ValueError for anything else.
-
-    Unknown keys are passed over, so that an older version reads the report of a newer one.
-    """
-    account: Report = _record(Report, value)
-    return account
-
-
-def _record(kind: type, value: Any) -> Any:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{kind.__name__} is not an object")
-    known = {}
-    for name, (hint, required) in _fields(kind).items():
-        if name in value:
-            known[name] = _value(hint, value[name], f"{kind.__name__}.{name}")
-        elif required:
-            raise TypeError(f"{kind.__name__}.{name} is missing")
-    return kind(**known)
-
-
-@cache
-def _fields(kind: Any) -> dict[str, tuple[Any, bool]]:
-    """Type and whether it must be given, by name."""
-    hints = get_type_hints(kind)
-    return {
-        f.name: (hints[f.name], f.default is MISSING and f.default_factory is MISSING)
-        for f in fields(kind)
-    }
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if is_dataclass(hint):
-        return _record(hint, value)  # type: ignore[arg-type]
-    if get_origin(hint) in (Union, UnionType):
-        inner = next(each for each in get_args(hint) if each is not NoneType)
-        return None if value is None else _value(inner, value, where)
-    if get_origin(hint) is tuple and isinstance(value, list):
-        return tuple(_value(get_args(hint)[0], each, where) for each in value)
-    if get_origin(hint) is dict and isinstance(value, Mapping):
-        return {key: _value(get_args(hint)[1], each, where) for key, each in value.items()}
-    return _plain(hint, value, where)
-
-
-def _plain(hint: Any, value: Any, where: str) -> Any:
-    if hint is float and (type(value) in (int, float) or value in _NOT_FINITE):
-        return float(value)
-    if get_origin(hint) is Literal:
-        if value in get_args(hint):
-            return value
-    elif type(value) is hint:
-        return value
-    raise ValueError(f"{where} cannot be {value!r:.60}")

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from budgetai_core.artifacts.records import structured
+from budgetai_core.artifacts.typed_json import structured
 
 
 @dataclass(frozen=True)

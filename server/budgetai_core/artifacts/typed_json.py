@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import json
 from collections.abc import Callable, Mapping
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ def _converter() -> "Converter":
         return lambda value, _: structure(_only(Mapping, value), kind)
 
     def sequence(value: Any, kind: Any) -> Any:
-        of: Any = list.__class_getitem__(get_args(kind)[0])
+        of: Any = GenericAlias(list, get_args(kind)[:1])
         return tuple(converter.structure(_only(list, value), of))
 
     def table(value: Any, kind: Any) -> Any:
-        of: Any = Mapping.__class_getitem__(get_args(kind))
+        of: Any = GenericAlias(Mapping, get_args(kind))
         return dict(converter.structure(_only(Mapping, value), of))
 
     def made_of(origin: Any) -> Callable[[Any], bool]:
