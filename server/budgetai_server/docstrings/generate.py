@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from budgetai_core.context import prompt as prompts
+from budgetai_core.context.cursor import cursor_syntax
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language
 from budgetai_core.context.prompt import Prompt, Snapshot
-from budgetai_core.docstrings.body import ended
+from budgetai_core.docstrings.body import ended, is_code
 from budgetai_core.docstrings.documentable import Documentable, documentables
 from budgetai_core.docstrings.edit import DocstringHole, hole, replacement, update_hole, updated
 from budgetai_core.docstrings.limits import limits
@@ -34,6 +35,7 @@ _MANY = 8
 # A heading, a tag, a session: what begins so has its place elsewhere.
 _MARKUP = re.compile(r">>>|@\w|#+ |:\w|```|\w+:\Z")
 _CODE = re.compile(r"[=(){}\[\];<>]|:\s")
+_STRING = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'|`[^`\n]*`")
 _WORD = re.compile(r"[^\W_]+")
 # Java reads these in comments, and stops where no number follows.
 _UNICODE_ESCAPE = re.compile(r"\\+u")
@@ -148,7 +150,6 @@ class Writing:
         self.hole = self._empty(style)
         self._prompt: Prompt | None = None
         self._descriptions: list[str] = []
-        self._lines = {line.strip() for line in self.hole.text.split("\n")}
         self._parts: deque[Literal | Free] = deque([_FREE] if free else self._form())
         self._write_literals()
 
@@ -179,6 +180,8 @@ class Writing:
         part = self._parts[0]
         assert isinstance(part, Free)
         words = self._generated(engine, part, cancelled)
+        if not self._sensible(part, words) and (verb := self._verb(part)):
+            words = self._generated(engine, part, cancelled, verb).removesuffix(verb)
         if not self._sensible(part, words):
             words = _fallback(part.name, self.subject)
         if not words:
@@ -203,9 +206,19 @@ class Writing:
             self.inside += first.text
             self._parts.popleft()
 
-    def _generated(self, engine: Engine, part: Free, cancelled: Callable[[], bool]) -> str:
+    def _verb(self, part: Free) -> str:
+        """The word that a summary may begin with by what the signature says, where the model's own
+        was no sentence."""
+        if part.name != "summary" or self.inside.strip():
+            return ""
+        return "Yield" if self.subject.yields else "Return" if self.subject.returns else ""
+
+    def _generated(
+        self, engine: Engine, part: Free, cancelled: Callable[[], bool], begun: str = ""
+    ) -> str:
+        """What the model says of a part that has begun with a word, or with none."""
         shown = self._prompt = self._prompt or self._shown(engine, cancelled)
-        prompt = replace(shown, before=shown.before + self.inside)
+        prompt = replace(shown, before=shown.before + self.inside + begun)
         text, usage = "", self._usage()
         for piece in engine.generate(prompt, part.tokens, cancelled, usage):
             text += piece.text
@@ -218,7 +231,7 @@ class Writing:
         if self.inside.endswith(f" {start}"):
             # A sentence of Go has begun with the name already.
             text = text.strip().removeprefix(start)
-        return self._prose(text, part)
+        return self._prose(begun + text, part)
 
     def _prose(self, raw: str, part: Free) -> str:
         """What was generated, line by line and each with what stands in front of it, as far as it
@@ -229,7 +242,7 @@ class Writing:
             return self._closed("\n".join(lines))
         for line in lines:
             text = clean(line.strip().removeprefix(lead.strip()), self.hole.closing)
-            if self._invents("\n".join([*kept, text])):
+            if self._invents("\n".join([*kept, text])) or self._is_statement(text):
                 break
             kept.append(self._fitted(text))
         several = [f"{self.subject.indent}{lead}{line}".rstrip() for line in kept[1:]]
@@ -270,16 +283,31 @@ class Writing:
         line of the code, or the same word for ever."""
         words = _words(text)
         names = (part.name.partition(" ")[2], self.subject.name, self.subject.owner)
-        copied = not text.endswith(".") and (text in self._lines or self._is_code(text))
+        copied = not text.endswith(".") and (self._is_line(text) or self._is_copied(text))
         copied = copied or _MARKUP.match(text) is not None
         if not words or words in map(_words, names) or text in self._descriptions or copied:
             return False
         return len(words) < _MANY or _MANY * len(set(words)) > 2 * len(words)
 
-    def _is_code(self, text: str) -> bool:
-        """Whether it stands in the definition, its lines perhaps joined."""
+    def _is_statement(self, line: str) -> bool:
+        language = language_of(self.document.path)
+        return language is not None and is_code(line, language)
+
+    def _is_line(self, words: str) -> bool:
+        """Whether it is a line of the document, and neither of a comment nor of a string."""
+        text = self.document.text
+        line = re.compile(rf"^([ \t]*){re.escape(words)}[ \t]*$", re.MULTILINE)
+        places = [match.end(1) for match in line.finditer(text)]
+        if not places:
+            return False
+        parsed = ParsedDocument.of(text, language_of(self.document.path))
+        return any(cursor_syntax(parsed, place + 1).kind == "code" for place in places)
+
+    def _is_copied(self, words: str) -> bool:
+        """Whether it stands in the definition, its lines perhaps joined, and not as a message."""
         code = self.document.text[self.subject.start : self.subject.end]
-        return _CODE.search(text) is not None and _solid(text) in _solid(code)
+        words, code = _STRING.sub('""', words), _STRING.sub('""', code)
+        return _CODE.search(words) is not None and _solid(words) in _solid(code)
 
 
 def _solid(text: str) -> str:

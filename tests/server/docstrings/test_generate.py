@@ -169,7 +169,7 @@ def test_what_is_true_stays_word_by_word() -> None:
 
 def test_nothing_to_say_is_an_error_in_one_line() -> None:
     with pytest.raises(SilentError, match="nothing to say of take"):
-        documented("a.py", SAMPLES["a.py"], Says("...\n", "x"))
+        documented("a.py", SAMPLES["a.py"], Says("...\n", "\n"))
     for summary in ("take", "return self.rows[name] - count", "so " * 20):
         with pytest.raises(SilentError):
             documented("a.py", SAMPLES["a.py"], Says(summary))
@@ -265,9 +265,33 @@ async def test_an_adapter_that_goes_midway_is_not_asked_again() -> None:
     worker.close()
 
 
+def test_a_summary_that_is_code_is_asked_for_again_behind_its_verb() -> None:
+    engine = Says("return f", " what is left.\n", "a name", "how many", "It.", "If.")
+    assert '"""Return what is left.\n' in documented("a.py", SAMPLES["a.py"], engine)
+    assert engine.heard[1] == f"{engine.heard[0]}Return"
+
+
+def test_a_sentence_of_a_message_or_a_neighbour_is_no_code() -> None:
+    message = "The count (of rows) is low"
+    text = SAMPLES["a.py"].replace("(count)", f'("{message}")')
+    text += '\n\ndef other():\n    """Other.\n\n    Take it (all)\n    """\n'
+    engine = Says("Take it (all)\n", "what to take", "how many", "What is left", message)
+    new = documented("a.py", text, engine)
+    assert (new.count("Take it (all)\n"), new.count(message)) == (2, 2)
+
+
+def test_only_new_words_are_escaped_in_what_is_there() -> None:
+    for prefix, words in (("", "At \\\\d."), ("r", "At \\d.")):
+        inside = f'{prefix}"""Take \\u2192 it.\n\n    Args:\n        name: it\n    """\n'
+        old = f"def take(name, count):\n    {inside}"
+        new = documented("a.py", old, Says("At \\d."))
+        assert new == old.replace("name: it\n", f"name: it\n        count: {words}\n")
+
+
 @pytest.mark.parametrize(
     "said",
-    ["if count < 1: raise ValueError(count)", "return self.rows[name] - count", "Args:",
+    ["def take(self, name):", "import os", "from a import b", "rows = self.rows", "take(name)",
+     "if count < 1: raise ValueError(count)", "return self.rows[name] - count", "Args:",
      ">>> take(1)", "@param x the x", ":param name: x"],
 )  # fmt: skip
 def test_code_and_markup_are_no_summary(said: str) -> None:
