@@ -85,6 +85,15 @@ MARKER_NAMES: dict[str, tuple[str, ...]] = {
     "end": ("<|endoftext|>", "<｜end▁of▁sentence｜>", "<EOT>", "▁<EOT>", "</s>"),
 }
 
+MARKER_KEYS = {
+    "repository": "tokenizer.ggml.fim_rep_token_id",
+    "file": "tokenizer.ggml.fim_sep_token_id",
+    "prefix": "tokenizer.ggml.fim_pre_token_id",
+    "suffix": "tokenizer.ggml.fim_suf_token_id",
+    "middle": "tokenizer.ggml.fim_mid_token_id",
+}
+"""What the metadata of a GGUF file calls the ids of these tokens."""
+
 
 def find_markers(
     id_of: Callable[[str], int | None], given: dict[str, int] | None = None

@@ -13,17 +13,9 @@ from typing import Any
 from gguf import GGUFValueType, TokenType
 
 from budgetai_core.artifacts.gguf_reader import Metadata, pack, unpack
-from budgetai_core.context.prompt import Markers, find_markers
+from budgetai_core.context.prompt import MARKER_KEYS, Markers, find_markers
 from budgetai_core.errors import BaseError
 
-# The roles in `Markers`, and what GGUF metadata calls them.
-MARKER_KEYS = {
-    "prefix": "tokenizer.ggml.fim_pre_token_id",
-    "suffix": "tokenizer.ggml.fim_suf_token_id",
-    "middle": "tokenizer.ggml.fim_mid_token_id",
-    "repository": "tokenizer.ggml.fim_rep_token_id",
-    "file": "tokenizer.ggml.fim_sep_token_id",
-}
 TOKENS = "tokenizer.ggml.tokens"
 TYPES = "tokenizer.ggml.token_type"
 

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from budgetai_core.context import prompt as prompts
-from budgetai_core.context.prompt import PROMPT_FORMAT, Markers, Prompt, find_markers
+from budgetai_core.context.prompt import MARKER_KEYS, PROMPT_FORMAT, Markers, Prompt, find_markers
 from budgetai_core.context.window import Limits
 from budgetai_core.errors import ModelError
 from budgetai_core.llama.model import BATCH, OUTPUTS, gpu_offload
@@ -34,13 +34,6 @@ _MIN_BEFORE_TOKENS = 64
 _MAX_MEASURED_TOKENS = 5
 _ALL_LAYERS = 999
 _NEGLIGIBLE_NATS = 20.0
-_MARKER_KEYS = {
-    "repository": "fim_rep",
-    "file": "fim_sep",
-    "prefix": "fim_pre",
-    "suffix": "fim_suf",
-    "middle": "fim_mid",
-}
 
 
 class LocalEngine:
@@ -281,8 +274,8 @@ class LocalEngine:
         """Markers from the file's metadata, then by the names the trainer looks for too."""
         given = {
             role: int(value)
-            for role, key in _MARKER_KEYS.items()
-            if (value := self.metadata(f"tokenizer.ggml.{key}_token_id") or "").isdecimal()
+            for role, key in MARKER_KEYS.items()
+            if (value := self.metadata(key) or "").isdecimal()
         }
         return find_markers(self._special_id, given)
 
