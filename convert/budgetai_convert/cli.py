@@ -1,6 +1,7 @@
 """budgetai-convert: an adapter becomes a GGUF file that the server finds by itself."""
 
 import dataclasses
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ def _next(options: ConvertOptions) -> str:
     if options.add_to is not None:
         return "servers that run take it up by themselves"
     if options.out is not None:
-        return f"budgetai-server --model {options.out}"
+        return shlex.join(["budgetai-server", "--model", str(options.out)])
     return "budgetai-server finds it by itself; start your editor"
 
 

@@ -24,7 +24,7 @@ NAMES = [
 ]
 _FIRST = 100
 PATHS = {
-    "llama": {"/props", "/v1/models", "/tokenize", "/completion"},
+    "llama": {"/props", "/lora-adapters", "/v1/models", "/tokenize", "/completion"},
     "vllm": {"/v1/models", "/tokenize", "/v1/completions"},
     "plain": {"/v1/models", "/v1/completions"},
 }
@@ -76,6 +76,7 @@ class ModelServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.kind, self.texts, self.context = kind, texts, context
         self.models = ["base", "team-adapter"]
+        self.adapters: list[dict[str, Any]] = []
         self.token = ""
         self.faults: dict[str, list[Fault]] = {}
         self.seen: list[tuple[str, Any]] = []
@@ -155,10 +156,13 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path not in PATHS[self.server.kind]:
             self.json({"detail": "Not Found"}, 404)
         else:
-            getattr(self, self.path.rpartition("/")[2])()
+            getattr(self, self.path.rpartition("/")[2].replace("-", "_"))()
 
     def props(self) -> None:
         self.json({"default_generation_settings": {"n_ctx": self.server.context}})
+
+    def lora_adapters(self) -> None:
+        self.json(self.server.adapters)
 
     def models(self) -> None:
         size = {"max_model_len": self.server.context}

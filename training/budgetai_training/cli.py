@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+import shlex
 import time
 import warnings
 from typing import TYPE_CHECKING
@@ -90,7 +91,7 @@ def _quiet_libraries() -> None:
 def _next(result: "Result") -> str:
     if result.manifest.kind in COMPARED:
         return f"none: what was trained by {result.manifest.kind} cannot be converted"
-    return f"budgetai-convert {result.folder}"
+    return shlex.join(["budgetai-convert", str(result.folder)])
 
 
 def _rank(manifest: "AdapterManifest") -> str:

@@ -1,6 +1,7 @@
 """Going on from an adapter after new commits: what has changed, and some of what has not."""
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +70,7 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
     if before.base.digest != digest:
         raise AdapterError(
             f"{folder} was trained on {before.base.location}, not on this base",
-            f"Give --base {before.base.location}",
+            f"Give --base {shlex.quote(before.base.location)}",
         )
     _check_kind(before, folder, options)
     if before.prompt_format != PROMPT_FORMAT:

@@ -7,6 +7,7 @@
 """
 
 import dataclasses
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,7 +92,8 @@ class RunFolder:
         kept = of_earlier_version(self._read()["options"])
         if str(asked.repo.resolve()) != kept["repo"]:
             raise OptionError(
-                f"the unfinished run is of {kept['repo']}", f"Add --repo {kept['repo']}"
+                f"the unfinished run is of {kept['repo']}",
+                f"Add --repo {shlex.quote(kept['repo'])}",
             )
         usual = TrainOptions()
         asked = dataclasses.replace(asked, base=_fixed_base(asked.base))

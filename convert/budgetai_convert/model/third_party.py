@@ -3,6 +3,7 @@
 Nothing is known of their training: neither the prompts, nor what was held out, nor a repository.
 """
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -48,5 +49,5 @@ def _own_base(folder: Path, config: dict[str, Any]) -> Base:
         found = None
     if found and (found.path or base_weights.cached(found.name)):
         return found
-    hint = f"Fetch it with --base {name}" if found else "Name it with --base"
+    hint = f"Fetch it with --base {shlex.quote(name)}" if found else "Name it with --base"
     raise AdapterError(f"the adapter {folder.name} is of {name[:200]!r}, which is not here", hint)

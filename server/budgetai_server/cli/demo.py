@@ -6,6 +6,7 @@ Every step is the command a user would run, in a process of its own.
 """
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -141,13 +142,14 @@ def _examples(holes: tuple[Hole, ...], answers: dict[str, list[str]]) -> list[st
 
 
 def _where(adapter: Path, model: Path) -> str:
-    server = Path(sys.executable).with_name("budgetai-server")
+    # A string of JSON is one of Lua and of TOML, too.
+    server = json.dumps(str(Path(sys.executable).with_name("budgetai-server")), ensure_ascii=False)
     return f"""\
 adapter  {adapter}
 model    {model}
 
 Neovim 0.12 (init.lua); the server finds the model of the folder you open:
-  vim.lsp.config('budgetai', {{ cmd = {{ '{server}' }}, root_markers = {{ '.git' }} }})
+  vim.lsp.config('budgetai', {{ cmd = {{ {server} }}, root_markers = {{ '.git' }} }})
   vim.lsp.enable('budgetai')
   vim.lsp.inline_completion.enable()
   vim.keymap.set('i', '<Tab>', function()
@@ -156,7 +158,7 @@ Neovim 0.12 (init.lua); the server finds the model of the folder you open:
 
 Helix (languages.toml):
   [language-server.budgetai]
-  command = "{server}"
+  command = {server}
 """
 
 

@@ -5,6 +5,7 @@ Nothing here opens a connection. What could give a secret away is refused before
 
 import ipaddress
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -101,7 +102,8 @@ def read_token(file: Path | None = None, environment: Mapping[str, str] = os.env
             if os.name == "posix" and os.fstat(stream.fileno()).st_mode & (
                 stat.S_IRWXG | stat.S_IRWXO
             ):
-                raise OptionError(f"others can read the token in {file}", f"Run: chmod 600 {file}")
+                command = shlex.join(["chmod", "600", str(file.expanduser())])
+                raise OptionError(f"others can read the token in {file}", f"Run: {command}")
             text = stream.read(_MAX_TOKEN_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"

@@ -17,12 +17,14 @@ from budgetai_core.context.prompt import Prompt
 from budgetai_core.models.token_healing import Vocabulary
 from budgetai_server.inference.engine import Piece, Usage
 from budgetai_server.inference.remote.endpoint import Endpoint
-from budgetai_server.inference.remote.failures import no_grammar, no_json, no_model
+from budgetai_server.inference.remote.failures import Failure, no_grammar, no_json, no_model
 from budgetai_server.inference.remote.protocol import CONTEXT, Pieces, fit, ids_of, number, room_for
 from budgetai_server.inference.remote.transport import Check, Transport
 
 # Vocabulary.take_back looks at no more than the last few tokens of a prompt.
 _MAX_LOOKED_AT_TOKENS = 16
+# What a server answers that does not know an address.
+_NO_SUCH_PATH = (400, 404, 405, 500, 501)
 _WARM_ROOM_TOKENS = 96
 
 
@@ -48,6 +50,23 @@ class LlamaServer:
         self._markers = prompts.find_markers(self._marker)
         self._beginning = self._find_beginning()
         self._ends = {i for i in vars(self._markers).values() if i is not None}
+        self._lora = self._adapter_scales()
+
+    def _adapter_scales(self) -> list[dict[str, Any]]:
+        """The server's adapters with the scales it has them at, to be named with each request: one
+        that names none is answered from what another one's adapters left in the cache."""
+        try:
+            adapters = self._transport.get("/lora-adapters", self._cancelled)
+        except Failure as failure:
+            # Older servers have none, or keep the address to themselves.
+            if failure.status not in _NO_SUCH_PATH:
+                raise
+            return []
+        entries = adapters if isinstance(adapters, list) else []
+        try:
+            return [{"id": int(e["id"]), "scale": float(e["scale"])} for e in entries]
+        except (KeyError, TypeError, ValueError):
+            raise no_json(self._endpoint) from None
 
     def _choose_model(self) -> str:
         listed = self._transport.get("/v1/models", self._cancelled)
@@ -70,7 +89,7 @@ class LlamaServer:
             return
         usage.prompt_tokens = len(ids)
         body = {
-            **_GREEDY,
+            **self._settings(),
             "prompt": ids,
             "n_predict": max(limit, len(taken)),
             "grammar": _beginning_with(taken) if taken else "",
@@ -104,9 +123,13 @@ class LlamaServer:
         self._cancelled = cancelled
         ids, _ = self._tokens(prompt, _WARM_ROOM_TOKENS)
         if ids:
-            body = {**_GREEDY, "prompt": ids, "n_predict": 0}
+            body = {**self._settings(), "prompt": ids, "n_predict": 0}
             for _ in self._transport.events("/completion", body, cancelled):
                 pass
+
+    def _settings(self) -> dict[str, Any]:
+        """What is the same in every request."""
+        return {**_GREEDY, "lora": self._lora} if self._lora else _GREEDY
 
     def _tokens(self, prompt: Prompt, limit: int) -> tuple[list[int], str]:
         """The prompt's tokens, and the text the answer has to begin with."""
