@@ -290,7 +290,7 @@ class Writing:
         return len(words) < _MANY or _MANY * len(set(words)) > 2 * len(words)
 
     def _is_statement(self, line: str) -> bool:
-        language = language_of(self.document.path)
+        language = self.document.language
         return language is not None and is_code(line, language)
 
     def _is_line(self, words: str) -> bool:
@@ -300,7 +300,7 @@ class Writing:
         places = [match.end(1) for match in line.finditer(text)]
         if not places:
             return False
-        parsed = ParsedDocument.of(text, language_of(self.document.path))
+        parsed = ParsedDocument.of(text, self.document.language)
         return any(cursor_syntax(parsed, place + 1).kind == "code" for place in places)
 
     def _is_copied(self, words: str) -> bool:
