@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_convert.model import merge, rank_truncation
+from budgetai_convert.model import adapter_layout, merge, rank_truncation
 from budgetai_convert.model.adapter import Adapter
 from budgetai_convert.options import AUTO, PROGRAM, ConvertOptions
 from budgetai_convert.quantize import llama_quantize
@@ -101,6 +101,9 @@ def adapter_folder(options: ConvertOptions) -> Path:
 def is_model(path: Path) -> bool:
     """Whether this is a model rather than an adapter: a file, a folder of one, or a known name.
     What begins with the name of a folder here is no Hub id."""
+    if (path / adapter_layout.CONFIG).is_file():
+        # Whatever else lies there: some trainers leave the base's files beside the adapter.
+        return False
     if path.is_file() or (path / "config.json").is_file():
         return True
     if path.exists() or (path.parts and Path(path.parts[0]).exists()):
@@ -182,6 +185,8 @@ def _base_of_bundle(folder: Path) -> tuple[str, str]:
 def _plan(
     options: ConvertOptions, base: Base, adapters: Sequence[Adapter], quant: str, final: Path
 ) -> Plan:
+    # From here on a base of the Hub is the commit that was found.
+    base = base_weights.fetched(base)
     source = base_weights.open_source(base)
     for adapter in adapters:
         merge.placed(source, adapter)
@@ -267,6 +272,13 @@ def _check_model_alone(options: ConvertOptions, model: Path) -> None:
     """Raises OptionError for what goes with adapters only."""
     if len(options.source) > 1:
         raise OptionError(f"{model} is a model, and more is named", "Convert one at a time")
+    if options.base and not model.exists():
+        raise OptionError(
+            f"{model} is a model on the Hub, --base is the base of an adapter",
+            f"Fetch an adapter with `hf download {model} --local-dir FOLDER` and name the folder",
+        )
+    if options.base:
+        raise OptionError(f"--base {options.base}: {model} is no adapter", "Leave it out")
     if options.rank:
         raise OptionError(f"--rank {options.rank}: {model} is no adapter", "Leave it out")
     for flag, value in (("--bundle", options.bundle), ("--add-to", options.add_to)):

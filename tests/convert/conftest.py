@@ -21,6 +21,10 @@ MAKERS = {
     "qwen3": tiny.make_qwen3,
     "starcoder2": tiny.make_starcoder2,
     "granite": tiny.make_granite,
+    "llama3": tiny.make_llama3,
+    "linear": tiny.make_linear,
+    "mistral": tiny.make_mistral,
+    "smollm3": tiny.make_smollm3,
 }
 
 

@@ -2,17 +2,20 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from budgetai_convert.checks import agreement, check_texts, reference
 from budgetai_convert.checks.agreement import Agreement
 from budgetai_convert.cli import main
 from budgetai_core.artifacts import base_models, gguf_reader, layout
+from budgetai_core.artifacts.atomic_write import read_json, write_json
 from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import CheckError
@@ -77,7 +80,9 @@ def test_a_quantised_gguf_base_can_be_tuned(
 
 
 @pytest.mark.parametrize("kind", ["folder", "gguf"])
-@pytest.mark.parametrize("family", ["qwen3", "starcoder2", "granite"])
+@pytest.mark.parametrize(
+    "family", ["qwen3", "starcoder2", "granite", "llama3", "linear", "mistral", "smollm3"]
+)
 def test_other_families_from_folder_to_file(
     family: str, kind: str, base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,6 +92,43 @@ def test_other_families_from_folder_to_file(
         file = base_models.resolve(str(base(family, tied=family != "granite", kind="gguf")))
         replace(AdapterManifest.read(adapter), base=file.record()).write(adapter)
     result = converted(adapter, tmp_path / "model.gguf", capsys, "F16")
+    assert result["checks"]["kld_f16"] < 1e-4
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["initializer_range", "head_dim", "attention_dropout", "rms_norm_eps", "use_sliding_window"],
+)
+def test_a_null_is_the_default(
+    key: str, base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(base("qwen2"), tmp_path / "base"))
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", config | {key: None})
+    result = converted(folder, tmp_path / "model.gguf", capsys, "F16")
+    assert result["checks"]["kld_f16"] < 1e-4
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["same", "other"])
+def test_a_head_beside_a_tied_embedding_counts_as_in_transformers(
+    same: bool, base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(base("qwen2"), tmp_path / "base"))
+    tensors = load_file(folder / "model.safetensors")
+    embedding = tensors["model.embed_tokens.weight"]
+    tensors["lm_head.weight"] = embedding.copy() if same else embedding[::-1].copy()
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    result = converted(folder, tmp_path / "model.gguf", capsys, "F16")
+    assert result["checks"]["kld_f16"] < 1e-4
+    file = gguf_reader.read(tmp_path / "model.gguf")
+    assert ("output.weight" in file.tensors) != same
+
+
+def test_divisors_of_llama_3_where_short_texts_feel_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tiny.make_llama3(tmp_path / "base", original=32)
+    result = converted(folder, tmp_path / "model.gguf", capsys, "F16")
     assert result["checks"]["kld_f16"] < 1e-4
 
 

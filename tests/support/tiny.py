@@ -82,11 +82,14 @@ QWEN2_SPLIT = (
 VOCABULARY = 600
 
 
-def make_llama(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
-    """A llama model folder in the manner of SmolLM2: no fill-in-the-middle tokens."""
+def make_llama(
+    folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0, **rope: Any
+) -> Path:
+    """A llama model folder in the manner of SmolLM2: no fill-in-the-middle tokens. `rope` holds
+    further rope parameters."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(**_sizes(tied, hidden), rope_parameters=_rope(10_000.0))
+    config = LlamaConfig(**_sizes(tied, hidden), rope_parameters=_rope(10_000.0) | rope)
     _save(LlamaForCausalLM, config, folder, seed)
     _save_tokenizer(folder, _tokenizer("llama", LLAMA_SPECIAL))
     return folder
@@ -147,6 +150,48 @@ def make_granite(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int
     config = GraniteConfig(**_sizes(tied, hidden), **factors, rope_parameters=_rope(10_000.0))
     _save(GraniteForCausalLM, config, folder, seed)
     _save_tokenizer(folder, _tokenizer("llama", STARCODER2_SPECIAL))
+    return folder
+
+
+def make_llama3(
+    folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0, original: int = 8192
+) -> Path:
+    """A llama model folder with the rope of Llama 3.2."""
+    scaling = {
+        "rope_type": "llama3",
+        "factor": 32.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": original,
+    }
+    return make_llama(folder, tied=tied, hidden=hidden, seed=seed, **scaling)
+
+
+def make_linear(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
+    """A llama model folder with the rope of DeepSeek Coder: a quarter of every angle."""
+    return make_llama(folder, tied=tied, hidden=hidden, seed=seed, rope_type="linear", factor=4.0)
+
+
+def make_mistral(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
+    """A mistral model folder: llama under another name, with heads of a width of their own, and a
+    window shorter than its context."""
+    from transformers import MistralConfig, MistralForCausalLM
+
+    sizes = _sizes(tied, hidden) | {"head_dim": hidden // 2}
+    config = MistralConfig(**sizes, sliding_window=256, rope_parameters=_rope(10_000.0))
+    _save(MistralForCausalLM, config, folder, seed)
+    _save_tokenizer(folder, _tokenizer("llama", LLAMA_SPECIAL))
+    return folder
+
+
+def make_smollm3(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
+    """A smollm3 model folder: the last of its four blocks knows no positions."""
+    from transformers import SmolLM3Config, SmolLM3ForCausalLM
+
+    sizes = _sizes(tied, hidden) | {"num_hidden_layers": 4}
+    config = SmolLM3Config(**sizes, rope_parameters=_rope(2_000_000.0))
+    _save(SmolLM3ForCausalLM, config, folder, seed)
+    _save_tokenizer(folder, _tokenizer("llama", LLAMA_SPECIAL))
     return folder
 
 

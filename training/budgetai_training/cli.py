@@ -36,6 +36,7 @@ def _main(argv: list[str] | None, started: float) -> int:
     _quiet_libraries()
     # Heavy imports stand here, so that --help and a wrong flag are answered at once.
     from budgetai_core.artifacts.base_models import resolve
+    from budgetai_core.models import base_weights
     from budgetai_training import incremental
     from budgetai_training.corpus import load as corpus
     from budgetai_training.progress_bar import Reporter
@@ -46,12 +47,13 @@ def _main(argv: list[str] | None, started: float) -> int:
     first = os.environ.get("RANK", "0") == "0"
     report = Reporter(quiet=options.json or not first)
     folder, options = RunFolder.opened(options)
-    # Both are cheap, and a mistake in them should not wait for torch.
+    # All three are cheap, and a mistake in them should not wait for torch.
+    with report.busy("looking at the base"):
+        base_weights.check(resolve(options.base))
     with report.reading() as tick:
         found = corpus.read(options, tick, incremental.fixed(options, folder.held_out()))
     if options.task == DOCSTRING:
         docstring_samples.check_enough(found)
-    resolve(options.base)
     with report.busy("starting"):
         from budgetai_training.train import train
     result = train(options, folder, found, report, started)

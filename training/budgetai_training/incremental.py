@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from budgetai_core.artifacts.base_models import resolve
 from budgetai_core.artifacts.manifest import COMPARED, NESTED, AdapterManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import AdapterError, OptionError, RepositoryError
@@ -67,7 +68,9 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
     for name in given:
         raise OptionError(f"{name} comes from {folder}", "Leave it out with --continue-from")
     before = AdapterManifest.read(folder)
-    if before.base.digest != digest:
+    # Adapters of earlier versions name a model on the Hub without its commit.
+    named = before.base.kind == "hub" and before.base.location == resolve(options.base).hub_name
+    if before.base.digest != digest and not named:
         raise AdapterError(
             f"{folder} was trained on {before.base.location}, not on this base",
             f"Give --base {shlex.quote(before.base.location)}",

@@ -22,6 +22,7 @@ from budgetai_core.artifacts import layout
 from budgetai_core.artifacts.base_models import Base
 from budgetai_core.context.prompt import MARKER_NAMES
 from budgetai_core.errors import BaseError
+from budgetai_core.models import model_config
 from budgetai_training.memory_plan import Shape
 
 _LOAD_ERRORS = (
@@ -56,6 +57,12 @@ def load(base: Base, digest: str, load_in: str) -> LoadedBase:
         model = _load_4bit(folder) if chosen == "4bit" else _load_plain(folder, chosen)
     if getattr(model.config, "final_logit_softcapping", None):
         raise BaseError(f"{base.name} caps its logits, which is not supported", "Take another base")
+    for module in model.modules():
+        # bitsandbytes 0.50 repacks weights for AVX-512 when a layer is first evaluated, and keeps
+        # using that form in training, where no gradient passes through it: after one evaluation
+        # all but the last layers would learn from noise, without a word.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     model.config.use_cache = False
     return LoadedBase(model, tokenizer, chosen)
 
@@ -64,7 +71,9 @@ def shape(base: Base, digest: str, rank: int) -> Shape:
     """The sizes of a base with LoRA of a rank on all its linear layers, by its configuration
     alone: no weight is read."""
     with _loading(base):
-        config = AutoConfig.from_pretrained(**_where(_as_folder(base, digest)))
+        folder = _as_folder(base, digest).path
+        assert folder is not None
+        config = _configuration(folder)
         with torch.device("meta"):
             model: Any = AutoModelForCausalLM.from_config(config)
     ends = (model.get_input_embeddings(), model.get_output_embeddings())
@@ -108,16 +117,31 @@ def choose_precision(load_in: str) -> str:
 
 
 def _where(base: Base) -> dict[str, Any]:
-    if base.path is None:
-        return {"pretrained_model_name_or_path": base.name}
     # A known path never needs the Hub; without this a missing optional file would be asked for.
+    assert base.path is not None
     if base.path.is_dir():
-        return {"pretrained_model_name_or_path": base.path, "local_files_only": True}
+        return {
+            "pretrained_model_name_or_path": base.path,
+            "config": _configuration(base.path),
+            "local_files_only": True,
+        }
     return {
         "pretrained_model_name_or_path": base.path.parent,
         "gguf_file": base.path.name,
         "local_files_only": True,
     }
+
+
+def _configuration(folder: Path) -> Any:
+    """The folder's configuration, without nulls that transformers does not take. Raises
+    BaseError."""
+    values = model_config.read(folder)
+    # The parts of a configuration are checked by a library of its own, with errors of its own.
+    try:
+        return AutoConfig.for_model(**values)
+    except Exception as error:
+        line = f"{folder.name}/{model_config.CONFIG}: {error}".replace("\n", " ")
+        raise BaseError(line) from error
 
 
 def _load_plain(base: Base, load_in: str) -> Any:
@@ -142,12 +166,6 @@ def _load_4bit(base: Base) -> Any:
         quantization_config=settings,
         device_map={"": device},
     )
-    for module in model.modules():
-        # bitsandbytes 0.50 repacks weights for AVX-512 when a layer is first evaluated, and keeps
-        # using that form in training, where no gradient passes through it: after one evaluation
-        # all but the last layers would learn from noise, without a word.
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
     return model
 
 

@@ -10,6 +10,7 @@ from transformers import TrainerState
 
 from budgetai_core.artifacts.base_models import resolve
 from budgetai_core.errors import OptionError
+from budgetai_core.models import base_weights
 from budgetai_training import autotune, chunked_loss, layer_selection, process_group, setup
 from budgetai_training.corpus.records import Corpus
 from budgetai_training.evaluation import docstring_generations, held_out_loss, line_generations
@@ -60,6 +61,7 @@ def train(
         # Plan, and load what fits.
         base = resolve(options.base)
         with stages.stage("loading"), reporter.busy(f"reading the base {base.name}"):
+            base = base_weights.fetched(base)
             options, record = setup.begin(options, folder, base)
             plan = setup.plan_memory(options, folder, base, record.digest)
             loaded = load(base, record.digest, plan.load_in)

@@ -55,7 +55,8 @@ def tokenizer(folder: Path, retyped: Sequence[str]) -> Callable[[str], list[int]
         from tokenizers import AddedToken
         from transformers import AutoTokenizer
 
-        loaded = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        config = disk_offload.configuration(folder)
+        loaded = AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True)
     # A token that is "added" but not "special" would be found in text all the same.
     tokens = [AddedToken(text, special=True, normalized=False) for text in retyped]
     loaded.backend_tokenizer.add_special_tokens(tokens)

@@ -1,6 +1,5 @@
 """Reading a LoRA adapter as peft writes it, and refusing what this converter cannot merge."""
 
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -9,25 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from budgetai_convert.model import third_party
+from budgetai_convert.model import adapter_layout, third_party
 from budgetai_core.artifacts import safetensors_reader
-from budgetai_core.artifacts.atomic_write import read_json
 from budgetai_core.artifacts.gguf_reader import Floats
 from budgetai_core.artifacts.manifest import COMPARED, MANIFEST, AdapterManifest
 from budgetai_core.artifacts.safetensors_reader import StoredTensor
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import AdapterError, OptionError
 
-CONFIG = "adapter_config.json"
-WEIGHTS = "adapter_model.safetensors"
+CONFIG = adapter_layout.CONFIG
+WEIGHTS = adapter_layout.WEIGHTS
 
-_KEY = re.compile(
-    r"base_model\.model\.(?P<module>.+)\.lora_"
-    r"(?:(?P<side>[AB])(?:\.[\w-]+)?\.weight|(?P<length>magnitude_vector)(?:\.[\w.-]+)?)"
-)
-# peft keeps a copy of an embedding or head that is tuned; the check against torch sees if it
-# differs from the base's.
-_COPIED = ".base_layer.weight"
 # Settings under which the saved weights are more, or other, than W + scale · B A.
 _FOREIGN = (
     "lora_bias",
@@ -84,11 +75,13 @@ def check_finite(module: str, *arrays: Floats) -> None:
 
 @dataclass(frozen=True)
 class Adapter:
-    """An adapter folder: its manifest, and its updates by module name (model.layers.0 …)."""
+    """An adapter in peft's layout: its manifest, and its updates by module name (model.layers.0 …).
+    `origin` is the folder that the user named, with whatever else lies there."""
 
     folder: Path
     manifest: AdapterManifest
     updates: dict[str, Update]
+    origin: Path
 
 
 def read_manifest(folder: Path, base: str = "") -> AdapterManifest:
@@ -96,8 +89,14 @@ def read_manifest(folder: Path, base: str = "") -> AdapterManifest:
     `base` names the base of one that others made. Raises AdapterError, BaseError or OptionError."""
     if not folder.is_dir():
         raise AdapterError(f"no adapter folder {folder}", "Give a folder that budgetai-train made")
+    if not (folder / CONFIG).is_file() and (names := adapter_layout.subfolders(folder)):
+        raise AdapterError(
+            f"{folder.name} holds adapters in folders of their own: {', '.join(names)}",
+            f"Name {folder / names[0]}",
+        )
     if not (folder / MANIFEST).exists() and (folder / CONFIG).is_file():
-        return third_party.manifest(folder, _config(folder), base)
+        config = _config(folder)
+        return third_party.manifest(folder, config, base, adapter_layout.largest_rank(folder))
     manifest = AdapterManifest.read(folder)
     if base:
         raise OptionError(
@@ -118,38 +117,47 @@ def read_manifest(folder: Path, base: str = "") -> AdapterManifest:
     return manifest
 
 
-def read(folder: Path, manifest: AdapterManifest | None = None) -> Adapter:
-    """Read and check an adapter; its values stay on disk. Raises as `read_manifest` does."""
+def read(
+    folder: Path, manifest: AdapterManifest | None = None, origin: Path | None = None
+) -> Adapter:
+    """Read and check an adapter in peft's layout; its values stay on disk. Raises as
+    `read_manifest` does."""
     manifest = manifest or read_manifest(folder)
     config = _config(folder)
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise AdapterError(f"no {WEIGHTS} in {folder}", "Train again")
-    pairs = _pairs(safetensors_reader.read(path, AdapterError))
+    pairs = _pairs(safetensors_reader.read(folder / WEIGHTS, AdapterError))
     updates = {module: _update(module, sides, config) for module, sides in pairs.items()}
     if not updates:
         raise AdapterError(f"the adapter {folder.name} changes nothing", "Train again")
-    return Adapter(folder, manifest, updates)
+    return Adapter(folder, manifest, updates, origin or folder)
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    try:
-        config = read_json(folder / CONFIG)
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise AdapterError(f"{folder / CONFIG} cannot be read: {error}") from None
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+    """The configuration of a LoRA, rsLoRA or DoRA. Raises AdapterError with peft's way out for all
+    others."""
+    config = adapter_layout.read_config(folder)
+    kind = config.get("peft_type")
+    if kind != "LORA":
         raise AdapterError(
-            f"{folder.name} is no LoRA adapter", "Only LoRA, rsLoRA and DoRA can be merged"
+            f"{folder.name} is not a LoRA adapter: its peft_type is {kind}",
+            "Only LoRA, rsLoRA and DoRA can be merged; peft makes a LoRA of some others "
+            "(save_as_lora)",
         )
     foreign = [key for key in _FOREIGN if config.get(key)]
     if config.get("bias", "none") != "none":
         foreign.append("bias")
-    if config.get("init_lora_weights", True) not in _PLAIN_STARTS:
-        foreign.append("init_lora_weights")
     if foreign:
         raise AdapterError(
             f"the adapter {folder.name} uses {', '.join(foreign)}",
-            "Only LoRA, rsLoRA and DoRA can be merged",
+            "Only LoRA, rsLoRA and DoRA can be merged; merge it with peft (merge_and_unload, "
+            "save_pretrained) and convert that folder",
+        )
+    start = config.get("init_lora_weights", True)
+    if start not in _PLAIN_STARTS:
+        raise AdapterError(
+            f"the adapter {folder.name} was started with init_lora_weights={str(start)[:40]!r}, "
+            "which changed its base too",
+            "Let peft make a plain LoRA of it: save_pretrained with "
+            "path_initial_model_for_weight_conversion",
         )
     return config
 
@@ -157,12 +165,14 @@ def _config(folder: Path) -> dict[str, Any]:
 def _pairs(tensors: dict[str, StoredTensor]) -> dict[str, dict[str, StoredTensor]]:
     pairs: dict[str, dict[str, StoredTensor]] = {}
     for key, tensor in tensors.items():
-        if key.endswith(_COPIED):
+        known = adapter_layout.key_of(key)
+        if known and not known.side:
+            # A copy of an embedding or head that is tuned; the check against torch sees if it
+            # differs from the base's.
             continue
-        match = _KEY.fullmatch(key)
-        if not match or len(tensor.shape) != (1 if match["length"] else 2):
+        if not known or len(tensor.shape) != (1 if known.side == "lengths" else 2):
             raise AdapterError(f"the adapter holds {key}", "Only LoRA of linear layers is merged")
-        pairs.setdefault(match["module"], {})[match["side"] or "lengths"] = tensor
+        pairs.setdefault(known.module, {})[known.side] = tensor
     return pairs
 
 

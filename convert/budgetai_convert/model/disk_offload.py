@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from budgetai_convert import malloc_trim
-from budgetai_convert.model import gguf_config
 from budgetai_convert.model.weight_readers import Gguf, Safetensors, Stored
+from budgetai_core.artifacts.gguf_reader import read as read_gguf
+from budgetai_core.errors import AdapterError, BaseError
+from budgetai_core.models import model_config
+from budgetai_core.models.architectures import sizes_of_gguf
 from budgetai_core.models.base_weights import weight_files
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ def load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
     from accelerate.hooks import attach_align_device_hook
     from transformers import AutoModelForCausalLM
 
-    config = _config(base)
+    config = configuration(base)
     with init_empty_weights(include_buffers=False):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
 
@@ -56,12 +59,23 @@ def load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
     return model.eval()
 
 
-def _config(base: Path) -> Any:
+def configuration(base: Path) -> Any:
+    """The configuration of a model that is looked at as transformers would. Raises BaseError where
+    it cannot read one."""
     from transformers import AutoConfig
 
     if base.is_file():
-        return gguf_config.of_gguf(base)
-    return AutoConfig.from_pretrained(base, local_files_only=True)
+        return AutoConfig.for_model(**model_config.parameters_of(sizes_of_gguf(read_gguf(base))))
+    values = model_config.read(base)
+    # The parts of a configuration are checked by a library of its own, with errors of its own.
+    try:
+        config = AutoConfig.for_model(**values)
+    except Exception as error:
+        raise BaseError(f"{base.name}/{model_config.CONFIG}: {error}".replace("\n", " ")) from error
+    if Safetensors(weight_files(base)).shape(_HEAD):
+        # Whether it is the same as the embedding, or not.
+        config.tie_word_embeddings = False
+    return config
 
 
 def _stored(base: Path, config: Any) -> Stored:
@@ -83,6 +97,12 @@ class _Weights(Mapping[str, "Tensor"]):
         """Look for every parameter of the model. Raises KeyError."""
         for name, parameter in model.named_parameters():
             stored, key = self._place(name)
+            if _ADAPTER in name and stored is not self._adapter:
+                raise AdapterError(
+                    f"the adapter has no weights for {name.replace(_ADAPTER, '')}, which its "
+                    "configuration says it changes",
+                    "Its file is not whole: fetch it again, or save it anew with peft",
+                )
             if stored.shape(key) != tuple(parameter.shape):
                 raise KeyError(f"{key} is {stored.shape(key)}, not {tuple(parameter.shape)}")
             self._names.append(name)
@@ -103,5 +123,7 @@ class _Weights(Mapping[str, "Tensor"]):
         if self._adapter.shape(tuned):
             return self._adapter, tuned
         plain = name.replace(".base_layer.", ".")
-        tied = plain == _HEAD and not self._base.shape(_HEAD)
-        return self._base, _EMBEDDING if tied else plain
+        if not self._base.shape(plain):
+            # Tied: whichever of the two is there.
+            plain = {_HEAD: _EMBEDDING, _EMBEDDING: _HEAD}.get(plain, plain)
+        return self._base, plain

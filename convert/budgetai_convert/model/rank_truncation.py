@@ -5,16 +5,19 @@ peft and llama.cpp scale by alpha over the rank they find, so a cut is a plain a
 """
 
 import dataclasses
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
 
 from budgetai_convert.model import adapter as adapters
+from budgetai_convert.model import adapter_layout
 from budgetai_convert.model.adapter import Adapter
 from budgetai_core.artifacts.atomic_write import read_json, write_json
 from budgetai_core.artifacts.gguf_reader import Floats
@@ -29,13 +32,15 @@ def at_rank(folder: Path, rank: int, base: str = "") -> Iterator[Adapter]:
     and OptionError for a rank that is not there."""
     manifest = adapters.read_manifest(folder, base)
     wanted = _known(manifest, rank, folder)
-    if wanted == manifest.rank:
-        yield adapters.read(folder, manifest)
-        return
-    with tempfile.TemporaryDirectory(prefix="budgetai-cut-") as place:
-        made = Path(place) / folder.resolve().name
-        write(adapters.read(folder, manifest), wanted, made)
-        yield adapters.read(made)
+    with adapter_layout.plain(folder) as plain:
+        adapter = adapters.read(plain, manifest, folder)
+        if wanted == manifest.rank:
+            yield adapter
+            return
+        with tempfile.TemporaryDirectory(prefix="budgetai-cut-") as place:
+            made = Path(place) / folder.resolve().name
+            write(adapter, wanted, made)
+            yield adapters.read(made, origin=folder)
 
 
 def _known(manifest: AdapterManifest, rank: int, folder: Path) -> int:
@@ -49,22 +54,27 @@ def _known(manifest: AdapterManifest, rank: int, folder: Path) -> int:
 
 
 def write(adapter: Adapter, rank: int, into: Path) -> None:
-    """Write a plain PEFT folder of this rank, with a manifest of its own. Raises AdapterError where
-    matrices of the adapter are of several ranks or DoRA's, and OptionError where the folder is
-    there."""
+    """Write a plain PEFT folder of this rank, with a manifest of its own; at its own rank an
+    adapter stays as it is. Raises AdapterError where DoRA would be cut, and OptionError where the
+    folder is there."""
     if into.exists():
         raise OptionError(f"{into} exists already", "Name a folder that does not exist")
     manifest = adapter.manifest
-    if {update.a.shape[0] for update in adapter.updates.values()} != {manifest.rank}:
-        raise AdapterError(f"{adapter.folder.name} has matrices of several ranks")
-    if any(update.lengths for update in adapter.updates.values()):
+    cut = rank < manifest.rank
+    if cut and any(update.lengths for update in adapter.updates.values()):
         raise AdapterError(f"{adapter.folder.name} is DoRA, which has no lower ranks")
-    values = _values(adapter, rank)
+    nested = manifest.kind in NESTED
+    values = _values(adapter, rank, nested=nested) if cut else {}
     into.mkdir(parents=True)
     try:
-        save_file(values, into / adapters.WEIGHTS, {"format": "pt"})
+        if cut:
+            save_file(values, into / adapters.WEIGHTS, {"format": "pt"})
+        else:
+            shutil.copyfile(adapter.folder / adapters.WEIGHTS, into / adapters.WEIGHTS)
         config = read_json(adapter.folder / adapters.CONFIG)
-        write_json(into / adapters.CONFIG, config | {"r": rank})
+        if cut:
+            config |= {"r": rank} if nested else _settings(adapter, rank)
+        write_json(into / adapters.CONFIG, config)
         dataclasses.replace(
             manifest, rank=rank, chosen_rank=0, rank_losses={}, scores=scores(manifest, rank)
         ).write(into)
@@ -73,26 +83,40 @@ def write(adapter: Adapter, rank: int, into: Path) -> None:
         raise
 
 
-def _values(adapter: Adapter, rank: int) -> dict[str, Floats]:
-    """Tensors in 32 bits, under the names peft gives them."""
-    found = {}
-    nested = adapter.manifest.kind in NESTED
-    # Of a single rank the whole update stays what it was, so the scale must.
-    share = 1.0 if nested else scale(adapter, adapter.manifest.rank) / scale(adapter, rank)
+def _values(adapter: Adapter, rank: int, *, nested: bool) -> dict[str, Floats]:
+    """Tensors in 32 bits, under the names peft gives them. Of a single rank the whole update stays
+    what it was: its scale is multiplied into B, but for what `_settings` leaves to peft."""
+    values = {}
     for module, update in adapter.updates.items():
-        a, b = update.a.load(), update.b.load() * np.float32(share)
+        a, b = update.a.load(), update.b.load()
         adapters.check_finite(module, a, b)
-        a, b = (a[:rank], b[:, :rank]) if nested else nearest(a, b, rank)
+        if nested:
+            a, b = a[:rank], b[:, :rank]
+        else:
+            kept = min(rank, len(a))
+            a, b = nearest(a, b, kept) if kept < len(a) else (a, b)
+            b = b * np.float32(update.scale * kept / rank)
         prefix = f"base_model.model.{module}"
-        found[f"{prefix}.lora_A.weight"] = np.ascontiguousarray(a)
-        found[f"{prefix}.lora_B.weight"] = np.ascontiguousarray(b)
-    return found
+        values[f"{prefix}.lora_A.weight"] = np.ascontiguousarray(a)
+        values[f"{prefix}.lora_B.weight"] = np.ascontiguousarray(b)
+    return values
 
 
-def scale(adapter: Adapter, rank: int) -> float:
-    """What peft would multiply an update of this rank by, in parts of alpha."""
-    rooted = read_json(adapter.folder / adapters.CONFIG).get("use_rslora")
-    return float(rank ** (-0.5 if rooted else -1.0))
+def _settings(adapter: Adapter, rank: int) -> dict[str, Any]:
+    """What a configuration says of a cut to one rank: matrices that had less keep theirs, which
+    peft has to be told, and then multiplies by the rank over it."""
+    lower = {
+        re.escape(module): update.a.shape[0]
+        for module, update in adapter.updates.items()
+        if update.a.shape[0] < rank
+    }
+    return {
+        "r": rank,
+        "lora_alpha": rank,
+        "use_rslora": False,
+        "rank_pattern": lower,
+        "alpha_pattern": {},
+    }
 
 
 def nearest(a: Floats, b: Floats, rank: int) -> tuple[Floats, Floats]:

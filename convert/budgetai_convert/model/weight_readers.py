@@ -69,11 +69,11 @@ class _Place:
 
 class Gguf:
     """The tensors of a GGUF file. `heads` are those of queries and of keys where the file pairs
-    their rows, as those of llama and granite are."""
+    their rows, as those of llama, granite and smollm3 are."""
 
     def __init__(self, path: Path, architecture: str, blocks: int, heads: tuple[int, int]) -> None:
         self._path, self._heads = path, heads
-        self._paired = architecture in ("llama", "granite")
+        self._paired = architecture in ("llama", "granite", "smollm3")
         number = next(one for one, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
         self._names = gguf.get_tensor_name_map(number, blocks)
         # The reader holds every token as an array of its own: only places outlive it.

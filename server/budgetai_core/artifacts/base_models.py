@@ -19,21 +19,31 @@ HUB_NAMES = {
     "qwen2.5-coder-1.5b": "Qwen/Qwen2.5-Coder-1.5B",
 }
 GGUF_MAGIC = b"GGUF"
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+# A name, and behind an @ the revision: a commit, a branch or a tag.
+_HUB_ID = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
 @dataclass(frozen=True)
 class Base:
-    """A base model. `kind` is gguf, folder or hub; `path` is None for what is on the Hub."""
+    """A base model. `kind` is gguf, folder or hub; `path` is None for what has not been fetched
+    from the Hub, `revision` the commit, branch or tag there, if one is meant."""
 
     name: str
     kind: str
     path: Path | None
+    revision: str = ""
+
+    @property
+    def hub_name(self) -> str:
+        """The name on the Hub, with the revision."""
+        return f"{self.name}@{self.revision}" if self.revision else self.name
 
     def record(self) -> BaseRecord:
         """What a manifest keeps of the base; reads the whole file once for the digest."""
-        embedded = self.name == EMBEDDED
-        location = self.name if embedded or self.path is None else str(self.path)
+        if self.kind == "hub":
+            location = self.hub_name
+        else:
+            location = self.name if self.name == EMBEDDED else str(self.path)
         return BaseRecord(kind=self.kind, location=location, digest=digest(self))
 
 
@@ -48,8 +58,8 @@ def resolve(name: str) -> Base:
         return _folder(path)
     if path.is_file():
         return _gguf(path)
-    if is_name(name):
-        return Base(name, "hub", None)
+    if is_name(name) and (match := _HUB_ID.fullmatch(name)):
+        return Base(match["name"], "hub", None, match["revision"] or "")
     known = ", ".join([EMBEDDED, *HUB_NAMES])
     raise BaseError(
         f"unknown base '{name}'", f"Use {known}, a Hub id (owner/name), a folder or a .gguf file"
@@ -91,10 +101,10 @@ def _gguf(path: Path) -> Base:
 
 
 def digest(base: Base) -> str:
-    """sha256 over the weights; for a Hub id, which the Hub itself versions, over the name."""
+    """sha256 over the weights; for a Hub id, over its name and commit, which stand for them."""
     hasher = hashlib.sha256()
-    if base.path is None:
-        hasher.update(base.name.encode())
+    if base.kind == "hub" or base.path is None:
+        hasher.update(base.hub_name.encode())
         return hasher.hexdigest()
     files = sorted(base.path.glob("*.safetensors")) if base.path.is_dir() else [base.path]
     for file in files:

@@ -162,6 +162,11 @@ def read(path: Path) -> GGUFFile:
 
 def _header(path: Path, cursor: _Cursor) -> GGUFFile:
     version = cursor.number("I")
+    if int.from_bytes(version.to_bytes(4, "little"), "big") in VERSIONS:
+        raise BaseError(
+            f"{path.name} is a GGUF file of the other byte order (big-endian)",
+            "Fetch it in little-endian, or run gguf-convert-endian",
+        )
     if version not in VERSIONS:
         raise BaseError(f"{path.name} is of GGUF version {version}", "Versions 2 and 3 are read")
     tensor_count, key_count = cursor.number("Q"), cursor.number("Q")

@@ -8,6 +8,8 @@ from gguf import MODEL_ARCH, GGUFValueType
 
 from budgetai_core.artifacts.gguf_reader import Floats, GGUFFile, Metadata, pack
 from budgetai_core.errors import BaseError
+from budgetai_core.models import rope
+from budgetai_core.models.rope import RopeScaling
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -25,7 +27,8 @@ class Family:
     `centred`: norms subtract the mean and have a bias (LayerNorm, not RMSNorm). `head_norms`: each
     head of q and k is normalised. `biases` are always there, `attention_biases` and
     `feed_forward_biases` if the model wants them. `factors` are numbers of the configuration, by
-    their name in GGUF.
+    their name in GGUF. `divided`: llama.cpp reads divisors of the rotations (Llama 3). In every
+    `unrotated`th block q and k are not rotated; 0 is for none.
     """
 
     arch: MODEL_ARCH
@@ -39,15 +42,18 @@ class Family:
     attention_biases: tuple[str, ...] = ()
     feed_forward_biases: tuple[str, ...] = ()
     factors: tuple[tuple[str, str], ...] = ()
+    divided: bool = False
+    unrotated: int = 0
 
 
 FAMILIES = {
     "llama": Family(
         arch=MODEL_ARCH.LLAMA,
-        models="Llama, SmolLM, TinyLlama, Granite Code 3B and 8B",
+        models="Llama, Mistral, SmolLM, TinyLlama, Granite Code 3B and 8B",
         paired=True,
         attention_biases=_ATTENTION,
         feed_forward_biases=_FEED_FORWARD,
+        divided=True,
     ),
     "granite": Family(
         arch=MODEL_ARCH.GRANITE,
@@ -61,7 +67,10 @@ FAMILIES = {
             ("residual_scale", "residual_multiplier"),
             ("logit_scale", "logits_scaling"),
         ),
+        divided=True,
     ),
+    # llama.cpp counts the blocks without positions by a number of its own.
+    "smollm3": Family(arch=MODEL_ARCH.SMOLLM3, models="SmolLM3", paired=True, unrotated=4),
     "qwen2": Family(arch=MODEL_ARCH.QWEN2, models="Qwen2, Qwen2.5, Qwen2.5-Coder", biases=_QKV),
     "qwen3": Family(arch=MODEL_ARCH.QWEN3, models="Qwen3 without experts", head_norms=True),
     "starcoder2": Family(
@@ -96,10 +105,16 @@ class Sizes:
     tied: bool
     biases: tuple[str, ...] = ()
     factors: tuple[tuple[str, float], ...] = ()
+    rope: RopeScaling = RopeScaling()
 
     @property
     def family(self) -> Family:
         return FAMILIES[self.architecture]
+
+    @property
+    def divisors(self) -> Floats | None:
+        """What the angles of each pair of a head are divided by, (head_width / 2,), or None."""
+        return self.rope.divisors(self.head_width, self.rope_base)
 
     def shapes(self) -> Shapes:
         """Every tensor a file of this model holds, by GGUF name; rows first."""
@@ -107,6 +122,8 @@ class Sizes:
         found |= self._norm("output_norm", self.width)
         if not self.tied:
             found["output.weight"] = (self.vocabulary, self.width)
+        if self.divisors is not None:
+            found[rope.FREQUENCIES] = self.divisors.shape
         for block in range(self.blocks):
             for name, shape in self._block().items():
                 found[f"blk.{block}.{name}"] = shape
@@ -156,6 +173,9 @@ class Sizes:
         floats |= dict(self.factors)
         packed = {key: pack(value, GGUFValueType.UINT32) for key, value in integers.items()}
         packed |= {key: pack(value, GGUFValueType.FLOAT32) for key, value in floats.items()}
+        if self.rope.kind == "linear":
+            packed["rope.scaling.type"] = pack("linear", GGUFValueType.STRING)
+            packed["rope.scaling.factor"] = pack(self.rope.factor, GGUFValueType.FLOAT32)
         return {f"{self.architecture}.{key}": value for key, value in packed.items()}
 
     def in_file_order(self, name: str, values: Floats) -> Floats:
@@ -217,13 +237,14 @@ def check_tensors(sizes: Sizes, found: Shapes, name: str) -> None:
             raise BaseError(
                 f"the base {name} has the tensor {tensor}, which plain {sizes.architecture} "
                 "models have not",
-                "Use a base without scaled rope, experts or extra biases",
+                "Use a base without experts or extra biases",
             )
 
 
 def sizes_of_gguf(file: GGUFFile) -> Sizes:
     """The sizes a GGUF file states. Raises BaseError for other architectures."""
     name, architecture = file.path.name, file.value("general.architecture")
+    _refuse_no_model(file)
     family = FAMILIES.get(str(architecture))
     if family is None:
         raise BaseError(f"{name} is a model of type {architecture}", f"Supported: {SUPPORTED}")
@@ -242,6 +263,7 @@ def sizes_of_gguf(file: GGUFFile) -> Sizes:
         return found
 
     heads, width = count("attention.head_count"), count("embedding_length")
+    rope_base = number("rope.freq_base", 10000.0)
     embedding = file.tensors.get("token_embd.weight")
     sizes = Sizes(
         architecture=str(architecture),
@@ -253,7 +275,7 @@ def sizes_of_gguf(file: GGUFFile) -> Sizes:
         kv_heads=count("attention.head_count_kv", heads),
         head_width=count("attention.key_length", width // max(heads, 1)),
         vocabulary=embedding.shape[0] if embedding else 0,
-        rope_base=number("rope.freq_base", 10000.0),
+        rope_base=rope_base,
         epsilon=number(epsilon_key(family), 1e-5),
         tied="output.weight" not in file.tensors,
         biases=tuple(
@@ -262,8 +284,24 @@ def sizes_of_gguf(file: GGUFFile) -> Sizes:
             if f"blk.0.{bias}" in file.tensors
         ),
         factors=tuple((key, number(key, 1.0)) for key, _ in family.factors),
+        rope=_rope_of_gguf(file, str(architecture), rope_base),
     )
     return check_sizes(sizes, name)
+
+
+def _refuse_no_model(file: GGUFFile) -> None:
+    """Raises BaseError for the other things that GGUF files hold."""
+    kind = file.value("general.type", "model")
+    if kind == "adapter":
+        raise BaseError(
+            f"{file.path.name} is a LoRA adapter as GGUF, not a model",
+            "llama.cpp lays it over its base with --lora; to merge it, name the folder it was made "
+            "from",
+        )
+    if kind == "imatrix":
+        raise BaseError(f"{file.path.name} is an importance matrix, not a model", "Name a model")
+    if kind != "model":
+        raise BaseError(f"{file.path.name} is a GGUF file of type {kind}", "Name a model")
 
 
 def _refuse_variants(file: GGUFFile, architecture: str) -> None:
@@ -271,5 +309,18 @@ def _refuse_variants(file: GGUFFile, architecture: str) -> None:
         raise BaseError(f"{file.path.name} is one part of several", "Join the parts first")
     if file.value(f"{architecture}.expert_count", 0):
         raise BaseError(f"{file.path.name} is a mixture of experts", f"Supported: {SUPPORTED}")
-    if file.value(f"{architecture}.rope.scaling.type", "none") != "none":
-        raise BaseError(f"{file.path.name} scales its rope", "Use a base with plain rope")
+
+
+def _rope_of_gguf(file: GGUFFile, architecture: str, base: float) -> RopeScaling:
+    """The scaling by the file's keys and its tensor of divisors. Raises BaseError for others."""
+    kind = file.value(f"{architecture}.rope.scaling.type", "none")
+    factor = file.value(f"{architecture}.rope.scaling.factor", 0.0)
+    factor = factor or file.value(f"{architecture}.rope.scale_linear", 0.0) or 1.0
+    if rope.FREQUENCIES in file.tensors:
+        found = rope.of_divisors(file.load(rope.FREQUENCIES), base)
+        if found and kind == "none" and factor == 1:
+            return found
+        kind = "by divisors of its own"
+    if kind not in ("none", "linear"):
+        raise BaseError(f"{file.path.name} scales its rope: {kind}", "Use a base with plain rope")
+    return RopeScaling(kind="linear", factor=float(factor)) if factor != 1 else RopeScaling()

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import gguf
 from gguf import GGUFValueType
@@ -19,17 +18,12 @@ from budgetai_core.artifacts.base_models import Base
 from budgetai_core.artifacts.gguf_reader import Floats, GGUFFile, Metadata, pack
 from budgetai_core.artifacts.safetensors_reader import StoredTensor
 from budgetai_core.errors import BaseError
-from budgetai_core.models import architectures, vocabulary
-from budgetai_core.models.architectures import (
-    FAMILIES,
-    SUPPORTED,
-    Sizes,
-    check_sizes,
-    check_tensors,
-    sizes_of_gguf,
-)
+from budgetai_core.models import architectures, model_config, rope, vocabulary
+from budgetai_core.models.architectures import Sizes, check_tensors, sizes_of_gguf
 
-_HUB_FILES = ["*.json", "*.safetensors"]
+_DESCRIPTIONS = ["*.json", "*.jinja"]
+_WEIGHTS = ["*.safetensors"]
+_EMBEDDING, _HEAD = "token_embd.weight", "output.weight"
 # Buffers that old checkpoints carry along; they are computed from the sizes.
 _COMPUTED = (".rotary_emb.inv_freq", ".attn.bias", ".masked_bias")
 # What a GGUF file says of its own layout; ours differs.
@@ -66,31 +60,69 @@ class Source:
 
 def open_source(base: Base) -> Source:
     """Read everything of a base but its weights. A Hub id is fetched. Raises BaseError."""
-    path = base.path or fetch(base.name)
-    source = _from_folder(path, base.name) if path.is_dir() else _from_gguf(path, base.name)
+    base = fetched(base)
+    assert base.path is not None
+    source = (_from_folder if base.path.is_dir() else _from_gguf)(base.path, base.name)
     marked = vocabulary.mark(source.metadata)
     return replace(source, metadata=marked.metadata, retyped=marked.retyped)
 
 
-def fetch(name: str) -> Path:
-    """The local folder of a model on the Hub, downloaded where it is not there yet."""
-    from huggingface_hub import snapshot_download
+def check(base: Base) -> None:
+    """Refuse what could never be converted before anything is spent on it. Of a base on the Hub
+    only configuration and tokenizer are fetched for that. Raises BaseError."""
+    if base.path is not None:
+        open_source(base)
+        return
+    folder = _fetched(base, _DESCRIPTIONS)
+    if not (folder / model_config.CONFIG).is_file():
+        adapter = (folder / "adapter_config.json").is_file()
+        raise BaseError(
+            f"{base.name} on the Hub is {'an adapter' if adapter else 'no model'}: it has no "
+            "config.json",
+            "Fetch it with `hf download` and name its folder" if adapter else "Name a model",
+        )
+    sizes = model_config.sizes(model_config.read(folder, base.name), base.name)
+    vocabulary.read_folder(folder, sizes.vocabulary)
 
+
+def fetched(base: Base) -> Base:
+    """The base with its files on this machine. One of the Hub is checked, downloaded where it is
+    not there yet, and held to the commit it was found at. Raises BaseError."""
+    if base.path is not None:
+        return base
+    check(base)
+    folder = _fetched(base, [*_DESCRIPTIONS, *_WEIGHTS])
+    return replace(base, path=folder, revision=folder.name)
+
+
+def _fetched(base: Base, files: list[str]) -> Path:
     try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+        return _snapshot(base, files)
     except (OSError, ValueError, RuntimeError) as error:
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise BaseError(f"the base {name} cannot be fetched: {first_line}") from error
+        raise BaseError(f"the base {base.hub_name} cannot be fetched: {first_line}") from error
 
 
-def cached(name: str) -> Path | None:
-    """The local folder of a model that was fetched from the Hub before, without asking there."""
-    from huggingface_hub import snapshot_download
-
+def cached(base: Base) -> Base | None:
+    """A base that was fetched from the Hub before, without asking there; None if it was not."""
     try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES, local_files_only=True))
+        folder = _snapshot(base, [*_DESCRIPTIONS, *_WEIGHTS], offline=True)
     except (OSError, ValueError, RuntimeError):
         return None
+    return replace(base, path=folder, revision=folder.name)
+
+
+def _snapshot(base: Base, files: list[str], *, offline: bool = False) -> Path:
+    """The folder of a model's files on the Hub; it is named after their commit."""
+    from huggingface_hub import snapshot_download
+
+    folder = snapshot_download(
+        base.name,
+        revision=base.revision or None,
+        allow_patterns=files,
+        local_files_only=offline,
+    )
+    return Path(folder)
 
 
 def _from_gguf(path: Path, name: str) -> Source:
@@ -119,10 +151,18 @@ def _check_tokenizer(file: GGUFFile, sizes: Sizes) -> None:
 
 
 def _from_folder(folder: Path, name: str) -> Source:
-    config = _config(folder)
-    sizes = _sizes_of_config(config, folder.name)
+    config = model_config.read(folder, name)
+    sizes = model_config.sizes(config, folder.name)
     stored = _stored(folder, sizes)
-    check_tensors(sizes, {key: tensor.shape for key, tensor in stored.items()}, folder.name)
+    sizes = replace(sizes, tied=_is_tied(stored, sizes))
+    if sizes.tied:
+        # Whichever of the two the file has counts for both.
+        head = stored.pop(_HEAD, None)
+        stored.setdefault(_EMBEDDING, head) if head else None
+    shapes = {key: tensor.shape for key, tensor in stored.items()}
+    if sizes.divisors is not None:
+        shapes[rope.FREQUENCIES] = sizes.divisors.shape
+    check_tensors(sizes, shapes, folder.name)
     metadata = {
         "general.architecture": pack(sizes.architecture, GGUFValueType.STRING),
         "general.type": pack("model", GGUFValueType.STRING),
@@ -130,91 +170,23 @@ def _from_folder(folder: Path, name: str) -> Source:
         **sizes.metadata(),
         **vocabulary.read_folder(folder, sizes.vocabulary),
     }
-    weights = tuple(_folder_weight(sizes, key, stored[key]) for key in sizes.shapes())
+    weights = tuple(_folder_weight(sizes, key, stored.get(key)) for key in sizes.shapes())
     return Source(name, folder, sizes, metadata, weights)
 
 
-def _folder_weight(sizes: Sizes, name: str, tensor: StoredTensor) -> Weight:
+def _folder_weight(sizes: Sizes, name: str, tensor: StoredTensor | None) -> Weight:
+    divisors = sizes.divisors
+    if tensor is None:
+        assert name == rope.FREQUENCIES and divisors is not None
+        return Weight(name, divisors.shape, divisors.copy)
     return Weight(name, tensor.shape, lambda: sizes.in_file_order(name, tensor.load()))
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BaseError(f"{folder.name}/config.json cannot be read: {error}") from None
-    if not isinstance(config, dict) or config.get("model_type") not in FAMILIES:
-        kind = config.get("model_type") if isinstance(config, dict) else "unknown"
-        raise BaseError(f"{folder.name} is a model of type {kind}", f"Supported: {SUPPORTED}")
-    return config
-
-
-def _sizes_of_config(config: dict[str, Any], name: str) -> Sizes:
-    _refuse_variants(config, name)
-    rope = _rope(config)
-    try:
-        heads, width = int(config["num_attention_heads"]), int(config["hidden_size"])
-        sizes = Sizes(
-            architecture=config["model_type"],
-            blocks=int(config["num_hidden_layers"]),
-            context=int(config["max_position_embeddings"]),
-            width=width,
-            feed_forward=int(config["intermediate_size"]),
-            heads=heads,
-            kv_heads=int(config.get("num_key_value_heads") or heads),
-            head_width=int(config.get("head_dim") or width // max(heads, 1)),
-            vocabulary=int(config["vocab_size"]),
-            rope_base=float(rope.get("rope_theta") or config.get("rope_theta") or 10000.0),
-            epsilon=_epsilon(config),
-            tied=bool(config.get("tie_word_embeddings", config["model_type"] == "starcoder2")),
-            biases=_biases(config),
-            factors=_factors(config),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise BaseError(f"{name}/config.json states no usable {error}") from None
-    return check_sizes(sizes, name)
-
-
-def _epsilon(config: dict[str, Any]) -> float:
-    return float(config.get("rms_norm_eps") or config["norm_epsilon"])
-
-
-def _biases(config: dict[str, Any]) -> tuple[str, ...]:
-    family = FAMILIES[config["model_type"]]
-    attention = family.attention_biases if config.get("attention_bias") else ()
-    return attention + (family.feed_forward_biases if config.get("mlp_bias") else ())
-
-
-def _factors(config: dict[str, Any]) -> tuple[tuple[str, float], ...]:
-    family = FAMILIES[config["model_type"]]
-    return tuple((key, float(config.get(name, 1.0))) for key, name in family.factors)
-
-
-def _rope(config: dict[str, Any]) -> dict[str, Any]:
-    """transformers 5 writes rope_parameters, earlier versions rope_theta beside rope_scaling."""
-    found: dict[str, Any] = {}
-    for key in ("rope_scaling", "rope_parameters"):
-        part = config.get(key)
-        found |= part if isinstance(part, dict) else {}
-    return found
-
-
-def _refuse_variants(config: dict[str, Any], name: str) -> None:
-    rope, family = _rope(config), FAMILIES[config["model_type"]]
-    kind = rope.get("rope_type") or rope.get("type") or "default"
-    partial = rope.get("partial_rotary_factor") or config.get("partial_rotary_factor") or 1
-    refused = {
-        f"rope scaled as {kind}": kind != "default",
-        "rope on a part of each head": partial != 1,
-        "quantised weights": bool(config.get("quantization_config")),
-        "sliding windows": bool(config.get("use_sliding_window")),
-        "biases in its attention": config.get("attention_bias") and not _biases(config),
-        "no biases": family.centred and not config.get("use_bias", True),
-        "another activation": config.get("hidden_act", family.activation) != family.activation,
-    }
-    for what, present in refused.items():
-        if present:
-            raise BaseError(f"{name} has {what}", f"Supported: plain {SUPPORTED}")
+def _is_tied(stored: dict[str, StoredTensor], sizes: Sizes) -> bool:
+    """Whether embedding and head are one, as transformers 5 counts it: not if the files hold two
+    that differ, whatever the configuration says."""
+    embedding, head = stored.get(_EMBEDDING), stored.get(_HEAD)
+    return sizes.tied and (not (embedding and head) or embedding.equals(head))
 
 
 @functools.cache
@@ -228,7 +200,7 @@ def _stored(folder: Path, sizes: Sizes) -> dict[str, StoredTensor]:
     found: dict[str, StoredTensor] = {}
     for path in weight_files(folder):
         for key, tensor in safetensors_reader.read(path, BaseError).items():
-            if key.endswith(_COMPUTED) or (sizes.tied and key == "lm_head.weight"):
+            if key.endswith(_COMPUTED):
                 continue
             name = names.get_name(key, try_suffixes=(".weight", ".bias"))
             if name is None:

@@ -21,6 +21,7 @@ from support import tiny
 
 MakeBase = Callable[..., Path]
 HUB_ID = "somebody/tiny-coder"
+COMMIT, LATER = "0123456789abcdef" * 2 + "01234567", "f" * 40
 
 
 def foreign(folder: Path, base: Path, names: object) -> Path:
@@ -32,12 +33,11 @@ def foreign(folder: Path, base: Path, names: object) -> Path:
     return folder
 
 
-def hub_cache(home: Path, model: Path) -> Path:
+def hub_cache(home: Path, model: Path, commit: str = COMMIT) -> Path:
     """A model where huggingface_hub keeps what it has fetched."""
     repo = home / "hub" / f"models--{HUB_ID.replace('/', '--')}"
-    commit = "0123456789abcdef0123456789abcdef01234567"
     shutil.copytree(model, repo / "snapshots" / commit)
-    (repo / "refs").mkdir()
+    (repo / "refs").mkdir(exist_ok=True)
     (repo / "refs" / "main").write_text(commit)
     return home
 
@@ -147,10 +147,41 @@ def test_a_model_of_the_hub_from_its_cache(base: MakeBase, tmp_path: Path) -> No
     for path in (plain, tuned):
         manifest = ModelManifest.find(path)
         assert manifest is not None
-        assert (manifest.base.kind, manifest.base.location) == ("hub", HUB_ID)
+        assert (manifest.base.kind, manifest.base.location) == ("hub", f"{HUB_ID}@{COMMIT}")
         assert manifest.checks["kld_f16"] < 1e-4
         assert gguf_reader.read(path).value("budgetai.base") == HUB_ID
     assert plain.read_bytes() != tuned.read_bytes()
+
+
+def test_an_adapter_is_merged_into_the_revision_it_was_trained_on(
+    base: MakeBase, tmp_path: Path
+) -> None:
+    """Though the model on the Hub has been another one since."""
+    hub = hub_cache(tmp_path / "hub", base("qwen2"))
+    other = tiny.make_qwen2(tmp_path / "other", seed=5)
+    hub_cache(hub, other, LATER)
+    adapter = foreign(tmp_path / "adapter", base("qwen2"), HUB_ID)
+    config = read_json(adapter / "adapter_config.json")
+    files = [tmp_path / f"{name}.gguf" for name in ("here", "revision", "named", "main")]
+    write_json(adapter / "adapter_config.json", config | {"revision": COMMIT})
+    commands: list[list[object]] = [
+        [adapter, "--base", base("qwen2")],
+        [adapter],
+        [adapter, "--base", HUB_ID],
+        [adapter, "--base", f"{HUB_ID}@{LATER}"],
+    ]
+    done = offline(
+        hub, *([*one, "--quant", "F16", "--out", f] for one, f in zip(commands, files, strict=True))
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    here, revision, named, main_ = (gguf_reader.read(file) for file in files)
+    for tensor in here.tensors:
+        wanted = here.load(tensor)
+        assert (revision.load(tensor) == wanted).all() and (named.load(tensor) == wanted).all()
+    assert any((main_.load(tensor) != here.load(tensor)).any() for tensor in here.tensors)
+    write_json(adapter / "adapter_config.json", config | {"revision": "gone"})
+    done = offline(hub, [adapter, "--out", tmp_path / "x.gguf"])
+    assert f"which is not here. Fetch it with --base {HUB_ID}@gone" in done.stderr
 
 
 def test_a_model_that_is_not_in_the_cache(tmp_path: Path) -> None:

@@ -1,0 +1,187 @@
+"""The layouts of adapter folders: whatever peft, mlx-lm and the wrappers around a model in training
+call files and tensors, it is read as peft's own plain layout."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from budgetai_core.artifacts import safetensors_reader
+from budgetai_core.artifacts.atomic_write import read_json, write_json
+from budgetai_core.artifacts.gguf_reader import Floats
+from budgetai_core.artifacts.safetensors_reader import StoredTensor
+from budgetai_core.errors import AdapterError
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+
+_MLX_WEIGHTS = "adapters.safetensors"
+_PICKLED = "adapter_model.bin"
+_SHARDS = "adapter_model-*-of-*.safetensors"
+_LFS = b"version https://git-lfs"
+
+# What torch.compile, FSDP and DDP put into names, and what peft puts in front of them.
+_WRAPPERS = re.compile(r"(^|(?<=\.))(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_PREFIX = re.compile(r"^(module\.)?(base_model\.model\.)?")
+_PEFT_KEY = re.compile(
+    r"(?P<module>.+)\.lora_(?:(?P<side>[AB])(?:\.(?P<name>[\w-]+))?\.weight"
+    r"|magnitude_vector(?:\.(?P<of>(?!weight$)[\w-]+))?(?:\.weight)?)"
+)
+_MLX_KEY = re.compile(r"(?P<module>.+)\.(?P<side>lora_a|lora_b|m)")
+_COPIED = ".base_layer.weight"
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a tensor of an adapter is for: `side` is A, B or lengths, or empty for a copy of a
+    weight of the base; `name` is the adapter's, where the file says it."""
+
+    module: str
+    side: str
+    name: str = ""
+
+    @property
+    def plain(self) -> str:
+        """The key as peft itself writes it."""
+        ending = {"A": ".lora_A.weight", "B": ".lora_B.weight", "lengths": ".lora_magnitude_vector"}
+        return f"base_model.model.{self.module}{ending.get(self.side, _COPIED)}"
+
+
+def key_of(text: str) -> Key | None:
+    """Read the name of a tensor, whoever wrote it; None for one that no LoRA has."""
+    bare = _PREFIX.sub("", _WRAPPERS.sub("", text))
+    if bare.endswith(_COPIED):
+        return Key(bare.removesuffix(_COPIED), "")
+    if match := _PEFT_KEY.fullmatch(bare):
+        return Key(match["module"], match["side"] or "lengths", match["name"] or match["of"] or "")
+    if match := _MLX_KEY.fullmatch(bare):
+        sides = {"lora_a": "A", "lora_b": "B", "m": "lengths"}
+        return Key(match["module"], sides[match["side"]])
+    return None
+
+
+@contextmanager
+def plain(folder: Path) -> Iterator[Path]:
+    """The folder itself where peft's own layout is in it, else one of the same name that holds the
+    adapter so, for as long as it is needed. Raises AdapterError for what is no LoRA's."""
+    files = weight_files(folder)
+    config = read_config(folder)
+    stored = {text: t for path in files for text, t in tensors(path).items()}
+    keys = {text: _known(text) for text in stored}
+    if len({key.name for key in keys.values()} - {""}) > 1:
+        raise AdapterError(f"{files[0].name} holds several adapters", "Save each by itself")
+    usual = files == [folder / WEIGHTS] and all(key.plain == text for text, key in keys.items())
+    if usual:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="budgetai-adapter-") as place:
+        made = Path(place) / folder.resolve().name
+        made.mkdir()
+        write_json(made / CONFIG, config)
+        _write(made / WEIGHTS, {key.plain: _laid_out(t, key, stored[t]) for t, key in keys.items()})
+        yield made
+
+
+def subfolders(folder: Path) -> list[str]:
+    """The names of the adapters inside a folder that is none: peft saves named ones so."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold an adapter's weights. Raises AdapterError with what is there instead."""
+    shards = sorted(folder.glob(_SHARDS))
+    for files in ([folder / WEIGHTS], [folder / _MLX_WEIGHTS], shards):
+        if files and all(file.is_file() for file in files):
+            return files
+    if (folder / _PICKLED).is_file():
+        raise AdapterError(
+            f"the weights of {folder.name} are in {_PICKLED}, which can hold programs and is not "
+            "read",
+            f"Load it with peft and save it again: save_pretrained writes {WEIGHTS}",
+        )
+    raise AdapterError(f"no {WEIGHTS} in {folder}", "Fetch it, or save the adapter again with peft")
+
+
+def tensors(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of a file by name. Raises AdapterError for one that is not whole."""
+    with path.open("rb") as file:
+        if file.read(len(_LFS)) == _LFS:
+            raise AdapterError(f"{path.name} is a pointer of Git LFS", "Run: git lfs pull")
+    return safetensors_reader.read(path, AdapterError)
+
+
+def largest_rank(folder: Path) -> int:
+    """The largest rank of an adapter's matrices, which patterns may raise or lower; 0 without any.
+    Raises AdapterError."""
+    ranks = [
+        tensor.shape[1 if _MLX_KEY.fullmatch(text) else 0]
+        for path in weight_files(folder)
+        for text, tensor in tensors(path).items()
+        if (key := key_of(text)) and key.side == "A" and len(tensor.shape) == 2
+    ]
+    return max(ranks, default=0)
+
+
+def _known(text: str) -> Key:
+    key = key_of(text)
+    if key is None:
+        raise AdapterError(f"the adapter holds {text}", "Only LoRA of linear layers is merged")
+    return key
+
+
+def _laid_out(text: str, key: Key, tensor: StoredTensor) -> Floats:
+    """The values as peft has them: A [r, in] and B [out, r]; mlx-lm turns both."""
+    turned = _MLX_KEY.fullmatch(text) and key.side in ("A", "B")
+    values = tensor.load()
+    return np.ascontiguousarray(values.T) if turned else values
+
+
+def _write(path: Path, values: dict[str, Floats]) -> None:
+    from safetensors.numpy import save_file
+
+    save_file(values, path, {"format": "pt"})
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read an adapter's configuration in peft's words. Raises AdapterError for one that cannot be
+    read, and for training that left no adapter."""
+    try:
+        config = read_json(folder / CONFIG)
+    except (OSError, ValueError) as error:
+        raise AdapterError(f"{folder / CONFIG} cannot be read: {error}") from None
+    if not isinstance(config, dict):
+        raise AdapterError(f"{folder / CONFIG} holds no object")
+    if "peft_type" in config or "lora_parameters" not in config:
+        return config
+    settings, kind = config["lora_parameters"], config.get("fine_tune_type", "lora")
+    if kind not in ("lora", "dora"):
+        raise AdapterError(
+            f"{folder.name} was trained by mlx-lm with --fine-tune-type {kind}",
+            "Write it as a model with mlx_lm.fuse, and convert that",
+        )
+    try:
+        rank, scale = int(settings["rank"]), float(settings["scale"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise AdapterError(
+            f"{folder.name}/{CONFIG}: lora_parameters has no usable {error}", "Train again"
+        ) from None
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": config.get("model"),
+        "r": rank,
+        # mlx-lm multiplies by the scale itself, peft divides by the rank.
+        "lora_alpha": scale * rank,
+        "use_dora": kind == "dora",
+        "target_modules": _targets(folder),
+    }
+
+
+def _targets(folder: Path) -> list[str]:
+    keys = [key_of(text) for path in weight_files(folder) for text in tensors(path)]
+    return sorted({key.module for key in keys if key})
