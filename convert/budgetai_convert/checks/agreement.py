@@ -55,15 +55,15 @@ def check_tokenizer(
 ) -> None:
     """Raises CheckError for the first text that is not tokenised as `tokenize` does."""
     for text in texts:
-        wanted, found = tokenize(text), native.tokenize(text)
-        if wanted != found:
+        wanted, tokens = tokenize(text), native.tokenize(text)
+        if wanted != tokens:
             place = next(
-                (i for i, pair in enumerate(zip(wanted, found, strict=False)) if len({*pair}) > 1),
-                min(len(wanted), len(found)),
+                (i for i, pair in enumerate(zip(wanted, tokens, strict=False)) if len({*pair}) > 1),
+                min(len(wanted), len(tokens)),
             )
             raise CheckError(
                 f"the file tokenises {text[:40]!r} otherwise than the base, from token {place} on",
-                f"Base {wanted[place : place + 4]}, file {found[place : place + 4]}",
+                f"Base {wanted[place : place + 4]}, file {tokens[place : place + 4]}",
             )
 
 
@@ -95,32 +95,32 @@ def compare(
 
 
 def _compare_one(answer: Answer, logits: NDArray[np.float32]) -> Agreement:
-    wanted, found = answer.logits.argmax(1), logits.argmax(1)
-    gaps = np.array(_gaps(answer, found))
+    wanted, best = answer.logits.argmax(1), logits.argmax(1)
+    gaps = np.array(_gaps(answer, best))
     kld = float(np.mean([_divergence(p, q) for p, q in zip(answer.logits, logits, strict=True)]))
     return Agreement(
         kld=kld,
-        top=float((wanted == found).mean()),
+        top=float((wanted == best).mean()),
         ties=int(((gaps > 0) & (gaps <= TIE_MARGIN)).sum()),
         differing=int((gaps > TIE_MARGIN).sum()),
         positions=answer.rated,
     )
 
 
-def _gaps(answer: Answer, found: NDArray[np.int64]) -> list[float]:
+def _gaps(answer: Answer, best: NDArray[np.int64]) -> list[float]:
     """How much lower torch rates what the file says than its own best, token by token: what the
     file said one by one, and what it says now that all tokens are given."""
     gaps = []
     for place in range(answer.prompt - 1, len(answer.tokens)):
         row = place - answer.first
-        said = [int(found[row]), *answer.tokens[place + 1 : place + 2]]
+        said = [int(best[row]), *answer.tokens[place + 1 : place + 2]]
         gaps.append(float(answer.logits[row].max() - answer.logits[row, said].min()))
     return gaps
 
 
-def _divergence(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> float:
+def _divergence(wanted: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
     """KL divergence of two rows of logits [vocabulary], in nats."""
-    p, q = _log_softmax(wanted), _log_softmax(found)
+    p, q = _log_softmax(wanted), _log_softmax(logits)
     return float(np.sum(np.exp(p) * (p - q)))
 
 
@@ -129,24 +129,24 @@ def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(shifted - np.log(np.exp(shifted).sum()))
 
 
-def check_f16(found: Agreement) -> None:
+def check_f16(agreed: Agreement) -> None:
     """Raises CheckError when the merged file is not the tuned model."""
-    if not found.kld <= MAX_KLD_F16:
+    if not agreed.kld <= MAX_KLD_F16:
         raise CheckError(
-            f"the merged file differs from the tuned model: KL divergence {found.kld:.4f}, "
+            f"the merged file differs from the tuned model: KL divergence {agreed.kld:.4f}, "
             f"at most {MAX_KLD_F16} allowed"
         )
-    if found.differing:
+    if agreed.differing:
         raise CheckError(
-            f"the merged file answers otherwise than the tuned model at {found.differing} tokens"
+            f"the merged file answers otherwise than the tuned model at {agreed.differing} tokens"
         )
 
 
-def check_quant(found: Agreement, quant: str) -> None:
+def check_quant(agreed: Agreement, quant: str) -> None:
     """Raises CheckError when quantising has destroyed the model."""
-    if not found.kld <= MAX_KLD_QUANT:
+    if not agreed.kld <= MAX_KLD_QUANT:
         raise CheckError(
-            f"{quant} destroys this model: KL divergence {found.kld:.2f}, "
+            f"{quant} destroys this model: KL divergence {agreed.kld:.2f}, "
             f"at most {MAX_KLD_QUANT} allowed",
             "Use Q8_0",
         )

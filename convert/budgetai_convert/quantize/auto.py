@@ -1,6 +1,7 @@
 """`--quant auto`: files are made, measured, and the one that fits the user's limits is taken.
 
-First the types whose blocks fit the model's widths; then mixtures of them, as `search` proposes.
+First the types whose blocks fit the model's widths; then mixtures of them, as `bit_allocation`
+proposes.
 """
 
 import math
@@ -43,8 +44,8 @@ class Limits:
     kld: float
     size: float
 
-    def allow(self, one: Measured) -> bool:
-        return one.kld <= (self.kld or 1e9) and one.size <= (self.size or 1e18)
+    def allow(self, candidate: Measured) -> bool:
+        return candidate.kld <= (self.kld or 1e9) and candidate.size <= (self.size or 1e18)
 
 
 @dataclass(frozen=True)
@@ -133,56 +134,56 @@ def choose(material: AutoInputs, target: Path, limits: Limits, begin: Begin) -> 
     with tempfile.TemporaryDirectory(dir=merged.parent) as name:
         folder = Path(name)
         task = begin("Asking the 16-bit file", len(probes))
-        said = divergence.refer(merged, probes, folder / "reference", task.add, material.lora)
-        shop = CandidateMaker(material, folder, Judge(probes, said, material.lora), begin)
-        original = shop.measured("F16", merged)
-        found: dict[Measured, dict[str, str]] = {}
-        for one, types in (*_stock(shop), *_mixtures(shop, limits)):
-            found[one] = types
-            _weed(shop, [row for row in found if divergence.as_good(said, row)], limits)
-        sound = [row for row in found if divergence.as_good(said, row)]
+        reference = divergence.refer(merged, probes, folder / "reference", task.add, material.lora)
+        maker = CandidateMaker(material, folder, Judge(probes, reference, material.lora), begin)
+        original = maker.measured("F16", merged)
+        measured: dict[Measured, dict[str, str]] = {}
+        for candidate, types in (*_stock(maker), *_mixtures(maker, limits)):
+            measured[candidate] = types
+            _weed(maker, [row for row in measured if divergence.as_good(reference, row)], limits)
+        sound = [row for row in measured if divergence.as_good(reference, row)]
         chosen = pick([*sound, original], limits)
-        (merged if chosen is original else shop.path(chosen.name)).replace(target)
-        return Choice(chosen, found.get(chosen, {}), tuple(found), original, said)
+        (merged if chosen is original else maker.path(chosen.name)).replace(target)
+        return Choice(chosen, measured.get(chosen, {}), tuple(measured), original, reference)
 
 
-def _weed(shop: CandidateMaker, found: Sequence[Measured], limits: Limits) -> None:
+def _weed(maker: CandidateMaker, measured: Sequence[Measured], limits: Limits) -> None:
     """Keep no file but the best so far: together they would fill a disk."""
     with suppress(CheckError):
-        best = pick(found, limits)
-        for one in found:
-            if one is not best:
-                shop.path(one.name).unlink(missing_ok=True)
+        best = pick(measured, limits)
+        for candidate in measured:
+            if candidate is not best:
+                maker.path(candidate.name).unlink(missing_ok=True)
 
 
-def pick(found: Sequence[Measured], limits: Limits) -> Measured:
+def pick(candidates: Sequence[Measured], limits: Limits) -> Measured:
     """The fastest within both limits; without a limit on divergence, the best within the size;
     without any, the fastest within DEFAULT_KLD. Raises CheckError."""
     if not limits.kld and not limits.size:
         limits = Limits(DEFAULT_KLD, 0)
-    fitting = [one for one in found if limits.allow(one)]
+    fitting = [candidate for candidate in candidates if limits.allow(candidate)]
     if not fitting:
-        raise CheckError(_none_fits(found, limits))
+        raise CheckError(_none_fits(candidates, limits))
     if limits.kld:
-        return min(fitting, key=lambda one: one.seconds)
-    return min(fitting, key=lambda one: one.kld)
+        return min(fitting, key=lambda candidate: candidate.seconds)
+    return min(fitting, key=lambda candidate: candidate.kld)
 
 
-def _none_fits(found: Sequence[Measured], limits: Limits) -> str:
-    small = [one for one in found if one.size <= (limits.size or 1e18)]
+def _none_fits(candidates: Sequence[Measured], limits: Limits) -> str:
+    small = [candidate for candidate in candidates if candidate.size <= (limits.size or 1e18)]
     if not small:
-        least = min(found, key=lambda one: one.size)
+        least = min(candidates, key=lambda candidate: candidate.size)
         return f"no file is that small: {least.name} takes {least.size / 1e6:,.1f} MB"
-    best = min(small, key=lambda one: one.kld)
+    best = min(small, key=lambda candidate: candidate.kld)
     return (
         f"no file of that size has a KL divergence of at most {limits.kld:g}: "
         f"{best.name} has {best.kld:.4f}"
     )
 
 
-def _stock(shop: CandidateMaker) -> Iterator[tuple[Measured, dict[str, str]]]:
-    for name in _WIDE_STOCK if wide(shop.merged) else _NARROW_STOCK:
-        yield shop.measured(name, shop.quantised(name)), {}
+def _stock(maker: CandidateMaker) -> Iterator[tuple[Measured, dict[str, str]]]:
+    for name in _WIDE_STOCK if wide(maker.merged) else _NARROW_STOCK:
+        yield maker.measured(name, maker.quantised(name)), {}
 
 
 def wide(path: Path) -> bool:
@@ -190,36 +191,38 @@ def wide(path: Path) -> bool:
     return set(_parts(path, _WIDE)) == set(_parts(path))
 
 
-def _mixtures(shop: CandidateMaker, limits: Limits) -> Iterator[tuple[Measured, dict[str, str]]]:
+def _mixtures(maker: CandidateMaker, limits: Limits) -> Iterator[tuple[Measured, dict[str, str]]]:
     """What the search proposes on each ladder, measured."""
-    counts, fitting = _parts(shop.merged), _parts(shop.merged, _WIDE)
+    counts, fitting = _parts(maker.merged), _parts(maker.merged, _WIDE)
     wanted = limits if limits.kld or limits.size else Limits(DEFAULT_KLD, 0)
-    for ladder in _WIDE_LADDERS if wide(shop.merged) else _NARROW_LADDERS:
-        pure = shop.quantised(ladder[0], pure=True)
-        foot = shop.tried(ladder[0], pure)
-        saved = {part: foot - _raised(shop, ladder, part) for part in counts}
+    for ladder in _WIDE_LADDERS if wide(maker.merged) else _NARROW_LADDERS:
+        pure = maker.quantised(ladder[0], pure=True)
+        foot = maker.tried(ladder[0], pure)
+        saved = {part: foot - _raised(maker, ladder, part) for part in counts}
         weights = sum(counts.values()) * bit_allocation.BITS[ladder[0]] / 8
         room = (wanted.size or math.inf) - (pure.stat().st_size - weights)
-        found: dict[str, bit_allocation.Step] = {}
+        steps_by_types: dict[str, bit_allocation.Step] = {}
         # What lies between is not measured, and may be bad: a base that was quantised stands on the
         # steps of some type, which as good as loses what was learned since.
         for rungs in (ladder, (ladder[0], ladder[-1])):
             ladders = {part: _rungs(rungs, part in fitting) for part in counts}
             steps = bit_allocation.path(ladders, counts, foot, saved, room)
-            found |= {str(step.types): step for step in bit_allocation.proposals(steps, wanted.kld)}
-        for number, step in enumerate(found.values(), 1):
+            steps_by_types |= {
+                str(step.types): step for step in bit_allocation.proposals(steps, wanted.kld)
+            }
+        for number, step in enumerate(steps_by_types.values(), 1):
             name = f"{ladder[0]} mix {number}"
-            yield shop.measured(name, shop.mixed(name, step.types, ladder[0])), step.types
+            yield maker.measured(name, maker.mixed(name, step.types, ladder[0])), step.types
 
 
 def _rungs(ladder: Sequence[str], fitting: bool) -> Sequence[str]:
     return [kind for kind in ladder if fitting or not kind.endswith("_K")]
 
 
-def _raised(shop: CandidateMaker, ladder: Sequence[str], part: str) -> float:
+def _raised(maker: CandidateMaker, ladder: Sequence[str], part: str) -> float:
     """The divergence at the foot of a ladder with one part at its top."""
-    path = shop.mixed("trial", {part: ladder[-1]}, ladder[0])
-    return shop.tried(f"{ladder[0]} with {part} in {ladder[-1]}", path)
+    path = maker.mixed("trial", {part: ladder[-1]}, ladder[0])
+    return maker.tried(f"{ladder[0]} with {part} in {ladder[-1]}", path)
 
 
 def _parts(path: Path, block: int = 1) -> dict[str, int]:

@@ -105,9 +105,9 @@ def _error(kind: str, foot: str) -> float:
 def proposals(steps: Sequence[Step], max_kld: float) -> list[Step]:
     """The steps worth measuring: the last, the smallest that should fit the divergence, and one
     with some reserve, for estimates err."""
-    found = list(steps[-1:])
+    worth_measuring = list(steps[-1:])
     if max_kld:
-        found += [step for step in steps if step.kld <= max_kld][:1]
-        found += [step for step in steps if step.kld <= 0.8 * max_kld][:1]
-    unique = {tuple(step.types.items()): step for step in found}
+        worth_measuring += [step for step in steps if step.kld <= max_kld][:1]
+        worth_measuring += [step for step in steps if step.kld <= 0.8 * max_kld][:1]
+    unique = {tuple(step.types.items()): step for step in worth_measuring}
     return list(unique.values())

@@ -13,7 +13,7 @@ _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 720, 420, 70, 24, 150, 50
 
 def table(choice: Choice) -> str:
     """One line a file, the smallest first; a star stands before the one taken."""
-    rows = [_HEAD, *(_row(one, choice) for one in _ordered(choice))]
+    rows = [_HEAD, *(_row(measured, choice) for measured in _ordered(choice))]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
     lines = []
     for row in rows:
@@ -27,19 +27,19 @@ def table(choice: Choice) -> str:
 
 
 def _ordered(choice: Choice) -> list[Measured]:
-    return sorted((*choice.measured, choice.original), key=lambda one: one.size)
+    return sorted((*choice.measured, choice.original), key=lambda measured: measured.size)
 
 
-def _row(one: Measured, choice: Choice) -> tuple[str, ...]:
+def _row(measured: Measured, choice: Choice) -> tuple[str, ...]:
     return (
-        "*" if one is choice.chosen else "",
-        one.name,
-        f"{one.size / 1e6:.1f}",
-        f"{one.kld:.4f}",
-        f"{one.top:.1%}",
-        f"{one.matched:.0%}",
-        f"{one.prefill:.0f}",
-        f"{one.decode:.0f}",
+        "*" if measured is choice.chosen else "",
+        measured.name,
+        f"{measured.size / 1e6:.1f}",
+        f"{measured.kld:.4f}",
+        f"{measured.top:.1%}",
+        f"{measured.matched:.0%}",
+        f"{measured.prefill:.0f}",
+        f"{measured.decode:.0f}",
     )
 
 
@@ -50,16 +50,16 @@ def as_json(choice: Choice) -> dict[str, object]:
         "types": choice.types,
         "measured": [
             {
-                "name": one.name,
-                "size": one.size,
-                "kld": one.kld,
-                "top_agreement": one.top,
-                "exact_match": one.matched,
-                "holes": len(one.exact),
-                "prefill": one.prefill,
-                "decode": one.decode,
+                "name": measured.name,
+                "size": measured.size,
+                "kld": measured.kld,
+                "top_agreement": measured.top,
+                "exact_match": measured.matched,
+                "holes": len(measured.exact),
+                "prefill": measured.prefill,
+                "decode": measured.decode,
             }
-            for one in _ordered(choice)
+            for measured in _ordered(choice)
         ],
     }
 
@@ -67,14 +67,17 @@ def as_json(choice: Choice) -> dict[str, object]:
 def picture(choice: Choice) -> str:
     """An SVG: size to the right, divergence upwards on a logarithmic scale, each file a circle
     whose area is its reading speed. Better is lower, further left, and larger."""
-    shown = [one for one in choice.measured if one.kld > 0]
-    sizes, klds = [one.size for one in shown], [math.log10(one.kld) for one in shown]
-    fastest = max(one.prefill for one in shown)
+    shown = [measured for measured in choice.measured if measured.kld > 0]
+    sizes, klds = (
+        [measured.size for measured in shown],
+        [math.log10(measured.kld) for measured in shown],
+    )
+    fastest = max(measured.prefill for measured in shown)
     marks = []
-    for one, kld in zip(shown, klds, strict=True):
-        x = _LEFT + _share(one.size, sizes) * (_WIDTH - _LEFT - _RIGHT)
+    for measured, kld in zip(shown, klds, strict=True):
+        x = _LEFT + _share(measured.size, sizes) * (_WIDTH - _LEFT - _RIGHT)
         y = _TOP + (1 - _share(kld, klds)) * (_HEIGHT - _TOP - _BOTTOM)
-        marks.append(_mark(x, y, 14 * math.sqrt(one.prefill / fastest), one, choice))
+        marks.append(_mark(x, y, 14 * math.sqrt(measured.prefill / fastest), measured, choice))
     return _page("".join(marks), sizes, klds)
 
 
@@ -83,9 +86,9 @@ def _share(value: float, values: list[float] | list[int]) -> float:
     return (value - low) / (high - low) if high > low else 0.5
 
 
-def _mark(x: float, y: float, radius: float, one: Measured, choice: Choice) -> str:
-    taken = one is choice.chosen
-    label = f"{one.name}, {one.matched:.0%} of lines"
+def _mark(x: float, y: float, radius: float, measured: Measured, choice: Choice) -> str:
+    taken = measured is choice.chosen
+    label = f"{measured.name}, {measured.matched:.0%} of lines"
     return (
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}" fill-opacity=".5" '
         f'fill="{"#c2410c" if taken else "#2563eb"}"/>'
