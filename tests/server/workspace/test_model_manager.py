@@ -261,7 +261,7 @@ async def until(done: Callable[[], bool]) -> None:
 async def test_a_session_takes_up_an_adapter_without_a_restart(
     folder: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("budgetai_server.inference.adapter_registry._PAUSE", 0.0)
+    monkeypatch.setattr("budgetai_server.inference.adapter_registry._PAUSE_SECONDS", 0.0)
     root = tmp_path / "work"
     root.mkdir()
     session = Session(replace(OPTIONS, model=folder), (root,), trusted=True)
