@@ -38,7 +38,7 @@ def _main(argv: list[str] | None, started: float) -> int:
     from budgetai_core.artifacts.base_models import resolve
     from budgetai_core.models import base_weights
     from budgetai_training import incremental
-    from budgetai_training.corpus import load as corpus
+    from budgetai_training.corpus.load import read
     from budgetai_training.progress_bar import Reporter
     from budgetai_training.run_dir import RunFolder
     from budgetai_training.samples import docstring_samples
@@ -51,12 +51,12 @@ def _main(argv: list[str] | None, started: float) -> int:
     with report.busy("looking at the base"):
         base_weights.check(resolve(options.base))
     with report.reading() as tick:
-        found = corpus.read(options, tick, incremental.fixed(options, folder.held_out()))
+        corpus = read(options, tick, incremental.fixed(options, folder.held_out()))
     if options.task == DOCSTRING:
-        docstring_samples.check_enough(found)
+        docstring_samples.check_enough(corpus)
     with report.busy("starting"):
         from budgetai_training.train import train
-    result = train(options, folder, found, report, started)
+    result = train(options, folder, corpus, report, started)
     if not first:
         return 0
     if options.json:

@@ -47,7 +47,7 @@ def compared(options: TrainOptions) -> Iterator[Outcome]:
     out = options.out or layout.new_adapter(options.repo)
     if out.exists():
         raise OptionError(f"--out {out} exists already", "Name a folder that does not exist")
-    found = False
+    trained = False
     for method in options.compare.split(","):
         folder = out / method
         print(f"--- {method}", file=sys.stderr, flush=True)
@@ -55,11 +55,11 @@ def compared(options: TrainOptions) -> Iterator[Outcome]:
         if not (folder / MANIFEST).exists():
             continue
         manifest, account = AdapterManifest.read(folder), report.read(folder)
-        if not found:
+        if not trained:
             yield _base(account)
-        found = True
+        trained = True
         yield _outcome(manifest, account, folder)
-    if not found:
+    if not trained:
         raise AdapterError("no method could be trained")
 
 
@@ -76,7 +76,7 @@ def _train(options: TrainOptions) -> None:
 
 def _base(account: Report) -> Outcome:
     whole = next((group for group in account.held_out if group.by == "all"), None)
-    exact = sum(right(each.base, each.expected) for each in account.completions)
+    exact = sum(right(line.base, line.expected) for line in account.completions)
     lines = len(account.completions)
     loss = whole.before if whole else None
     return Outcome("base", 0, 0, None, 0.0, loss, exact, lines, "")
@@ -90,7 +90,7 @@ def _outcome(manifest: AdapterManifest, account: Report, folder: Path) -> Outcom
         memory=account.memory.peak if account.memory else None,
         seconds=sum(stage.seconds for stage in account.stages if stage.name == "training"),
         loss=manifest.scores["held_out_loss_after"],
-        exact=sum(right(each.tuned, each.expected) for each in account.completions),
+        exact=sum(right(line.tuned, line.expected) for line in account.completions),
         lines=len(account.completions),
         adapter=str(folder),
     )

@@ -34,35 +34,35 @@ _MOST_NAMES = 20
 def show(options: TrainOptions) -> int:
     """Print the table, or with --json the summary, and write corpus.jsonl."""
     with Reporter(quiet=options.json).reading() as tick:
-        found = changed(read(options, tick, fixed(options)), options)
+        corpus = changed(read(options, tick, fixed(options)), options)
     file = options.corpus or _own_file(options.repo)
-    pairs = pairs_of(found) if options.task == DOCSTRING else None
-    kept = _written(found, file, own=options.corpus is None)
+    pairs = pairs_of(corpus) if options.task == DOCSTRING else None
+    kept = _written(corpus, file, own=options.corpus is None)
     if options.json:
-        print_json(summary(found) | _docstrings(pairs) | {"corpus": str(file)})
+        print_json(summary(corpus) | _docstrings(pairs) | {"corpus": str(file)})
         return 0
     console = Console(highlight=False)
-    for table in (_languages(found), _reasons(found), _secrets(found)):
+    for table in (_languages(corpus), _reasons(corpus), _secrets(corpus)):
         if table.row_count:
             console.print(table)
-    for line in _lines(found, options, file, kept, pairs):
+    for line in _lines(corpus, options, file, kept, pairs):
         console.print(line, markup=False, soft_wrap=True)
     return 0
 
 
-def summary(found: Corpus) -> dict[str, Any]:
+def summary(corpus: Corpus) -> dict[str, Any]:
     """The corpus in numbers, for scripts."""
-    characters = sum(len(file.text) for file in found.train)
+    characters = sum(len(file.text) for file in corpus.train)
     return {
-        "repository": found.name,
-        "train": [found.name_of(file) for file in found.train],
-        "held_out": list(found.held_out_names),
-        "holdout": found.holdout,
-        "left_out": {d.path: d.reason for d in found.decisions if d.reason},
+        "repository": corpus.name,
+        "train": [corpus.name_of(file) for file in corpus.train],
+        "held_out": list(corpus.held_out_names),
+        "holdout": corpus.holdout,
+        "left_out": {d.path: d.reason for d in corpus.decisions if d.reason},
         "characters": characters,
-        "lines": sum(file.text.count("\n") for file in found.train),
+        "lines": sum(file.text.count("\n") for file in corpus.train),
         "tokens": _tokens(characters),
-        "secrets": found.secrets,
+        "secrets": corpus.secrets,
     }
 
 
@@ -77,12 +77,12 @@ def _own_file(repo: Path) -> Path:
     return layout.repository_folder(repo) / "corpus.jsonl"
 
 
-def _written(found: Corpus, file: Path, *, own: bool) -> Path | None:
+def _written(corpus: Corpus, file: Path, *, own: bool) -> Path | None:
     """Write the rows. Where an earlier file of ours has been edited since, it stays beside."""
     mark = file.with_name("corpus.sha256")
     before = file.read_bytes() if own and file.exists() else None
     edited = before is not None and not _is(before, mark)
-    annotations.write(found.rows, file)
+    annotations.write(corpus.rows, file)
     after = file.read_bytes()
     if own:
         mark.write_text(hashlib.sha256(after).hexdigest(), encoding="ascii")
@@ -102,11 +102,11 @@ def _tokens(characters: float) -> int:
     return round(characters / CHARACTERS_PER_TOKEN)
 
 
-def _languages(found: Corpus) -> Table:
-    table = Table("language", title=f"{found.name}: what would be learned", title_justify="left")
+def _languages(corpus: Corpus) -> Table:
+    table = Table("language", title=f"{corpus.name}: what would be learned", title_justify="left")
     for name in ("files", "lines", "tokens, about", "held-out files"):
         table.add_column(name, justify="right")
-    rows = [row for row in found.rows if not row.reason]
+    rows = [row for row in corpus.rows if not row.reason]
     for language in sorted({row.language for row in rows}):
         table.add_row(language, *_counts([row for row in rows if row.language == language]))
     table.add_section()
@@ -122,10 +122,10 @@ def _counts(rows: Iterable[Row]) -> list[str]:
     return [f"{number:,}" for number in numbers]
 
 
-def _reasons(found: Corpus) -> Table:
+def _reasons(corpus: Corpus) -> Table:
     table = Table("left out because", title_justify="left")
     table.add_column("files", justify="right")
-    counted = Counter(found.reasons).most_common()
+    counted = Counter(corpus.reasons).most_common()
     for reason, number in counted[:_MOST_REASONS]:
         table.add_row(reason, f"{number:,}")
     if rest := sum(number for _, number in counted[_MOST_REASONS:]):
@@ -133,32 +133,32 @@ def _reasons(found: Corpus) -> Table:
     return table
 
 
-def _secrets(found: Corpus) -> Table:
+def _secrets(corpus: Corpus) -> Table:
     table = Table("secrets replaced", title_justify="left")
     table.add_column("number", justify="right")
-    for kind, number in found.secrets.items():
+    for kind, number in corpus.secrets.items():
         table.add_row(kind, f"{number:,}")
     return table
 
 
 def _lines(
-    found: Corpus, options: TrainOptions, file: Path, kept: Path | None, pairs: Pairs | None
+    corpus: Corpus, options: TrainOptions, file: Path, kept: Path | None, pairs: Pairs | None
 ) -> list[str]:
-    names = found.held_out_names
+    names = corpus.held_out_names
     held = ", ".join(names[:_MOST_NAMES]) or "nothing: there is too little to split"
     held += ", …" if len(names) > _MOST_NAMES else ""
     lines = [f"held out ({len(names)}): {held}"]
-    if found.holdout:
-        lines.append(f"judged on what they hold {found.holdout.replace(':', ' ')}")
+    if corpus.holdout:
+        lines.append(f"judged on what they hold {corpus.holdout.replace(':', ' ')}")
     if pairs:
         lines.append(pairs.told)
     if options.continue_from:
         lines.append(
-            f"shown of them ({len(found.train)}): what has changed since {options.continue_from}, "
+            f"shown of them ({len(corpus.train)}): what has changed since {options.continue_from}, "
             "and a share of the others"
         )
     lines += [
-        _duration(_characters(found, pairs), options),
+        _duration(_characters(corpus, pairs), options),
         f"every file with its reason, to edit: {file}",
     ]
     if kept:
@@ -167,10 +167,10 @@ def _lines(
     return [*lines, f"then: {shlex.join(['budgetai-train', *then])}"]
 
 
-def _characters(found: Corpus, pairs: Pairs | None) -> float:
+def _characters(corpus: Corpus, pairs: Pairs | None) -> float:
     """What a pass shows, about."""
     if pairs is None:
-        return sum(len(file.text) * file.weight for file in found.train)
+        return sum(len(file.text) * file.weight for file in corpus.train)
     return sum(pair.characters * pair.file.weight for pair in pairs.train)
 
 

@@ -29,14 +29,14 @@ def fixed(options: TrainOptions, begun: Sequence[str] | None = None) -> Fixed | 
     return Fixed(str(folder), frozenset(before.held_out), learned) if before else None
 
 
-def gone(before: AdapterManifest, found: Corpus, folder: Path | None) -> str:
+def gone(before: AdapterManifest, corpus: Corpus, folder: Path | None) -> str:
     """A line that tells of files which the adapter holds out and which are no more, or an empty
     one. Under another name they would be learned: raises AdapterError where none is left."""
-    there = set(found.held_out_names)
+    there = set(corpus.held_out_names)
     missing = [name for name in before.held_out if name not in there]
     if missing and len(missing) == len(before.held_out):
         raise AdapterError(
-            f"none of the {len(missing)} files that {folder} holds out is in {found.name}",
+            f"none of the {len(missing)} files that {folder} holds out is in {corpus.name}",
             "Train a new one, without --continue-from",
         )
     if not missing:
@@ -105,7 +105,7 @@ def _check_kind(before: AdapterManifest, folder: Path, options: TrainOptions) ->
         )
 
 
-def changed(found: Corpus, options: TrainOptions) -> Corpus:
+def changed(corpus: Corpus, options: TrainOptions) -> Corpus:
     """The files that differ from those the adapter to go on from has learned, and a share of the
     others, drawn from the seed, and others than the last time: what is never shown again is
     forgotten.
@@ -113,18 +113,18 @@ def changed(found: Corpus, options: TrainOptions) -> Corpus:
     Raises RepositoryError where nothing has changed.
     """
     if options.continue_from is None:
-        return found
+        return corpus
     before = AdapterManifest.read(options.continue_from)
     known = before.learned
-    new = [file for file in found.train if known.get(found.name_of(file)) != digest(file.text)]
+    new = [file for file in corpus.train if known.get(corpus.name_of(file)) != digest(file.text)]
     if not new:
         raise RepositoryError(
             f"nothing has changed since {options.continue_from} was trained",
             "Train without --continue-from, or come back after some commits",
         )
     fresh = {file.key for file in new}
-    old = [file for file in found.train if file.key not in fresh]
+    old = [file for file in corpus.train if file.key not in fresh]
     drawn = f"{options.seed}{before.finished}"
     old.sort(key=lambda file: hashlib.sha256(f"{drawn}{file.path}".encode()).digest())
     shown = {f.key for f in (*new, *old[: round(options.old_share * len(old))])}
-    return replace(found, train=tuple(f for f in found.train if f.key in shown))
+    return replace(corpus, train=tuple(f for f in corpus.train if f.key in shown))

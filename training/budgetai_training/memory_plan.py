@@ -82,20 +82,20 @@ def plan(
 
 
 def _smaller(first: Plan, shape: Shape, *, fixed: bool) -> "list[Plan]":
-    found = [first]
+    plans = [first]
 
     def give_up(what: str, **changes: object) -> None:
-        changed = replace(found[-1], **changes, notes=(*found[-1].notes, what))  # type: ignore[arg-type]
-        found.append(_planned(changed, shape))
+        changed = replace(plans[-1], **changes, notes=(*plans[-1].notes, what))  # type: ignore[arg-type]
+        plans.append(_planned(changed, shape))
 
-    while found[-1].batch > 1:
-        found.append(_planned(replace(found[-1], batch=found[-1].batch // 2), shape))
+    while plans[-1].batch > 1:
+        plans.append(_planned(replace(plans[-1], batch=plans[-1].batch // 2), shape))
     if not fixed and first.load_in != "4bit":
         give_up("base in 4 bit", load_in="4bit")
     give_up("shorter samples", window=first.window // 2)
     give_up("activations computed twice", checkpointing=True)
     give_up("still shorter samples", window=first.window // 4)
-    return found
+    return plans
 
 
 def _planned(plan: Plan, shape: Shape) -> Plan:

@@ -137,8 +137,8 @@ class RunFolder:
 
     def checkpoint(self) -> Path | None:
         """The newest complete checkpoint; the file with the time spent is written last."""
-        found = [path.parent for path in self.path.glob(f"checkpoint-*/{SPENT_FILE}")]
-        return max(found, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+        complete = [path.parent for path in self.path.glob(f"checkpoint-*/{SPENT_FILE}")]
+        return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
     def spent(self) -> float:
         """Seconds that earlier processes used up to the newest checkpoint."""
@@ -227,7 +227,7 @@ def _as_option(name: str, value: Any) -> Any:
     kind = get_type_hints(TrainOptions)[name]
     if isinstance(value, list):
         part = get_args(kind)[0]
-        return tuple(part(one) for one in value)
+        return tuple(part(item) for item in value)
     if kind in (Seconds, Lora):
         return Seconds(value) if kind is Seconds else Lora.parse(value)
     return Path(value) if value is not None and Path in (kind, *get_args(kind)) else value

@@ -60,15 +60,15 @@ class Notes:
             return note
         others = self._by_path.get((repository, path), [])
         alike = [note for then, note in others if bool(then) == bool(revision)]
-        found = sorted(alike or [note for _, note in others], key=lambda note: note.include)
-        return replace(found[0], part="", moved=True) if found else None
+        candidates = sorted(alike or [note for _, note in others], key=lambda note: note.include)
+        return replace(candidates[0], part="", moved=True) if candidates else None
 
     @cached_property
     def _by_path(self) -> dict[tuple[str, str], list[tuple[str, Note]]]:
-        found: dict[tuple[str, str], list[tuple[str, Note]]] = {}
+        notes: dict[tuple[str, str], list[tuple[str, Note]]] = {}
         for (repository, path, revision), note in self.exact.items():
-            found.setdefault((repository, path), []).append((revision, note))
-        return found
+            notes.setdefault((repository, path), []).append((revision, note))
+        return notes
 
 
 def write(rows: Iterable[Row], file: Path) -> None:

@@ -32,7 +32,7 @@ def _tenth(sizes: dict[int, int], names: dict[int, str], seed: int) -> list[int]
     wanted = HELD_OUT_SHARE * sum(sizes.values())
     chosen: list[int] = []
     size = 0
-    for family in sorted(sizes, key=lambda one: _drawn(names[one], seed)):
+    for family in sorted(sizes, key=lambda family: _drawn(names[family], seed)):
         if size < wanted and size + sizes[family] <= 1.5 * wanted:
             chosen.append(family)
             size += sizes[family]

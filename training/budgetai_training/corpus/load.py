@@ -64,17 +64,17 @@ def _notes(options: TrainOptions) -> Notes:
 
 def _roots(options: TrainOptions) -> list[tuple[str, Path]]:
     """The repositories by name, the main one first; of two with the same name one gets a number."""
-    found: dict[str, Path] = {}
+    roots: dict[str, Path] = {}
     for repo in (options.repo, *options.also):
         root = open_repository(repo)
-        if root in found.values():
+        if root in roots.values():
             raise OptionError(f"{repo} is named twice", "Leave it out of --also")
         name, count = root.name or "repository", 1
-        while name in found:
+        while name in roots:
             count += 1
             name = f"{root.name}-{count}"
-        found[name] = root
-    return list(found.items())
+        roots[name] = root
+    return list(roots.items())
 
 
 def _revision(root: Path, options: TrainOptions) -> str:
@@ -103,15 +103,15 @@ def _job(name: str, root: Path, commit: str, options: TrainOptions, notes: Notes
 
 def _read(jobs: Sequence[_Job], tick: Tick) -> list[list[Entry]]:
     total, done = sum(job.count for job in jobs), 0
-    found: list[list[Entry]] = []
+    by_job: list[list[Entry]] = []
     for job in jobs:
         entries = []
         for file in job.files:
             entries.append(job.source.entry(file))
             done += 1
             tick(done, total)
-        found.append(entries)
-    return found
+        by_job.append(entries)
+    return by_job
 
 
 def _check_notes(options: TrainOptions, notes: Notes, entries: Sequence[Entry]) -> None:

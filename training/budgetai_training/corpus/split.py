@@ -90,7 +90,7 @@ def by_file(
         if near is not None:
             entry = entry.without(f"relative of held-out {entries[kept[near]].path}")
         placed.append(Placed(entry, TRAIN))
-    return sorted(placed, key=lambda one: order[one.entry.repository, one.entry.path])
+    return sorted(placed, key=lambda file: order[file.entry.repository, file.entry.path])
 
 
 def _held(
@@ -131,11 +131,11 @@ def by_time(learned: Sequence[Entry], later: Sequence[Entry]) -> list[Placed]:
 
 def _check_parts(placed: Iterable[Placed]) -> None:
     """Raises OptionError for a note that would move a file to another time."""
-    for one in placed:
-        note = one.entry.note
-        if note and note.part and one.part and note.part != one.part:
+    for file in placed:
+        note = file.entry.note
+        if note and note.part and file.part and note.part != file.part:
             raise OptionError(
-                f"line {note.line} of the corpus: {one.entry.path} cannot be {note.part}",
+                f"line {note.line} of the corpus: {file.entry.path} cannot be {note.part}",
                 "With --holdout since: the revision decides; write exclude to leave it out",
             )
 

@@ -34,7 +34,7 @@ def side_by_side(
     time has cut short is left out."""
     model.eval()
     end = time.monotonic() + seconds
-    found: list[Drafts] = []
+    written_drafts: list[Drafts] = []
     for pair, shown in pairs:
         with arithmetic(model.device, model.get_output_embeddings().weight.dtype):
             with model.disable_adapter():
@@ -42,8 +42,8 @@ def side_by_side(
             tuned = _written(model, tokenizer, encoder, pair, shown, end)
         if process_group.agreed(stop() or time.monotonic() > end):
             break
-        found.append(_beside(pair, base, tuned))
-    return tuple(found)
+        written_drafts.append(_beside(pair, base, tuned))
+    return tuple(written_drafts)
 
 
 def _written(

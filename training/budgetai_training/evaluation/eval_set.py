@@ -83,7 +83,7 @@ def _parted(things: list[T], size: Callable[[T], int]) -> tuple[list[T], list[T]
     deciding = things[::4] if len(things) >= 4 else things
     # The longest say most: a new line of a few tokens would decide by chance.
     deciding = sorted(deciding, key=size, reverse=True)[:MOST_VALIDATION]
-    return deciding, [one for one in things if one not in deciding] or things
+    return deciding, [thing for thing in things if thing not in deciding] or things
 
 
 def _in_turn(first: Sequence[Question], others: Sequence[Question]) -> tuple[Question, ...]:

@@ -74,15 +74,15 @@ def evaluate(
     training = model.training
     model.eval()
     started = time.monotonic()
-    found: list[Loss] = []
+    losses: list[Loss] = []
     for question in questions:
-        late = bool(found) and time.monotonic() - started > seconds
+        late = bool(losses) and time.monotonic() - started > seconds
         if process_group.agreed(late or stop()):
             break
-        found.append(_loss(model, output, question))
-        tick(len(found))
+        losses.append(_loss(model, output, question))
+        tick(len(losses))
     model.train(training)
-    return process_group.agreed(found)
+    return process_group.agreed(losses)
 
 
 def _loss(model: Any, output: chunked_loss.Head, question: Question) -> Loss:
@@ -110,8 +110,8 @@ def total(questions: Sequence[Question], losses: Iterable[Loss]) -> Loss:
 
 def grouped(questions: Iterable[Question], losses: Iterable[Loss]) -> dict[tuple[str, str], Loss]:
     """Losses added up by group."""
-    found: defaultdict[tuple[str, str], Loss] = defaultdict(Loss)
+    sums: defaultdict[tuple[str, str], Loss] = defaultdict(Loss)
     for question, loss in zip(questions, losses, strict=False):
         for group in question.groups:
-            found[group] += loss
-    return dict(found)
+            sums[group] += loss
+    return dict(sums)

@@ -54,18 +54,18 @@ def side_by_side(
     """Complete line holes with and without the adapter until `seconds` are over."""
     model.eval()
     began = time.monotonic()
-    found: list[Completion] = []
+    completions: list[Completion] = []
     for hole in holes:
         spent = time.monotonic() - began
         # The next one takes about as long as those before it did on average.
-        if process_group.agreed(stop() or spent + spent / max(len(found), 1) > seconds):
+        if process_group.agreed(stop() or spent + spent / max(len(completions), 1) > seconds):
             break
         with arithmetic(model.device, model.get_output_embeddings().weight.dtype):
             with model.disable_adapter():
                 base = complete(model, tokenizer, encoder, hole)
             tuned = complete(model, tokenizer, encoder, hole)
-        found.append(_beside(hole, base, tuned))
-    return tuple(found)
+        completions.append(_beside(hole, base, tuned))
+    return tuple(completions)
 
 
 def _beside(hole: Sample, base: str, tuned: str) -> Completion:
@@ -89,8 +89,8 @@ def complete(model: Any, tokenizer: Any, encoder: Encoder, hole: Sample) -> str:
 def _ends(model: Any, encoder: Encoder) -> list[int]:
     """What a base ends with by itself, and the marker it has learned to end with here."""
     own = model.generation_config.eos_token_id
-    found = own if isinstance(own, list) else [own]
-    return [token for token in {*found, encoder.markers.end} if token is not None]
+    tokens = own if isinstance(own, list) else [own]
+    return [token for token in {*tokens, encoder.markers.end} if token is not None]
 
 
 @torch.no_grad()

@@ -51,10 +51,10 @@ class RankTry:
     chosen: bool = False
 
 
-def select_rank(found: Mapping[int, Sequence[Answered]], tolerance: Tolerance) -> int | None:
+def select_rank(by_rank: Mapping[int, Sequence[Answered]], tolerance: Tolerance) -> int | None:
     """The smallest rank that is good enough, by the same questions answered at each rank; None
     where no rank has a loss that is a number."""
-    means = {rank: mean(losses) for rank, losses in found.items()}
+    means = {rank: mean(losses) for rank, losses in by_rank.items()}
     known = {rank: loss for rank, loss in means.items() if math.isfinite(loss)}
     if not known:
         return None
@@ -63,7 +63,7 @@ def select_rank(found: Mapping[int, Sequence[Answered]], tolerance: Tolerance) -
         allowed = (
             tolerance.share * known[best]
             if tolerance.share is not None
-            else standard_error(found[rank], found[best])
+            else standard_error(by_rank[rank], by_rank[best])
         )
         if known[rank] - known[best] <= allowed:
             return rank

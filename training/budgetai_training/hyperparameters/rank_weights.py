@@ -21,18 +21,18 @@ def parse(text: str, largest: float) -> tuple[int, ...]:
     first, dash, last = text.partition("-")
     try:
         parts = range(int(first), int(last) + 1) if dash else map(int, text.split(","))
-        found = tuple(sorted(set(parts)))
+        ranks = tuple(sorted(set(parts)))
     except ValueError:
-        found = ()
-    if not found or found[0] < 1:
+        ranks = ()
+    if not ranks or ranks[0] < 1:
         raise OptionError(
             f"--lora ranks={text} is not known", "ranks are written as 1,2,4,8 or 4-16"
         )
-    if found[-1] > largest:
+    if ranks[-1] > largest:
         raise OptionError(
-            f"--lora ranks={text} goes beyond --rank {largest}", f"Add --rank {found[-1]}"
+            f"--lora ranks={text} goes beyond --rank {largest}", f"Add --rank {ranks[-1]}"
         )
-    return found
+    return ranks
 
 
 def doubling(largest: int) -> tuple[int, ...]:

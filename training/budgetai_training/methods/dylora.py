@@ -79,10 +79,10 @@ class DyLoRA:
 
 def matrices(model: Any) -> list[tuple[torch.nn.Parameter, int]]:
     """Every A and B of a LoRA, each with the dimension that is the rank: 0 of A, 1 of B."""
-    found = []
+    pairs = []
     for layer in layers(model).values():
-        found += [(layer.lora_A[ADAPTER].weight, 0), (layer.lora_B[ADAPTER].weight, 1)]
-    return found
+        pairs += [(layer.lora_A[ADAPTER].weight, 0), (layer.lora_B[ADAPTER].weight, 1)]
+    return pairs
 
 
 def layers(model: Any) -> dict[str, Any]:
@@ -94,8 +94,8 @@ def each_rank(nested: DyLoRA, judge: Callable[[], T]) -> dict[int, T]:
     """What `judge` finds at each judged rank; at the only one, under 0, where there are none."""
     if not nested.judged:
         return {0: judge()}
-    found = {}
+    by_rank = {}
     for rank in nested.judged:
         nested.cut(rank)
-        found[rank] = judge()
-    return found
+        by_rank[rank] = judge()
+    return by_rank

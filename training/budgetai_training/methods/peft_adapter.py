@@ -63,9 +63,9 @@ def _new(model: Any, options: TrainOptions) -> Any:
 
 def _targets(model: Any, options: TrainOptions) -> Any:
     """What peft is told; where layers are numbered it takes names alone."""
-    found = TARGETS[options.lora.target]
-    if options.lora.layers == "all" or isinstance(found, list):
-        return found
+    target = TARGETS[options.lora.target]
+    if options.lora.layers == "all" or isinstance(target, list):
+        return target
     head = model.get_output_embeddings()
     linear = [n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m != head]
     return sorted({name.rpartition(".")[2] for name in linear})
@@ -157,10 +157,10 @@ def write(model: Any, manifest: AdapterManifest, folder: Path) -> None:
 
 
 def versions() -> dict[str, str]:
-    found = {}
+    versions_by_name = {}
     for name in VERSIONED:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions_by_name[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions_by_name

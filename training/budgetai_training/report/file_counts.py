@@ -35,7 +35,9 @@ def by_part(rows: Iterable[FileRow]) -> dict[str, list[FileRow]]:
     parts: dict[str, list[FileRow]] = {word: [] for word in PARTS.values()}
     for row in rows:
         parts[PARTS[row.part]].append(row)
-    return {word: sorted(each, key=lambda row: not row.secrets) for word, each in parts.items()}
+    return {
+        word: sorted(members, key=lambda row: not row.secrets) for word, members in parts.items()
+    }
 
 
 def by_reason(rows: Iterable[FileRow]) -> list[Tally]:
@@ -56,11 +58,11 @@ def by_language(rows: Iterable[FileRow]) -> list[Tally]:
 
 
 def by_secret(rows: Iterable[FileRow]) -> list[Secrets]:
-    found: dict[str, list[int]] = defaultdict(list)
+    numbers: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         for kind, number in row.secrets.items():
-            found[kind].append(number)
-    every = [Secrets(kind, sum(each), len(each)) for kind, each in found.items()]
+            numbers[kind].append(number)
+    every = [Secrets(kind, sum(counts), len(counts)) for kind, counts in numbers.items()]
     return sorted(every, key=lambda s: (-s.found, s.kind))
 
 

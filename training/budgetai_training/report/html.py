@@ -109,7 +109,7 @@ def _printable(value: Any) -> Any:
     if isinstance(value, str):
         return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value.replace("\r\n", "\n"))
     if isinstance(value, list):
-        return [_printable(each) for each in value]
+        return [_printable(part) for part in value]
     if isinstance(value, dict):
-        return {_printable(key): _printable(each) for key, each in value.items()}
+        return {_printable(key): _printable(part) for key, part in value.items()}
     return value

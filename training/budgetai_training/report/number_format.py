@@ -17,9 +17,9 @@ def count(value: int | None) -> str:
     return NOT_MEASURED if value is None else f"{value:,}"
 
 
-def counted(value: int, one: str, many: str = "") -> str:
+def counted(value: int, singular: str, plural: str = "") -> str:
     """1 file, 2 files."""
-    return f"{value:,} {one if value == 1 else many or one + 's'}"
+    return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
 
 
 def short(value: float) -> str:

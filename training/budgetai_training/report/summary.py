@@ -41,10 +41,10 @@ def verdict(account: Report) -> Verdict:
         return Verdict("unknown", *_unmeasured(before, after), overall)
     if not (measured(before) and measured(after)):
         return Verdict("worse", *_DIVERGED, overall)
-    found = mood(overall)
-    title = _TITLES[found].format(abs(after - before), percent(before, after))
-    text = _TEXTS[found].format(what=_WHAT.get(account.task, "code"))
-    return Verdict(found, title, text + (_UNSURE if few(overall) else ""), overall)
+    change = mood(overall)
+    title = _TITLES[change].format(abs(after - before), percent(before, after))
+    text = _TEXTS[change].format(what=_WHAT.get(account.task, "code"))
+    return Verdict(change, title, text + (_UNSURE if few(overall) else ""), overall)
 
 
 def mood(losses: Group | Forgetting) -> Mood:
@@ -59,17 +59,17 @@ def mood(losses: Group | Forgetting) -> Mood:
 
 def exactly(completions: Sequence[Completion], model: Literal["base", "tuned"]) -> str:
     """How many completions of a model are right, as 3 of 10."""
-    hits = sum(right(getattr(each, model), each.expected) for each in completions)
+    hits = sum(right(getattr(line, model), line.expected) for line in completions)
     return f"{hits} of {len(completions)}"
 
 
 def drafted(drafts: Sequence[Drafts], model: Literal["base", "tuned"]) -> str:
     """The mean scores of the docstrings that a model wrote."""
-    found = [getattr(each, model) for each in drafts]
-    rouge = fmean(each.rouge for each in found)
-    structure = fmean(each.structure for each in found)
-    sound = sum(each.sound for each in found)
-    return f"ROUGE-L {rouge:.2f}, structure {structure:.2f}, sound {sound} of {len(found)}"
+    written = [getattr(draft, model) for draft in drafts]
+    rouge = fmean(draft.rouge for draft in written)
+    structure = fmean(draft.structure for draft in written)
+    sound = sum(draft.sound for draft in written)
+    return f"ROUGE-L {rouge:.2f}, structure {structure:.2f}, sound {sound} of {len(written)}"
 
 
 def next_command(account: Report) -> str:

@@ -113,6 +113,6 @@ def _value(key: str, value: str, name: str) -> str:
     value = re.sub(r"^#|(?<=url\()#", f"#{name}-", value)
     if key == "style":
         value = re.sub(r"font-family:[^;]*;? ?", "", value)
-        return re.sub(r"#\w{6}\b", lambda found: _VARIABLES.get(found[0], found[0]), value)
+        return re.sub(r"#\w{6}\b", lambda match: _VARIABLES.get(match[0], match[0]), value)
     # A hundredth of a pixel is enough, and a third of the size.
-    return re.sub(r"-?\d+\.\d{3,}", lambda found: f"{float(found[0]):.2f}", value).replace("\n", "")
+    return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}", value).replace("\n", "")

@@ -71,13 +71,13 @@ def grouped(
     groups: list[tuple[Sample, ...]] = []
     for start in range(0, len(samples), _SORTED_TOGETHER):
         near = sorted(samples[start : start + _SORTED_TOGETHER], key=size)
-        found: list[tuple[Sample, ...]] = []
+        batches: list[tuple[Sample, ...]] = []
         while near:
             count = max(1, characters // max(size(near[-1]), 1))
-            found.append(tuple(near[-count:]))
+            batches.append(tuple(near[-count:]))
             del near[-count:]
-        rng.shuffle(found)
-        groups += found
+        rng.shuffle(batches)
+        groups += batches
     return groups
 
 

@@ -100,8 +100,8 @@ class Pairs:
         reasons = Counter({why: n for why, n in self.left_out.items() if why != NONE})
         if not reasons:
             return line
-        each = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in reasons.most_common())
-        return f"{line}, {reasons.total():,} left out: {each}"
+        counts = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in reasons.most_common())
+        return f"{line}, {reasons.total():,} left out: {counts}"
 
 
 def pairs_of(corpus: Corpus) -> Pairs:
@@ -120,22 +120,24 @@ def pairs_of(corpus: Corpus) -> Pairs:
 
 def check_enough(corpus: Corpus) -> None:
     """Raises RepositoryError where there are too few docstrings to learn how they are written."""
-    found = pairs_of(corpus)
-    if len(found.train) < FEWEST:
+    pairs = pairs_of(corpus)
+    if len(pairs.train) < FEWEST:
         raise RepositoryError(
-            f"{corpus.name} has too few docstrings to learn from ({found.told})",
+            f"{corpus.name} has too few docstrings to learn from ({pairs.told})",
             f"Write at least {FEWEST}, or add repositories written in the same manner with --also",
         )
 
 
 def manners(files: Sequence[CorpusFile]) -> dict[tuple[str, str], DocstringStyle]:
     """How each repository writes docstrings, by its name and that of the language."""
-    found: defaultdict[tuple[str, str], list[Documentable]] = defaultdict(list)
+    by_language: defaultdict[tuple[str, str], list[Documentable]] = defaultdict(list)
     for file in files:
         if language := language_of(file.path):
-            found[file.repository, language.name] += documented(file)
+            by_language[file.repository, language.name] += documented(file)
     languages = {language.name: language for f in files if (language := language_of(f.path))}
-    return {key: repository_style(each, languages[key[1]]) for key, each in found.items()}
+    return {
+        key: repository_style(subjects, languages[key[1]]) for key, subjects in by_language.items()
+    }
 
 
 def documented(file: CorpusFile) -> list[Documentable]:
@@ -157,11 +159,11 @@ def _pairs(
     usual = known.get((file.repository, language.name)) or repository_style((), language)
     lines = Counter(map(_bare, file.text.split("\n")))
     for subject in _subjects(file):
-        found = worth_learning(subject, language) or _pair(file, subject, usual, lines)
-        if isinstance(found, Pair):
-            yield found
+        pair_or_reason = worth_learning(subject, language) or _pair(file, subject, usual, lines)
+        if isinstance(pair_or_reason, Pair):
+            yield pair_or_reason
         else:
-            left_out[found] += 1
+            left_out[pair_or_reason] += 1
 
 
 def _pair(
@@ -226,9 +228,9 @@ def sample(pair: Pair, share: float = 1.0) -> Sample:
 def one_round(samples: Sequence[Sample], seed: str) -> list[Sample]:
     """Every sample as often as its file's weight says, in an order drawn from the seed."""
     rng = random.Random(seed)
-    found = [one for one in samples for _ in range(_times(one.file.weight, rng))]
-    rng.shuffle(found)
-    return found
+    shown = [sample for sample in samples for _ in range(_times(sample.file.weight, rng))]
+    rng.shuffle(shown)
+    return shown
 
 
 def _times(weight: float, rng: random.Random) -> int:

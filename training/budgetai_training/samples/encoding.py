@@ -41,8 +41,8 @@ class Encoder:
     def learned(self, sample: Sample) -> Encoded:
         """`labels` equal `input_ids` over what is learned and the end marker, and are -100
         elsewhere; `weights` say how much each counts."""
-        head, found = self.head(sample), self.asked(sample)
-        ids, answer = found["input_ids"], found["labels"]
+        head, answered = self.head(sample), self.asked(sample)
+        ids, answer = answered["input_ids"], answered["labels"]
         labels = answer if sample.answer_alone else [UNLABELLED] * len(head) + ids[len(head) :]
         weights = [1 if label == UNLABELLED else sample.emphasis for label in answer]
         if sample.ends and self.markers.end is not None:
@@ -54,14 +54,14 @@ class Encoder:
         """The same text with labels on the answer alone: on the tokens that reach into it, as a
         server that heals the token at the cursor would have to bring them."""
         head, text = self.head(sample), sample.prompt.before
-        found = self._tokenizer(
+        tokens = self._tokenizer(
             text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
         )
-        ids: list[int] = found.input_ids
+        ids: list[int] = tokens.input_ids
         start = len(text) - sample.answer
         labels = [
             token if end > start else UNLABELLED
-            for token, (_, end) in zip(ids, found.offset_mapping, strict=True)
+            for token, (_, end) in zip(ids, tokens.offset_mapping, strict=True)
         ]
         return {"input_ids": head + ids, "labels": [UNLABELLED] * len(head) + labels}
 

@@ -49,18 +49,18 @@ def _things(file: CorpusFile, rng: random.Random) -> dict[str, list[Thing]]:
     """What can be taken out of a file, by kind."""
     language = language_of(file.path)
     outline = NodeEnds(file.text, language)
-    found = {kind: list(outline.of_kind(kind)) for kind in NODES}
+    by_kind = {kind: list(outline.of_kind(kind)) for kind in NODES}
     for kind in ("line", "end", "inside"):
         holes = (
             line_hole(line, kind, rng)
             for line in lines_up(file.text, 0, len(file.text))
             if worth_a_guess(file.text[line.text : line.end], language)
         )
-        found[kind] = [Thing(end, start) for start, end in holes]
+        by_kind[kind] = [Thing(end, start) for start, end in holes]
     if file.fresh is None:
-        return found
+        return by_kind
     ranges = sorted(file.fresh)
-    return {kind: [t for t in things if _inside(t, ranges)] for kind, things in found.items()}
+    return {kind: [t for t in things if _inside(t, ranges)] for kind, things in by_kind.items()}
 
 
 def _inside(thing: Thing, ranges: Sequence[tuple[int, int]]) -> bool:

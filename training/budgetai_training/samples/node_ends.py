@@ -32,12 +32,12 @@ class NodeEnds:
     """The nodes of a text that a completion may fill in, by kind. None without a grammar."""
 
     def __init__(self, text: str, language: Language | None) -> None:
-        found: defaultdict[str, set[Thing]] = defaultdict(set)
+        by_kind: defaultdict[str, set[Thing]] = defaultdict(set)
         for node in nodes(text, language) if language else ():
             kind = kind_of(node.type, language)
             if kind and _SHORTEST <= node.end - node.start <= _LONGEST:
-                found[kind].add(Thing(node.end, node.start))
-        self._things = {kind: sorted(things) for kind, things in found.items()}
+                by_kind[kind].add(Thing(node.end, node.start))
+        self._things = {kind: sorted(things) for kind, things in by_kind.items()}
 
     def of_kind(self, kind: str) -> list[Thing]:
         return self._things.get(kind, [])
@@ -47,14 +47,14 @@ class NodeEnds:
         `start`; the longest of those that end at one place."""
         things = self.of_kind(kind)
         place = bisect_right(things, (high + 1,)) - 1
-        found = None
+        longest = None
         while place >= 0 and things[place].end > low:
-            if found and things[place].end < found.end:
+            if longest and things[place].end < longest.end:
                 break
             if things[place].start >= start:
-                found = things[place]
+                longest = things[place]
             place -= 1
-        return found
+        return longest
 
 
 def lines_up(text: str, start: int, limit: int) -> Iterator[Line]:

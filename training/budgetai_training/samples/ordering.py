@@ -59,9 +59,9 @@ def _imports(file: CorpusFile) -> Iterator[Import]:
     order."""
     language = language_of(file.path)
     lines = file.text.split("\n") if language and language.name == "python" else []
-    for one in file_symbols(file.text, language).imports:
-        if not lines or lines[one.line][:1] not in (" ", "\t"):
-            yield one
+    for statement in file_symbols(file.text, language).imports:
+        if not lines or lines[statement.line][:1] not in (" ", "\t"):
+            yield statement
 
 
 def _leaves_first(names: Sequence[str], graph: Graph) -> Iterator[str]:

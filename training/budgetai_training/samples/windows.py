@@ -43,16 +43,16 @@ def _window(
     if limit >= len(text):
         return _rest(text, start)
     kind = rng.choices(KINDS, recipe.weights)[0]
-    found = None
+    window = None
     if kind in NODES:
-        found = _node(outline, kind, start, limit)
+        window = _node(outline, kind, start, limit)
     elif kind == NOTHING:
-        found = _complete(text, outline, start, limit, rng)
-    if found is None:
+        window = _complete(text, outline, start, limit, rng)
+    if window is None:
         kind = kind if kind in LINES else _line_kind(rng, recipe)
-        found = _line(text, kind, start, limit, rng)
+        window = _line(text, kind, start, limit, rng)
     # A line that is longer than a window is cut anywhere.
-    return found or Window(start, limit, "inside", rng.randint(1, room))
+    return window or Window(start, limit, "inside", rng.randint(1, room))
 
 
 def _rest(text: str, start: int) -> Window:
