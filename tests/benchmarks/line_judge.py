@@ -116,19 +116,19 @@ def _batch(model: Any, encoder: Encoder, rows: Sequence[Asked]) -> list[str]:
             logits_to_keep=1,
         ).logits[:, -1, : len(words)]  # fmt: skip
         for row in open_rows:
-            rest = healing.rest(words, said[row], rows[row].taken)
+            rest = healing.pending(words, said[row], rows[row].taken)
             _hold(logits[row], words.continuing(rest).tolist() if rest else [])
         ids = logits.argmax(dim=1, keepdim=True)
         for row in list(open_rows):
             said[row].append(int(ids[row]))
-            text = healing.said(words, said[row], rows[row].taken)
+            text = healing.answer_text(words, said[row], rows[row].taken)
             if said[row][-1] == encoder.markers.end or "\n" in text.lstrip("\n"):
                 open_rows.discard(row)
         if not open_rows:
             break
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
         places = places[:, -1:] + 1
-    return [healing.said(words, ids, row.taken) for ids, row in zip(said, rows, strict=True)]
+    return [healing.answer_text(words, ids, row.taken) for ids, row in zip(said, rows, strict=True)]
 
 
 def _hold(logits: torch.Tensor, allowed: list[int]) -> None:

@@ -27,17 +27,17 @@ from budgetai_training.samples.docstring_samples import Pairs, pairs_of
 CHARACTERS_PER_TOKEN = 3.4
 # Measured in tokens a second, in bf16 on two CPU cores.
 SPEEDS = {EMBEDDED: 300, "qwen2.5-coder-0.5b": 140}
-_MOST_REASONS = 12
-_MOST_NAMES = 20
+_MAX_REASONS = 12
+_MAX_NAMES = 20
 
 
 def show(options: TrainOptions) -> int:
     """Print the table, or with --json the summary, and write corpus.jsonl."""
     with Reporter(quiet=options.json).reading() as tick:
         corpus = changed(read(options, tick, fixed(options)), options)
-    file = options.corpus or _own_file(options.repo)
+    file = options.corpus or layout.repository_folder(options.repo) / "corpus.jsonl"
     pairs = pairs_of(corpus) if options.task == DOCSTRING else None
-    kept = _written(corpus, file, own=options.corpus is None)
+    kept = _write_rows(corpus, file, own=options.corpus is None)
     if options.json:
         print_json(summary(corpus) | _docstrings(pairs) | {"corpus": str(file)})
         return 0
@@ -73,11 +73,7 @@ def _docstrings(pairs: Pairs | None) -> dict[str, Any]:
     return {"docstrings": counts | {"left_out": dict(pairs.left_out)}}
 
 
-def _own_file(repo: Path) -> Path:
-    return layout.repository_folder(repo) / "corpus.jsonl"
-
-
-def _written(corpus: Corpus, file: Path, *, own: bool) -> Path | None:
+def _write_rows(corpus: Corpus, file: Path, *, own: bool) -> Path | None:
     """Write the rows. Where an earlier file of ours has been edited since, it stays beside."""
     mark = file.with_name("corpus.sha256")
     before = file.read_bytes() if own and file.exists() else None
@@ -126,9 +122,9 @@ def _reasons(corpus: Corpus) -> Table:
     table = Table("left out because", title_justify="left")
     table.add_column("files", justify="right")
     counted = Counter(corpus.reasons).most_common()
-    for reason, number in counted[:_MOST_REASONS]:
+    for reason, number in counted[:_MAX_REASONS]:
         table.add_row(reason, f"{number:,}")
-    if rest := sum(number for _, number in counted[_MOST_REASONS:]):
+    if rest := sum(number for _, number in counted[_MAX_REASONS:]):
         table.add_row("other reasons", f"{rest:,}")
     return table
 
@@ -145,13 +141,13 @@ def _lines(
     corpus: Corpus, options: TrainOptions, file: Path, kept: Path | None, pairs: Pairs | None
 ) -> list[str]:
     names = corpus.held_out_names
-    held = ", ".join(names[:_MOST_NAMES]) or "nothing: there is too little to split"
-    held += ", …" if len(names) > _MOST_NAMES else ""
+    held = ", ".join(names[:_MAX_NAMES]) or "nothing: there is too little to split"
+    held += ", …" if len(names) > _MAX_NAMES else ""
     lines = [f"held out ({len(names)}): {held}"]
     if corpus.holdout:
         lines.append(f"judged on what they hold {corpus.holdout.replace(':', ' ')}")
     if pairs:
-        lines.append(pairs.told)
+        lines.append(pairs.description)
     if options.continue_from:
         lines.append(
             f"shown of them ({len(corpus.train)}): what has changed since {options.continue_from}, "

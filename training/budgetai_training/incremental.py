@@ -15,7 +15,7 @@ from budgetai_training.corpus.split import Fixed
 from budgetai_training.options import TrainOptions
 
 # Keys of --lora that are those of the adapter.
-GIVEN = ("alpha", "target", "layers", "rslora", "dora")
+ADAPTER_KEYS = ("alpha", "target", "layers", "rslora", "dora")
 
 
 def fixed(options: TrainOptions, begun: Sequence[str] | None = None) -> Fixed | None:
@@ -64,7 +64,9 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
         return None
     usual = TrainOptions()
     given = ["--rank"] if options.rank != usual.rank else []
-    given += [f"--lora {k}" for k in GIVEN if getattr(options.lora, k) != getattr(usual.lora, k)]
+    given += [
+        f"--lora {k}" for k in ADAPTER_KEYS if getattr(options.lora, k) != getattr(usual.lora, k)
+    ]
     for name in given:
         raise OptionError(f"{name} comes from {folder}", "Leave it out with --continue-from")
     before = AdapterManifest.read(folder)

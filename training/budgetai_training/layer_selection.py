@@ -36,8 +36,8 @@ def select_layers(run: Run, samples: Epochs, per_sample: float) -> Run:
         return run
     chosen = run.folder.once("target", lambda: _tried(run, samples, per_sample), by_all=True)
     losses = ", ".join(f"{name} → {loss:.3f}" for name, loss in chosen["losses"].items())
-    told = losses or "there is no time for tries"
-    run.reporter.say(f"layers tried: {told}; tuned: {chosen['name']}, rank {chosen['rank']}")
+    text = losses or "there is no time for tries"
+    run.reporter.say(f"layers tried: {text}; tuned: {chosen['name']}, rank {chosen['rank']}")
     return _with(run, chosen["name"], chosen["rank"])
 
 

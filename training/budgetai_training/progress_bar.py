@@ -19,7 +19,7 @@ from rich.text import Text
 from budgetai_training.time_budget import Pace
 
 # Seconds that need no bar.
-_SHORT = 1.0
+_MAX_SECONDS_WITHOUT_BAR = 1.0
 
 
 class _TimeLeft(ProgressColumn):
@@ -64,7 +64,7 @@ class Reporter:
         began = time.monotonic()
 
         def tick(done: int, total: int) -> None:
-            if time.monotonic() - began > _SHORT:
+            if time.monotonic() - began > _MAX_SECONDS_WITHOUT_BAR:
                 bar.start()
                 bar.update(task, completed=done, total=total)
 

@@ -77,7 +77,7 @@ def save(run: Run, trained: Trained) -> Result:
             peft_adapter.write(run.model, manifest, made)
         # The adapter is safe; a page that cannot be written is no reason to lose it.
         with contextlib.suppress(OSError):
-            report.write(_account(run, trained, manifest, before, after), made)
+            report.write(_report(run, trained, manifest, before, after), made)
         logs = run.folder.path / LOGS
         if logs.exists():
             shutil.move(logs, made / LOGS)
@@ -159,7 +159,7 @@ def _mean(loss: Loss | None) -> float | None:
     return loss.mean if loss else None
 
 
-def _account(
+def _report(
     run: Run, trained: Trained, manifest: AdapterManifest, before: Groups, after: Groups
 ) -> Report:
     trained_parameters, parameters = peft_adapter.parameters(run.model)
@@ -194,7 +194,7 @@ def _account(
         task=manifest.task,
         docstrings=run.pairs.counts if run.pairs else None,
         drafts=trained.drafts,
-        options=_given(run.options),
+        options=_options_given(run.options),
         notes=_notes(trained),
         versions=manifest.versions,
     )
@@ -251,7 +251,7 @@ def _forgetting(manifest: AdapterManifest) -> Forgetting | None:
     return Forgetting(what=GENERAL_WHAT, before=before, after=after)
 
 
-def _given(options: TrainOptions) -> dict[str, str]:
+def _options_given(options: TrainOptions) -> dict[str, str]:
     """The options with a value of their own."""
     usual = TrainOptions()
     names = [field.name for field in fields(options) if field.name not in _OF_THIS_CALL]

@@ -22,7 +22,7 @@ from budgetai_training.options import COMPLETION, DOCSTRING, TrainOptions
 from budgetai_training.progress_bar import Reporter
 from budgetai_training.run_dir import RunFolder
 from budgetai_training.samples.batching import Epochs
-from budgetai_training.samples.docstring_samples import Pairs, one_round, sample
+from budgetai_training.samples.docstring_samples import Pairs, docstring_epoch, sample
 from budgetai_training.samples.encoding import Encoder
 from budgetai_training.samples.epoch import epoch
 from budgetai_training.samples.sample import Sample
@@ -152,7 +152,7 @@ def describe(
     line = f"{corpus.name}: {len(corpus.train)} files to learn, {len(corpus.held_out)} held out"
     lines = [f"{line}; left out: {left_out}" if left_out else line]
     if pairs:
-        lines.append(pairs.told)
+        lines.append(pairs.description)
     if options.continue_from:
         lines.append(f"going on from {options.continue_from}: {len(learned.train)} files shown")
     trained, parameters = peft_adapter.parameters(model)
@@ -193,4 +193,4 @@ def _sampler(run: Run) -> Callable[[int], list[Sample]]:
         raise RepositoryError("no docstring is new", "Come back after some commits")
     # Each pair once in a pass, always with the same prompt, the server's.
     samples = [sample(pair, share) for pair in run.pairs.train]
-    return lambda n: one_round(samples, f"{run.options.seed}/{n}")
+    return lambda n: docstring_epoch(samples, f"{run.options.seed}/{n}")

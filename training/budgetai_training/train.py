@@ -246,8 +246,8 @@ def _choose_rank(run: Run, count: int, interruption: Interruption) -> tuple[Rank
     means = {rank: rank_selection.mean(answered) for rank, answered in losses.items()}
     chosen = rank_selection.select_rank(losses, Tolerance.parse(run.options.lora.tolerance))
     run.dylora.cut(chosen)
-    told = ", ".join(f"{rank}: {loss:.3f}" for rank, loss in means.items())
-    run.reporter.say(f"held-out loss by rank: {told if chosen else '-'}")
+    text = ", ".join(f"{rank}: {loss:.3f}" for rank, loss in means.items())
+    run.reporter.say(f"held-out loss by rank: {text if chosen else '-'}")
     return tuple(
         RankTry(rank=rank, loss=loss, chosen=rank == chosen) for rank, loss in means.items()
     )

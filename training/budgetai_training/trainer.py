@@ -166,11 +166,11 @@ class LabelledLossTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """With the time used so far, which the curves of the report are drawn over."""
         if "loss" in logs and self._tokens:
-            logs["loss"] = self._plain()
+            logs["loss"] = self._mean_loss()
         logs["seconds"] = round(self.fitting.pace.clock.spent(), 2)
         super().log(logs, start_time)
 
-    def _plain(self) -> float:
+    def _mean_loss(self) -> float:
         """The mean loss of a token since the last log, over all processes."""
         sums = torch.tensor([float(self._sum), float(self._tokens)], device=self.args.device)
         total, tokens = self.accelerator.reduce(sums, "sum").tolist()
@@ -319,6 +319,9 @@ def fit(model: Any, samples: Epochs, fitting: FitArguments) -> TrainerState:
     callbacks: list[Any] = [BudgetCallback(fitting)]
     if fitting.evaluations:
         callbacks.append(EarlyStoppingCallback(PATIENCE))
+    if process_group.first():
+        # With a folder of ours instead of one from the environment.
+        callbacks.append(TensorBoardCallback(SummaryWriter(str(fitting.folder / LOGS))))
     with chunked_loss.headless(model) as output, _casting(model, fitting.mixed):
         trainer = LabelledLossTrainer(
             model=model,
@@ -327,7 +330,7 @@ def fit(model: Any, samples: Epochs, fitting: FitArguments) -> TrainerState:
             eval_dataset=samples,
             data_collator=lambda batches: collate(batches[0], fitting.pad),
             optimizers=(optimizer, LambdaLR(optimizer, lambda _: rate_factor(pace.progress))),
-            callbacks=[*callbacks, *_tensorboard(fitting.folder / LOGS)],
+            callbacks=callbacks,
         )
         trainer.fitting, trainer.output = fitting, output
         # Says that the loss is divided by the labelled tokens of all micro-batches of a step.
@@ -355,11 +358,6 @@ def _finished(model: Any, fitting: FitArguments) -> TrainerState | None:
         return None
     model.load_adapter(state.best_model_checkpoint or str(fitting.checkpoint), "default")
     return state
-
-
-def _tensorboard(folder: Path) -> list[Any]:
-    """The Trainer's own callback, with a folder of ours instead of one from the environment."""
-    return [TensorBoardCallback(SummaryWriter(str(folder)))] if process_group.first() else []
 
 
 def _arguments(fitting: FitArguments) -> TrainingArguments:

@@ -21,7 +21,7 @@ from budgetai_training.samples.docstring_samples import (
     Pair,
     Pairs,
     check_enough,
-    one_round,
+    docstring_epoch,
     pairs_of,
     sample,
 )
@@ -142,11 +142,11 @@ def test_every_language_has_its_pairs(pairs: Pairs) -> None:
 def test_what_is_stale_or_missing_is_left_out_and_told(pairs: Pairs) -> None:
     assert not [pair for pair in everything(pairs) if "stale" in pair.subject.name]
     assert pairs.left_out["stale"] == 8
-    assert "8 stale" in pairs.told
-    assert pairs.told.startswith(f"{len(pairs.train)} docstrings to learn, ")
+    assert "8 stale" in pairs.description
+    assert pairs.description.startswith(f"{len(pairs.train)} docstrings to learn, ")
     # What has no docstring is none that was left out.
     assert pairs.left_out["none"] >= 8
-    assert "none" not in pairs.told
+    assert "none" not in pairs.description
 
 
 def test_an_answer_is_what_stood_between_the_marks(pairs: Pairs) -> None:
@@ -217,7 +217,7 @@ def _without(pair: Pair) -> str:
 
 def test_a_round_shows_each_pair_as_often_as_its_file_weighs(pairs: Pairs) -> None:
     samples = [sample(pair) for pair in pairs.train]
-    first, again, other = (one_round(samples, seed) for seed in ("0/0", "0/0", "0/1"))
+    first, again, other = (docstring_epoch(samples, seed) for seed in ("0/0", "0/0", "0/1"))
     assert first == again != other
     assert sorted(map(id, first)) == sorted(map(id, samples)) == sorted(map(id, other))
 

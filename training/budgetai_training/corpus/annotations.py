@@ -14,7 +14,7 @@ from budgetai_training.corpus.records import Row
 
 INCLUDE: Final = "include"
 EXCLUDE: Final = "exclude"
-MOST_WEIGHT = 100
+MAX_WEIGHT = 100
 
 # Repository, path and revision.
 Key = tuple[str, str, str]
@@ -123,10 +123,10 @@ def _note(values: dict[str, Any], line: int, where: str) -> tuple[Key, Note]:
         row = structured(_Line, values)
     except ValueError as error:
         raise OptionError(f"{where}: {error}", "Write each line as --dry-run wrote it") from None
-    if not 0 < row.weight <= MOST_WEIGHT:
+    if not 0 < row.weight <= MAX_WEIGHT:
         raise OptionError(
             f"{where}: weight cannot be {json.dumps(row.weight)}",
-            f"Use a number above 0, at most {MOST_WEIGHT}; to leave a file out write exclude",
+            f"Use a number above 0, at most {MAX_WEIGHT}; to leave a file out write exclude",
         )
     note = Note(line, row.decision == INCLUDE, row.weight, row.part, row.reason)
     return (row.repository, row.path, row.revision), note

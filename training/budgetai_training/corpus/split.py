@@ -1,5 +1,6 @@
 """Which files are learned and which are held out, so that nothing leaks from one to the other."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -7,11 +8,11 @@ from budgetai_core.errors import OptionError
 from budgetai_core.repository.added_lines import added_ranges, informative_lines
 from budgetai_training.corpus.annotations import Note
 from budgetai_training.corpus.dedup import RELATED, Sketches
-from budgetai_training.corpus.holdout import split
 from budgetai_training.corpus.records import HELD_OUT, TRAIN, CorpusFile, Row
 from budgetai_training.corpus.screening import Entry
 
 NOTHING_NEW = "nothing new"
+HELD_OUT_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _held(
 ) -> set[int]:
     """Places of the sketches whose files are held out; `kept` leads from a place to its entry."""
     files = [entries[at].file() for at in kept.values()]
-    drawn = split(files, [families[place] for place in kept], seed, main)
+    drawn = _drawn_places(files, [families[place] for place in kept], seed, main)
     return {
         place
         for number, (place, at) in enumerate(kept.items())
@@ -109,6 +110,45 @@ def _held(
 def _is_held(entry: Entry, drawn: bool) -> bool:
     noted = entry.note.part if entry.note else ""
     return noted == HELD_OUT if noted else drawn
+
+
+def _drawn_places(
+    files: Sequence[CorpusFile], families: Sequence[int], seed: int, main: str
+) -> set[int]:
+    """Places of files with about a tenth of the text of the repository `main`.
+
+    `families` gives each file the number of its family: a family stays together, and is drawn
+    whole, in an order that the seed and the names decide. A single family cannot be split: nothing
+    is held out.
+    """
+    sizes: dict[int, int] = {}
+    names: dict[int, str] = {}
+    for file, family in zip(files, families, strict=True):
+        if file.repository == main:
+            sizes[family] = sizes.get(family, 0) + len(file.text)
+            names.setdefault(family, file.path)
+    chosen = set(_tenth(sizes, names, seed))
+    return {place for place, family in enumerate(families) if family in chosen}
+
+
+def _tenth(sizes: dict[int, int], names: dict[int, str], seed: int) -> list[int]:
+    """Families of about a tenth of the size of all, of at most a seventh."""
+    if len(sizes) < 2:
+        return []
+    wanted = HELD_OUT_SHARE * sum(sizes.values())
+    chosen: list[int] = []
+    size = 0
+    for family in sorted(sizes, key=lambda family: _drawn(names[family], seed)):
+        if size < wanted and size + sizes[family] <= 1.5 * wanted:
+            chosen.append(family)
+            size += sizes[family]
+    # Among a few large files none is a tenth; then the smallest has to do.
+    return chosen or [min(sizes, key=lambda family: sizes[family])]
+
+
+def _drawn(name: str, seed: int) -> bytes:
+    """By name and not by text: a later commit should hold out the same files."""
+    return hashlib.sha256(f"{seed}{name}".encode("utf-8", "surrogatepass")).digest()
 
 
 def by_time(learned: Sequence[Entry], later: Sequence[Entry]) -> list[Placed]:

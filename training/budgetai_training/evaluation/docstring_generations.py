@@ -19,7 +19,7 @@ from budgetai_training.samples.docstring_samples import Pair
 from budgetai_training.samples.encoding import Encoder
 from budgetai_training.samples.sample import Sample
 
-_LONGEST = 120
+_MAX_TOKENS = 120
 
 
 def side_by_side(
@@ -34,7 +34,7 @@ def side_by_side(
     time has cut short is left out."""
     model.eval()
     end = time.monotonic() + seconds
-    written_drafts: list[Drafts] = []
+    drafts: list[Drafts] = []
     for pair, shown in pairs:
         with arithmetic(model.device, model.get_output_embeddings().weight.dtype):
             with model.disable_adapter():
@@ -42,8 +42,8 @@ def side_by_side(
             tuned = _written(model, tokenizer, encoder, pair, shown, end)
         if process_group.agreed(stop() or time.monotonic() > end):
             break
-        written_drafts.append(_beside(pair, base, tuned))
-    return tuple(written_drafts)
+        drafts.append(_beside(pair, base, tuned))
+    return tuple(drafts)
 
 
 def _written(
@@ -56,7 +56,7 @@ def _written(
     def done(text: str) -> bool:
         return process_group.agreed(time.monotonic() > end) or ended(pair.hole, text) < len(text)
 
-    text = written(model, tokenizer, encoder, shown, _LONGEST, done)
+    text = written(model, tokenizer, encoder, shown, _MAX_TOKENS, done)
     return text[: ended(pair.hole, text)]
 
 

@@ -25,9 +25,9 @@ T = TypeVar("T")
 GENERAL = ("general", "python")
 GENERAL_WHAT = "eight modules of Python's own library"
 FRESH = "fresh"
-MOST_WINDOWS = 64
-MOST_HOLES = 48
-MOST_VALIDATION = 12
+MAX_WINDOWS = 64
+MAX_HOLES = 48
+MAX_VALIDATION = 12
 # Modules of Python's own library that have hardly changed for years. They stand in for code in
 # general: every base has seen much of the kind, and no repository is like them.
 MODULES = ("bisect", "heapq", "textwrap", "shlex", "fnmatch", "sched", "colorsys", "csv")
@@ -50,16 +50,16 @@ def line_eval_set(
 ) -> EvalSet:
     """Questions in an order in which any beginning is a fair choice."""
     rng = random.Random(f"exam/{seed}")
-    deciding, judging = _parted(_windows(corpus, indexes, rng), _learned)
-    holes = hole_samples(corpus.held_out, indexes, f"{seed}", MOST_HOLES)
-    first = _questions(judging[:MOST_WINDOWS], _asked_by(encoder), _window_groups)
+    deciding, judging = _divided(_windows(corpus, indexes, rng), _asked_characters)
+    holes = hole_samples(corpus.held_out, indexes, f"{seed}", MAX_HOLES)
+    first = _questions(judging[:MAX_WINDOWS], _encode_windows(encoder), _window_groups)
     others = [
         *_questions(holes, encoder.asked, lambda sample: (("hole", sample.kind),)),
         *_questions(general_samples(), encoder.learned, lambda sample: (GENERAL,)),
     ]
     rng.shuffle(others)
-    validation = _questions(deciding, _asked_by(encoder), _window_groups)
-    return EvalSet(_in_turn(first, others), tuple(validation), tuple(holes))
+    validation = _questions(deciding, _encode_windows(encoder), _window_groups)
+    return EvalSet(_interleaved(first, others), tuple(validation), tuple(holes))
 
 
 def docstring_eval_set(held_out: Sequence[Pair], encoder: Encoder, seed: int) -> EvalSet:
@@ -71,22 +71,22 @@ def docstring_eval_set(held_out: Sequence[Pair], encoder: Encoder, seed: int) ->
         shown = docstring_samples.sample(pair)
         return Question(encoder.learned(shown), (*_window_groups(shown), ("style", pair.style)))
 
-    deciding, judging = _parted(pairs, lambda pair: len(pair.answer))
+    deciding, judging = _divided(pairs, lambda pair: len(pair.answer))
     others = _questions(general_samples(), encoder.learned, lambda sample: (GENERAL,))
-    report = _in_turn([ask(pair) for pair in judging[:MOST_WINDOWS]], others)
+    report = _interleaved([ask(pair) for pair in judging[:MAX_WINDOWS]], others)
     return EvalSet(report, tuple(map(ask, deciding)), pairs=tuple(judging))
 
 
-def _parted(things: list[T], size: Callable[[T], int]) -> tuple[list[T], list[T]]:
+def _divided(things: list[T], size: Callable[[T], int]) -> tuple[list[T], list[T]]:
     """Those that decide and those that judge: every fourth decides; with so few that none would be
     left, they do both."""
     deciding = things[::4] if len(things) >= 4 else things
     # The longest say most: a new line of a few tokens would decide by chance.
-    deciding = sorted(deciding, key=size, reverse=True)[:MOST_VALIDATION]
+    deciding = sorted(deciding, key=size, reverse=True)[:MAX_VALIDATION]
     return deciding, [thing for thing in things if thing not in deciding] or things
 
 
-def _in_turn(first: Sequence[Question], others: Sequence[Question]) -> tuple[Question, ...]:
+def _interleaved(first: Sequence[Question], others: Sequence[Question]) -> tuple[Question, ...]:
     """However few of them there is time for, half are the first: the held-out loss comes first."""
     pairs = zip_longest(first, others)
     return tuple(question for pair in pairs for question in pair if question is not None)
@@ -103,7 +103,7 @@ def _windows(corpus: Corpus, indexes: Mapping[str, Index], rng: random.Random) -
     return [sample for sample in samples if sample.prompt.before.strip()]
 
 
-def _learned(window: Sample) -> int:
+def _asked_characters(window: Sample) -> int:
     """Characters of a window that are asked for."""
     return window.answer if window.kind == FRESH else len(window.prompt.before)
 
@@ -115,7 +115,7 @@ def _fresh(file: CorpusFile, indexes: Mapping[str, Index], span: tuple[int, int]
     return Sample(file, prompt, FRESH, min(span[1] - span[0], len(prompt.before)))
 
 
-def _asked_by(encoder: Encoder) -> Callable[[Sample], Encoded]:
+def _encode_windows(encoder: Encoder) -> Callable[[Sample], Encoded]:
     return lambda s: encoder.asked(s) if s.kind == FRESH else encoder.learned(s)
 
 

@@ -19,7 +19,7 @@ from budgetai_training.samples.sample import Sample
 # Asked of the text written so far, after each token.
 Enough = Callable[[str], bool]
 
-_LONGEST = 40
+_MAX_TOKENS = 40
 _SHOWN_LINES = 6
 
 
@@ -34,7 +34,7 @@ class _Done(StoppingCriteria):
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         ids = input_ids[0, self._start :].tolist()
-        done = self._enough(healing.said(self._vocabulary, ids, self._taken))
+        done = self._enough(healing.answer_text(self._vocabulary, ids, self._taken))
         return torch.tensor([done], device=input_ids.device)
 
 
@@ -82,7 +82,7 @@ def _beside(hole: Sample, base: str, tuned: str) -> Completion:
 
 def complete(model: Any, tokenizer: Any, encoder: Encoder, hole: Sample) -> str:
     """The first line of the greedy answer at a hole."""
-    text = written(model, tokenizer, encoder, hole, _LONGEST, _line_over)
+    text = written(model, tokenizer, encoder, hole, _MAX_TOKENS, _line_over)
     return text.split("\n")[0].rstrip()
 
 
@@ -95,9 +95,9 @@ def _ends(model: Any, encoder: Encoder) -> list[int]:
 
 @torch.no_grad()
 def written(
-    model: Any, tokenizer: Any, encoder: Encoder, hole: Sample, longest: int, enough: Enough
+    model: Any, tokenizer: Any, encoder: Encoder, hole: Sample, max_tokens: int, enough: Enough
 ) -> str:
-    """The greedy answer at a hole, of at most `longest` tokens; perhaps a little more than
+    """The greedy answer at a hole, of at most `max_tokens` tokens; perhaps a little more than
     enough."""
     prompt = hole.prompt
     asked = replace(hole, prompt=replace(prompt, before=prompt.before[: -hole.answer or None]))
@@ -110,13 +110,13 @@ def written(
     everything = list(range(len(vocabulary)))
 
     def allowed(_: int, seen: torch.Tensor) -> list[int]:
-        rest = healing.rest(vocabulary, seen[start:].tolist(), taken)
+        rest = healing.pending(vocabulary, seen[start:].tolist(), taken)
         return vocabulary.continuing(rest).tolist() if rest else everything
 
     out = model.generate(
         input_ids=torch.tensor([ids], device=model.device),
         attention_mask=torch.ones(1, start, dtype=torch.int64, device=model.device),
-        max_new_tokens=longest,
+        max_new_tokens=max_tokens,
         do_sample=False,
         use_cache=True,
         pad_token_id=encoder.pad,
@@ -125,4 +125,4 @@ def written(
         prefix_allowed_tokens_fn=allowed,
         synced_gpus=fsdp.is_spread(model),
     )
-    return healing.said(vocabulary, out[0, start:].tolist(), taken)
+    return healing.answer_text(vocabulary, out[0, start:].tolist(), taken)

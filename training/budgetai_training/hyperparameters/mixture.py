@@ -63,7 +63,7 @@ class Mixture:
     def scaled(self, share: float) -> "Mixture":
         """All sizes times `share`, where there is room for less."""
         sizes = {
-            name: max(_LEAST.get(name, 0), int(getattr(self, name) * share))
+            name: max(_MINIMA.get(name, 0), int(getattr(self, name) * share))
             for name in ("before", "after", "chunk_size")
         }
         return replace(self, **cast(dict[str, Any], sizes))
@@ -97,8 +97,8 @@ class Mixture:
             raise OptionError(f"{name}={value} makes no recipe", _HINT) from None
 
 
-_LEAST = {"before": 80, "emphasis": 1}
-_MOST = 10**6
+_MINIMA = {"before": 80, "emphasis": 1}
+_MAX_SIZE = 10**6
 _HINT = (
     "Sizes are whole numbers, before at least 80; shares lie between 0 and 1, weights are not "
     f"negative; emphasis is 1 or more, nothing above a million; order is {' or '.join(ORDERS)}"
@@ -110,4 +110,4 @@ def _sound(name: str, value: Any) -> bool:
         return value in ORDERS
     if name.endswith("_share"):
         return 0 <= float(value) <= 1
-    return bool(_LEAST.get(name, 0) <= value <= _MOST)
+    return bool(_MINIMA.get(name, 0) <= value <= _MAX_SIZE)

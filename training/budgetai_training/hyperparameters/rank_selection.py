@@ -10,7 +10,7 @@ from budgetai_core.errors import OptionError
 STANDARD_ERROR = "se"
 
 
-class Answered(Protocol):
+class SummedLoss(Protocol):
     """The cross entropies of one question, summed over its tokens, in nats."""
 
     @property
@@ -51,7 +51,7 @@ class RankTry:
     chosen: bool = False
 
 
-def select_rank(by_rank: Mapping[int, Sequence[Answered]], tolerance: Tolerance) -> int | None:
+def select_rank(by_rank: Mapping[int, Sequence[SummedLoss]], tolerance: Tolerance) -> int | None:
     """The smallest rank that is good enough, by the same questions answered at each rank; None
     where no rank has a loss that is a number."""
     means = {rank: mean(losses) for rank, losses in by_rank.items()}
@@ -70,13 +70,13 @@ def select_rank(by_rank: Mapping[int, Sequence[Answered]], tolerance: Tolerance)
     return best
 
 
-def mean(losses: Sequence[Answered]) -> float:
+def mean(losses: Sequence[SummedLoss]) -> float:
     """In nats per token; not a number where nothing was asked."""
     tokens = sum(loss.tokens for loss in losses)
     return sum(loss.total for loss in losses) / tokens if tokens else math.nan
 
 
-def standard_error(losses: Sequence[Answered], best: Sequence[Answered]) -> float:
+def standard_error(losses: Sequence[SummedLoss], best: Sequence[SummedLoss]) -> float:
     """Of the difference of two means over the same questions, in nats per token.
 
     Pairs, since what makes a question hard makes it so at every rank; weighted by tokens (Cochran

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from budgetai_core.errors import OptionError
 
 # With so few, held-out loss is taken at each; of more, at those that double.
-_FEW = 5
+_MAX_ALL_JUDGED = 5
 
 
 def parse(text: str, largest: float) -> tuple[int, ...]:
@@ -42,7 +42,7 @@ def doubling(largest: int) -> tuple[int, ...]:
 
 def judged(ranks: Sequence[int]) -> tuple[int, ...]:
     """The ranks of which held-out loss is taken: all of a few, or doubling ones and both ends."""
-    if len(ranks) <= _FEW:
+    if len(ranks) <= _MAX_ALL_JUDGED:
         return tuple(ranks)
     return tuple(sorted({*ranks} & {ranks[0], *doubling(ranks[-1])}))
 

@@ -17,7 +17,7 @@ from budgetai_training.report.summary import few, mood
 from budgetai_training.report.svg import COLOURS, STAGE_COLOURS, picture
 from budgetai_training.time_budget import Stage
 
-# More points than this cannot be told apart.
+# More points than this cannot be text apart.
 MAX_POINTS = 700
 LANGUAGES_SHOWN = 12
 ROW = 28
@@ -99,8 +99,8 @@ def stages(parts: Sequence[Stage], budget: float) -> str:
         axes.set(xlabel=word, yticks=[], xlim=(0, max(spent, budget) / unit * 1.005))
         axes.spines["left"].set_visible(False)
 
-    told = ", ".join(f"{stage.name} {duration(stage.seconds)}" for stage in parts)
-    return picture("stages", f"Time by stage: {told}", 92, draw) if spent > 0 else ""
+    text = ", ".join(f"{stage.name} {duration(stage.seconds)}" for stage in parts)
+    return picture("stages", f"Time by stage: {text}", 92, draw) if spent > 0 else ""
 
 
 def _training(axes: Axes, steps: Sequence[Point], unit: float) -> None:
@@ -156,12 +156,12 @@ def _limits(training: Sequence[float], validation: Sequence[float]) -> tuple[flo
 
 
 def _curve_label(steps: Sequence[Point], checks: Sequence[Point]) -> str:
-    told = [
+    text = [
         f"{name} loss from {points[0].loss:.3f} to {points[-1].loss:.3f}"
         for name, points in (("training", steps), ("validation", checks))
         if points
     ]
-    return f"Loss against time: {', '.join(told)}"
+    return f"Loss against time: {', '.join(text)}"
 
 
 def _rows(groups: Sequence[Group]) -> list[Group]:
@@ -186,8 +186,8 @@ def _dumbbell(axes: Axes, place: float, group: Group) -> None:
         strength = 0.5 if few(group) else 1.0
         axes.plot([before, after], [place, place], color=colour, linewidth=3, alpha=strength)
         beside = axes.get_yaxis_transform()
-        told = change(before, after)
-        axes.text(1.02, place, told, transform=beside, verticalalignment="center", color=colour)
+        text = change(before, after)
+        axes.text(1.02, place, text, transform=beside, verticalalignment="center", color=colour)
     if measured(before):
         ring = axes.plot(before, place, "o", color=COLOURS["base"], markersize=8)[0]
         ring.set(markerfacecolor=COLOURS["paper"], markeredgewidth=2)
@@ -196,12 +196,12 @@ def _dumbbell(axes: Axes, place: float, group: Group) -> None:
 
 
 def _groups_label(rows: Sequence[Group]) -> str:
-    told = [
+    text = [
         f"{group.name} {group.before:.3f} to {group.after:.3f}"
         for group in rows
         if measured(group.before) and measured(group.after)
     ]
-    return f"Held-out loss before and after: {', '.join(told)}"
+    return f"Held-out loss before and after: {', '.join(text)}"
 
 
 def _tries(name: str, what: str, tries: Sequence[tuple[str, float, bool]]) -> str:
@@ -225,8 +225,8 @@ def _tries(name: str, what: str, tries: Sequence[tuple[str, float, bool]]) -> st
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.margins(0.08, 0.2)
 
-    told = ", ".join(f"{text}: {loss:.3f}" for text, loss, _ in tries)
-    return picture(name, f"Loss by {what}: {told}", 190, draw)
+    text = ", ".join(f"{text}: {loss:.3f}" for text, loss, _ in tries)
+    return picture(name, f"Loss by {what}: {text}", 190, draw)
 
 
 def _time_unit(seconds: float) -> tuple[float, str]:

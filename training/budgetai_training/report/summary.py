@@ -74,12 +74,9 @@ def drafted(drafts: Sequence[Drafts], model: Literal["base", "tuned"]) -> str:
 
 def next_command(account: Report) -> str:
     """What turns this adapter into a model file, to be run in the folder of the repository."""
-    return " ".join(["budgetai-convert", *map(shlex.quote, filter(None, [_out(account)]))])
-
-
-def _out(account: Report) -> str:
-    """The newest adapter is found without a name; one written elsewhere is not."""
-    return account.options.get("out", "")
+    # The newest adapter is found without a name; one written elsewhere is not.
+    out = account.options.get("out", "")
+    return shlex.join(["budgetai-convert", *([out] if out else [])])
 
 
 def _unmeasured(before: float | None, after: float | None) -> tuple[str, str]:

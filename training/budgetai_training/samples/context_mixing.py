@@ -36,7 +36,10 @@ def choose(
     kept = set(copied[: round(recipe.copy_share * wanted)])
     others = [place for place in some if place not in kept]
     kept |= set(rng.sample(others, wanted - len(kept)))
-    return [s if place in kept else _without_chunks(s) for place, s in enumerate(samples)]
+    return [
+        s if place in kept else replace(s, prompt=replace(s.prompt, chunks=()))
+        for place, s in enumerate(samples)
+    ]
 
 
 def copying(prompt: Prompt, indexes: Mapping[str, Index]) -> float:
@@ -56,7 +59,3 @@ def _defined(prompt: Prompt, index: Index) -> set[str]:
     """The names in the chunks that the repository defines."""
     words = {word for chunk in prompt.chunks for word in _WORD.findall(chunk.text)}
     return {word for word in words if index.paths_defining(word)}
-
-
-def _without_chunks(sample: Sample) -> Sample:
-    return replace(sample, prompt=replace(sample.prompt, chunks=()))

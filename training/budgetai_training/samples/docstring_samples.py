@@ -33,10 +33,10 @@ OTHER_MARKS = "other marks"
 REPEATED = "repeated"
 
 # From fewer no manner of writing can be learned.
-FEWEST = 20
+MIN_DOCSTRINGS = 20
 
 # A line of fewer characters may stand in a file twice without saying the same thing.
-_TELLING = 16
+_MIN_SUMMARY_CHARACTERS = 16
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Pairs:
         return replace(self, train=tuple(p for p in self.train if p.file.key in keys))
 
     @cached_property
-    def told(self) -> str:
+    def description(self) -> str:
         """One line for people."""
         count = len(self.train)
         line = f"{count:,} docstring{'s' * (count != 1)} to learn, {len(self.held_out):,} held out"
@@ -106,14 +106,14 @@ class Pairs:
 
 def pairs_of(corpus: Corpus) -> Pairs:
     """The pairs of both parts. How a repository writes docstrings, its training files say."""
-    known = manners(corpus.train)
+    known = repository_styles(corpus.train)
     left_out: Counter[str] = Counter()
     train = [pair for file in corpus.train for pair in _pairs(file, known, left_out)]
     held = [
         pair
         for file in corpus.held_out
         for pair in _pairs(file, known, left_out)
-        if _fresh(pair, file)
+        if _is_new(pair, file)
     ]
     return Pairs(tuple(train), tuple(held), dict(left_out))
 
@@ -121,14 +121,15 @@ def pairs_of(corpus: Corpus) -> Pairs:
 def check_enough(corpus: Corpus) -> None:
     """Raises RepositoryError where there are too few docstrings to learn how they are written."""
     pairs = pairs_of(corpus)
-    if len(pairs.train) < FEWEST:
+    if len(pairs.train) < MIN_DOCSTRINGS:
         raise RepositoryError(
-            f"{corpus.name} has too few docstrings to learn from ({pairs.told})",
-            f"Write at least {FEWEST}, or add repositories written in the same manner with --also",
+            f"{corpus.name} has too few docstrings to learn from ({pairs.description})",
+            f"Write at least {MIN_DOCSTRINGS}, or add repositories written in the same manner with"
+            " --also",
         )
 
 
-def manners(files: Sequence[CorpusFile]) -> dict[tuple[str, str], DocstringStyle]:
+def repository_styles(files: Sequence[CorpusFile]) -> dict[tuple[str, str], DocstringStyle]:
     """How each repository writes docstrings, by its name and that of the language."""
     by_language: defaultdict[tuple[str, str], list[Documentable]] = defaultdict(list)
     for file in files:
@@ -157,7 +158,7 @@ def _pairs(
     if language is None:
         return
     usual = known.get((file.repository, language.name)) or repository_style((), language)
-    lines = Counter(map(_bare, file.text.split("\n")))
+    lines = Counter(map(_without_marks, file.text.split("\n")))
     for subject in _subjects(file):
         pair_or_reason = worth_learning(subject, language) or _pair(file, subject, usual, lines)
         if isinstance(pair_or_reason, Pair):
@@ -198,16 +199,16 @@ def inside(text: str, docstring: Docstring, place: DocstringHole) -> str | None:
 
 def _summary(text: str) -> str:
     """The first line of a docstring; empty where it is too short to be known again."""
-    first = _bare(text.strip().partition("\n")[0])
-    return first if len(first) >= _TELLING else ""
+    first = _without_marks(text.strip().partition("\n")[0])
+    return first if len(first) >= _MIN_SUMMARY_CHARACTERS else ""
 
 
-def _bare(line: str) -> str:
+def _without_marks(line: str) -> str:
     """A line without the marks of a docstring."""
     return line.strip(" \t\r/*#!\"'")
 
 
-def _fresh(pair: Pair, file: CorpusFile) -> bool:
+def _is_new(pair: Pair, file: CorpusFile) -> bool:
     """Whether all of a held-out docstring is what the file is judged by."""
     docstring = pair.subject.docstring
     if file.fresh is None or docstring is None:
@@ -225,14 +226,13 @@ def sample(pair: Pair, share: float = 1.0) -> Sample:
     return Sample(file, shown, KIND, len(pair.answer), answer_alone=True)
 
 
-def one_round(samples: Sequence[Sample], seed: str) -> list[Sample]:
+def docstring_epoch(samples: Sequence[Sample], seed: str) -> list[Sample]:
     """Every sample as often as its file's weight says, in an order drawn from the seed."""
     rng = random.Random(seed)
-    shown = [sample for sample in samples for _ in range(_times(sample.file.weight, rng))]
+    shown = []
+    for sample in samples:
+        weight = sample.file.weight
+        # A broken part is drawn.
+        shown += [sample] * (int(weight) + (rng.random() < weight % 1))
     rng.shuffle(shown)
     return shown
-
-
-def _times(weight: float, rng: random.Random) -> int:
-    """A weight as a number of times; a broken part is drawn."""
-    return int(weight) + (rng.random() < weight % 1)

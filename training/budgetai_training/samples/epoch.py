@@ -48,16 +48,16 @@ def _shown(
     whole = int(file.weight)
     rounds = whole + (rng.random() < file.weight - whole)
     if rounds:
-        outline = NodeEnds(file.text, language_of(file.path))
+        node_ends = NodeEnds(file.text, language_of(file.path))
         for _ in range(rounds):
-            yield from file_samples(file, indexes[file.repository], outline, rng, recipe)
+            yield from file_samples(file, indexes[file.repository], node_ends, rng, recipe)
 
 
 def file_samples(
-    file: CorpusFile, index: Index, outline: NodeEnds, rng: random.Random, recipe: Mixture
+    file: CorpusFile, index: Index, node_ends: NodeEnds, rng: random.Random, recipe: Mixture
 ) -> Iterator[Sample]:
     """The samples of one file, from its first line to its last, with the chunks a server shows."""
-    for window in windows(file.text, outline, rng, recipe):
+    for window in windows(file.text, node_ends, rng, recipe):
         place = Snapshot(file.repository, file.path, file.text, window.end, window.start)
         limits = Limits(
             before=recipe.before,

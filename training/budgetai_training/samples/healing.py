@@ -32,12 +32,12 @@ def _plain(text: str) -> bytes:
     return text.replace("▁", " ").encode()
 
 
-def said(vocabulary: Vocabulary, ids: list[int], taken: bytes) -> str:
+def answer_text(vocabulary: Vocabulary, ids: list[int], taken: bytes) -> str:
     """What tokens say behind the bytes that were taken back from the prompt."""
     whole = b"".join(vocabulary.pieces[i] for i in ids if i < len(vocabulary))
     return whole[len(taken) :].decode("utf-8", "replace")
 
 
-def rest(vocabulary: Vocabulary, ids: list[int], taken: bytes) -> bytes:
+def pending(vocabulary: Vocabulary, ids: list[int], taken: bytes) -> bytes:
     """What of the bytes taken back has still to be said."""
     return taken[sum(len(vocabulary.pieces[i]) for i in ids if i < len(vocabulary)) :]

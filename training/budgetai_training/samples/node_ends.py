@@ -1,4 +1,4 @@
-"""Where the things of a text end: its nodes by kind, its lines."""
+"""Where the spans of a text end: its nodes by kind, its lines."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -10,11 +10,11 @@ from budgetai_core.context.tree import nodes
 from budgetai_training.hyperparameters.span_kinds import kind_of
 
 # Shorter ones are typed faster than a completion is read; longer ones no server writes at once.
-_SHORTEST, _LONGEST = 4, 600
+_MIN_CHARACTERS, _MAX_CHARACTERS = 4, 600
 
 
-class Thing(NamedTuple):
-    """A range of characters. The end comes first: things are sorted by it."""
+class Span(NamedTuple):
+    """A range of characters. The end comes first: spans are sorted by it."""
 
     end: int
     start: int
@@ -32,27 +32,27 @@ class NodeEnds:
     """The nodes of a text that a completion may fill in, by kind. None without a grammar."""
 
     def __init__(self, text: str, language: Language | None) -> None:
-        by_kind: defaultdict[str, set[Thing]] = defaultdict(set)
+        by_kind: defaultdict[str, set[Span]] = defaultdict(set)
         for node in nodes(text, language) if language else ():
             kind = kind_of(node.type, language)
-            if kind and _SHORTEST <= node.end - node.start <= _LONGEST:
-                by_kind[kind].add(Thing(node.end, node.start))
-        self._things = {kind: sorted(things) for kind, things in by_kind.items()}
+            if kind and _MIN_CHARACTERS <= node.end - node.start <= _MAX_CHARACTERS:
+                by_kind[kind].add(Span(node.end, node.start))
+        self._spans = {kind: sorted(spans) for kind, spans in by_kind.items()}
 
-    def of_kind(self, kind: str) -> list[Thing]:
-        return self._things.get(kind, [])
+    def of_kind(self, kind: str) -> list[Span]:
+        return self._spans.get(kind, [])
 
-    def last(self, kind: str, start: int, low: int, high: int) -> Thing | None:
-        """The last thing of a kind that ends after `low`, at `high` at most, and lies behind
+    def last(self, kind: str, start: int, low: int, high: int) -> Span | None:
+        """The last span of a kind that ends after `low`, at `high` at most, and lies behind
         `start`; the longest of those that end at one place."""
-        things = self.of_kind(kind)
-        place = bisect_right(things, (high + 1,)) - 1
+        spans = self.of_kind(kind)
+        place = bisect_right(spans, (high + 1,)) - 1
         longest = None
-        while place >= 0 and things[place].end > low:
-            if longest and things[place].end < longest.end:
+        while place >= 0 and spans[place].end > low:
+            if longest and spans[place].end < longest.end:
                 break
-            if things[place].start >= start:
-                longest = things[place]
+            if spans[place].start >= start:
+                longest = spans[place]
             place -= 1
         return longest
 

@@ -26,15 +26,13 @@ def by_dependency(files: Sequence[CorpusFile]) -> list[CorpusFile]:
     """Imported files before those that import them, as far as imports tell; otherwise in the order
     of repositories and paths. Of a cycle, the file that is reached first comes last."""
     ordered = []
-    for _, group in groupby(sorted(files, key=_place), key=lambda file: file.repository):
+    for _, group in groupby(
+        sorted(files, key=lambda file: file.key), key=lambda file: file.repository
+    ):
         own = {file.path: file for file in group}
         graph = import_graph(own.values())
         ordered += [own[path] for path in _leaves_first(list(own), graph) if path in own]
     return ordered
-
-
-def _place(file: CorpusFile) -> tuple[str, str]:
-    return file.repository, file.path
 
 
 def banded(items: Sequence[T], rng: random.Random) -> list[T]:

@@ -9,15 +9,15 @@ from budgetai_training.hyperparameters.mixture import Mixture
 from budgetai_training.hyperparameters.span_kinds import KINDS, LINES, NODES, NOTHING
 from budgetai_training.samples.node_ends import Line, NodeEnds, lines_up
 
-# A file of fewer characters is one window.
-_SMALL = 240
+# A file of so many characters is one window.
+_MAX_CHARACTERS_UNCUT = 240
 # Behind one of these a line goes on.
 _UNFINISHED = tuple(",([{:=+-*/&|\\<.?")
 _COMPLETE = ("statement", "body", "arguments")
 
 
 class Window(NamedTuple):
-    """Text from `start` to `end`, whose last `answer` characters are a whole thing of `kind`."""
+    """Text from `start` to `end`, whose last `answer` characters are a whole span of `kind`."""
 
     start: int
     end: int
@@ -25,19 +25,22 @@ class Window(NamedTuple):
     answer: int
 
 
-def windows(text: str, outline: NodeEnds, rng: random.Random, recipe: Mixture) -> Iterator[Window]:
+def windows(
+    text: str, node_ends: NodeEnds, rng: random.Random, recipe: Mixture
+) -> Iterator[Window]:
     """Windows side by side, from the first character to the last; none is longer than
     `recipe.before`. The first has any length, so that passes differ and small files are cut too."""
     widest = min(recipe.before, len(text))
-    start, room = 0, rng.randint(widest // 3, widest) if widest > _SMALL else recipe.before
+    whole = widest <= _MAX_CHARACTERS_UNCUT
+    start, room = 0, recipe.before if whole else rng.randint(widest // 3, widest)
     while start < len(text):
-        window = _window(text, outline, start, room, rng, recipe)
+        window = _window(text, node_ends, start, room, rng, recipe)
         yield window
         start, room = window.end, recipe.before
 
 
 def _window(
-    text: str, outline: NodeEnds, start: int, room: int, rng: random.Random, recipe: Mixture
+    text: str, node_ends: NodeEnds, start: int, room: int, rng: random.Random, recipe: Mixture
 ) -> Window:
     limit = start + room
     if limit >= len(text):
@@ -45,9 +48,9 @@ def _window(
     kind = rng.choices(KINDS, recipe.weights)[0]
     window = None
     if kind in NODES:
-        window = _node(outline, kind, start, limit)
+        window = _node(node_ends, kind, start, limit)
     elif kind == NOTHING:
-        window = _complete(text, outline, start, limit, rng)
+        window = _complete(text, node_ends, start, limit, rng)
     if window is None:
         kind = kind if kind in LINES else _line_kind(rng, recipe)
         window = _line(text, kind, start, limit, rng)
@@ -90,23 +93,23 @@ def line_hole(line: Line, kind: str, rng: random.Random) -> tuple[int, int]:
     return rng.randrange(line.text, end), end
 
 
-def _node(outline: NodeEnds, kind: str, start: int, limit: int) -> Window | None:
-    thing = outline.last(kind, start, (start + limit) // 2, limit)
-    return Window(start, thing.end, kind, thing.end - thing.start) if thing else None
+def _node(node_ends: NodeEnds, kind: str, start: int, limit: int) -> Window | None:
+    span = node_ends.last(kind, start, (start + limit) // 2, limit)
+    return Window(start, span.end, kind, span.end - span.start) if span else None
 
 
 def _complete(
-    text: str, outline: NodeEnds, start: int, limit: int, rng: random.Random
+    text: str, node_ends: NodeEnds, start: int, limit: int, rng: random.Random
 ) -> Window | None:
     """A place where a cursor rests and nothing is missing: the model must end at once.
 
     The end marker is learned behind every sample. But where the other kinds are cut, something has
-    just been typed that was missing; a server is asked behind complete things as well, and one
+    just been typed that was missing; a server is asked behind complete spans as well, and one
     that always has something to add is a nuisance.
     """
-    thing = outline.last(rng.choice(_COMPLETE), start, (start + limit) // 2, limit)
-    if thing:
-        return Window(start, thing.end, NOTHING, 0)
+    span = node_ends.last(rng.choice(_COMPLETE), start, (start + limit) // 2, limit)
+    if span:
+        return Window(start, span.end, NOTHING, 0)
     for below, line in pairwise(lines_up(text, start, limit)):
         deeper = below.text - below.start > line.text - line.start
         if not deeper and not text.endswith(_UNFINISHED, start, line.end):
