@@ -116,7 +116,8 @@ class _Refusal(argparse.Action):
     """An option of an earlier version: refused with what to do instead."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
-        parser.error(f"{self.option_strings[0]} was removed. {self.const}")
+        # As every mistake is told: in a line, without the usage of all others.
+        parser.exit(2, f"{parser.prog}: {self.option_strings[0]} was removed. {self.const}\n")
 
 
 def _value_type(hint: Any) -> Any:

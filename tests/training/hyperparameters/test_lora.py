@@ -62,18 +62,17 @@ def test_an_option_of_an_earlier_version_is_refused_with_what_to_do_instead(
     with pytest.raises(SystemExit) as caught:
         parse("budgetai-train", "", TrainOptions, [flag_name(name), "1"])
     assert caught.value.code == 2
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert f"{flag_name(name)} was removed. {TrainOptions.REMOVED[name]}" in told
+    (line,) = capsys.readouterr().err.splitlines()
+    flag = flag_name(name)
+    assert line == f"budgetai-train: {flag} was removed. {TrainOptions.REMOVED[name]}"
 
 
 def test_what_replaces_an_option_is_there() -> None:
-    """The examples in the sentences are read."""
+    """The example behind --lora in each sentence is read."""
     for instead in TrainOptions.REMOVED.values():
         if instead.startswith("Use --lora "):
-            text = instead.removeprefix("Use --lora ").partition(" ")[0]
-            for placeholder in ("NUMBER", "RATIO"):
-                text = text.replace(placeholder, "2")
-            Lora.parse(text.removesuffix(",all,"))
+            example = instead.removeprefix("Use --lora ").partition(", ")[0]
+            Lora.parse(example.replace("NUMBER", "2").replace("RATIO", "2"))
 
 
 def test_options_of_an_earlier_version_are_those_of_now() -> None:
