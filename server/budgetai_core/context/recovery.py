@@ -11,8 +11,8 @@ from budgetai_core.context.grammar_gaps import bridged
 from budgetai_core.context.languages import parser
 
 # Each is a parse of the rest of the file.
-_MAX_PARTS = 12
-_MAX_BYTES = 300_000
+_MAX_TRIES = 5
+_MAX_BRIDGED_BYTES, _MAX_REPARSED_BYTES = 300_000, 60_000
 # A line of the top level that begins something.
 _TOP_LEVEL = re.compile(rb"^[A-Za-z_@#\[][^\n]*$", re.MULTILINE)
 
@@ -25,7 +25,7 @@ def readable_roots(parsed: ParsedDocument) -> Iterator[tree_sitter.Node]:
     root = parsed.root
     if root is None:
         return
-    if not root.has_error or parsed.language is None or len(parsed.data) > _MAX_BYTES:
+    if not root.has_error or parsed.language is None or len(parsed.data) > _MAX_BRIDGED_BYTES:
         yield root
         return
     known = ParsedDocument.of(bridged(parsed.text, parsed.language), parsed.language)
@@ -35,38 +35,33 @@ def readable_roots(parsed: ParsedDocument) -> Iterator[tree_sitter.Node]:
 
 
 def _parts(parsed: ParsedDocument, root: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
-    # A file of PHP is a text without the mark at its beginning.
     language = parsed.language
-    parts = 1 if language is None or language.name == "php" else _MAX_PARTS
-    start = 0
-    for _ in range(parts - 1):
-        cut = _hidden_line(parsed.data, root)
+    # A file of PHP is a text without the mark at its beginning.
+    is_php = language is not None and language.name == "php"
+    tries = 0 if is_php or len(parsed.data) > _MAX_REPARSED_BYTES else _MAX_TRIES
+    start = tried = 0
+    while tries:
+        cut = next((line for line in _hidden_lines(parsed.data, root) if line > tried), None)
         if cut is None:
             break
+        tries, tried = tries - 1, cut
         head, rest = _range(parsed, start, cut), _range(parsed, cut, len(parsed.data))
-        if head is None or rest is None or _unread(head) + _unread(rest) >= _unread(root):
-            break
-        yield head
-        root, start = rest, cut
+        if head and rest and _unread(head) + _unread(rest) <= _unread(root):
+            yield head
+            root, start = rest, cut
     yield root
 
 
-def _hidden_line(data: bytes, root: tree_sitter.Node) -> int | None:
-    """The first line of the top level that an error has swallowed."""
-    error = next((node for node in [root, *root.children] if node.is_error), None)
-    if error is None:
-        return None
-    start = error.start_byte if error is not root else _first_token(root)
-    line = _TOP_LEVEL.search(data, data.find(b"\n", start) + 1)
-    while line and line.start() < error.end_byte:
-        if line.start() > start:
-            return line.start()
-        line = _TOP_LEVEL.search(data, line.end())
-    return None
+def _hidden_lines(data: bytes, root: tree_sitter.Node) -> Iterator[int]:
+    """Where the top level seems to begin anew inside something that is not understood."""
+    for node in [root] if root.is_error else root.children:
+        line = _TOP_LEVEL.search(data, data.find(b"\n", _first_token(node)) + 1)
+        if node.has_error and line and line.start() < node.end_byte:
+            yield line.start()
 
 
-def _first_token(root: tree_sitter.Node) -> int:
-    return root.children[0].start_byte if root.children else root.start_byte
+def _first_token(node: tree_sitter.Node) -> int:
+    return node.children[0].start_byte if node.children else node.start_byte
 
 
 def _range(parsed: ParsedDocument, start: int, end: int) -> tree_sitter.Node | None:
@@ -84,14 +79,14 @@ def _point(before: bytes) -> tree_sitter.Point:
 
 
 def _unread(root: tree_sitter.Node) -> int:
-    """How many bytes of a tree stand in errors."""
-    if root.is_error:
-        return root.end_byte - root.start_byte
+    """How many bytes of a tree stand in errors, and how many tokens it had to make up."""
     pending, count = [root], 0
     while pending:
         node = pending.pop()
         if node.is_error:
             count += node.end_byte - node.start_byte
+        elif node.is_missing:
+            count += 1
         elif node.has_error:
             pending += node.children
     return count

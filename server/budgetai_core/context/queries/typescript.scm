@@ -11,7 +11,11 @@
 (optional_parameter
   [(accessibility_modifier) (override_modifier) "readonly"] pattern: (identifier) @name)
   @definition.promoted
-(import_statement (import_require_clause source: (string) @module)) @import
+(import_require_clause source: (string) @module) @import
+; `export import a = require("a")`: the grammar sees an alias, and a string behind it.
+((export_statement declaration: (import_alias (identifier) . (identifier) @_function .))
+  . (expression_statement (parenthesized_expression (string) @module))
+  @import (#eq? @_function "require"))
 
 (interface_declaration name: (_) @name body: (_) @body) @definition.interface
 (interface_declaration (extends_type_clause type: (_) @base)) @derived

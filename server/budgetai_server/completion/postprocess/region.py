@@ -10,7 +10,7 @@ from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.grammar_gaps import bridged
 from budgetai_core.context.languages import Language
 from budgetai_core.context.tree import errors
-from budgetai_server.completion.postprocess.brackets import PAIRS
+from budgetai_server.completion.postprocess.brackets import PAIRS, brackets
 
 # Characters on each side: enough to hold most functions.
 _PARSED_BEFORE, _PARSED_AFTER = 2000, 1000
@@ -60,6 +60,7 @@ _FRAMES = {
     "bash": ("",),
 }  # fmt: skip
 _MAX_FRAMES = 4
+_STATEMENT_MARK = frozenset({"c", "cpp", "java", "csharp", "php"})
 _PREPROCESSED = frozenset({"c", "cpp", "csharp"})
 # A line that ends a block, or divides it.
 _CLOSING = re.compile(
@@ -136,9 +137,18 @@ def _framed(before: str, after: str, language: Language) -> Iterator[tuple[str, 
     if not newline or not others or not (_CLOSING.match(closing) or language.opener == ":"):
         return
     for opener in _FRAMES.get(language.name, ()):
-        brackets = "".join(PAIRS[mark] for mark in reversed(opener) if mark in PAIRS)
-        closers = _ENDS.get(opener, brackets)
+        closers = _closers(opener, language)
         yield "\n".join([opener, *above, line]), "\n".join([rest, *below, closers])
+
+
+def _closers(opener: str, language: Language) -> str:
+    """What closes a frame, with the mark that ends a statement where the language has one."""
+    if opener in _ENDS:
+        return _ENDS[opener]
+    closers = "".join(PAIRS[opener[at]] for at in reversed(brackets(opener, None).open))
+    inner = len(opener) - len(opener.rstrip("([{"))
+    ends = language.name in _STATEMENT_MARK and not opener.endswith((") {", "B {"))
+    return f"{closers[:inner]};{closers[inner:]}" if ends else closers
 
 
 def indent(line: str) -> int:
