@@ -43,9 +43,10 @@ def postprocess(
     if stop is None and not whole:
         return None
     kept = answer[:stop].rstrip()
+    goes_on = not block and stop is not None
     # A line alone may be the head of a body that is still to be written.
-    checked = repair and (block or not kept.endswith(tuple(OPENERS)))
-    return _finished(gap, kept, checked, goes_on=not block and stop is not None)
+    is_head = not (block or goes_on) and kept.endswith(tuple(OPENERS))
+    return _finished(gap, kept, repair and not is_head, goes_on=goes_on)
 
 
 # Asked again at each key while the user types along.
