@@ -11,7 +11,8 @@ answers that break the file as they are, it counts those that are shown and leav
 errors than it had; a line alone is judged with the rest of its statement behind it.
 
 The draw depends on the sources and the seed alone, so two checkouts are judged on the same answers.
-With --model, a GGUF file answers at the same places, and the same is counted of what it says.
+With --model, a GGUF file answers at the same places, and the same is counted of what it says; what
+it said is kept with --replies, for another checkout.
 """
 
 import json
@@ -31,16 +32,18 @@ from markdown_table import table
 from budgetai_core.command import parse, print_json, run
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language, language_of
+from budgetai_core.context.prompt import Snapshot, build
 from budgetai_core.errors import OptionError
 from budgetai_core.evaluation.metrics import wilson
 from budgetai_core.options import option
 from budgetai_server.completion.postprocess import CursorContext, postprocess
+from budgetai_server.inference.local import LocalEngine
 
 MAX_FILE_CHARACTERS = 60_000
 MAX_STATEMENT_CHARACTERS = 1_500
 MAX_PER_FILE = 60
 # What a model says before it is stopped, and what of a file decides what is shown.
-ANSWER_CHARACTERS, AROUND_CHARACTERS = 600, 4_000
+ANSWER_CHARACTERS, ANSWER_TOKENS, AROUND_CHARACTERS = 600, 96, 4_000
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _BREAKS = ("exchanged", "left out", "ends early")
 
@@ -55,6 +58,7 @@ class ShownOptions:
     seed: int = option(0, "seed of the draw")
     model: Path | None = option(None, "a GGUF file that answers, too", unit="file")
     answers: int = option(100, "answers of the model for each language")
+    replies: Path | None = option(None, "keep what the model says here", unit="file")
     save: Path | None = option(None, "write what was shown here, a line an answer", unit="file")
     against: Path | None = option(None, "compare with what was saved there", unit="file")
     failures: int = option(0, "failures to print for each language")
@@ -129,7 +133,7 @@ def _main() -> int:
             outcome for one in _answers(statements, rng) for outcome in _judged(language, one)
         ]
         if options.model is not None:
-            said = _said(options.model, statements[: options.answers])
+            said = _said(options, statements[: options.answers])
             judged += [outcome for one in said for outcome in _judged(language, one)]
         _print_failures(judged, options.failures)
         outcomes += judged
@@ -225,19 +229,34 @@ def _broken(statement: Statement, kind: str, rng: random.Random) -> Answer | Non
     return Answer(statement, kind, line[: token.start()].rstrip(), whole=True)
 
 
-def _said(model: Path, statements: Sequence[Statement]) -> Iterator[Answer]:
-    """What a model says at the same places, with the file alone."""
-    from budgetai_core.context.prompt import Snapshot, build
-    from budgetai_server.inference.local import LocalEngine  # the benchmark is no package
-
-    engine = LocalEngine(model)
+def _said(options: ShownOptions, statements: Sequence[Statement]) -> Iterator[Answer]:
+    """What the model says at the same places, with the file alone; asked once, and kept."""
+    assert options.model is not None
+    kept = options.replies
+    known = {}
+    if kept and kept.exists():
+        known = dict(json.loads(line) for line in kept.read_text("utf-8").splitlines())
+    engine = None
     for statement in statements:
-        snapshot = Snapshot(
-            "r", statement.path, statement.before + statement.after, statement.start
-        )
-        prompt = build(snapshot, None, engine.limits)
-        pieces = [piece.text for piece in engine.generate(prompt, 96, lambda: False)]
-        yield Answer(statement, "model", "".join(pieces), whole=len(pieces) < 96)
+        key = sha256(repr(statement).encode("utf-8", "replace")).hexdigest()[:24]
+        if key not in known:
+            engine = engine or LocalEngine(options.model)
+            known[key] = _ask(engine, statement)
+            if kept:
+                with kept.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps([key, known[key]]) + "\n")
+        text, whole = known[key]
+        yield Answer(statement, "model", text, whole)
+    if engine:
+        engine.close()
+
+
+def _ask(engine: LocalEngine, statement: Statement) -> tuple[str, bool]:
+    text = statement.before + statement.after
+    snapshot = Snapshot("r", statement.path, text, statement.start)
+    prompt = build(snapshot, None, engine.limits)
+    pieces = [piece.text for piece in engine.generate(prompt, ANSWER_TOKENS, lambda: False)]
+    return "".join(pieces), len(pieces) < ANSWER_TOKENS
 
 
 def _judged(language: Language, answer: Answer) -> Iterator[Outcome]:

@@ -51,7 +51,7 @@ def cursor_syntax(parsed: ParsedDocument, cursor: int) -> CursorSyntax:
     ]
     if not held:
         return _unclosed(parsed, min(cursor, len(parsed.text)))
-    _, _, kind, node = max(held, key=lambda each: each[:2])
+    _, _, kind, node = max(held, key=lambda capture: capture[:2])
     return _told(kind, node, parsed)
 
 

@@ -130,18 +130,18 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _head(one: bytes, other: bytes) -> int:
+def _head(old: bytes, new: bytes) -> int:
     """How many bytes two texts share at their start; whole characters."""
-    shared = common_length(one, other)
-    while shared and (_inside(one, shared) or _inside(other, shared)):
+    shared = common_length(old, new)
+    while shared and (_inside(old, shared) or _inside(new, shared)):
         shared -= 1
     return shared
 
 
-def _tail(one: bytes, other: bytes) -> int:
+def _tail(old: bytes, new: bytes) -> int:
     """How many bytes two texts share at their end; whole characters."""
-    shared = common_length(one[::-1], other[::-1])
-    while shared and _inside(one, len(one) - shared):
+    shared = common_length(old[::-1], new[::-1])
+    while shared and _inside(old, len(old) - shared):
         shared -= 1
     return shared
 

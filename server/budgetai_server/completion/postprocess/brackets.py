@@ -54,10 +54,10 @@ def _unclosed(mark: str) -> bool:
     """Whether a text of several lines, or what was read of it, lacks the mark that ends it."""
     for opener, closer in _OPEN_ENDED.items():
         if mark.startswith(opener):
-            said = mark[len(opener) :]
-            inner = said.removesuffix(closer)
+            content = mark[len(opener) :]
+            inner = content.removesuffix(closer)
             escaped = (len(inner) - len(inner.rstrip("\\"))) % 2 and opener != "/*"
-            return bool(escaped) or not said.endswith(closer)
+            return bool(escaped) or not content.endswith(closer)
     return False
 
 

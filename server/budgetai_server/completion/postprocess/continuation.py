@@ -40,33 +40,33 @@ _NEVER_JOINED = frozenset({"python", "go"})
 
 def goes_on(gap: CursorContext, answer: str, at: int) -> bool:
     """Return whether what is shown of a growing answer has to reach beyond the line end `at`."""
-    said = answer[:at]
+    shown = answer[:at]
     return (
-        _brackets_open(gap, said)
+        _brackets_open(gap, shown)
         or _brace_below(gap, answer, at)
-        or annotates(gap, said)
+        or annotates(gap, shown)
         or _joins(gap, answer, at)
-        or _incomplete(gap, said)
+        or _incomplete(gap, shown)
     )
 
 
-def annotates(gap: CursorContext, said: str) -> bool:
+def annotates(gap: CursorContext, shown: str) -> bool:
     """Return whether the last line holds annotations alone, and so will have a definition. Inside
     the arguments of one, the answer is what is missing of them."""
     if "(" in gap.line_before or gap.line_after:
         return False
     pattern = _ANNOTATIONS.get(gap.language.name) if gap.language else None
-    line = (gap.line_before + said).rstrip().rpartition("\n")[2].strip()
+    line = (gap.line_before + shown).rstrip().rpartition("\n")[2].strip()
     return pattern is not None and re.fullmatch(pattern, line) is not None
 
 
-def _brackets_open(gap: CursorContext, said: str) -> bool:
-    counted = brackets(gap.line_before + said, gap.language)
+def _brackets_open(gap: CursorContext, shown: str) -> bool:
+    counted = brackets(gap.line_before + shown, gap.language)
     if not gap.language or not (counted.open or counted.text) or gap.prose:
         return False
-    opened = Counter((gap.line_before + said)[at] for at in counted.open)
+    opened = Counter((gap.line_before + shown)[at] for at in counted.open)
     missing = sum(max(0, n - gap.line_after.count(PAIRS[mark])) for mark, n in opened.items())
-    spread = said.lstrip(" \t").startswith("\n") or said.endswith((",", *OPENERS))
+    spread = shown.lstrip(" \t").startswith("\n") or shown.endswith((",", *OPENERS))
     return counted.text or missing > 0 or spread
 
 
@@ -111,11 +111,11 @@ def _is_block_word(line: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _incomplete(gap: CursorContext, said: str) -> bool:
+def _incomplete(gap: CursorContext, shown: str) -> bool:
     """Whether an answer breaks the code as it is, and may still become something that parses."""
     if gap.language is None or gap.parsed.root is None or gap.prose or not gap.sound:
         return False
-    candidate = edit(gap, said.rstrip())
+    candidate = edit(gap, shown.rstrip())
     places = [gap, *gap.alternatives]
     if any(cost(place, candidate) <= place.errors_without for place in places):
         return False

@@ -38,7 +38,7 @@ def drop_repetition(gap: CursorContext, text: str) -> str:
 
 
 def _stutters(line: str) -> bool:
-    return any(_WORDS.search(found[1]) for found in _STUTTER.finditer(line))
+    return any(_WORDS.search(match[1]) for match in _STUTTER.finditer(line))
 
 
 def _cycles(lines: list[str], start: int, period: int) -> bool:

@@ -81,7 +81,7 @@ def regions(before: str, after: str, language: Language | None) -> tuple[tuple[s
     plain = _plain(before, after, language)
     if language is None or is_sound(*plain, language):
         return (plain,)
-    framed = (one for one in _framed(before, after, language) if is_sound(*one, language))
+    framed = (sides for sides in _framed(before, after, language) if is_sound(*sides, language))
     return tuple(islice(framed, _MAX_FRAMES)) or (plain,)
 
 

@@ -64,7 +64,9 @@ def _repaired(gap: CursorContext, text: str, *, goes_on: bool) -> Edit:
     if not gap.sound:
         return nearest
     beginnings = (edit(gap, shorter) for shorter in _shorter(text))
-    return next((one for one in beginnings if _closed(gap, one) and begins(gap, one)), Edit(""))
+    return next(
+        (start for start in beginnings if _closed(gap, start) and begins(gap, start)), Edit("")
+    )
 
 
 def _closed(gap: CursorContext, candidate: Edit) -> bool:

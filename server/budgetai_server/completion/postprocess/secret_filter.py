@@ -32,7 +32,7 @@ def looks_secret(line_before: str, text: str) -> bool:
     """Whether a secret stands in the text, or reaches into it from the line it goes on with."""
     line = line_before[-400:]
     joined, start = (line + text)[:_LONGEST], len(line)
-    if any(found.end() > start for found in _PLACEHOLDER.finditer(joined)):
+    if any(match.end() > start for match in _PLACEHOLDER.finditer(joined)):
         return True
     return _patterned(joined, start) or _named(joined, start) or _random(joined, start)
 

@@ -59,7 +59,7 @@ def _block_end(gap: CursorContext, opened: int, answer: str) -> int | None:
         return _dedent(answer, outer, first=1)
     # Between braces a line may stand at any depth, but for those of what is outside.
     ends = (_dedent(answer, outer - 1, first=1), _closed(gap, opened, answer))
-    return min((found for found in ends if found is not None), default=None)
+    return min((end for end in ends if end is not None), default=None)
 
 
 def _closed(gap: CursorContext, opened: int, answer: str) -> int | None:
@@ -106,8 +106,8 @@ def _node_end(gap: CursorContext, answer: str, first: int) -> int | None:
 
 
 def _next_line_end(answer: str, start: int) -> int | None:
-    found = answer.find("\n", start + 1)
-    return found if found >= 0 else None
+    end = answer.find("\n", start + 1)
+    return end if end >= 0 else None
 
 
 def _word_block_end(gap: CursorContext, answer: str, first: int) -> int | None:
