@@ -23,6 +23,7 @@ from budgetai_core.docstrings.text import Inside, inside_of
 _TOKENS = 40
 # Names that agree so far are one name, spelled anew.
 _MIN_LIKENESS = 0.8
+_ELLIPSIS = "..."
 _NAMED_KINDS = ("parameter", "property", "type")
 _SEPARATOR = r"[ \t]*(?:[,/]|\bor\b|\band\b)[ \t]*"
 
@@ -107,6 +108,9 @@ class _Updating:
         if len(stale) == len(entry.names):
             rows = range(self._row(entry.start), self._row(entry.end))
             self.plan.dropped.update(rows)
+            return
+        if _ELLIPSIS in self.lines.text[slice(*entry.label)]:
+            # What of it is gone is not written there.
             return
         for name in entry.names:
             base, dot, path = name.text.partition(".")
@@ -216,10 +220,8 @@ class _Updating:
         if beside:
             rows = [_Row(prefix, [Literal(head), told])]
         elif like.end > first + 1:
-            rows = [
-                _Row(prefix, [Literal(head.rstrip())]),
-                _Row(self._prefix(first + 1), [told]),
-            ]
+            below = next(n for n in range(first + 1, like.end) if self.lines[n].strip())
+            rows = [_Row(prefix, [Literal(head.rstrip())]), _Row(self._prefix(below), [told])]
         elif self._underlined(like.section):
             step = "\t" if self.subject.indent.startswith("\t") else "    "
             rows = [_Row(prefix, [Literal(head.rstrip())]), _Row(prefix + step, [told])]
@@ -253,7 +255,10 @@ class _Updating:
             written = self._type(parameter)
             spans.append((like.typed, written) if written else (like.grouped, ""))
         start = self.lines.starts[like.start] + self.lines.depth(like.start)
-        return " ".join(_replaced(text[start:stop], spans, start).split("\n"))
+        head = " ".join(_replaced(text[start:stop], spans, start).split("\n"))
+        # In Google's style a type alone makes an entry, and a name alone does not.
+        heading = self.lines[like.section.start].rstrip() if like.section else ""
+        return f"{head.rstrip()}:" if heading.endswith(":") and head.rstrip() == name else head
 
     def _type(self, parameter: Parameter) -> str:
         optional = any(entry.type.endswith(", optional") for entry in self.listed)

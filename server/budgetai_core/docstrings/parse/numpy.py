@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from budgetai_core.docstrings.parse.entries import Entry, Layout, Lines, Section
+from budgetai_core.docstrings.parse.entries import Entry, Layout, Lines, Name, Section
 from budgetai_core.docstrings.parse.google import TOKEN, dedented, named
 
 HEADING = re.compile(r"^[ \t]*[A-Z][A-Za-z ]{1,30}\n[ \t]*(?:-{3,}|={3,})[ \t]*$", re.MULTILINE)
@@ -62,10 +62,7 @@ def _item(lines: Lines, kind: str, start: int, end: int, section: Section) -> It
     typed = (at + match.start(3), at + match.end(3)) if match[2] is not None else None
     yield Entry(
         kind,
-        tuple(
-            named(word[0], at + word.start(), last=kind != "parameter")
-            for word in _NAME.finditer(match[1])
-        ),
+        tuple(_names(match[1], at + match.start(1), kind)),
         start,
         end,
         label=(at + match.start(1), at + match.end(1)),
@@ -76,6 +73,24 @@ def _item(lines: Lines, kind: str, start: int, end: int, section: Section) -> It
         told=told,
         section=section,
     )
+
+
+def _names(label: str, at: int, kind: str) -> Iterator[Name]:
+    """The names of a label; `x_1, ..., x_4` are four."""
+    above: Name | None = None
+    for word in _NAME.finditer(label):
+        name = named(word[0], at + word.start(), last=kind != "parameter")
+        if above and "..." in label[above.end - at : word.start()]:
+            yield from _between(above, name)
+        yield name
+        above = name
+
+
+def _between(first: Name, last: Name) -> Iterator[Name]:
+    low, high = (re.search(r"\d{1,3}\Z", name.text) for name in (first, last))
+    if low and high and first.text[: low.start()] == last.text[: high.start()]:
+        for number in range(int(low[0]) + 1, int(high[0])):
+            yield Name(f"{first.text[: low.start()]}{number}", last.start, last.end)
 
 
 def _raised(lines: Lines, kind: str, start: int, end: int, section: Section) -> Iterator[Entry]:
