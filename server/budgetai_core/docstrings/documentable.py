@@ -8,9 +8,9 @@ from functools import lru_cache
 import tree_sitter
 
 from budgetai_core.context.document import ParsedDocument
-from budgetai_core.docstrings.locate_body import Inside
-from budgetai_core.docstrings.locate_comment import Above
-from budgetai_core.docstrings.location import Site
+from budgetai_core.docstrings.locate_body import BodyLocator
+from budgetai_core.docstrings.locate_comment import CommentLocator
+from budgetai_core.docstrings.location import Location
 from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 from budgetai_core.docstrings.query import Captures, Outline, Region
 from budgetai_core.docstrings.text import Docstring
@@ -98,13 +98,13 @@ def documentables(parsed: ParsedDocument) -> tuple[Documentable, ...]:
     if rules is None:
         return ()
     outline = Outline.of(parsed)
-    ground = Inside(outline) if rules.inside else Above(outline, rules)
+    locator = BodyLocator(outline) if rules.inside else CommentLocator(outline, rules)
     placed = (
-        (region, ground.site(region))
+        (region, locator.locate(region))
         for region in outline.regions.values()
         if region.kind in _KINDS
     )
-    subjects = [_subject(outline, region, site) for region, site in placed if site]
+    subjects = [_subject(outline, region, location) for region, location in placed if location]
     subjects.sort(key=_order)
     return tuple(sorted(_with_others(subjects, parsed), key=_order))
 
@@ -129,7 +129,7 @@ def _holds(parsed: ParsedDocument, subject: Documentable, cursor: int) -> bool:
     return "\n" not in parsed.text[:cursor] or (doc is not None and doc.start <= cursor <= doc.end)
 
 
-def _subject(outline: Outline, region: Region, site: Site) -> Documentable:
+def _subject(outline: Outline, region: Region, location: Location) -> Documentable:
     parsed, owner = outline.parsed, region.owner
     names, starts = outline.exported
     name = _text(parsed, region.nodes.get("name"))
@@ -140,16 +140,16 @@ def _subject(outline: Outline, region: Region, site: Site) -> Documentable:
         kind="method" if region.kind == "function" and named else region.kind,
         name=name,
         owner=_text(parsed, named) if region.kind == "function" else "",
-        start=site.start,
-        end=site.end,
-        head_end=site.head_end,
-        at=site.at,
-        indent=site.indent,
+        start=location.start,
+        end=location.end,
+        head_end=location.head_end,
+        at=location.at,
+        indent=location.indent,
         parameters=_parameters(outline, region),
         returns=_returns(parsed, region, result),
         yields="yield" in region.does,
         raises=tuple(dict.fromkeys(_raised(parsed, region))),
-        docstring=site.docstring,
+        docstring=location.docstring,
         return_type=result,
         nameless=_nameless(outline, region),
         allowed=allowed,

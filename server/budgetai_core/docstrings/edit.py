@@ -24,9 +24,9 @@ class DocstringHole:
     closing: str
 
 
-def hole(text: str, subject: Documentable, habits: DocstringStyle) -> DocstringHole:
+def hole(text: str, subject: Documentable, style: DocstringStyle) -> DocstringHole:
     """The document as it is when the docstring is written; an existing one is taken away."""
-    mark = opening(subject, habits)
+    mark = opening(subject, style)
     start, end, before, after = _around(text, subject, mark)
     before = text[:start] + before + mark
     return DocstringHole(
@@ -35,18 +35,18 @@ def hole(text: str, subject: Documentable, habits: DocstringStyle) -> DocstringH
 
 
 def replacement(
-    text: str, subject: Documentable, habits: DocstringStyle, inside: str
+    text: str, subject: Documentable, style: DocstringStyle, inside: str
 ) -> tuple[int, int, str]:
     """Start, end and text of the one edit of the document that puts the finished docstring in its
     place. Whatever `inside` has, all else stays as it is."""
-    mark = opening(subject, habits)
+    mark = opening(subject, style)
     start, end, before, after = _around(text, subject, mark)
     inside = _INVISIBLE.sub("", inside)
     if closing(mark) == mark:
         old = text[subject.docstring.start] if subject.docstring else ""
         whole = _quoted(inside, mark, was_raw=_RAW.match(old) is not None)
     elif closing(mark):
-        whole = _block(inside, mark, habits.style)
+        whole = _block(inside, mark, style.style)
     else:
         whole = _lines(inside, mark, subject.indent)
     return start, end, before + whole + after

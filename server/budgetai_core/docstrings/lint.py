@@ -57,7 +57,8 @@ def stale(subject: Documentable, language: Language) -> tuple[str, ...]:
     lists parameters, those that it leaves out, as "parameter x". Empty when they agree, and where
     it has no list."""
     gone, missing = parameter_differences(subject, language)
-    return tuple(f"parameter {name}" for name in (*gone, *(each.name for each in missing)))
+    names = [*gone, *(parameter.name for parameter in missing)]
+    return tuple(f"parameter {name}" for name in names)
 
 
 def parameter_differences(
@@ -74,15 +75,19 @@ def parameter_differences(
     invented = _invented(subject, parsed, has, names)
     gone = [part.partition(" ")[2] for part in invented if part.startswith("parameter ")]
     lacking = {part for part in has if part not in names and part not in optional}
-    return gone, [each for each in subject.parameters if f"parameter {each.name}" in lacking]
+    return gone, [
+        parameter for parameter in subject.parameters if f"parameter {parameter.name}" in lacking
+    ]
 
 
 def _parts(subject: Documentable, parsed: Sections) -> tuple[list[str], set[str]]:
     """What a subject has to name, and what of it may be left out."""
-    parameters = {f"parameter {each.name}": each for each in subject.parameters}
+    parameters = {f"parameter {parameter.name}": parameter for parameter in subject.parameters}
     parts = list(parameters)
     optional = {
-        part for part, each in parameters.items() if each.stars or each.name.startswith("_")
+        part
+        for part, parameter in parameters.items()
+        if parameter.stars or parameter.name.startswith("_")
     }
     if subject.kind == "class":
         listed = _named(parsed).intersection(parts)

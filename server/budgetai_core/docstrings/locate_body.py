@@ -2,7 +2,7 @@
 
 import re
 
-from budgetai_core.docstrings.location import Ground, Site
+from budgetai_core.docstrings.location import Location, Locator
 from budgetai_core.docstrings.query import Outline, Region
 from budgetai_core.docstrings.text import Docstring, quoted
 
@@ -15,13 +15,13 @@ _DIRECTIVES = re.compile(
 )
 
 
-class Inside(Ground):
+class BodyLocator(Locator):
     def __init__(self, outline: Outline) -> None:
         super().__init__(outline)
         body = _BODY.search(self.text)
         self._step = "    " if body is None else "\t" if body[1][0] == "\t" else body[1][:4]
 
-    def site(self, region: Region) -> Site | None:
+    def locate(self, region: Region) -> Location | None:
         """None where there is no room, or something that is hardly a docstring is in its place."""
         node = self.outline.docstrings.get((region.start, region.end))
         doc = None
@@ -31,12 +31,12 @@ class Inside(Ground):
                 return None
         return self._top(doc) if region.kind == "module" else self._body(region, doc)
 
-    def _top(self, doc: Docstring | None) -> Site | None:
+    def _top(self, doc: Docstring | None) -> Location | None:
         top = _TOP.match(self.text)
         at = self.line(doc.start) if doc else top.end() if top else 0
-        return Site(0, len(self.text), at, at, "", doc) if self.alone(at) else None
+        return Location(0, len(self.text), at, at, "", doc) if self.alone(at) else None
 
-    def _body(self, region: Region, doc: Docstring | None) -> Site | None:
+    def _body(self, region: Region, doc: Docstring | None) -> Location | None:
         start, end = self.whole(region)
         first, last = self.span(region.nodes["body"])
         head_end = self.span(region.nodes["head"])[1]
@@ -47,11 +47,11 @@ class Inside(Ground):
         if first < min(newline, last):
             # The body is on the line of its head: it is put on one of its own.
             free = doc is not None or not self.text[head_end:first].strip(" \t")
-            return Site(start, end, head_end, first, inner, doc) if free else None
+            return Location(start, end, head_end, first, inner, doc) if free else None
         if first == last and newline < len(self.text):
-            return Site(start, end, head_end, newline + 1, inner, doc)
+            return Location(start, end, head_end, newline + 1, inner, doc)
         if first == last or not self.alone(first) or self.text[head_end:newline].endswith("\\"):
             return None
         directives = None if doc else _DIRECTIVES.match(self.text, newline + 1, first)
         at = directives.end() if directives else newline + 1
-        return Site(start, end, head_end, at, self.indent(first), doc)
+        return Location(start, end, head_end, at, self.indent(first), doc)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import tree_sitter
 
-from budgetai_core.docstrings.location import Ground, Site
+from budgetai_core.docstrings.location import Location, Locator
 from budgetai_core.docstrings.parse.comment_syntax import CommentSyntax
 from budgetai_core.docstrings.query import Outline, Region
 from budgetai_core.docstrings.text import Docstring, commented, directive
@@ -35,7 +35,7 @@ class _Piece:
     attribute: bool
 
 
-class Above(Ground):
+class CommentLocator(Locator):
     def __init__(self, outline: Outline, rules: CommentSyntax) -> None:
         super().__init__(outline)
         self._rules = rules
@@ -52,7 +52,7 @@ class Above(Ground):
             and (piece.attribute or self.text.count("\n", piece.end, at) < 2)
         }
 
-    def site(self, region: Region) -> Site | None:
+    def locate(self, region: Region) -> Location | None:
         """None where a definition does not begin its line."""
         if region.kind == "module" and self._rules.module:
             return self._top()
@@ -66,7 +66,7 @@ class Above(Ground):
         doc = self._docstring(docs)
         if region.kind == "module":
             start, end = 0, len(self.text)
-        return Site(start, end, head_end, self.line(top), self.indent(top), doc)
+        return Location(start, end, head_end, self.line(top), self.indent(top), doc)
 
     def _climb(self, start: int) -> tuple[int, int, list[_Piece]]:
         """The definition's start with its attributes, that with comments, and its documentation,
@@ -95,7 +95,7 @@ class Above(Ground):
         start, end = docs[-1].start, docs[0].end
         return commented(self.text, start, end, docs[0].mark)
 
-    def _top(self) -> Site | None:
+    def _top(self) -> Location | None:
         """The top of a file: a comment there that belongs to no definition."""
         shebang = _SHEBANG.match(self.text)
         at = top = shebang.end() if shebang else 0
@@ -111,8 +111,8 @@ class Above(Ground):
                 line_end = self.text.find("\n", piece.end)
                 at = len(self.text) if line_end < 0 else line_end + 1
             top = piece.end
-        site = Site(0, len(self.text), at, at, "", self._docstring(docs))
-        return site if self.alone(at) else None
+        location = Location(0, len(self.text), at, at, "", self._docstring(docs))
+        return location if self.alone(at) else None
 
     def _speaks_of_file(self, piece: _Piece) -> bool:
         if piece.mark != self._rules.module or not self._closed(piece.mark):

@@ -9,7 +9,7 @@ from budgetai_core.docstrings.text import Docstring
 
 
 @dataclass(frozen=True)
-class Site:
+class Location:
     """The fields of these names of a Subject; characters."""
 
     start: int
@@ -20,7 +20,7 @@ class Site:
     docstring: Docstring | None
 
 
-class Ground:
+class Locator:
     """A text as sites need it: characters of nodes, and the beginnings of lines."""
 
     def __init__(self, outline: Outline) -> None:

@@ -65,22 +65,22 @@ def repository_style(found: Iterable[Documentable], language: Language) -> Docst
     if rules is None:
         return DocstringStyle("plain", language.comment, False, False, False, False)
     read = [
-        _Read(each, each.docstring, sections(each.docstring.text, language))
-        for each in found
-        if each.docstring and each.docstring.text and each.kind != "module"
+        _Read(entry, entry.docstring, sections(entry.docstring.text, language))
+        for entry in found
+        if entry.docstring and entry.docstring.text and entry.kind != "module"
     ]
-    called = [each for each in read if each.called]
-    written = [each for each in read if each.parsed.any]
+    called = [entry for entry in read if entry.called]
+    written = [entry for entry in read if entry.parsed.any]
     basis = DocstringStyle(
         rules.style,
         _mark(rules, read),
         parameters=not rules.prose,
         returns=not rules.prose,
-        summary_below=_most((each.docstring.below for each in read), rules.style == "javadoc"),
+        summary_below=_most((entry.docstring.below for entry in read), rules.style == "javadoc"),
         lines=_lines(read),
         returns_tag="return" if rules.style == "javadoc" else "returns",
     )
-    sparse = sum(each.parsed.any for each in called) < _ENOUGH * len(called)
+    sparse = sum(entry.parsed.any for entry in called) < _ENOUGH * len(called)
     if sparse and len(called) >= _FEW and not rules.prose:
         style = "plain" if rules.inside else rules.style
         return replace(basis, style=style, parameters=False, returns=False, raises=False)
@@ -95,34 +95,36 @@ def opening(subject: Documentable, style: DocstringStyle) -> str:
 
 def _sections(basis: DocstringStyle, read: Sequence[_Read]) -> DocstringStyle:
     """Which sections are written by those who have something to say in them."""
-    calls = [each for each in read if each.called]
-    takes = [each for each in calls if each.subject.parameters]
-    lists = [each for each in read if each.parsed.parameters]
-    text = "\n".join(each.docstring.text for each in lists)
-    tags = Counter(_RETURN.findall("\n".join(each.docstring.text for each in read)))
+    calls = [entry for entry in read if entry.called]
+    takes = [entry for entry in calls if entry.subject.parameters]
+    lists = [entry for entry in read if entry.parsed.parameters]
+    text = "\n".join(entry.docstring.text for entry in lists)
+    tags = Counter(_RETURN.findall("\n".join(entry.docstring.text for entry in read)))
     return replace(
         basis,
         parameters=_most(
-            (bool(each.parsed.parameters) for each in takes), basis.parameters, _FEW
+            (bool(entry.parsed.parameters) for entry in takes), basis.parameters, _FEW
         ),
         types=_most(
-            (any(map(each.parsed.types.get, each.parsed.parameters)) for each in lists), False
+            (any(map(entry.parsed.types.get, entry.parsed.parameters)) for entry in lists), False
         ),
         returns=_most(
-            (each.parsed.returns is not None for each in calls if each.subject.returns),
+            (entry.parsed.returns is not None for entry in calls if entry.subject.returns),
             basis.returns,
             _FEW,
         ),
         raises=_most(
-            (bool(each.parsed.raises) for each in calls if each.subject.raises), basis.raises, _FEW
+            (bool(entry.parsed.raises) for entry in calls if entry.subject.raises),
+            basis.raises,
+            _FEW,
         ),
         classes=_most(
-            (bool(each.parsed.parameters or each.parsed.attributes) for each in read
-             if each.subject.kind == "class" and each.subject.parameters),
+            (bool(entry.parsed.parameters or entry.parsed.attributes) for entry in read
+             if entry.subject.kind == "class" and entry.subject.parameters),
             basis.classes,
             _FEW,
         ),
-        dash=2 * len(_DASH.findall(text)) > sum(len(each.parsed.parameters) for each in lists),
+        dash=2 * len(_DASH.findall(text)) > sum(len(entry.parsed.parameters) for entry in lists),
         lines=1,
         returns_tag=tags.most_common(1)[0][0] if tags else basis.returns_tag,
     )  # fmt: skip
@@ -134,15 +136,15 @@ def _most(votes: Iterable[bool], default: bool, few: int = 1) -> bool:
 
 
 def _style(read: Sequence[_Read]) -> str:
-    return Counter(style_of(each.docstring.text) for each in read).most_common(1)[0][0]
+    return Counter(style_of(entry.docstring.text) for entry in read).most_common(1)[0][0]
 
 
 def _mark(rules: CommentSyntax, read: Sequence[_Read]) -> str:
-    used = Counter(each.docstring.mark for each in read if each.docstring.mark in QUOTES)
+    used = Counter(entry.docstring.mark for entry in read if entry.docstring.mark in QUOTES)
     return used.most_common(1)[0][0] if rules.inside and used else rules.mark
 
 
 def _lines(read: Sequence[_Read]) -> int:
     """How many lines the sentences at the beginning have, in the middle of them all."""
-    counts = (len((each.parsed.summary + each.parsed.description).split("\n")) for each in read)
+    counts = (len((entry.parsed.summary + entry.parsed.description).split("\n")) for entry in read)
     return min(median_low([*counts] or [1]), _MOST_LINES)

@@ -15,17 +15,17 @@ __all__ = ["Free", "Literal", "clean", "template"]
 _SUMMARY, _PARAMETER, _RETURNS, _RAISES, _LINE = 48, 40, 48, 40, 28
 
 
-def template(subject: Documentable, habits: DocstringStyle) -> tuple[Literal | Free, ...]:
+def template(subject: Documentable, style: DocstringStyle) -> tuple[Literal | Free, ...]:
     """The inside of a docstring, from behind the opening mark to the closing one."""
-    page = TemplateBuilder(subject, habits)
-    _WRITERS.get(habits.style, _opening)(page)
+    page = TemplateBuilder(subject, style)
+    _WRITERS.get(style.style, _opening)(page)
     return page.parts()
 
 
 def _opening(page: TemplateBuilder, start: str = "") -> None:
     page.begin()
     page.write(start)
-    lines = page.habits.lines
+    lines = page.style.lines
     page.free("summary", _SUMMARY if lines == 1 else _LINE * lines, lines)
 
 
@@ -76,8 +76,8 @@ def _numpy(page: TemplateBuilder) -> None:
 
 
 def _fields(page: TemplateBuilder) -> None:
-    mark = "@" if page.habits.style == "epydoc" else ":"
-    raises = "raise" if page.habits.style == "epydoc" else "raises"
+    mark = "@" if page.style.style == "epydoc" else ":"
+    raises = "raise" if page.style.style == "epydoc" else "raises"
     _opening(page)
     if page.sectioned:
         page.blank()
@@ -89,7 +89,7 @@ def _fields(page: TemplateBuilder) -> None:
             page.line(f"{mark}type {parameter.name}: {kind}")
     if page.returns:
         yields = page.subject.yields and mark == ":"
-        page.line(f"{mark}{'yields' if yields else page.habits.returns_tag}: ")
+        page.line(f"{mark}{'yields' if yields else page.style.returns_tag}: ")
         page.free("returns", _RETURNS)
         if page.return_type:
             page.line(f"{mark}rtype: {page.return_type}")
@@ -102,14 +102,14 @@ def _tagged(page: TemplateBuilder) -> None:
     _opening(page)
     if page.sectioned:
         page.blank()
-    braces = page.habits.style == "jsdoc"
+    braces = page.style.style == "jsdoc"
     for parameter in page.parameters:
         kind = page.type(parameter) if braces else ""
         braced = f"{{{kind}}} " if kind else ""
-        page.line(f"@param {braced}{parameter.name} {'- ' if page.habits.dash else ''}")
+        page.line(f"@param {braced}{parameter.name} {'- ' if page.style.dash else ''}")
         _describe(page, parameter)
     if page.returns:
-        page.line("@yields " if page.subject.yields else f"@{page.habits.returns_tag} ")
+        page.line("@yields " if page.subject.yields else f"@{page.style.returns_tag} ")
         page.free("returns", _RETURNS)
     for name in page.raises:
         page.line(f"@throws {f'{{{name}}}' if braces else name} ")

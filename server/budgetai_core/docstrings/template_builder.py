@@ -26,22 +26,22 @@ class Free:
 class TemplateBuilder:
     """What is written of one subject; `parameters`, `returns` and `raises` are to be told."""
 
-    def __init__(self, subject: Documentable, habits: DocstringStyle) -> None:
-        self.subject, self.habits = subject, habits
+    def __init__(self, subject: Documentable, style: DocstringStyle) -> None:
+        self.subject, self.style = subject, style
         self.step = "\t" if subject.indent.startswith("\t") else "    "
-        self.mark = opening(subject, habits)
+        self.mark = opening(subject, style)
         self.closing = closing(self.mark)
         self._lead = lead(self.mark)
         self._parts: list[Literal | Free] = []
-        listed = subject.kind != "class" or habits.classes
-        self.parameters = subject.parameters if habits.parameters and listed else ()
+        listed = subject.kind != "class" or style.classes
+        self.parameters = subject.parameters if style.parameters and listed else ()
         called = subject.kind in ("function", "method")
-        self.returns = called and habits.returns and (subject.returns or subject.yields)
-        self.raises = subject.raises if called and habits.raises else ()
-        self.return_type = subject.return_type if habits.types else ""
+        self.returns = called and style.returns and (subject.returns or subject.yields)
+        self.raises = subject.raises if called and style.raises else ()
+        self.return_type = subject.return_type if style.types else ""
 
     def type(self, parameter: Parameter) -> str:
-        if not self.habits.types or not parameter.type:
+        if not self.style.types or not parameter.type:
             return ""
         python = self.closing == self.mark
         return f"{parameter.type}, optional" if parameter.optional and python else parameter.type
@@ -60,7 +60,7 @@ class TemplateBuilder:
     @property
     def _below(self) -> bool:
         block = self.mark == "/**" and self.sectioned
-        return self.habits.summary_below or block if self.closing else False
+        return self.style.summary_below or block if self.closing else False
 
     def line(self, text: str = "") -> None:
         self.write(f"\n{self.subject.indent}{self._lead}{text}")
@@ -77,8 +77,8 @@ class TemplateBuilder:
 
     def parts(self) -> tuple[Literal | Free, ...]:
         """With the line of the closing mark; literal texts side by side are one."""
-        written = any("\n" in each.text for each in self._parts if isinstance(each, Literal))
-        several = any(each.lines > 1 for each in self._parts if isinstance(each, Free))
+        written = any("\n" in part.text for part in self._parts if isinstance(part, Literal))
+        several = any(part.lines > 1 for part in self._parts if isinstance(part, Free))
         end = ""
         if self.closing and (written or several):
             end = f"\n{self.subject.indent}{' ' if self.mark == '/**' else ''}"

@@ -78,7 +78,8 @@ class _Updating:
         self.listed = [entry for entry in self.entries if entry.kind == "parameter"]
         gone, self.missing = parameter_differences(subject, language)
         self.renamed = _renamed(self.listed, gone, self.missing, subject.parameters)
-        self.missing = [each for each in self.missing if each.name not in self.renamed.values()]
+        written = self.renamed.values()
+        self.missing = [parameter for parameter in self.missing if parameter.name not in written]
         self.gone = set(gone) - set(self.renamed)
         self.plan = _Plan()
 
@@ -140,7 +141,7 @@ class _Updating:
         """Put a new entry behind that of the parameter in front of it, or in front of the next."""
         like = self._like(parameter)
         new = self._entry(parameter, like)
-        order = [each.name for each in self.subject.parameters]
+        order = [parameter.name for parameter in self.subject.parameters]
         place = order.index(parameter.name)
         kept = {name: e for e in reversed(self.listed) if self._stays(e) for name in self._names(e)}
         gap = self._gap()
