@@ -73,7 +73,9 @@ def _print(result: "Result") -> None:
             f"16 bits {checks['held_out_exact_f16']:.0%}; "
             f"KL divergence {checks['held_out_kld']:.2g}"
         )
-    elif "judged_by" in result.manifest.notes:
+    if "tokenizer" in result.manifest.notes:
+        print(f"tokenizer  {result.manifest.notes['tokenizer']}")
+    if "held_out_exact" not in checks and "judged_by" in result.manifest.notes:
         print(f"held out   {result.manifest.notes['judged_by']}")
 
 

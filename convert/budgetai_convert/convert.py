@@ -276,6 +276,8 @@ class Conversion:
     def _draw_samples(self, merged: Path) -> Samples | None:
         """The repository's code as prompts. Raises OptionError if auto has nothing to judge by."""
         samples, root, adapter = None, self.variant.root, self.variant.adapter
+        if adapter and (rest := vocabulary.left_out(adapter.origin, self.plan.source.metadata)):
+            self.notes["tokenizer"] = f"the base's: the adapter's own has {rest}, left out"
         manifest = adapter.manifest if adapter else None
         if root is not None:
             with ScoringModel(merged, vocabulary_only=True) as native:

@@ -8,6 +8,7 @@ chooses no tokens.
 import ctypes
 import math
 import os
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ import llama_cpp
 Logits = npt.NDArray[np.float32]
 
 BATCH = 64
+
+# Bytes at a file's start, and the key there that tells a model from the other things in GGUF.
+_HEAD, _KIND = 1 << 12, b"general.type"
+_OTHER_KINDS = {b"adapter": "a LoRA adapter", b"imatrix": "an importance matrix"}
 """Tokens evaluated at once. A cancelled batch is lost, so it is short: on two cores 64 cost 3 %
 of the prefill speed of 128, and 512 are slower than both."""
 
@@ -274,11 +279,18 @@ def gpu_offload() -> bool:
 def _check_file(path: Path) -> None:
     try:
         with path.open("rb") as file:
-            magic = file.read(4)
+            head = file.read(_HEAD)
     except OSError as error:
         raise ModelError(f"the model {path} cannot be read: {error.strerror}") from None
-    if magic != GGUF_MAGIC:
+    if head[:4] != GGUF_MAGIC:
         raise ModelError(f"{path} is not a GGUF file", "budgetai-convert makes one")
+    if head[4:8] in (b"\0\0\0\2", b"\0\0\0\3"):
+        raise ModelError(f"{path} is of the other byte order (big-endian)", "Fetch it anew")
+    # A whole header has the vocabulary in it; what kind of file it is stands among the first keys.
+    _, _, behind = head.partition(struct.pack("<Q", len(_KIND)) + _KIND + struct.pack("<I", 8))
+    for kind, what in _OTHER_KINDS.items():
+        if behind.startswith(struct.pack("<Q", len(kind)) + kind):
+            raise ModelError(f"{path} is {what}, not a model", "Name the model it was made for")
 
 
 def _load_model(path: Path, gpu_layers: int) -> llama_cpp.llama_model_p:

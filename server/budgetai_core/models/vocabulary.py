@@ -195,10 +195,62 @@ def _ends(folder: Path, ids: dict[str, int]) -> Metadata:
     }
     adds = _adds_beginning(folder, numbers["bos"])
     metadata["tokenizer.ggml.add_bos_token"] = pack(adds, GGUFValueType.BOOL)
-    template = settings.get("chat_template")
-    if isinstance(template, str) and template:
-        metadata["tokenizer.chat_template"] = pack(template, GGUFValueType.STRING)
+    return metadata | _packed_templates(_chat_templates(folder, settings))
+
+
+def _chat_templates(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
+    """Chat templates by name: transformers 5 writes files of their own, earlier versions one text
+    or a list into the settings."""
+    value = settings.get("chat_template")
+    listed = value if isinstance(value, list) else [{"name": "default", "template": value}]
+    templates = {
+        str(entry.get("name")): entry["template"]
+        for entry in listed
+        if isinstance(entry, dict) and isinstance(entry.get("template"), str)
+    }
+    files = {"default": folder / "chat_template.jinja"} | {
+        path.stem: path for path in sorted(folder.glob("additional_chat_templates/*.jinja"))
+    }
+    for name, path in files.items():
+        if path.is_file():
+            try:
+                templates[name] = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise BaseError(f"{folder.name}/{path.name} cannot be read: {error}") from None
+    return {name: text for name, text in templates.items() if text}
+
+
+def _packed_templates(templates: dict[str, str]) -> Metadata:
+    others = sorted(templates.keys() - {"default"})
+    metadata = {
+        "tokenizer.chat_template" + ("" if name == "default" else f".{name}"): pack(
+            text, GGUFValueType.STRING
+        )
+        for name, text in templates.items()
+    }
+    if others:
+        metadata["tokenizer.chat_templates"] = pack(others, GGUFValueType.STRING)
     return metadata
+
+
+def left_out(folder: Path, metadata: Metadata) -> str:
+    """What a tokenizer in an adapter's folder has that the model's vocabulary has not, in words;
+    empty where there is none, or nothing. Raises BaseError for files that cannot be read."""
+    parts = []
+    described = _optional(folder / "tokenizer.json")
+    model, added = described.get("model"), described.get("added_tokens")
+    vocab = model.get("vocab") if isinstance(model, dict) else None
+    names = [str(one.get("content")) for one in added or [] if isinstance(one, dict)]
+    known = {*unpack(metadata[TOKENS])}
+    new = [n for n in dict.fromkeys([*(vocab or []), *names]) if isinstance(n, str)]
+    if missing := [name for name in new if name not in known]:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        parts.append(f"the tokens {', '.join(missing[:3])}{more}")
+    template = _chat_templates(folder, _optional(folder / "tokenizer_config.json")).get("default")
+    packed = metadata.get("tokenizer.chat_template")
+    if template and template != (unpack(packed) if packed else ""):
+        parts.append("its chat template")
+    return " and ".join(parts)
 
 
 def _optional(path: Path) -> dict[str, Any]:

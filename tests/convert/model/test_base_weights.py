@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from budgetai_convert.checks.agreement import Agreement
 from budgetai_convert.cli import main
@@ -199,3 +200,89 @@ def test_a_slip_in_a_path_asks_no_hub(
     monkeypatch.chdir(tmp_path)
     assert main(["adapters/nwe"]) == 2
     assert "no adapter folder adapters/nwe" in capsys.readouterr().err
+
+
+def test_what_a_tokenizer_beside_an_adapter_has_is_told(
+    base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And a chat template in a file of its own is the model's, where it lies in the base."""
+    own = Path(shutil.copytree(base("qwen2"), tmp_path / "base"))
+    (own / "chat_template.jinja").write_text("{{ messages }}")
+    adapter = foreign(tmp_path / "adapter", own, str(own))
+    described = read_json(own / "tokenizer.json")
+    new = described["added_tokens"][0] | {"id": 599, "content": "<|think|>"}
+    described["added_tokens"].append(new)
+    write_json(adapter / "tokenizer.json", described)
+    (adapter / "chat_template.jinja").write_text("{{ messages[0] }}")
+    # What some trainers copy there besides: the folder stays an adapter.
+    shutil.copy(own / "config.json", adapter)
+    out = tmp_path / "model.gguf"
+    assert main([str(adapter), "--quant", "F16", "--out", str(out)]) == 0
+    told = "the adapter's own has the tokens <|think|> and its chat template, left out"
+    assert told in capsys.readouterr().out
+    manifest = ModelManifest.find(out)
+    assert manifest is not None and manifest.notes["tokenizer"].endswith(told)
+    assert gguf_reader.read(out).value("tokenizer.chat_template") == "{{ messages }}"
+
+
+@pytest.mark.parametrize("kind", ["mlx", "compiled", "named", "bare", "shards"])
+def test_layouts_of_others_are_read(
+    kind: str, base: MakeBase, compared: Callable[..., Agreement], tmp_path: Path
+) -> None:
+    plain = foreign(tmp_path / "plain", base("llama"), str(base("llama")))
+    adapter = Path(shutil.copytree(plain, tmp_path / "adapter"))
+    path = adapter / "adapter_model.safetensors"
+    tensors = load_file(path)
+    path.unlink()
+    front = "base_model.model."
+    if kind == "mlx":
+        sides = {"lora_A.weight": "lora_a", "lora_B.weight": "lora_b"}
+        turned = {}
+        for key, value in tensors.items():
+            module, _, side = key.removeprefix(front).rpartition(".lora_")
+            turned[f"{module}.{sides[f'lora_{side}']}"] = value.T.copy()
+        save_file(turned, adapter / "adapters.safetensors")
+        parameters = {"rank": 4, "scale": 2.0, "dropout": 0.0}
+        config = {"fine_tune_type": "lora", "lora_parameters": parameters, "num_layers": 2}
+        write_json(adapter / "adapter_config.json", config | {"model": str(base("llama"))})
+    elif kind == "shards":
+        names = sorted(tensors)
+        for number, part in enumerate((names[::2], names[1::2]), 1):
+            shard = adapter / f"adapter_model-0000{number}-of-00002.safetensors"
+            save_file({name: tensors[name] for name in part}, shard)
+    else:
+        change = {
+            "compiled": lambda key: key.replace(front, f"{front}_orig_mod."),
+            "named": lambda key: key.replace(".weight", ".default.weight"),
+            "bare": lambda key: key.removeprefix(front),
+        }[kind]
+        save_file({change(key): value for key, value in tensors.items()}, path)
+    out = tmp_path / "model.gguf"
+    assert main([str(adapter), "--quant", "F16", "--out", str(out)]) == 0
+    with ScoringModel(out) as native:
+        assert compared(native, base("llama"), plain).kld < 1e-4
+
+
+def test_adapters_that_are_elsewhere_or_of_another_kind(
+    base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = foreign(tmp_path / "several" / "mine", base("llama"), str(base("llama")))
+
+    def refused(folder: Path, *more: str) -> str:
+        assert main([str(folder), *more, "--out", str(tmp_path / "x.gguf")]) == 2
+        return capsys.readouterr().err
+
+    assert f"folders of their own: mine. Name {adapter}" in refused(adapter.parent)
+    assert "--base" in refused(base("llama"), "--base", str(base("llama")))
+    config = read_json(adapter / "adapter_config.json")
+    write_json(adapter / "adapter_config.json", config | {"init_lora_weights": "pissa"})
+    line = refused(adapter)
+    assert "'pissa'" in line and "path_initial_model_for_weight_conversion" in line
+    name = "unsloth/Qwen2.5-Coder-0.5B-bnb-4bit"
+    write_json(adapter / "adapter_config.json", config | {"base_model_name_or_path": name})
+    assert "Name the 16-bit original: --base unsloth/Qwen2.5-Coder-0.5B\n" in refused(adapter)
+    weights = adapter / "adapter_model.safetensors"
+    weights.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    assert "is a pointer of Git LFS. Run: git lfs pull" in refused(adapter)
+    weights.rename(adapter / "adapter_model.bin")
+    assert "are in adapter_model.bin" in refused(adapter)
