@@ -85,7 +85,8 @@ def begins(gap: CursorContext, candidate: Edit) -> bool:
     line = gap.line_before + candidate.text
     if gap.language is None or not gap.sound or _ENDING.match(line):
         return False
-    if brackets(line, gap.language).unmatched:
+    # In a shell the closer may end the pattern of a case.
+    if brackets(line, gap.language).unmatched and gap.language.name != "bash":
         return False
     rest = gap.line_after[candidate.replaces :]
     return is_viable_prefix(gap.known(gap.region[0] + candidate.text + rest), gap.language)

@@ -24,6 +24,9 @@ TRUE = {
     "a backslash": ("a.sh", "f() {\n  ", "curl -s \\", "    -o a", "\n}\n"),
     "an open bracket": ("a.go", "package p\n\nfunc f() {\n\t", "g(a, b,", "\t\tc)", "\n}\n"),
     "an open string": ("a.rs", "fn f() {\n    ", 'let s = "a', '        b";', "\n}\n"),
+    "a pattern of a case": (
+        "a.sh", "case $x in\n  a) f\n     ;;\n  ", "b) g", "     ;;", "\nesac\n",
+    ),
     "a heredoc": ("a.sh", "f() {\n  ", "cat <<EOF", "a", "\n}\n"),
     "a part of a class": (
         "A.java", "class A {\n" + "    int f() { return 1; }\n" * 90 + "\n    ", "int g(int a)",
