@@ -31,8 +31,8 @@ demo: $(INSTALLED)
 	@$(BIN)/budgetai-demo --repo "$(REPO)" --budget "$(BUDGET)"
 
 test: $(INSTALLED)
-	@# Two at a time with a thread each: most tests are processes that wait for imports.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not big and not editors" -n 2 --dist loadfile
+	@# Two at a time with a thread each. Who is done first takes over what the other has left.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not big and not editors" -n 2 --dist worksteal
 
 test-big: $(INSTALLED)
 	@$(BIN)/python -m pytest -m big

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from support import tiny
 MakeBase = Callable[..., Path]
 
 
-def converted(adapter: Path, out: Path, capsys: pytest.CaptureFixture[str], quant: str) -> dict:
+def converted(adapter: Path, out: Path, capsys: pytest.CaptureFixture[str], quant: str) -> Any:
     assert main([str(adapter), "--quant", quant, "--out", str(out), "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 

@@ -76,7 +76,8 @@ class Emacs:
         """Evaluate Lisp in the buffer that is shown. Strings, numbers and nil come back."""
         found = f"(json-serialize (vector (with-current-buffer (window-buffer) {code})))"
         inside = f"(base64-encode-string {found} t)"
-        command = [FOLDER / "bin/emacsclient.emacs", "-s", self._socket, "--eval", inside]
+        client = str(FOLDER / "bin/emacsclient.emacs")
+        command = [client, "-s", str(self._socket), "--eval", inside]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
         return json.loads(base64.b64decode(done.stdout.strip().strip('"')))[0]
 
@@ -107,7 +108,7 @@ class Emacs:
         return str(self.lisp(BEHIND))
 
     def shows_nothing(self) -> bool:
-        return self.lisp(GHOST) == ""
+        return bool(self.lisp(GHOST) == "")
 
     def says(self, words: str) -> None:
         told = '(with-current-buffer "*Messages*" (buffer-string))'

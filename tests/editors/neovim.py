@@ -82,7 +82,8 @@ class Neovim:
         self._env = {**os.environ, **more}
         for name in ("CONFIG", "STATE", "CACHE", "DATA"):
             self._env[f"XDG_{name}_HOME"] = str(folder / name.lower())
-        flags = ["--clean", "--headless", "-n", "-u", folder / "init.lua", "--listen", self._socket]
+        flags = ["--clean", "--headless", "-n", "-u", str(folder / "init.lua")]
+        flags += ["--listen", str(self._socket)]
         self._log = (folder / "nvim.log").open("wb")
         self._process = subprocess.Popen(
             [self._program, *flags], env=self._env, cwd=self.workspace, stderr=self._log
@@ -152,7 +153,7 @@ class Neovim:
         return str(self.value(GHOST)[1])
 
     def shows_nothing(self) -> bool:
-        return self.value(GHOST)[0] == ""
+        return bool(self.value(GHOST)[0] == "")
 
     def text(self) -> str:
         return str(

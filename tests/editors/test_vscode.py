@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -109,11 +110,15 @@ def test_the_menu_turns_it_off_and_on(vscode: VSCode) -> None:
     vscode.press("save")
 
 
+def _offers(vscode: VSCode, title: str) -> bool:
+    return any(title in row for row in vscode.do("rows"))
+
+
 def test_the_menu_turns_a_language_off_and_on(vscode: VSCode) -> None:
     opened(vscode, "language.py", SOURCE)
     for title, state in (("Turn off for python", "off"), ("Turn on for python", "ready")):
         vscode.do("click", words="BudgetAI:")
-        until(lambda title=title: any(title in row for row in vscode.do("rows")), title)
+        until(partial(_offers, vscode, title), title)
         vscode.do("click", words=title)
         vscode.state(state)
     vscode.back_to_text()

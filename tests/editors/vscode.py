@@ -84,7 +84,8 @@ class VSCode:
         self.installed = self._node("--install-extension", PACKAGE)
         port = free_port()
         self._log = (folder / "vscode.log").open("wb")
-        command = ["node", SERVER, *self._flags, "--host", "127.0.0.1", "--port", str(port)]
+        command = ["node", str(SERVER), *map(str, self._flags)]
+        command += ["--host", "127.0.0.1", "--port", str(port)]
         command += ["--without-connection-token", "--telemetry-level", "off"]
         command += ["--disable-workspace-trust"] if trust else []
         self._server = subprocess.Popen(
@@ -95,7 +96,7 @@ class VSCode:
         )
         until(lambda: b"listening" in (folder / "vscode.log").read_bytes(), "server of VS Code")
         self._page = subprocess.Popen(
-            ["node", Path(__file__).with_name("page.mjs"), EDITORS / "browser"],
+            ["node", str(Path(__file__).with_name("page.mjs")), str(EDITORS / "browser")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -110,7 +111,8 @@ class VSCode:
         file.write_text(json.dumps(values))
 
     def _node(self, *arguments: str | Path) -> str:
-        command = ["node", SERVER, *self._flags, *arguments, "--accept-server-license-terms"]
+        command = ["node", *map(str, (SERVER, *self._flags, *arguments))]
+        command += ["--accept-server-license-terms"]
         done = subprocess.run(
             command, env=self._env, capture_output=True, text=True, check=False, timeout=120
         )
@@ -202,7 +204,7 @@ class VSCode:
         return f"BudgetAI: {name}" in self.do("status")
 
     def shows_nothing(self) -> bool:
-        return self.do("grey")[0] == ""
+        return bool(self.do("grey")[0] == "")
 
     def notes(self, words: str, patience: float = PATIENCE) -> None:
         """Wait until a notification has these words in it."""

@@ -45,6 +45,7 @@ def server_below(pid: int) -> psutil.Process | None:
 def kill_server(pid: int) -> None:
     """Kill the server that an editor has started. Not every editor asks for its last words."""
     server = until(lambda: server_below(pid), "server")
+    assert server
     server.kill()
     over = (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
     until(lambda: not server.is_running() or server.status() in over, "end of the server")

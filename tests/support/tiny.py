@@ -141,7 +141,7 @@ def make_granite(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int
     """A granite model folder: llama with four factors, here none of them 1."""
     from transformers import GraniteConfig, GraniteForCausalLM
 
-    factors = {
+    factors: dict[str, Any] = {
         "embedding_multiplier": 1.5,
         "attention_multiplier": 0.2,
         "residual_multiplier": 0.7,
@@ -219,7 +219,7 @@ def make_adapter(
     base: Path | str,
     *,
     rank: int = 4,
-    alpha: float = 8,
+    alpha: int = 8,
     seed: int = 1,
     scale: float = 0.2,
     repository: str = "tiny",
@@ -242,7 +242,7 @@ def make_adapter(
             torch.nn.init.uniform_(weight, 0.5, 3.0)
         elif "lora_" in name:
             torch.nn.init.normal_(weight, std=scale)
-    model.save_pretrained(folder)
+    model.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)
     _manifest(found, rank, repository).write(folder)
     return folder
@@ -339,7 +339,7 @@ def _tokenizer(family: str, special: tuple[str, ...], plain: tuple[str, ...] = (
 
     tokenizer = Tokenizer(models.BPE())
     if family == "qwen2":
-        split = pre_tokenizers.Split(Regex(QWEN2_SPLIT), "isolated")
+        split: Any = pre_tokenizers.Split(Regex(QWEN2_SPLIT), "isolated")
         whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     else:
         split = pre_tokenizers.Digits(individual_digits=True)

@@ -32,10 +32,11 @@ def callback(said: Said) -> BudgetCallback:
     return BudgetCallback(given)
 
 
-def step(callback: BudgetCallback, model: torch.nn.Module, spoiled: bool) -> None:
+def step(callback: BudgetCallback, model: torch.nn.Linear, spoiled: bool) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1)
     model(torch.ones(1, 2)).sum().backward()
     if spoiled:
+        assert model.weight.grad is not None
         model.weight.grad[0, 0] = math.nan
     given: Any = None
     callback.on_pre_optimizer_step(given, TrainerState(), TrainerControl(), model=model)

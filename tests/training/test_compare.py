@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,8 @@ def test_options_of_one_method_are_no_mistake_beside_another() -> None:
     for wrong in ("lora,lora", "lora,", "qlora"):
         with pytest.raises(OptionError):
             TrainOptions(compare=wrong)
-    for more in ({"load_in": "4bit"}, {"evaluate": "none"}):
+    clashes: tuple[dict[str, Any], ...] = ({"load_in": "4bit"}, {"evaluate": "none"})
+    for more in clashes:
         with pytest.raises(OptionError):
             TrainOptions(compare="lora,full", **more)
 

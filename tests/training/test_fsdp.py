@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch.distributed.tensor import DTensor
+from torch.multiprocessing.spawn import spawn
 
 from budgetai_core.artifacts.base_models import resolve
 from budgetai_training import fsdp, process_group
@@ -50,7 +50,7 @@ def held(number: int, folder: Path, load_in: str) -> None:
 def test_each_process_holds_half_of_the_frozen_layers_and_the_whole_adapter(
     load_in: str, tmp_path: Path
 ) -> None:
-    mp.spawn(held, (tiny.make_llama(tmp_path / "llama"), load_in), nprocs=2)
+    spawn(held, (tiny.make_llama(tmp_path / "llama"), load_in), nprocs=2)
 
 
 def test_fsdp_is_heeded_where_there_are_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from budgetai_training.time_budget import FINAL_RATE, Clock, Pace, rate_factor
     [("90", 90), ("90s", 90), ("15m", 900), ("1h30m", 5400), ("1.5h", 5400), ("2m5s", 125)],
 )
 def test_lengths_of_time(text: str, seconds: int) -> None:
-    assert Seconds.parse(text) == seconds
-    assert Seconds.parse(str(Seconds(seconds))) == seconds
+    assert float(Seconds.parse(text)) == seconds
+    assert float(Seconds.parse(str(Seconds(seconds)))) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "soon", "m", "5 minutes", "-5m"])

@@ -61,9 +61,9 @@ def steps_of(folder: Path) -> int:
 
 def test_it_learns_and_leaves_a_plain_peft_adapter(repo: Path, llama: Path) -> None:
     """In a fresh interpreter: what libraries print while they are imported must not be seen."""
-    command = [sys.executable, "-m", "budgetai_training", "--repo", repo, "--base", llama,
-               "--max-steps", "60", "--budget", "5m", "--json", "--learning-rate", "0.01",
-               "--load-in", "fp32"]  # fmt: skip
+    command = [sys.executable, "-m", "budgetai_training", "--repo", str(repo),
+               "--base", str(llama), "--max-steps", "60", "--budget", "5m", "--json",
+               "--learning-rate", "0.01", "--load-in", "fp32"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -212,7 +212,7 @@ def test_other_precisions(repo: Path, tmp_path: Path, load_in: str) -> None:
 
 
 def test_4bit_is_nf4_with_double_quantisation(tmp_path: Path) -> None:
-    import bitsandbytes as bnb
+    from bitsandbytes.nn.modules import Linear4bit
 
     from budgetai_core.artifacts.base_models import resolve
     from budgetai_training.methods import peft_adapter
@@ -220,7 +220,7 @@ def test_4bit_is_nf4_with_double_quantisation(tmp_path: Path) -> None:
 
     folder = tiny.make_llama(tmp_path / "m")
     model = peft_adapter.attach(load(resolve(str(folder)), "", "4bit").model, TrainOptions(rank=4))
-    layers = [m for m in model.modules() if isinstance(m, bnb.nn.Linear4bit)]
+    layers: list[Any] = [m for m in model.modules() if isinstance(m, Linear4bit)]
     assert len(layers) == 2 * 7
     for layer in layers:
         assert layer.weight.quant_state.quant_type == "nf4"

@@ -119,7 +119,8 @@ def test_typing_on_leaves_the_chunks_and_another_place_changes_them(index: Index
     def at(text: str, last: object = None) -> tuple[Chunk, ...]:
         snapshot = Snapshot("shop", "shop/new.py", text, len(text))
         prompts.append(build(snapshot, index, Limits(chunks=800), prompts[-1] if last else None))
-        return prompts[-1].chunks
+        chunks: tuple[Chunk, ...] = prompts[-1].chunks
+        return chunks
 
     prompts = []  # type: ignore[var-annotated]
     first = at("price = Price(3)\n")

@@ -31,10 +31,9 @@ def code(text: str) -> str:
     """The program without its docstrings."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        documents = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        if (documents or isinstance(node, ast.Module)) and ast.get_docstring(node) is not None:
-            node.body = body[1:]
+        documents = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        if isinstance(node, documents) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
     return ast.dump(tree)
 
 

@@ -24,7 +24,7 @@ def test_the_interval_holds_the_truth_nineteen_times_in_twenty() -> None:
     held = 0
     for _ in range(200):
         rows = [(float(rng.random() < 0.3), str(commit)) for commit in range(40) for _ in range(3)]
-        interval = by_cluster(*map(list, zip(*rows, strict=True)))  # type: ignore[arg-type]
+        interval = by_cluster(*map(list, zip(*rows, strict=True)))
         held += interval.low <= 0.3 <= interval.high
     assert 180 <= held <= 199
 

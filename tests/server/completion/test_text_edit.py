@@ -111,7 +111,7 @@ def test_a_list_item_for_a_client_that_says_nothing_of_itself() -> None:
     assert item.label == "cost(${a})"
     assert item.documentation == item.filter_text == "cost(${a})\n`````"
     assert item.insert_text_format == types.InsertTextFormat.PlainText
-    assert item.label_details is item.insert_text_mode is None
+    assert item.label_details is None and item.insert_text_mode is None
     rich = list_item(place, found, CLIENT)
     assert isinstance(rich.documentation, types.MarkupContent)
     assert rich.documentation.value == "``````python\ncost(${a})\n`````\n``````"

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,7 +129,10 @@ WILD = (
 def test_no_model_invents_anything_or_touches_code(path: str, small: LocalEngine) -> None:
     text, language = SAMPLES[path], language_of(path)
     assert language
-    rounds = [small, *(Says(*[f"Round {n}. {w}", w, w, w, w]) for n, w in enumerate(WILD))]
+    rounds: list[Any] = [
+        small,
+        *(Says(*[f"Round {n}. {w}", w, w, w, w]) for n, w in enumerate(WILD)),
+    ]
     for engine in [*rounds, *(Says(*WILD[n:], *WILD[:n]) for n in range(len(WILD)))]:
         try:
             new = documented(path, text, engine)

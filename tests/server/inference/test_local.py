@@ -69,7 +69,7 @@ def test_inside_a_word_no_token_is_evaluated(engine: Engine) -> None:
 
 def test_going_back_and_forth_between_files_stays_warm() -> None:
     engine = Engine(BASE, sequences=2)
-    files = ["".join(f"{name}_{n} = call({n})\n" for n in range(60)) for name in ("left", "right")]
+    files = ["".join(f"{name}_{n} = call({n})\n" for n in range(16)) for name in ("left", "right")]
     places = [Snapshot("r", f"{n}.py", text, len(text)) for n, text in enumerate(files)]
     first = [complete(engine, place, None) for place in places]
     assert min(done.usage.evaluated_tokens for done in first) > 100
@@ -80,15 +80,15 @@ def test_going_back_and_forth_between_files_stays_warm() -> None:
 
 
 def test_a_copied_beginning_changes_no_answer() -> None:
-    shared = "".join(f"value_{n} = compute({n})\n" for n in range(40))
+    shared = "".join(f"value_{n} = compute({n})\n" for n in range(16))
     ends = ["x = [", "def total(values):\n    ", "import "]
     engine, alone = Engine(BASE, sequences=3), Engine(BASE)
     for end in ends * 2:
-        text = shared + "".join(f"{end[0]}_{n} = {n * 3}\n" for n in range(12)) + end
+        text = shared + "".join(f"{end[0]}_{n} = {n * 3}\n" for n in range(6)) + end
         place = Snapshot("r", "a.py", text, len(text))
         done = complete(engine, place, None)
         assert done.text == complete(alone, place, None).text
-    assert done.usage.evaluated_tokens < done.usage.prompt_tokens - 300
+    assert done.usage.evaluated_tokens < done.usage.prompt_tokens - 120
     engine.close()
     alone.close()
 
@@ -102,7 +102,7 @@ def answers_with_and_without_drafts(path: Path) -> tuple[list[bool], int, int]:
     # Batches cost next to nothing here, so that drafts are long and often wrong.
     drafting.speed = SpeedProfile(1000.0, (1.0, 1.0, 1.0, 1.0, 1.0))
     same, drafted, accepted = [], 0, 0
-    for cut in range(40, len(source), 61):
+    for cut in range(40, len(source), 122):
         ids = plain.tokenize(source[:cut])
         usage = Usage()
         pieces = [
@@ -140,7 +140,7 @@ def test_drafts_of_a_quantised_model_change_next_to_nothing() -> None:
     # Its kernels round one token alone and several at once differently: near ties may tip over.
     same, drafted, accepted = answers_with_and_without_drafts(BASE)
     assert sum(same) >= 0.8 * len(same)
-    assert drafted > accepted > 50
+    assert drafted > accepted > 25
 
 
 def test_a_generation_given_up_midway_leaves_a_true_cache(engine: Engine) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -271,7 +272,8 @@ async def test_bad_settings_are_told_and_ignored(tmp_path: Path) -> None:
 async def test_finished_notifications_are_forgotten() -> None:
     server = make_server(ServerOptions())
     loop = asyncio.get_running_loop()
-    done, waiting = loop.create_future(), loop.create_future()
+    done: Any = loop.create_future()
+    waiting: Any = loop.create_future()
     done.set_result(None)
     server.protocol._request_futures |= {"done": done, "waiting": waiting}
     server.forget_finished()

@@ -85,7 +85,9 @@ async def test_progress_and_watched_files(tmp_path: Path) -> None:
         await editor.stop()  # type: ignore[no-untyped-call]
     registered = [seen for seen in editor.seen if isinstance(seen, types.RegistrationParams)]
     assert registered[0].registrations[0].method == types.WORKSPACE_DID_CHANGE_WATCHED_FILES
-    shown = [seen.value for seen in editor.seen if isinstance(seen, types.ProgressParams)]
-    kinds = [getattr(value, "kind", None) or value["kind"] for value in shown]
+    shown: list[Any] = [
+        seen.value for seen in editor.seen if isinstance(seen, types.ProgressParams)
+    ]
+    kinds = [value["kind"] if isinstance(value, dict) else value.kind for value in shown]
     assert (kinds[0], kinds[-1]) == ("begin", "end")
     assert "lines/s" in str(shown[-1])

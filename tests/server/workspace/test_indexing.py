@@ -182,7 +182,7 @@ async def test_two_processes_at_once(repo: Path) -> None:
     async def look() -> int:
         return sum([len(batch.files) async for batch in from_process(request(repo))])
 
-    assert await asyncio.gather(look(), look()) == [303, 303]
+    assert [*await asyncio.gather(look(), look())] == [303, 303]
     assert found(scan(request(repo)))[1] == 0
 
 

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ class Answer:
         ({"rank": 12}, (12,)),
     ],
 )
-def test_which_ranks_are_trained(given: dict, expected: tuple[int, ...]) -> None:
+def test_which_ranks_are_trained(given: dict[str, Any], expected: tuple[int, ...]) -> None:
     assert TrainOptions(**given).trained_ranks == expected
 
 

@@ -112,6 +112,7 @@ def test_other_bases_are_cut_alike(folder: Path, load_in: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         model(IDS, labels=IDS).loss.backward()
     for parameter, dimension in matrices(model):
+        assert parameter.grad is not None
         rows = parameter.grad.abs().sum(1 - dimension)
         assert (rows[:2] > 0).all()
         assert (rows[2:] == 0).all()
@@ -170,4 +171,5 @@ def test_without_frozen_all_rows_below_the_rank_learn(folder: Path) -> None:
     nested.cut(3)
     model(IDS, labels=IDS).loss.backward()
     for parameter, dimension in matrices(model):
+        assert parameter.grad is not None
         assert (parameter.grad.abs().sum(1 - dimension)[:3] > 0).all()

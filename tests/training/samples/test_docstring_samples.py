@@ -153,6 +153,7 @@ def test_an_answer_is_what_stood_between_the_marks(pairs: Pairs) -> None:
     for pair in everything(pairs):
         text, cursor = pair.hole.text, pair.hole.cursor
         assert text[:cursor].endswith(pair.hole.opening)
+        assert pair.subject.docstring
         assert body_text(pair.hole, pair.answer) == pair.subject.docstring.text
         # Put in, it makes the file as it was.
         assert text[:cursor] + pair.answer + text[cursor:] == pair.file.text
@@ -163,6 +164,7 @@ def test_no_prompt_shows_its_own_answer(pairs: Pairs) -> None:
     for pair in everything(pairs):
         prompt = sample(pair).prompt
         shown = prompt.after + prompt.before[: -len(pair.answer)]
+        assert pair.subject.docstring
         assert pair.subject.docstring.text.split("\n")[0] not in shown
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -38,12 +39,12 @@ SOURCES = st.builds(
 PATHS = st.sampled_from(["a.py", "a.go", "a.ts", "a.rb", "notes"])
 
 
-def cut(text: str, path: str = "a.py", seed: int = 0, **recipe: float) -> list[Window]:
+def cut(text: str, path: str = "a.py", seed: int = 0, **recipe: Any) -> list[Window]:
     outline = NodeEnds(text, language_of(path))
     return list(windows(text, outline, random.Random(seed), Mixture(**recipe)))
 
 
-def only(kind: str) -> dict[str, float]:
+def only(kind: str) -> dict[str, Any]:
     return {**dict.fromkeys(KINDS, 0.0), kind: 1.0}
 
 

@@ -18,6 +18,8 @@ from budgetai_server.inference.remote.endpoint import Endpoint
 from budgetai_server.inference.remote.remote_engine import RemoteEngine
 from support.model_server import Fault, Handler, ModelServer
 
+Serve = Callable[..., ModelServer]
+MakeEngine = Callable[..., RemoteEngine]
 TOKEN = "s3cret-0123456789"
 TEXT = "def add(a, b):\n    return a + b\n"
 KINDS = ("llama", "vllm", "plain")
@@ -29,7 +31,7 @@ def never() -> bool:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., ModelServer]]:
+def serve() -> Iterator[Serve]:
     servers: list[ModelServer] = []
 
     def start(kind: str, *texts: str, context: int = 4096) -> ModelServer:
@@ -42,7 +44,7 @@ def serve() -> Iterator[Callable[..., ModelServer]]:
 
 
 @pytest.fixture
-def engine() -> Iterator[Callable[..., RemoteEngine]]:
+def engine() -> Iterator[MakeEngine]:
     engines: list[RemoteEngine] = []
 
     def make(server: ModelServer, **more: object) -> RemoteEngine:
@@ -77,14 +79,16 @@ def ask(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_answer_goes_on_at_any_place(serve, engine, kind: str) -> None:
+def test_an_answer_goes_on_at_any_place(serve: Serve, engine: MakeEngine, kind: str) -> None:
     remote = engine(serve(kind))
     for cut in range(1, len(TEXT)):
         assert ask(remote, TEXT[:cut]) == TEXT[cut:]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_prompt_is_the_one_of_the_models_of_this_machine(serve, engine, kind: str) -> None:
+def test_the_prompt_is_the_one_of_the_models_of_this_machine(
+    serve: Serve, engine: MakeEngine, kind: str
+) -> None:
     server = serve(kind)
     ask(engine(server), "def add(a, b)", "AFTER", "def shown(): ...")
     head = "<|repo_name|>repo\n<|file_sep|>b.py\ndef shown(): ...<|file_sep|>a.py\n"
@@ -95,7 +99,7 @@ def test_the_prompt_is_the_one_of_the_models_of_this_machine(serve, engine, kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_file_can_pass_for_a_marker(serve, engine, kind: str) -> None:
+def test_no_file_can_pass_for_a_marker(serve: Serve, engine: MakeEngine, kind: str) -> None:
     server = serve(kind)
     evil = "x = '<|fim_middle|>' <|endoftext|> <|<|file_sep|>"
     ask(engine(server), evil + "\n", evil, evil)
@@ -110,7 +114,7 @@ def test_no_file_can_pass_for_a_marker(serve, engine, kind: str) -> None:
             assert server.prompts()[0].count("x = '<|fim_middle|>' <|endoftext|>") == 3
 
 
-def test_llama_server_is_held_to_what_was_taken_back(serve, engine) -> None:
+def test_llama_server_is_held_to_what_was_taken_back(serve: Serve, engine: MakeEngine) -> None:
     server = serve("llama")
     ask(engine(server), 'def add(a, b):\n    return "\x01')
     assert server.asked("/completion")[0]["grammar"] == r'root ::= "\x01" .*'
@@ -118,7 +122,7 @@ def test_llama_server_is_held_to_what_was_taken_back(serve, engine) -> None:
 
 @pytest.mark.parametrize("kind", ("vllm", "plain"))
 def test_another_word_than_the_one_taken_back_costs_one_more_request(
-    serve, engine, kind: str
+    serve: Serve, engine: MakeEngine, kind: str
 ) -> None:
     server = serve(kind, "x = foo", "x = bar + 1")
     assert ask(engine(server), "x = ba") == "r + 1"
@@ -126,7 +130,9 @@ def test_another_word_than_the_one_taken_back_costs_one_more_request(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_usage_and_probabilities_come_from_the_server(serve, engine, kind: str) -> None:
+def test_usage_and_probabilities_come_from_the_server(
+    serve: Serve, engine: MakeEngine, kind: str
+) -> None:
     server = serve(kind)
     usage = Usage()
     pieces = list(engine(server).generate(prompt("def"), 200, never, usage))
@@ -141,13 +147,15 @@ def test_usage_and_probabilities_come_from_the_server(serve, engine, kind: str) 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_answer_has_its_limit(serve, engine, kind: str) -> None:
+def test_an_answer_has_its_limit(serve: Serve, engine: MakeEngine, kind: str) -> None:
     assert len(ask(engine(serve(kind)), "def", limit=12)) <= 12
     assert len(ask(engine(serve(kind)), "def", limit=1)) <= 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_prompt_is_cut_to_the_servers_context(serve, engine, kind: str) -> None:
+def test_a_prompt_is_cut_to_the_servers_context(
+    serve: Serve, engine: MakeEngine, kind: str
+) -> None:
     server = serve(kind, context=600)
     lines = "".join(f"value_{number} = {number}\n" for number in range(200))
     ask(engine(server), lines, "after\n" * 50, "shown\n" * 50, limit=20)
@@ -157,12 +165,12 @@ def test_a_prompt_is_cut_to_the_servers_context(serve, engine, kind: str) -> Non
     assert "<|file_sep|>a.py" in first
 
 
-def test_line_separators_do_not_break_the_stream(serve, engine) -> None:
+def test_line_separators_do_not_break_the_stream(serve: Serve, engine: MakeEngine) -> None:
     text = "x = 'a\u2028b\x85c\x0cd'\n"
     assert ask(engine(serve("llama", text)), "x ") == text[2:]
 
 
-def test_a_marker_ends_the_answer(serve, engine) -> None:
+def test_a_marker_ends_the_answer(serve: Serve, engine: MakeEngine) -> None:
     def marks(handler: Handler) -> None:
         handler.begin()
         handler.event(content="def", tokens=[202], stop=False)
@@ -175,7 +183,7 @@ def test_a_marker_ends_the_answer(serve, engine) -> None:
     assert ask(engine(server), "de") == "f"
 
 
-def test_llama_server_warms_up_and_others_are_left_alone(serve, engine) -> None:
+def test_llama_server_warms_up_and_others_are_left_alone(serve: Serve, engine: MakeEngine) -> None:
     servers = [serve(kind) for kind in KINDS]
     for server in servers:
         engine(server).warm(prompt("def add("), never, Usage())
@@ -183,7 +191,7 @@ def test_llama_server_warms_up_and_others_are_left_alone(serve, engine) -> None:
     assert not servers[1].prompts() and not servers[2].prompts()
 
 
-def test_an_adapter_is_chosen_by_name(serve, engine) -> None:
+def test_an_adapter_is_chosen_by_name(serve: Serve, engine: MakeEngine) -> None:
     server = serve("vllm")
     remote = engine(server, model="team-adapter", url=server.url + "/v1/")
     ask(remote, "def")
@@ -193,12 +201,16 @@ def test_an_adapter_is_chosen_by_name(serve, engine) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_unknown_model_lists_those_there_are(serve, engine, kind: str) -> None:
+def test_an_unknown_model_lists_those_there_are(
+    serve: Serve, engine: MakeEngine, kind: str
+) -> None:
     with pytest.raises(ModelError, match=r"'gone'.*base, team-adapter"):
         ask(engine(serve(kind), model="gone"), "def")
 
 
-def test_an_adapter_taken_away_meanwhile_lists_what_is_left(serve, engine) -> None:
+def test_an_adapter_taken_away_meanwhile_lists_what_is_left(
+    serve: Serve, engine: MakeEngine
+) -> None:
     server = serve("vllm")
     remote = engine(server, model="team-adapter")
     remote.connect()
@@ -208,7 +220,7 @@ def test_an_adapter_taken_away_meanwhile_lists_what_is_left(serve, engine) -> No
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_connection_is_used_again(serve, engine, kind: str) -> None:
+def test_a_connection_is_used_again(serve: Serve, engine: MakeEngine, kind: str) -> None:
     server = serve(kind)
     remote = engine(server)
     for _ in range(3):
@@ -231,37 +243,39 @@ def half(handler: Handler) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fault", [silent, half])
-def test_cancelling_hangs_up(serve, engine, kind: str, fault: Fault) -> None:
+def test_cancelling_hangs_up(serve: Serve, engine: MakeEngine, kind: str, fault: Fault) -> None:
     server = serve(kind)
     remote = engine(server)
     remote.connect()
     server.faults[ASKED[kind]] = [fault]
     with pytest.raises(Cancelled):
         ask(remote, " ", cancelled=server.arrived.is_set)
-    assert server.gone.wait(5)
+    assert server.gone.wait(30)
     assert ask(remote, "def") == TEXT[3:]
 
 
 @pytest.mark.parametrize("path", ["/props", "/v1/models", "/tokenize"])
-def test_cancelling_hangs_up_while_getting_to_know_each_other(serve, engine, path: str) -> None:
+def test_cancelling_hangs_up_while_getting_to_know_each_other(
+    serve: Serve, engine: MakeEngine, path: str
+) -> None:
     server = serve("llama")
     server.faults[path] = [silent]
     with pytest.raises(Cancelled):
         ask(engine(server), "def", cancelled=server.arrived.is_set)
-    assert server.gone.wait(5)
+    assert server.gone.wait(30)
 
 
-def test_an_answer_that_is_enough_hangs_up(serve, engine) -> None:
+def test_an_answer_that_is_enough_hangs_up(serve: Serve, engine: MakeEngine) -> None:
     server = serve("llama")
     remote = engine(server)
     server.faults["/completion"] = [half]
     pieces = remote.generate(prompt(" "), 9, never, Usage())
     assert isinstance(next(pieces), Piece)
-    pieces.close()  # type: ignore[attr-defined]
-    assert server.gone.wait(5)
+    pieces.close()
+    assert server.gone.wait(30)
 
 
-def test_closing_the_engine_from_another_thread_stops_it(serve, engine) -> None:
+def test_closing_the_engine_from_another_thread_stops_it(serve: Serve, engine: MakeEngine) -> None:
     server = serve("llama")
     server.faults["/completion"] = [silent]
     remote = engine(server)
@@ -270,7 +284,7 @@ def test_closing_the_engine_from_another_thread_stops_it(serve, engine) -> None:
     with pytest.raises(Cancelled):
         ask(remote, "def")
     closer.join()
-    assert server.gone.wait(5)
+    assert server.gone.wait(30)
 
 
 # Faults
@@ -333,7 +347,12 @@ def status(code: int, **headers: str) -> Fault:
     ],
 )
 def test_a_fault_is_named_without_the_token(
-    serve, engine, path: str, fault: Fault, message: str, caplog: pytest.LogCaptureFixture
+    serve: Serve,
+    engine: MakeEngine,
+    path: str,
+    fault: Fault,
+    message: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server = serve("llama")
@@ -352,7 +371,9 @@ def test_a_fault_is_named_without_the_token(
     assert all(h["authorization"] == f"Bearer {TOKEN}" for h in server.headers)
 
 
-def test_a_wrong_token_is_not_repeated_even_if_the_server_does(serve, engine) -> None:
+def test_a_wrong_token_is_not_repeated_even_if_the_server_does(
+    serve: Serve, engine: MakeEngine
+) -> None:
     server = serve("vllm")
     server.token = "another"
     with pytest.raises(ModelError, match=r"does not accept the token") as caught:
@@ -362,7 +383,7 @@ def test_a_wrong_token_is_not_repeated_even_if_the_server_does(serve, engine) ->
         ask(engine(server), "def")
 
 
-def test_an_error_does_not_repeat_code(serve, engine) -> None:
+def test_an_error_does_not_repeat_code(serve: Serve, engine: MakeEngine) -> None:
     server = serve("plain")
     remote = engine(server)
     remote.connect()
@@ -371,7 +392,7 @@ def test_an_error_does_not_repeat_code(serve, engine) -> None:
         ask(remote, "password = 'hunter2'\n")
 
 
-def test_other_services_are_recognised(serve, engine) -> None:
+def test_other_services_are_recognised(serve: Serve, engine: MakeEngine) -> None:
     server = serve("plain")
     server.faults = {"/v1/models": [status(404)]}
     with pytest.raises(ModelError, match=r"neither a llama-server nor"):
@@ -380,7 +401,7 @@ def test_other_services_are_recognised(serve, engine) -> None:
         ask(engine(server, dialect="llama-server"), "def")
 
 
-def test_a_busy_server_is_asked_again(serve, engine) -> None:
+def test_a_busy_server_is_asked_again(serve: Serve, engine: MakeEngine) -> None:
     server = serve("llama")
     busy = status(503, retry_after="0")
     server.faults = {"/completion": [busy, status(429)], "/props": [status(502)]}
@@ -388,7 +409,7 @@ def test_a_busy_server_is_asked_again(serve, engine) -> None:
     assert len(server.asked("/completion")) == 3 and len(server.asked("/props")) == 2
 
 
-def test_retries_end(serve, engine) -> None:
+def test_retries_end(serve: Serve, engine: MakeEngine) -> None:
     server = serve("llama")
     server.faults["/completion"] = [status(503, retry_after="0")] * 9
     with pytest.raises(ModelError, match=r"overloaded"):
@@ -397,7 +418,7 @@ def test_retries_end(serve, engine) -> None:
 
 
 @pytest.mark.parametrize("later", ["3600", "Wed, 01 Jan 2120 00:00:00 GMT"])
-def test_a_long_retry_after_is_not_waited_for(serve, engine, later: str) -> None:
+def test_a_long_retry_after_is_not_waited_for(serve: Serve, engine: MakeEngine, later: str) -> None:
     server = serve("llama")
     server.faults["/completion"] = [status(503, retry_after=later)]
     with pytest.raises(ModelError, match=r"overloaded"):
@@ -406,16 +427,18 @@ def test_a_long_retry_after_is_not_waited_for(serve, engine, later: str) -> None
 
 
 @pytest.mark.parametrize("fault", [silent, half])
-def test_a_server_that_falls_silent_is_given_up(serve, engine, fault: Fault) -> None:
+def test_a_server_that_falls_silent_is_given_up(
+    serve: Serve, engine: MakeEngine, fault: Fault
+) -> None:
     server = serve("llama")
     server.faults["/completion"] = [fault]
     with pytest.raises(ModelError, match=r"has not answered for 0.3 s"):
         ask(engine(server, timeout=0.3), " ")
-    assert server.gone.wait(5)
+    assert server.gone.wait(30)
     assert len(server.asked("/completion")) == 1
 
 
-def test_nobody_there(engine, serve) -> None:
+def test_nobody_there(engine: MakeEngine, serve: Serve) -> None:
     server = serve("llama")
     remote = engine(server)
     server.stop()
@@ -426,7 +449,7 @@ def test_nobody_there(engine, serve) -> None:
 # Down and up again
 
 
-def test_while_it_is_down_nothing_is_asked(serve, engine) -> None:
+def test_while_it_is_down_nothing_is_asked(serve: Serve, engine: MakeEngine) -> None:
     now = [0.0]
     server = serve("llama")
     remote = engine(server, clock=lambda: now[0])
@@ -445,12 +468,12 @@ def test_while_it_is_down_nothing_is_asked(serve, engine) -> None:
     assert len(server.asked("/props")) == 3
 
 
-def test_who_types_fast_learns_of_a_silent_server_too(serve, engine) -> None:
+def test_who_types_fast_learns_of_a_silent_server_too(serve: Serve, engine: MakeEngine) -> None:
     now = [0.0]
 
     def tired() -> bool:
         now[0] += server.arrived.is_set() * 2.0
-        return server.arrived.is_set()
+        return bool(server.arrived.is_set())
 
     server = serve("llama")
     remote = engine(server, clock=lambda: now[0])
@@ -466,7 +489,7 @@ def test_who_types_fast_learns_of_a_silent_server_too(serve, engine) -> None:
 # The way there
 
 
-def test_certificates_are_checked(serve, engine, tmp_path: Path) -> None:
+def test_certificates_are_checked(serve: Serve, engine: MakeEngine, tmp_path: Path) -> None:
     server = serve("llama")
     authority = server.encrypt(tmp_path)
     with pytest.raises(ModelError, match=r"certificate .* is not to be trusted.*--ca-file"):
@@ -477,7 +500,9 @@ def test_certificates_are_checked(serve, engine, tmp_path: Path) -> None:
         engine(server, ca_file=tmp_path / "none.pem")
 
 
-def test_the_environment_changes_no_way(serve, engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_changes_no_way(
+    serve: Serve, engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     assert ask(engine(serve("llama")), "def") == TEXT[3:]
