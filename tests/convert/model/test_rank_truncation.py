@@ -16,6 +16,8 @@ from transformers import AutoModelForCausalLM
 from budgetai_convert.checks.agreement import compare
 from budgetai_convert.checks.reference import Answer
 from budgetai_convert.cli import main
+from budgetai_convert.model import adapter as adapters
+from budgetai_convert.model import rank_truncation
 from budgetai_core.artifacts.manifest import COMPARED, AdapterManifest, ModelManifest
 from budgetai_core.llama.scoring import ScoringModel
 from budgetai_training.methods.dylora import DyLoRA
@@ -159,3 +161,22 @@ def test_what_is_there_to_be_compared_with_cannot_be_converted(
     for more in ((), ("--peft", tmp_path / "peft")):
         assert main([str(folder), *map(str, more)]) == 2
         assert f"trained by --method {method}" in capsys.readouterr().err
+
+
+def test_a_cut_of_matrices_of_several_ranks(base: Callable[..., Path], tmp_path: Path) -> None:
+    """What is above the rank becomes the nearest matrix of it, what is below stays as it was."""
+    made = tiny.make_adapter(
+        tmp_path / "adapter",
+        base("llama"),
+        rank_pattern={"q_proj": 2},
+        alpha_pattern={"q_proj": 3, "k_proj": 1},
+    )
+    with rank_truncation.at_rank(made, 3) as cut:
+        whole = adapters.read(made)
+        assert cut.updates.keys() == whole.updates.keys()
+        for module, update in cut.updates.items():
+            (a, b), (wanted_a, wanted_b) = update.load(module), whole.updates[module].load(module)
+            assert len(a) == (2 if "q_proj" in module else 3)
+            lost = np.linalg.svd(wanted_b @ wanted_a, compute_uv=False)[len(a) :]
+            apart = np.linalg.norm(b @ a - wanted_b @ wanted_a)
+            assert np.isclose(apart, np.linalg.norm(lost), atol=1e-4), module
