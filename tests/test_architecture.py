@@ -167,6 +167,36 @@ def test_a_module_name_has_one_meaning() -> None:
     assert not {stem for stem in stems if stems.count(stem) > 1}
 
 
+MIN_LINES = 60
+# Short, with one importer, and better alone. No name comes in here without such a reason.
+SHORT = {
+    "budgetai_convert.checks.check_texts": "texts, no code",
+    "budgetai_convert.checks.docstring_probes": "of docstrings what code_probes is of code",
+    "budgetai_convert.formats.lora_gguf": "a file format",
+    "budgetai_convert.quantize.calibration": "compared with llama-imatrix by itself",
+    "budgetai_convert.quantize.mixed_gguf": "a file format",
+    "budgetai_core.context.related_files": "how tests are named in each language",
+    "budgetai_core.docstrings.locate_body": "of a body what locate_comment is of what stands above",
+    "budgetai_core.repository.pointers": "the file format of Git LFS",
+    "budgetai_core.repository.text_shape": "limits with their measurements",
+    "budgetai_server.completion.postprocess.indentation": "a step beside the other steps",
+}
+
+
+def test_a_module_is_long_or_shared() -> None:
+    """With under 60 lines and one importer it is a part of that, but for a command's entry."""
+    graph = import_graph(top_only=False)
+    entries = {"__init__", "__main__", "cli"}
+    crumbs = set()
+    for file in modules(*PACKAGES):
+        importers_of = [m for m, targets in graph.items() if dotted(file) in targets - {m}]
+        short = len(file.read_text(encoding="utf-8").splitlines()) < MIN_LINES
+        if short and len(importers_of) < 2 and not {file.stem, file.parent.name} & entries:
+            crumbs.add(dotted(file))
+    assert crumbs - SHORT.keys() == set(), "fold it into its importer"
+    assert SHORT.keys() - crumbs == set(), "it is shared, long or gone: take it off the list"
+
+
 @pytest.mark.parametrize("extra", ["server", "training", "convert"])
 def test_every_import_is_declared(extra: str) -> None:
     """In the dependencies, or in the extra whose package imports it, by way of the core or not."""

@@ -2,12 +2,12 @@
 
 import ast
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from editors import listed
-from editors.listed import ListEditor
 from editors.neovim_list import ListNeovim
 from editors.scenarios import WHOLE, opened
 from editors.server import program
@@ -35,7 +35,7 @@ def neovim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ListNeovim]:
 
 
 @pytest.mark.parametrize("scenario", WHAT_IT_CAN, ids=lambda one: one.__name__)
-def test_scenarios(neovim: ListNeovim, scenario: Callable[[ListEditor], None]) -> None:
+def test_scenarios(neovim: ListNeovim, scenario: Callable[[Any], None]) -> None:
     scenario(neovim)
     assert "Error" not in neovim.messages()
 

@@ -25,9 +25,7 @@ class FrozenRows:
         self._opened: set[int] = set()
         self._before: list[tuple[torch.Tensor, dict[str, torch.Tensor]]] = []
         for parameter, dimension in matrices:
-            parameter.register_hook(  # type: ignore[no-untyped-call]
-                lambda grad, dim=dimension: self._masked(grad, dim)
-            )
+            parameter.register_hook(lambda grad, dim=dimension: self._masked(grad, dim))
 
     def open(self, rows: Iterable[int]) -> None:
         """From now on these rows alone get gradients; the next step may change them, and those

@@ -5,7 +5,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -14,12 +14,11 @@ from budgetai_core.context.prompt import Prompt
 from budgetai_core.context.retrieval import Chunk
 from budgetai_core.errors import ModelError
 from budgetai_server.inference.engine import Cancelled, Engine, Piece, Usage
-from budgetai_server.inference.remote.endpoint import Endpoint
 from budgetai_server.inference.remote.remote_engine import RemoteEngine
 from support.model_server import Fault, Handler, ModelServer
 
 Serve = Callable[..., ModelServer]
-MakeEngine = Callable[..., RemoteEngine]
+Make = Callable[..., RemoteEngine]
 TOKEN = "s3cret-0123456789"
 TEXT = "def add(a, b):\n    return a + b\n"
 KINDS = ("llama", "vllm", "plain")
@@ -28,34 +27,6 @@ ASKED = {"llama": "/completion", "vllm": "/v1/completions", "plain": "/v1/comple
 
 def never() -> bool:
     return False
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    servers: list[ModelServer] = []
-
-    def start(kind: str, *texts: str, context: int = 4096) -> ModelServer:
-        servers.append(ModelServer(kind, *(texts or (TEXT,)), context=context))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stop()
-
-
-@pytest.fixture
-def engine() -> Iterator[MakeEngine]:
-    engines: list[RemoteEngine] = []
-
-    def make(server: ModelServer, **more: object) -> RemoteEngine:
-        clock = more.pop("clock", None)
-        endpoint = Endpoint(**{"url": server.url, "timeout": 5.0, **more})  # type: ignore[arg-type]
-        engines.append(RemoteEngine(endpoint, **({"clock": clock} if clock else {})))  # type: ignore[arg-type]
-        return engines[-1]
-
-    yield make
-    for made in engines:
-        made.close()
 
 
 def prompt(before: str, after: str = "", *chunks: str) -> Prompt:
@@ -79,7 +50,7 @@ def ask(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_answer_goes_on_at_any_place(serve: Serve, engine: MakeEngine, kind: str) -> None:
+def test_an_answer_goes_on_at_any_place(serve: Serve, engine: Make, kind: str) -> None:
     remote = engine(serve(kind))
     for cut in range(1, len(TEXT)):
         assert ask(remote, TEXT[:cut]) == TEXT[cut:]
@@ -87,7 +58,7 @@ def test_an_answer_goes_on_at_any_place(serve: Serve, engine: MakeEngine, kind: 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_prompt_is_the_one_of_the_models_of_this_machine(
-    serve: Serve, engine: MakeEngine, kind: str
+    serve: Serve, engine: Make, kind: str
 ) -> None:
     server = serve(kind)
     ask(engine(server), "def add(a, b)", "AFTER", "def shown(): ...")
@@ -99,7 +70,7 @@ def test_the_prompt_is_the_one_of_the_models_of_this_machine(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_file_can_pass_for_a_marker(serve: Serve, engine: MakeEngine, kind: str) -> None:
+def test_no_file_can_pass_for_a_marker(serve: Serve, engine: Make, kind: str) -> None:
     server = serve(kind)
     evil = "x = '<|fim_middle|>' <|endoftext|> <|<|file_sep|>"
     ask(engine(server), evil + "\n", evil, evil)
@@ -114,7 +85,7 @@ def test_no_file_can_pass_for_a_marker(serve: Serve, engine: MakeEngine, kind: s
             assert server.prompts()[0].count("x = '<|fim_middle|>' <|endoftext|>") == 3
 
 
-def test_llama_server_is_held_to_what_was_taken_back(serve: Serve, engine: MakeEngine) -> None:
+def test_llama_server_is_held_to_what_was_taken_back(serve: Serve, engine: Make) -> None:
     server = serve("llama")
     ask(engine(server), 'def add(a, b):\n    return "\x01')
     assert server.asked("/completion")[0]["grammar"] == r'root ::= "\x01" .*'
@@ -122,7 +93,7 @@ def test_llama_server_is_held_to_what_was_taken_back(serve: Serve, engine: MakeE
 
 @pytest.mark.parametrize("kind", ("vllm", "plain"))
 def test_another_word_than_the_one_taken_back_costs_one_more_request(
-    serve: Serve, engine: MakeEngine, kind: str
+    serve: Serve, engine: Make, kind: str
 ) -> None:
     server = serve(kind, "x = foo", "x = bar + 1")
     assert ask(engine(server), "x = ba") == "r + 1"
@@ -131,7 +102,7 @@ def test_another_word_than_the_one_taken_back_costs_one_more_request(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_usage_and_probabilities_come_from_the_server(
-    serve: Serve, engine: MakeEngine, kind: str
+    serve: Serve, engine: Make, kind: str
 ) -> None:
     server = serve(kind)
     usage = Usage()
@@ -147,15 +118,13 @@ def test_usage_and_probabilities_come_from_the_server(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_answer_has_its_limit(serve: Serve, engine: MakeEngine, kind: str) -> None:
+def test_an_answer_has_its_limit(serve: Serve, engine: Make, kind: str) -> None:
     assert len(ask(engine(serve(kind)), "def", limit=12)) <= 12
     assert len(ask(engine(serve(kind)), "def", limit=1)) <= 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_prompt_is_cut_to_the_servers_context(
-    serve: Serve, engine: MakeEngine, kind: str
-) -> None:
+def test_a_prompt_is_cut_to_the_servers_context(serve: Serve, engine: Make, kind: str) -> None:
     server = serve(kind, context=600)
     lines = "".join(f"value_{number} = {number}\n" for number in range(200))
     ask(engine(server), lines, "after\n" * 50, "shown\n" * 50, limit=20)
@@ -165,12 +134,12 @@ def test_a_prompt_is_cut_to_the_servers_context(
     assert "<|file_sep|>a.py" in first
 
 
-def test_line_separators_do_not_break_the_stream(serve: Serve, engine: MakeEngine) -> None:
+def test_line_separators_do_not_break_the_stream(serve: Serve, engine: Make) -> None:
     text = "x = 'a\u2028b\x85c\x0cd'\n"
     assert ask(engine(serve("llama", text)), "x ") == text[2:]
 
 
-def test_a_marker_ends_the_answer(serve: Serve, engine: MakeEngine) -> None:
+def test_a_marker_ends_the_answer(serve: Serve, engine: Make) -> None:
     def marks(handler: Handler) -> None:
         handler.begin()
         handler.event(content="def", tokens=[202], stop=False)
@@ -183,7 +152,7 @@ def test_a_marker_ends_the_answer(serve: Serve, engine: MakeEngine) -> None:
     assert ask(engine(server), "de") == "f"
 
 
-def test_llama_server_warms_up_and_others_are_left_alone(serve: Serve, engine: MakeEngine) -> None:
+def test_llama_server_warms_up_and_others_are_left_alone(serve: Serve, engine: Make) -> None:
     servers = [serve(kind) for kind in KINDS]
     for server in servers:
         engine(server).warm(prompt("def add("), never, Usage())
@@ -191,7 +160,7 @@ def test_llama_server_warms_up_and_others_are_left_alone(serve: Serve, engine: M
     assert not servers[1].prompts() and not servers[2].prompts()
 
 
-def test_an_adapter_is_chosen_by_name(serve: Serve, engine: MakeEngine) -> None:
+def test_an_adapter_is_chosen_by_name(serve: Serve, engine: Make) -> None:
     server = serve("vllm")
     remote = engine(server, model="team-adapter", url=server.url + "/v1/")
     ask(remote, "def")
@@ -201,16 +170,12 @@ def test_an_adapter_is_chosen_by_name(serve: Serve, engine: MakeEngine) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_unknown_model_lists_those_there_are(
-    serve: Serve, engine: MakeEngine, kind: str
-) -> None:
+def test_an_unknown_model_lists_those_there_are(serve: Serve, engine: Make, kind: str) -> None:
     with pytest.raises(ModelError, match=r"'gone'.*base, team-adapter"):
         ask(engine(serve(kind), model="gone"), "def")
 
 
-def test_an_adapter_taken_away_meanwhile_lists_what_is_left(
-    serve: Serve, engine: MakeEngine
-) -> None:
+def test_an_adapter_taken_away_meanwhile_lists_what_is_left(serve: Serve, engine: Make) -> None:
     server = serve("vllm")
     remote = engine(server, model="team-adapter")
     remote.connect()
@@ -220,7 +185,7 @@ def test_an_adapter_taken_away_meanwhile_lists_what_is_left(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_connection_is_used_again(serve: Serve, engine: MakeEngine, kind: str) -> None:
+def test_a_connection_is_used_again(serve: Serve, engine: Make, kind: str) -> None:
     server = serve(kind)
     remote = engine(server)
     for _ in range(3):
@@ -243,7 +208,7 @@ def half(handler: Handler) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fault", [silent, half])
-def test_cancelling_hangs_up(serve: Serve, engine: MakeEngine, kind: str, fault: Fault) -> None:
+def test_cancelling_hangs_up(serve: Serve, engine: Make, kind: str, fault: Fault) -> None:
     server = serve(kind)
     remote = engine(server)
     remote.connect()
@@ -256,7 +221,7 @@ def test_cancelling_hangs_up(serve: Serve, engine: MakeEngine, kind: str, fault:
 
 @pytest.mark.parametrize("path", ["/props", "/v1/models", "/tokenize"])
 def test_cancelling_hangs_up_while_getting_to_know_each_other(
-    serve: Serve, engine: MakeEngine, path: str
+    serve: Serve, engine: Make, path: str
 ) -> None:
     server = serve("llama")
     server.faults[path] = [silent]
@@ -265,21 +230,26 @@ def test_cancelling_hangs_up_while_getting_to_know_each_other(
     assert server.gone.wait(30)
 
 
-def test_an_answer_that_is_enough_hangs_up(serve: Serve, engine: MakeEngine) -> None:
+def test_an_answer_that_is_enough_hangs_up(serve: Serve, engine: Make) -> None:
     server = serve("llama")
     remote = engine(server)
     server.faults["/completion"] = [half]
     pieces = remote.generate(prompt(" "), 9, never, Usage())
-    assert isinstance(next(pieces), Piece)
+    assert isinstance(pieces, Generator) and isinstance(next(pieces), Piece)
     pieces.close()
     assert server.gone.wait(30)
 
 
-def test_closing_the_engine_from_another_thread_stops_it(serve: Serve, engine: MakeEngine) -> None:
+def test_closing_the_engine_from_another_thread_stops_it(serve: Serve, engine: Make) -> None:
     server = serve("llama")
     server.faults["/completion"] = [silent]
     remote = engine(server)
-    closer = threading.Thread(target=lambda: (server.arrived.wait(5), remote.close()))
+
+    def close() -> None:
+        server.arrived.wait(5)
+        remote.close()
+
+    closer = threading.Thread(target=close)
     closer.start()
     with pytest.raises(Cancelled):
         ask(remote, "def")
@@ -348,7 +318,7 @@ def status(code: int, **headers: str) -> Fault:
 )
 def test_a_fault_is_named_without_the_token(
     serve: Serve,
-    engine: MakeEngine,
+    engine: Make,
     path: str,
     fault: Fault,
     message: str,
@@ -371,9 +341,7 @@ def test_a_fault_is_named_without_the_token(
     assert all(h["authorization"] == f"Bearer {TOKEN}" for h in server.headers)
 
 
-def test_a_wrong_token_is_not_repeated_even_if_the_server_does(
-    serve: Serve, engine: MakeEngine
-) -> None:
+def test_a_wrong_token_is_not_repeated_even_if_the_server_does(serve: Serve, engine: Make) -> None:
     server = serve("vllm")
     server.token = "another"
     with pytest.raises(ModelError, match=r"does not accept the token") as caught:
@@ -383,7 +351,7 @@ def test_a_wrong_token_is_not_repeated_even_if_the_server_does(
         ask(engine(server), "def")
 
 
-def test_an_error_does_not_repeat_code(serve: Serve, engine: MakeEngine) -> None:
+def test_an_error_does_not_repeat_code(serve: Serve, engine: Make) -> None:
     server = serve("plain")
     remote = engine(server)
     remote.connect()
@@ -392,7 +360,7 @@ def test_an_error_does_not_repeat_code(serve: Serve, engine: MakeEngine) -> None
         ask(remote, "password = 'hunter2'\n")
 
 
-def test_other_services_are_recognised(serve: Serve, engine: MakeEngine) -> None:
+def test_other_services_are_recognised(serve: Serve, engine: Make) -> None:
     server = serve("plain")
     server.faults = {"/v1/models": [status(404)]}
     with pytest.raises(ModelError, match=r"neither a llama-server nor"):
@@ -401,7 +369,7 @@ def test_other_services_are_recognised(serve: Serve, engine: MakeEngine) -> None
         ask(engine(server, dialect="llama-server"), "def")
 
 
-def test_a_busy_server_is_asked_again(serve: Serve, engine: MakeEngine) -> None:
+def test_a_busy_server_is_asked_again(serve: Serve, engine: Make) -> None:
     server = serve("llama")
     busy = status(503, retry_after="0")
     server.faults = {"/completion": [busy, status(429)], "/props": [status(502)]}
@@ -409,7 +377,7 @@ def test_a_busy_server_is_asked_again(serve: Serve, engine: MakeEngine) -> None:
     assert len(server.asked("/completion")) == 3 and len(server.asked("/props")) == 2
 
 
-def test_retries_end(serve: Serve, engine: MakeEngine) -> None:
+def test_retries_end(serve: Serve, engine: Make) -> None:
     server = serve("llama")
     server.faults["/completion"] = [status(503, retry_after="0")] * 9
     with pytest.raises(ModelError, match=r"overloaded"):
@@ -418,7 +386,7 @@ def test_retries_end(serve: Serve, engine: MakeEngine) -> None:
 
 
 @pytest.mark.parametrize("later", ["3600", "Wed, 01 Jan 2120 00:00:00 GMT"])
-def test_a_long_retry_after_is_not_waited_for(serve: Serve, engine: MakeEngine, later: str) -> None:
+def test_a_long_retry_after_is_not_waited_for(serve: Serve, engine: Make, later: str) -> None:
     server = serve("llama")
     server.faults["/completion"] = [status(503, retry_after=later)]
     with pytest.raises(ModelError, match=r"overloaded"):
@@ -427,9 +395,7 @@ def test_a_long_retry_after_is_not_waited_for(serve: Serve, engine: MakeEngine, 
 
 
 @pytest.mark.parametrize("fault", [silent, half])
-def test_a_server_that_falls_silent_is_given_up(
-    serve: Serve, engine: MakeEngine, fault: Fault
-) -> None:
+def test_a_server_that_falls_silent_is_given_up(serve: Serve, engine: Make, fault: Fault) -> None:
     server = serve("llama")
     server.faults["/completion"] = [fault]
     with pytest.raises(ModelError, match=r"has not answered for 0.3 s"):
@@ -438,7 +404,7 @@ def test_a_server_that_falls_silent_is_given_up(
     assert len(server.asked("/completion")) == 1
 
 
-def test_nobody_there(engine: MakeEngine, serve: Serve) -> None:
+def test_nobody_there(engine: Make, serve: Serve) -> None:
     server = serve("llama")
     remote = engine(server)
     server.stop()
@@ -449,7 +415,7 @@ def test_nobody_there(engine: MakeEngine, serve: Serve) -> None:
 # Down and up again
 
 
-def test_while_it_is_down_nothing_is_asked(serve: Serve, engine: MakeEngine) -> None:
+def test_while_it_is_down_nothing_is_asked(serve: Serve, engine: Make) -> None:
     now = [0.0]
     server = serve("llama")
     remote = engine(server, clock=lambda: now[0])
@@ -468,7 +434,7 @@ def test_while_it_is_down_nothing_is_asked(serve: Serve, engine: MakeEngine) -> 
     assert len(server.asked("/props")) == 3
 
 
-def test_who_types_fast_learns_of_a_silent_server_too(serve: Serve, engine: MakeEngine) -> None:
+def test_who_types_fast_learns_of_a_silent_server_too(serve: Serve, engine: Make) -> None:
     now = [0.0]
 
     def tired() -> bool:
@@ -489,7 +455,7 @@ def test_who_types_fast_learns_of_a_silent_server_too(serve: Serve, engine: Make
 # The way there
 
 
-def test_certificates_are_checked(serve: Serve, engine: MakeEngine, tmp_path: Path) -> None:
+def test_certificates_are_checked(serve: Serve, engine: Make, tmp_path: Path) -> None:
     server = serve("llama")
     authority = server.encrypt(tmp_path)
     with pytest.raises(ModelError, match=r"certificate .* is not to be trusted.*--ca-file"):
@@ -501,7 +467,7 @@ def test_certificates_are_checked(serve: Serve, engine: MakeEngine, tmp_path: Pa
 
 
 def test_the_environment_changes_no_way(
-    serve: Serve, engine: MakeEngine, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, engine: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
