@@ -64,5 +64,7 @@ def _echoes(gap: CursorContext, edit: Edit) -> bool:
     else:
         rest = gap.line_after[edit.replaces :] if "\n" not in text else ""
         line = gap.line_before + text.partition("\n")[0] + rest
-    says_much = len(_WORDS.findall(line)) > 1 and not annotates(gap, text.partition("\n")[0])
+    first = text.partition("\n")[0]
+    annotation = first.startswith("@") or annotates(gap, first)
+    says_much = len(_WORDS.findall(line)) > 1 and not annotation
     return says_much and line.rstrip() in (above, gap.line_below)

@@ -18,39 +18,41 @@ _TOP_LEVEL = re.compile(r"^[^\s)\]}#]", re.MULTILINE)
 # What a block may stand in: the first of these with which it parses is taken.
 _ECMA = (
     "", "class A {", "async function* f() { while (a) {", "f(", "f({", "f([",
-    "async function* f() { switch (a) {",
+    "async function* f() { switch (a) {", "function f(",
 )  # fmt: skip
 _FRAMES = {
-    "python": ("if a:", "async def f():", "f("),
+    "python": ("if a:", "async def f():", "f(", "def f("),
     "java": (
         "", "class A {", "class A { A f() { while (a) {", "class A { A f() { switch (a) {",
-        "class A { A f() { f(", "enum A {",
+        "class A { A f() { f(", "enum A {", "class A { void f(",
     ),
     "csharp": (
         "", "class A {", "class A { async A F() { while (a) {", "class A { A F() { switch (a) {",
         "class A { A F() { f(", "class A { A F() { new A {", "interface A {", "enum A {",
-        "class A { A B {",
+        "class A { A B {", "class A { void f(",
     ),
-    "kotlin": ("", "class A {", "fun f() { while (a) {", "fun f() { when (a) {", "fun f() { f("),
+    "kotlin": (
+        "", "class A {", "fun f() { while (a) {", "fun f() { when (a) {", "fun f() { f(", "fun f(",
+    ),
     "php": (
         "<?php", "<?php class A {", "<?php function f() { while ($a) {",
-        "<?php function f() { switch ($a) {", "<?php f(", "<?php f([",
+        "<?php function f() { switch ($a) {", "<?php f(", "<?php f([", "<?php function f(",
     ),
     "c": (
         "", "void f() { while (a) {", "void f() { switch (a) {", "struct A {", "void f() { f(",
-        "enum A {", "int a[] = {",
+        "enum A {", "int a[] = {", "void f(",
     ),
     "cpp": (
         "", "class A {", "void f() { while (a) {", "void f() { switch (a) {", "void f() { f(",
-        "enum A {", "int a[] = {",
+        "enum A {", "int a[] = {", "void f(",
     ),
     "rust": (
         "", "impl A {", "async fn f() { loop {", "fn f() { match a {", "struct A {", "enum A {",
-        "fn f() { f(", "fn f() { a! {", "fn f() { A {",
+        "fn f() { f(", "fn f() { a! {", "fn f() { A {", "fn f(",
     ),
     "go": (
         "", "func f() { for {", "func f() { switch a {", "type A struct {", "var a = A{",
-        "type A interface {", "func f() { f(", "import (", "const (",
+        "type A interface {", "func f() { f(", "import (", "const (", "func f(",
     ),
     "javascript": _ECMA,
     "typescript": (*_ECMA, "interface A {", "enum A {", "type A = {"),
@@ -67,7 +69,20 @@ _CLOSING = re.compile(
     r"\s*(?:[)\]}]|(?:end|fi|done|esac|else|elif|elsif|elseif|when|in|rescue|ensure|until|then|do"
     r"|case|default|public|private|protected)\b|;;|</|/>)"
 )
-_ENDS = {"class A;": "end", "case a;": "end", "f(<>": "</>)", "f(<a": "/>)"}
+_ENDS = {
+    "def f(": "): pass",
+    "function f(": ") {}",
+    "<?php function f(": ") {}",
+    "fun f(": ") {}",
+    "class A { void f(": ") {}}",
+    "func f(": ") {}",
+    "fn f(": ") {}",
+    "void f(": ") {}",
+    "class A;": "end",
+    "case a;": "end",
+    "f(<>": "</>)",
+    "f(<a": "/>)",
+}
 
 
 @lru_cache(maxsize=16)
