@@ -3,6 +3,7 @@
 import ast
 import re
 import shlex
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_the_mode_of_a_token_file(tmp_path: Path) -> None:
 
 
 def test_settings_of_editors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo.sys, "executable", f'{ODD}/"bin"/python')
+    monkeypatch.setattr(sys, "executable", f'{ODD}/"bin"/python')
     toml = demo._where(ODD, ODD).partition("(languages.toml):\n")[2]
     server = tomllib.loads(toml)["language-server"]["budgetai"]
     assert server["command"] == f'{ODD}/"bin"/budgetai-server'

@@ -1,5 +1,6 @@
 """What a window of VS Code shows and offers, each in one of its own."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_the_walkthrough(tmp_path: Path) -> None:
         editor.state("no model")
         editor.walkthrough()
         for title in ("Find the server", "Learn this workspace", "Type, and take what helps"):
-            until(lambda title=title: editor.do("shown", words=title), title)
+            until(partial(editor.do, "shown", words=title), title)
         editor.do("click", words="Learn this workspace")
         until(lambda: editor.do("shown", words="Train on this workspace"), "its button")
     finally:

@@ -251,12 +251,12 @@ def test_layouts_of_others_are_read(
             shard = adapter / f"adapter_model-0000{number}-of-00002.safetensors"
             save_file({name: tensors[name] for name in part}, shard)
     else:
-        change = {
+        changes: dict[str, Callable[[str], str]] = {
             "compiled": lambda key: key.replace(front, f"{front}_orig_mod."),
             "named": lambda key: key.replace(".weight", ".default.weight"),
             "bare": lambda key: key.removeprefix(front),
-        }[kind]
-        save_file({change(key): value for key, value in tensors.items()}, path)
+        }
+        save_file({changes[kind](key): value for key, value in tensors.items()}, path)
     out = tmp_path / "model.gguf"
     assert main([str(adapter), "--quant", "F16", "--out", str(out)]) == 0
     with ScoringModel(out) as native:

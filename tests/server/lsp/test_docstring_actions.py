@@ -41,7 +41,7 @@ class Author(Editor):
     def __init__(self) -> None:
         super().__init__()
         self.edits: list[types.WorkspaceEdit] = []
-        self.progress: list[Any] = []
+        self.reports: list[Any] = []
         self.begun = asyncio.Event()
         self.feature(types.WORKSPACE_APPLY_EDIT)(partial(Author.apply, self))
         self.feature(types.WINDOW_WORK_DONE_PROGRESS_CREATE)(lambda _: None)
@@ -54,7 +54,7 @@ class Author(Editor):
     def shown(self, params: Any) -> None:
         value = params.value
         kind = value["kind"] if isinstance(value, dict) else value.kind
-        self.progress.append((params.token, kind))
+        self.reports.append((params.token, kind))
         if kind == "report":
             self.begun.set()
 
@@ -90,7 +90,7 @@ class Author(Editor):
             types.CodeActionParams(types.TextDocumentIdentifier(uri), types.Range(at, at), context)
         )
         # What is an action or a command, lsprotocol takes for a command.
-        found = (ast.literal_eval(one.command) for one in answer or [])
+        found = (ast.literal_eval(str(one.command)) for one in answer or [])
         return [
             types.CodeAction(one.title, command=types.Command(**raw))
             for one, raw in zip(answer or [], found, strict=True)
@@ -113,7 +113,8 @@ class Author(Editor):
         (one,) = found
         document = Document(URI, text)
         start, end = (offset(document, at) for at in (one.range.start, one.range.end))
-        return text[:start] + one.new_text + text[end:]
+        new: str = one.new_text
+        return text[:start] + new + text[end:]
 
 
 @asynccontextmanager
@@ -128,7 +129,7 @@ async def authoring(
     finally:
         await asyncio.wait_for(editor.shutdown_async(None), 30)
         editor.exit(None)
-        await editor.stop()
+        await editor.stop()  # type: ignore[no-untyped-call]
 
 
 def titles(actions: list[types.CodeAction]) -> list[str]:
@@ -139,7 +140,8 @@ def titles(actions: list[types.CodeAction]) -> list[str]:
 async def test_a_docstring_is_offered_and_put_in() -> None:
     async with authoring() as author:
         assert author.server.code_action_provider
-        assert WRITE in author.server.execute_command_provider.commands
+        commands = author.server.execute_command_provider
+        assert commands and WRITE in commands.commands
         # Neither a form feed nor a line separator ends a line of the protocol.
         source = 'party = "🎉\u2028"\n\x0c\n\n' + SOURCE
         text = source.replace("\n", "\r\n")
@@ -157,7 +159,7 @@ async def test_a_docstring_is_offered_and_put_in() -> None:
         assert [line.split(":")[0].strip() for line in inside.split("\r\n") if ":" in line][:3] == [
             "Args", "width", "height",
         ]  # fmt: skip
-        kinds = [kind for _, kind in author.progress]
+        kinds = [kind for _, kind in author.reports]
         assert kinds[0] == "begin" and kinds[-1] == "end" and kinds.count("report") >= 3
         (change,) = author.edits[0].document_changes or []
         assert isinstance(change, types.TextDocumentEdit) and change.text_document.version == 1
@@ -170,7 +172,7 @@ async def test_it_stops_at_once_and_follows_the_text() -> None:
         (action,) = await author.actions(URI, 0)
         running = asyncio.ensure_future(author.run(action.command))
         await author.begun.wait()
-        token = author.progress[0][0]
+        token = author.reports[0][0]
         author.window_work_done_progress_cancel(types.WorkDoneProgressCancelParams(token))
         await running
         running = asyncio.ensure_future(author.run(action.command, "second"))
