@@ -30,11 +30,11 @@ _LONG_TEXTS = {
 _SINGLE_QUOTED = frozenset({"python", "typescript", "java", "csharp", "kotlin", "lua"})
 
 
-def is_viable_prefix(text: str, language: Language) -> bool:
+def is_viable_prefix(text: str, language: Language, *, in_text: bool = True) -> bool:
     """Return whether each token of a text is one that the grammar allows behind those before it.
 
-    A string or comment of several lines may be open at the end, one that ends with its line may
-    not. Without a grammar nothing is known, and False is returned.
+    A string or comment of several lines may be open at the end, unless not `in_text`; one that
+    ends with its line may not. Without a grammar nothing is known, and False is returned.
     """
     text = text.rstrip()
     if text.endswith("\\"):
@@ -43,7 +43,9 @@ def is_viable_prefix(text: str, language: Language) -> bool:
     if opened is None:
         return _reads(text, language)
     start, is_long = opened
-    return is_long and (_reads(text, language) or _reads(text[:start].rstrip(), language))
+    return (
+        in_text and is_long and (_reads(text, language) or _reads(text[:start].rstrip(), language))
+    )
 
 
 def _reads(text: str, language: Language) -> bool:

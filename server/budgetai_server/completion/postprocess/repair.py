@@ -65,7 +65,12 @@ def _repaired(gap: CursorContext, text: str, *, goes_on: bool) -> Edit:
         return nearest
     beginnings = (edit(gap, shorter) for shorter in _shorter(text))
     return next(
-        (start for start in beginnings if _closed(gap, start) and begins(gap, start)), Edit("")
+        (
+            start
+            for start in beginnings
+            if _closed(gap, start) and begins(gap, start, in_text=False)
+        ),
+        Edit(""),
     )
 
 
@@ -80,7 +85,7 @@ def cost(gap: CursorContext, candidate: Edit) -> int:
     return gap.errors(before + candidate.text + after[candidate.replaces :])
 
 
-def begins(gap: CursorContext, candidate: Edit) -> bool:
+def begins(gap: CursorContext, candidate: Edit, *, in_text: bool = True) -> bool:
     """Return whether an answer is the beginning of something that parses, as `@property` is."""
     line = gap.line_before + candidate.text
     if gap.language is None or not gap.sound or _ENDING.match(line):
@@ -89,7 +94,8 @@ def begins(gap: CursorContext, candidate: Edit) -> bool:
     if brackets(line, gap.language).unmatched and gap.language.name != "bash":
         return False
     rest = gap.line_after[candidate.replaces :]
-    return is_viable_prefix(gap.known(gap.region[0] + candidate.text + rest), gap.language)
+    known = gap.known(gap.region[0] + candidate.text + rest)
+    return is_viable_prefix(known, gap.language, in_text=in_text)
 
 
 def _near(gap: CursorContext, text: str, *, goes_on: bool, worse: bool) -> Iterator[Edit]:
