@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -165,6 +166,30 @@ def test_a_module_name_has_one_meaning() -> None:
     shared |= {"encoding", "filters", "model", "pipeline"}
     stems = [file.stem for file in modules(*PACKAGES) if file.stem not in shared]
     assert not {stem for stem in stems if stems.count(stem) > 1}
+
+
+def public_functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Of a module, and the methods of its public classes."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node.body)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name[0] != "_":
+            yield node
+
+
+def test_public_functions_say_what_they_raise() -> None:
+    """Errors of ours, that is, raised in the function itself."""
+    source = ast.parse((PACKAGES["budgetai_core"] / "errors.py").read_text(encoding="utf-8"))
+    errors = {node.name for node in source.body if isinstance(node, ast.ClassDef)}
+    silent = []
+    for file in modules(*PACKAGES):
+        for function in public_functions(ast.parse(file.read_text(encoding="utf-8")).body):
+            raises = [n.exc for n in ast.walk(function) if isinstance(n, ast.Raise)]
+            calls = [exc.func for exc in raises if isinstance(exc, ast.Call)]
+            raised = {error.id for error in calls if isinstance(error, ast.Name)}
+            if raised & errors and "raise" not in (ast.get_docstring(function) or "").lower():
+                silent.append(f"{file.relative_to(ROOT)}:{function.lineno}")
+    assert not silent
 
 
 MIN_LINES = 60

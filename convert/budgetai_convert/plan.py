@@ -92,7 +92,7 @@ def planned(options: ConvertOptions) -> Iterator[Plan]:
 
 
 def adapter_folder(options: ConvertOptions) -> Path:
-    """The one adapter's folder, for what is made of a single one."""
+    """The folder of a single adapter. Raises OptionError where there are several."""
     if len(options.source) > 1:
         raise OptionError(f"{len(options.source)} adapters at once", "Only a bundle holds several")
     return options.source[0] if options.source else _newest_adapter(options)

@@ -31,6 +31,7 @@ class Seconds(float):
 
     @classmethod
     def parse(cls, text: str) -> "Seconds":
+        """Read a text such as 1h30m. Raises OptionError for any other."""
         match = _DURATION.fullmatch(text.strip().lower())
         if not match or not any(match.groups()):
             raise OptionError(f"'{text}' is not a length of time", "Write it as 90s, 15m or 1h30m")

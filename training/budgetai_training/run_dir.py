@@ -109,6 +109,7 @@ class RunFolder:
         return dataclasses.replace(asked, **{n: _as_option(n, kept[n]) for n in known})
 
     def check_base(self, digest: str) -> None:
+        """Raises AdapterError unless the run began with the base of this digest."""
         if self._read()["base"] != digest:
             raise AdapterError(
                 "the base has changed since the run began", "Start a new run without --resume"
@@ -194,7 +195,8 @@ class RunFolder:
             )
 
     def finish(self, made: Path) -> None:
-        """Move the finished adapter to its place, and remove the rest."""
+        """Move the finished adapter to its place, and remove the rest. Raises StorageError where
+        that place has been taken."""
         if self.out.exists():
             raise StorageError(f"{self.out} has appeared meanwhile", f"The adapter is in {made}")
         self.out.parent.mkdir(parents=True, exist_ok=True)

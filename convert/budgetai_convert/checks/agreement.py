@@ -73,7 +73,7 @@ def compare(
     """Evaluate each answer's tokens in one batch and set the logits against torch's.
 
     A greedy answer is the one that torch would have given when torch's best token is the one that
-    was said, at each of its positions.
+    was said, at each of its positions. Raises CheckError for vocabularies of two sizes.
     """
     parts = []
     with native.evaluating(max(len(answer.tokens) for answer in answers)) as evaluate:

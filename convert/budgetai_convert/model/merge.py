@@ -41,7 +41,8 @@ def merged(
     source: Source, adapter: Adapter | None, *, four_bits: bool = False
 ) -> Iterator[tuple[Weight, Floats]]:
     """Each weight of the base with the adapter added, as float32. With `four_bits` the matrices
-    of the blocks are first rounded as QLoRA holds them."""
+    of the blocks are first rounded as QLoRA holds them. Raises BaseError for values that are not
+    finite."""
     updates = placed(source, adapter) if adapter else {}
     for weight in source.weights:
         values = weight.load()

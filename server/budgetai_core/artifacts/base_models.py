@@ -115,7 +115,7 @@ def digest(base: Base) -> str:
 
 
 def located(record: BaseRecord) -> Base:
-    """The base a manifest names, checked to be the same one byte for byte."""
+    """The base a manifest names. Raises BaseError if it is not the same one byte for byte."""
     base = resolve(record.location)
     if base.kind != record.kind or digest(base) != record.digest:
         raise BaseError(

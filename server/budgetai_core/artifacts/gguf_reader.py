@@ -107,6 +107,7 @@ class _Cursor:
         self.at = 0
 
     def skip(self, size: int) -> None:
+        """Go on behind `size` bytes. Raises BaseError where there are fewer."""
         if size > len(self.data) - self.at:
             raise BaseError(f"{self.name} is cut short or broken", "Fetch the file again")
         self.at += size

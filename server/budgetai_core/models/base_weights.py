@@ -210,7 +210,8 @@ def _stored(folder: Path, sizes: Sizes) -> dict[str, StoredTensor]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files transformers would read: those of the index, else model.safetensors, else all."""
+    """The files transformers would read: those of the index, else model.safetensors, else all.
+    Raises BaseError for one that is missing, or an index that cannot be read."""
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").is_file():
         return [folder / "model.safetensors"]

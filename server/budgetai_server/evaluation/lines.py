@@ -73,7 +73,8 @@ def models_of(options: EvalOptions) -> tuple[Path, ...]:
 
 
 def eval_set(options: EvalOptions, models: Sequence[Path]) -> EvalSet:
-    """Cut holes in the files that no compared model has been trained on."""
+    """Cut holes in the files that no compared model has been trained on. Raises RepositoryError
+    where they have no line."""
     sources = sources_of(options, models)
     held = [(path, text) for path, text in sources.texts if path in sources.ranges]
     holes = cut(held, options.holes, options.seed, sources.ranges)

@@ -144,7 +144,7 @@ def default_rate(parameters: int) -> float:
 
 
 def write(model: Any, manifest: AdapterManifest, folder: Path) -> None:
-    """Write the adapter and its manifest into a folder of their own."""
+    """Write the adapter and its manifest into a folder of their own. Raises StorageError."""
     if folder.exists():
         shutil.rmtree(folder)
     try:
