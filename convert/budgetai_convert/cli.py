@@ -87,7 +87,7 @@ def _as_json(result: "Result") -> dict[str, object]:
         "seconds": round(result.seconds, 1),
         **dataclasses.asdict(result.manifest),
         **(
-            {"adapters": [dataclasses.asdict(one) for one in result.entries]}
+            {"adapters": [dataclasses.asdict(entry) for entry in result.entries]}
             if result.entries
             else {}
         ),

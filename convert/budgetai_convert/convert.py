@@ -21,7 +21,7 @@ from budgetai_convert.checks import agreement, check_texts, code_probes, diverge
 from budgetai_convert.checks.agreement import Agreement
 from budgetai_convert.checks.code_probes import Reader, Samples
 from budgetai_convert.checks.divergence import Judge, Measured, Reference
-from budgetai_convert.checks.reference import Answer, Said
+from budgetai_convert.checks.reference import Answer, GreedyAnswer
 from budgetai_convert.formats import gguf_writer
 from budgetai_convert.model import merge, rank_truncation
 from budgetai_convert.model.third_party import UNKNOWN_PROMPTS
@@ -247,9 +247,11 @@ class Conversion:
             self._check_metadata(native)
             self._check_tokenizer(native)
             texts = [native.beginning() + native.tokenize(text) for text in check_texts.PROMPTS]
-            said = [_answered(native, text, 0, task) for text in texts]
-            said += [_answered(native, o.tokens[: o.hole], o.first - 1, task) for o in holes]
-            answers = reference.answers(self.plan.source.path, adapter, said, folder, task.add)
+            generated = [_greedy_answer(native, text, 0, task) for text in texts]
+            generated += [
+                _greedy_answer(native, o.tokens[: o.hole], o.first - 1, task) for o in holes
+            ]
+            answers = reference.answers(self.plan.source.path, adapter, generated, folder, task.add)
             agreed = agreement.compare(native, answers, task.add)
         agreement.check_f16(agreed)
         self.checks["holes_as_torch"] = float(len(holes))
@@ -362,10 +364,12 @@ class Conversion:
         return agreed
 
 
-def _answered(native: ScoringModel, prompt: Sequence[int], first: int, task: Task) -> Said:
+def _greedy_answer(
+    native: ScoringModel, prompt: Sequence[int], first: int, task: Task
+) -> GreedyAnswer:
     answer = native.greedy(prompt, reference.ANSWER_TOKENS - 1)
     task.add()
-    return Said((*prompt, *answer), len(prompt), first)
+    return GreedyAnswer((*prompt, *answer), len(prompt), first)
 
 
 def _agreements(f16: Agreement, quantised: Agreement) -> dict[str, float]:

@@ -207,7 +207,7 @@ def _variants(options: ConvertOptions, adapters: Sequence[Adapter]) -> tuple[Var
     if not adapters:
         return (Variant(adapter=None, root=_root(None, options)),)
     if not (options.bundle or options.add_to):
-        return tuple(Variant(adapter=one, root=_root(one, options)) for one in adapters)
+        return tuple(Variant(adapter=adapter, root=_root(adapter, options)) for adapter in adapters)
     variants: list[Variant] = []
     for adapter in adapters:
         entry = _entry(adapter)

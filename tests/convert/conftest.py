@@ -8,7 +8,7 @@ import pytest
 
 from budgetai_convert.checks import agreement, check_texts, reference
 from budgetai_convert.checks.agreement import Agreement
-from budgetai_convert.checks.reference import Said
+from budgetai_convert.checks.reference import GreedyAnswer
 from budgetai_core.llama.scoring import ScoringModel
 from support import tiny
 
@@ -61,7 +61,7 @@ def compared(tmp_path: Path) -> Callable[..., Agreement]:
 
     def compare(native: ScoringModel, of: Path, adapter: Path | None) -> Agreement:
         prompts = [native.tokenize(text) for text in check_texts.PROMPTS[:2]]
-        said = [Said((*one, *native.greedy(one, 5)), len(one)) for one in prompts]
+        said = [GreedyAnswer((*one, *native.greedy(one, 5)), len(one)) for one in prompts]
         return agreement.compare(native, reference.answers(of, adapter, said, tmp_path))
 
     return compare

@@ -113,8 +113,8 @@ def _gaps(answer: Answer, best: NDArray[np.int64]) -> list[float]:
     gaps = []
     for place in range(answer.prompt - 1, len(answer.tokens)):
         row = place - answer.first
-        said = [int(best[row]), *answer.tokens[place + 1 : place + 2]]
-        gaps.append(float(answer.logits[row].max() - answer.logits[row, said].min()))
+        chosen = [int(best[row]), *answer.tokens[place + 1 : place + 2]]
+        gaps.append(float(answer.logits[row].max() - answer.logits[row, chosen].min()))
     return gaps
 
 

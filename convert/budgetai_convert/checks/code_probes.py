@@ -85,8 +85,8 @@ def draw(root: Path, manifest: AdapterManifest | None, reader: Reader, seed: int
     task = manifest.task if manifest else "completion"
     holes = docstring_probes.cut if task == docstring_probes.KIND else cut
     texts = [reader.text(hole) for hole in holes(seen, CALIBRATING, seed)]
-    found = [reader.probe(hole) for hole in holes(held, JUDGING, seed, unseen)]
-    probes = tuple(probe for probe in found if probe)
+    drawn = [reader.probe(hole) for hole in holes(held, JUDGING, seed, unseen)]
+    probes = tuple(probe for probe in drawn if probe)
     kept = "held out of training" if manifest else "kept back"
     what = "docstrings" if task == docstring_probes.KIND else "holes"
     return Samples(tuple(texts), probes, f"{len(probes)} {what} in {len(held)} files {kept}")

@@ -107,8 +107,8 @@ class Judge:
 
     def narrowed(self, count: int) -> "Judge":
         """By the first holes alone."""
-        said = dataclasses.replace(self.reference, exact=self.reference.exact[:count])
-        return Judge(self.probes[:count], said, self.lora)
+        reference = dataclasses.replace(self.reference, exact=self.reference.exact[:count])
+        return Judge(self.probes[:count], reference, self.lora)
 
     def timed(self, name: str, model: Path, tick: Callable[[], None]) -> Measured:
         """Compare a file with the reference, and take its speeds."""
@@ -143,9 +143,9 @@ def loss(model: Path, probes: Sequence[Probe], tick: Callable[[], None]) -> floa
     losses: list[float] = []
     with ScoringModel(model) as native, native.evaluating(longest(probes)) as evaluate:
         for probe in probes:
-            said = _log_softmax(evaluate(probe.tokens[:-1], probe.hole - 1))
+            log_probabilities = _log_softmax(evaluate(probe.tokens[:-1], probe.hole - 1))
             wanted = np.array(probe.tokens[probe.hole :])
-            losses += list(-said[np.arange(len(wanted)), wanted])
+            losses += list(-log_probabilities[np.arange(len(wanted)), wanted])
             tick()
     return float(np.mean(losses))
 
@@ -168,10 +168,11 @@ def _brought_back(probe: Probe, logits: Logits, pieces: Sequence[str]) -> bool:
     return all(same) and _ends_alike(pieces[best[-1]], pieces[wanted[-1]])
 
 
-def _ends_alike(found: str, wanted: str) -> bool:
+def _ends_alike(continuation: str, wanted: str) -> bool:
     """Whether the last tokens are the same up to the newline; what follows it is another line."""
-    return found == wanted or (
-        _NEWLINE in found and found.partition(_NEWLINE)[0] == wanted.partition(_NEWLINE)[0]
+    return continuation == wanted or (
+        _NEWLINE in continuation
+        and continuation.partition(_NEWLINE)[0] == wanted.partition(_NEWLINE)[0]
     )
 
 
@@ -187,15 +188,15 @@ def _log_softmax(logits: Logits) -> Logits:
     return np.asarray(shifted - np.log(total), np.float32)
 
 
-def as_good(reference: Reference, found: Measured) -> bool:
+def as_good(reference: Reference, measured: Measured) -> bool:
     """Whether a file brings back no fewer lines than the 16-bit one, as far as chance tells."""
-    return lost(reference.exact, found.exact) >= _CHANCE
+    return lost(reference.exact, measured.exact) >= _CHANCE
 
 
-def lost(reference: Sequence[bool], found: Sequence[bool]) -> float:
+def lost(reference: Sequence[bool], candidate: Sequence[bool]) -> float:
     """How likely so many more lines are lost than gained by chance: the one-sided sign test
     (McNemar's, exact). Small values say that quantising has made the model worse."""
-    gone = sum(a and not b for a, b in zip(reference, found, strict=True))
-    new = sum(b and not a for a, b in zip(reference, found, strict=True))
+    gone = sum(a and not b for a, b in zip(reference, candidate, strict=True))
+    new = sum(b and not a for a, b in zip(reference, candidate, strict=True))
     ways = sum(math.comb(gone + new, k) for k in range(gone, gone + new + 1))
     return float(ways / 2 ** (gone + new))

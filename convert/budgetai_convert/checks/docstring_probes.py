@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language, language_of
@@ -22,8 +23,8 @@ def cut(
 ) -> list[Hole]:
     """At most `count` holes in (path, text) files, drawn evenly over all docstrings that are worth
     learning from. The arguments are those of `holes.cut`."""
-    found = [one for path, text in sorted(files) for one in _of_file(path, text, within or {})]
-    return random.Random(seed).sample(found, min(count, len(found)))
+    holes = [*chain.from_iterable(_of_file(*file, within or {}) for file in sorted(files))]
+    return random.Random(seed).sample(holes, min(count, len(holes)))
 
 
 def _of_file(
@@ -49,6 +50,6 @@ def _hole(path: str, text: str, subject: Documentable, language: Language) -> It
     if not whole.startswith(place.opening):
         return
     line = whole.removeprefix(place.opening).partition("\n")[0]
-    said = line.removesuffix(place.closing.strip()).rstrip() if place.closing.strip() else line
-    if said:
-        yield Hole(path, place.text[: place.cursor], said, place.text[place.cursor :], KIND)
+    missing = line.removesuffix(place.closing.strip()).rstrip() if place.closing.strip() else line
+    if missing:
+        yield Hole(path, place.text[: place.cursor], missing, place.text[place.cursor :], KIND)

@@ -28,7 +28,7 @@ _PLACES = 128
 
 
 @dataclass(frozen=True)
-class Said:
+class GreedyAnswer:
     """A prompt with a greedy answer. `tokens` holds both but the answer's last token, `prompt` is
     the number of those that were given; what follows a token is rated from the one at `first` on.
     """
@@ -43,7 +43,7 @@ class Said:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer(Said):
+class Answer(GreedyAnswer):
     """Row i of `logits` [rated, vocabulary] rates what follows tokens[: first + i + 1]."""
 
     logits: NDArray[np.float32]
@@ -71,7 +71,7 @@ def tokenizer(folder: Path, retyped: Sequence[str]) -> Callable[[str], list[int]
 def answers(
     base: Path,
     adapter: Path | None,
-    said: Sequence[Said],
+    generated: Sequence[GreedyAnswer],
     folder: Path,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Answer]:
@@ -81,17 +81,19 @@ def answers(
     path = folder / "answers.f32"
     with _quiet(), path.open("wb") as file:
         model = _load(base, adapter, progress)
-        for rows in _rated(model, said):
+        for rows in _rated(model, generated):
             file.write(np.ascontiguousarray(rows).data)
-        shape = (sum(one.rated for one in said), int(model.config.vocab_size))
+        shape = (sum(answer.rated for answer in generated), int(model.config.vocab_size))
         del model
         malloc_trim.trim()
-    parts = np.split(np.memmap(path, np.float32, "r", shape=shape), _ends(said)[:-1])
-    return [Answer(**vars(one), logits=part) for one, part in zip(said, parts, strict=True)]
+    parts = np.split(np.memmap(path, np.float32, "r", shape=shape), _ends(generated)[:-1])
+    return [
+        Answer(**vars(answer), logits=part) for answer, part in zip(generated, parts, strict=True)
+    ]
 
 
-def _ends(said: Sequence[Said]) -> NDArray[np.int64]:
-    return np.cumsum([one.rated for one in said])
+def _ends(generated: Sequence[GreedyAnswer]) -> NDArray[np.int64]:
+    return np.cumsum([answer.rated for answer in generated])
 
 
 def _load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
@@ -102,19 +104,24 @@ def _load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any
         raise BaseError(f"torch cannot load the base {base.name}: {first_line}") from error
 
 
-def _rated(model: Any, said: Sequence[Said]) -> Iterator[NDArray[np.float32]]:
+def _rated(model: Any, generated: Sequence[GreedyAnswer]) -> Iterator[NDArray[np.float32]]:
     """Logits [places, vocabulary] of all places that are rated, some at a time. Shorter texts are
     filled up at their end, where no token before looks."""
     import torch
 
-    batch = torch.zeros((len(said), max(len(one.tokens) for one in said)), dtype=torch.long)
-    for row, one in zip(batch, said, strict=True):
-        row[: len(one.tokens)] = torch.tensor(one.tokens)
+    batch = torch.zeros(
+        (len(generated), max(len(answer.tokens) for answer in generated)), dtype=torch.long
+    )
+    for row, answer in zip(batch, generated, strict=True):
+        row[: len(answer.tokens)] = torch.tensor(answer.tokens)
     # Granite alone has a factor behind its head.
     scale = getattr(model.config, "logits_scaling", 1.0)
     with torch.no_grad():
         states = model.model(batch, use_cache=False).last_hidden_state
-        places = [row[one.first :][: one.rated] for row, one in zip(states, said, strict=True)]
+        places = [
+            row[answer.first :][: answer.rated]
+            for row, answer in zip(states, generated, strict=True)
+        ]
         for some in torch.split(torch.cat(places), _PLACES):
             yield (model.lm_head(some) / scale).numpy()
 

@@ -29,7 +29,7 @@ def template(markers: Markers, tokens: list[str]) -> str:
     stands before each part; without that the text before the cursor alone."""
     if markers.prefix is not None and markers.suffix is not None and markers.middle is not None:
         prefix, suffix, middle = (
-            tokens[one] for one in (markers.prefix, markers.suffix, markers.middle)
+            tokens[marker] for marker in (markers.prefix, markers.suffix, markers.middle)
         )
         around = f"{prefix}{suffix}{{{{ .Suffix }}}}{middle}{{{{ .Prompt }}}}"
         return f"{{{{ if .Suffix }}}}{around}{{{{ else }}}}{{{{ .Prompt }}}}{{{{ end }}}}"
@@ -40,5 +40,5 @@ def template(markers: Markers, tokens: list[str]) -> str:
 
 
 def _stops(markers: Markers, tokens: list[str]) -> list[str]:
-    found = (markers.end, markers.file, markers.repository, markers.prefix, markers.middle)
-    return [tokens[one] for one in found if one is not None]
+    marker_ids = (markers.end, markers.file, markers.repository, markers.prefix, markers.middle)
+    return [tokens[marker] for marker in marker_ids if marker is not None]

@@ -91,10 +91,10 @@ class Bundle:
             return
         try:
             with self.path(entry).open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+                actual_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise ModelError(f"{self.path(entry)} cannot be read: {error.strerror}") from None
-        if found != entry.sha256:
+        if actual_sha256 != entry.sha256:
             raise ModelError(f"{self.path(entry)} differs from what its bundle lists", _REMAKE)
 
     def adapter_for(
@@ -154,13 +154,15 @@ def _named(folder: Path, entry: AdapterEntry) -> AdapterEntry:
     return entry
 
 
-def _check_file(folder: Path, name: str, size: int) -> None:
+def _check_file(folder: Path, name: str, listed_size: int) -> None:
     """A file of the folder itself, of the size it has to be; not what a link there leads to."""
     if name in ("", ".", "..") or set(name) & set("/\\:\0"):
         raise ModelError(f"{folder / MANIFEST} names the file {name!r}", _REMAKE)
     path = folder / name
     if path.is_symlink() or not path.is_file():
         raise ModelError(f"{path} is missing, or a link", _REMAKE)
-    found = path.stat().st_size
-    if size and size != found:
-        raise ModelError(f"{path} has {found} bytes, its manifest says {size}", _REMAKE)
+    actual_size = path.stat().st_size
+    if listed_size and listed_size != actual_size:
+        raise ModelError(
+            f"{path} has {actual_size} bytes, its manifest says {listed_size}", _REMAKE
+        )

@@ -220,7 +220,7 @@ def pack(value: Any, kind: GGUFValueType) -> bytes:
     """A metadata value as bytes; a list becomes an array whose elements are of `kind`."""
     if isinstance(value, list):
         head = struct.pack("<IIQ", GGUFValueType.ARRAY, kind, len(value))
-        return head + b"".join(_payload(one, kind) for one in value)
+        return head + b"".join(_payload(item, kind) for item in value)
     return struct.pack("<I", kind) + _payload(value, kind)
 
 

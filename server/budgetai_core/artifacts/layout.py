@@ -75,8 +75,8 @@ def newest_adapter(root: Path) -> Path | None:
 
 def newest_partial(root: Path) -> Path | None:
     """The newest training run that was not finished."""
-    found = sorted((repository_folder(root) / "adapters").glob(f"*{PARTIAL}/{RUN_FILE}"))
-    return found[-1].parent if found else None
+    run_files = sorted((repository_folder(root) / "adapters").glob(f"*{PARTIAL}/{RUN_FILE}"))
+    return run_files[-1].parent if run_files else None
 
 
 def newest_model(root: Path) -> Path | None:
@@ -89,9 +89,9 @@ def _newest(root: Path, *patterns: str) -> Path | None:
     """The last by name of what is found, a manifest standing for its folder."""
     for folder in _upwards(root.resolve()):
         paths = [path for pattern in patterns for path in repository_folder(folder).glob(pattern)]
-        found = [path.parent if path.name == MANIFEST else path for path in paths]
+        candidates = [path.parent if path.name == MANIFEST else path for path in paths]
         # A folder that is being written has a name that is not its own yet.
-        done = [path for path in found if path.suffix != PARTIAL and path.name[0] != "."]
+        done = [path for path in candidates if path.suffix != PARTIAL and path.name[0] != "."]
         if done:
             return max(done, key=lambda path: path.name)
     return None

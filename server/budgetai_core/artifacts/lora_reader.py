@@ -92,9 +92,9 @@ class _Header:
             raise _UnsoundError("has two things of one name")
 
     def _numbers(self, form: str) -> tuple[int, ...]:
-        found = struct.unpack_from("<" + form, self._raw, self._place)
+        numbers = struct.unpack_from("<" + form, self._raw, self._place)
         self._place += struct.calcsize("<" + form)
-        return found
+        return numbers
 
     def _text(self) -> str:
         (length,) = self._numbers("Q")
@@ -139,9 +139,9 @@ class _Header:
 def _check_metadata(metadata: dict[str, Value], architecture: str) -> None:
     if metadata.get("general.type") != "adapter" or metadata.get("adapter.type") != "lora":
         raise _UnsoundError("is no LoRA")
-    found = metadata.get("general.architecture")
-    if found != architecture:
-        raise _UnsoundError(f"is for models of the kind {found!r:.40}, not {architecture}")
+    base = metadata.get("general.architecture")
+    if base != architecture:
+        raise _UnsoundError(f"is for models of the kind {base!r:.40}, not {architecture}")
     alpha = metadata.get("adapter.lora.alpha")
     if not isinstance(alpha, float) or not math.isfinite(alpha):
         raise _UnsoundError(f"has the alpha {alpha}")

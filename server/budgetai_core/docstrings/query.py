@@ -129,8 +129,8 @@ class Outline:
             self.docstrings[_span(captures["documented"][0])] = captures["docstring"][0]
         elif "of" in captures:
             node = next(captures[label][0] for label in _LISTED if label in captures)
-            found = self.listed[captures["of"][0].start_byte].setdefault(node.start_byte, {})
-            found.update(captures)
+            listed = self.listed[captures["of"][0].start_byte].setdefault(node.start_byte, {})
+            listed.update(captures)
         elif "whole" in captures:
             self.wholes[_span(captures["inner"][0])] = captures["whole"][0]
         elif "derived" in captures:
@@ -147,19 +147,21 @@ class Outline:
         node = captures[kind][0]
         key = kind, node.start_byte, node.end_byte
         region = self.regions.setdefault(key, Region(kind, node.start_byte, node.end_byte))
-        for label, found in captures.items():
+        for label, nodes in captures.items():
             # What a signature ends with may stand in it before.
-            region.nodes[label] = found[-1]
+            region.nodes[label] = nodes[-1]
 
     def _place(self, acts: list[tuple[str, tree_sitter.Node]]) -> None:
         """Find what stands around each region, and which function does what."""
-        own = {_span(each.nodes["own"]) for each in self.regions.values() if "own" in each.nodes}
+        own = {
+            _span(region.nodes["own"]) for region in self.regions.values() if "own" in region.nodes
+        }
         for key in [key for key in self.regions if key[0] == "scope" and key[1:] in own]:
             del self.regions[key]
         events: list[tuple[int, int, int, str, Region | tree_sitter.Node]] = [
             *(
-                (each.start, -each.end, each.kind != "module", "", each)
-                for each in self.regions.values()
+                (region.start, -region.end, region.kind != "module", "", region)
+                for region in self.regions.values()
             ),
             *((node.start_byte, -node.end_byte, 2, label, node) for label, node in acts),
         ]
@@ -172,7 +174,9 @@ class Outline:
                 self._note_maker(thing)
                 around.append(thing)
             else:
-                doer = next((each for each in reversed(around) if each.kind in _FUNCTIONS), None)
+                doer = next(
+                    (region for region in reversed(around) if region.kind in _FUNCTIONS), None
+                )
                 if doer:
                     doer.does.setdefault(label, []).append(thing)
 

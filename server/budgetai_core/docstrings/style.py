@@ -59,14 +59,14 @@ class _Read:
         return tells and subject.kind in ("function", "method")
 
 
-def repository_style(found: Iterable[Documentable], language: Language) -> DocstringStyle:
+def repository_style(documentables: Iterable[Documentable], language: Language) -> DocstringStyle:
     """By majority over the documented subjects; sound defaults where there are none."""
     rules = comment_syntax(language)
     if rules is None:
         return DocstringStyle("plain", language.comment, False, False, False, False)
     read = [
         _Read(entry, entry.docstring, sections(entry.docstring.text, language))
-        for entry in found
+        for entry in documentables
         if entry.docstring and entry.docstring.text and entry.kind != "module"
     ]
     called = [entry for entry in read if entry.called]

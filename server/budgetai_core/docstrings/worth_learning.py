@@ -45,8 +45,8 @@ def worth_learning(subject: Documentable, language: Language) -> str:
 def _echoes(subject: Documentable, text: str) -> bool:
     """Whether nothing is said that the name does not say."""
     named = {part.lower() for part in _PART.findall(f"{subject.name} {subject.owner}")}
-    said = {word.lower() for word in _WORD.findall(text)} - _FILLERS
-    return not {word.rstrip("s") for word in said} - {part.rstrip("s") for part in named}
+    words = {word.lower() for word in _WORD.findall(text)} - _FILLERS
+    return not {word.rstrip("s") for word in words} - {part.rstrip("s") for part in named}
 
 
 def _is_no_prose(text: str) -> bool:

@@ -1,7 +1,7 @@
-"""Keystrokes that a user need not press: a line typed at a person's speed, beside what is offered.
+"""Keystrokes that a user need not press: a line typed at a person's speed, beside suggestions.
 
-No clock is read: `Offers` says what is shown at each place and after how many seconds. The same
-offers give the same keys.
+No clock is read: a `Suggester` tells what is shown at each place and after how many seconds. The
+same suggestions give the same keys.
 """
 
 import re
@@ -17,21 +17,21 @@ _WORD = re.compile(r"\s*(?:\w+|[^\w\s]+)")
 
 
 @dataclass(frozen=True)
-class Offer:
+class TimedSuggestion:
     """A suggestion, and the seconds from the last key until it is there."""
 
     text: str
     seconds: float
 
 
-Offers = Callable[[int, float], Offer | None]
-"""What is offered when so many characters of the line are typed, and so many seconds pass before
+Suggester = Callable[[int, float], TimedSuggestion | None]
+"""What is suggested when so many characters of the line are typed, and so many seconds pass before
 the next key; None where nothing is."""
 
 
 @dataclass(frozen=True)
 class Typed:
-    """What typing a line took. `shown` counts the offers that were there before the next key,
+    """What typing a line took. `shown` counts the suggestions that were there before the next key,
     `taken` those of which some was used."""
 
     characters: int
@@ -53,23 +53,23 @@ def pause(line: str, typed: int) -> float:
     return WORD_SECONDS if ends else KEY_SECONDS
 
 
-def type_line(line: str, offers: Offers, patience: float = 0.0) -> Typed:
+def type_line(line: str, suggester: Suggester, patience: float = 0.0) -> Typed:
     """Return what it takes to type `line`, which has no indentation.
 
-    An offer counts if it is there before the next key, or within `patience` seconds. It is taken
-    whole, by one key, where it is all that is missing; else word by word, a key each, while the
-    next words are right and at least two of them are.
+    A suggestion counts if it is there before the next key, or within `patience` seconds. It is
+    taken whole, by one key, where it is all that is missing; else word by word, a key each, while
+    the next words are right and at least two of them are.
     """
     typed = keys = shown = taken = 0
     while typed < len(line):
         wait = max(pause(line, typed), patience)
-        offer = offers(typed, wait)
-        if offer is not None and offer.text and offer.seconds <= wait:
+        suggestion = suggester(typed, wait)
+        if suggestion is not None and suggestion.text and suggestion.seconds <= wait:
             shown += 1
             missing = line[typed:]
-            if offer.text.partition("\n")[0].rstrip() == missing:
+            if suggestion.text.partition("\n")[0].rstrip() == missing:
                 return Typed(len(line), keys + 1, shown, taken + 1)
-            words = _right_words(offer.text, missing)
+            words = _right_words(suggestion.text, missing)
             if len(words) >= _MIN_WORDS:
                 typed += sum(map(len, words))
                 keys += len(words)
@@ -80,10 +80,10 @@ def type_line(line: str, offers: Offers, patience: float = 0.0) -> Typed:
     return Typed(len(line), keys, shown, taken)
 
 
-def _right_words(offered: str, missing: str) -> list[str]:
-    """The first words of an offer that stand in what is missing, too, as whole words."""
+def _right_words(suggested: str, missing: str) -> list[str]:
+    """Return the first words of a suggestion that stand in what is missing, too, as whole words."""
     words = []
-    for ours, theirs in zip(_WORD.findall(offered), _WORD.findall(missing), strict=False):
+    for ours, theirs in zip(_WORD.findall(suggested), _WORD.findall(missing), strict=False):
         if ours != theirs:
             break
         words.append(ours)

@@ -14,29 +14,29 @@ _WORD = re.compile(r"\w+")
 
 def rouge_l(written: str, expected: str) -> float:
     """From 0, no word in common, to 1, the same words; 1 too where neither says a word."""
-    found, wanted = _words(written), _words(expected)
-    if not found or not wanted:
-        return float(found == wanted)
+    ours, theirs = _words(written), _words(expected)
+    if not ours or not theirs:
+        return float(ours == theirs)
     # F1 of common/found and common/wanted.
-    return 2 * common(found, wanted) / (len(found) + len(wanted))
+    return 2 * common(ours, theirs) / (len(ours) + len(theirs))
 
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def common(one: Sequence[str], other: Sequence[str]) -> int:
+def common(first: Sequence[str], second: Sequence[str]) -> int:
     """The length of the longest common subsequence.
 
     A row of the usual table is one number, with a bit for each step that does not rise (Hyyrö 2004,
     "Bit-parallel LCS-length computation revisited").
     """
     places: defaultdict[str, int] = defaultdict(int)
-    for place, word in enumerate(one):
+    for place, word in enumerate(first):
         places[word] |= 1 << place
-    every = (1 << len(one)) - 1
+    every = (1 << len(first)) - 1
     row = every
-    for word in other:
+    for word in second:
         match = row & places.get(word, 0)
         row = ((row + match) | (row - match)) & every
-    return len(one) - row.bit_count()
+    return len(first) - row.bit_count()

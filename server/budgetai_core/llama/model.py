@@ -163,11 +163,11 @@ class Llama:
 
     def remove_adapter(self, name: str) -> None:
         """Drop an adapter, if there is one of this name."""
-        if found := self._adapters.pop(name, None):
+        if adapter := self._adapters.pop(name, None):
             if name == self._used:
                 # The context would go on to read what is freed.
                 self.use("")
-            llama_cpp.llama_adapter_lora_free(found[0])
+            llama_cpp.llama_adapter_lora_free(adapter[0])
 
     def use(self, name: str) -> None:
         """Evaluate with an adapter from now on, or with none: "". Raises ModelError if no adapter
@@ -176,10 +176,12 @@ class Llama:
             return
         if name and name not in self._adapters:
             raise ModelError(f"there is no adapter {name}", "It may have been removed meanwhile")
-        found = [self._adapters[name]] if name else []
-        adapters = (llama_cpp.llama_adapter_lora_p_ctypes * len(found))(*(one for one, _ in found))
-        scales = (ctypes.c_float * len(found))(*(scale for _, scale in found))
-        if llama_cpp.llama_set_adapters_lora(self._context, adapters, len(found), scales):
+        loaded = [self._adapters[name]] if name else []
+        adapters = (llama_cpp.llama_adapter_lora_p_ctypes * len(loaded))(
+            *(handle for handle, _ in loaded)
+        )
+        scales = (ctypes.c_float * len(loaded))(*(scale for _, scale in loaded))
+        if llama_cpp.llama_set_adapters_lora(self._context, adapters, len(loaded), scales):
             raise ModelError(f"llama.cpp cannot use the adapter {name}")
         self._used = name
 
@@ -244,8 +246,8 @@ class _Batch:
         self._sequence = (llama_cpp.llama_seq_id * 1)()
         self._wanted = (ctypes.c_int8 * BATCH)()
         # All tokens of a batch belong to one sequence: all entries point to the same number.
-        one = ctypes.cast(self._sequence, ctypes.POINTER(llama_cpp.llama_seq_id))
-        self._sequences = (ctypes.POINTER(llama_cpp.llama_seq_id) * BATCH)(*[one] * BATCH)
+        pointer = ctypes.cast(self._sequence, ctypes.POINTER(llama_cpp.llama_seq_id))
+        self._sequences = (ctypes.POINTER(llama_cpp.llama_seq_id) * BATCH)(*[pointer] * BATCH)
         self.struct = llama_cpp.llama_batch(
             n_tokens=0,
             token=self._token,

@@ -98,8 +98,8 @@ class ScoringModel:
 
     def pieces(self) -> list[str]:
         """The texts of all tokens by id, with which markers are found."""
-        found = (llama_cpp.llama_vocab_get_text(self.vocab, i) for i in range(self.size))
-        return [text.decode("utf-8", "replace") if text else "" for text in found]
+        raw = (llama_cpp.llama_vocab_get_text(self.vocab, i) for i in range(self.size))
+        return [text.decode("utf-8", "replace") if text else "" for text in raw]
 
     def beginning(self) -> list[int]:
         """The tokens with which every text begins."""
@@ -184,16 +184,16 @@ class ScoringModel:
 
     def greedy(self, tokens: Sequence[int], count: int) -> list[int]:
         """The `count` tokens that follow, each the best one after those before it."""
-        found: list[int] = []
+        chosen: list[int] = []
         with self._context(len(tokens) + count) as context:
             rows = self._evaluated(context, tokens, len(tokens) - 1)
             best = int(next(rows).argmax())
             for place in range(len(tokens), len(tokens) + count):
-                found.append(best)
+                chosen.append(best)
                 self._decode(context, [best], place, 0)
                 logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits(context), (self.size,))
                 best = int(logits.argmax())
-        return found
+        return chosen
 
     def speed(self, tokens: Sequence[int], written: int) -> tuple[float, float]:
         """Tokens per second read (all of `tokens` at once) and written (`written`, one by one)."""

@@ -33,9 +33,11 @@ def added_ranges(text: str, before: str, known: AbstractSet[str]) -> tuple[Range
     return tuple(ranges)
 
 
-def intersection(one: Sequence[Range], other: Sequence[Range]) -> tuple[Range, ...]:
+def intersection(first: Sequence[Range], second: Sequence[Range]) -> tuple[Range, ...]:
     """The parts of ranges that both have; each of the two is in order."""
-    return tuple((max(a, c), min(b, d)) for a, b in one for c, d in other if max(a, c) < min(b, d))
+    return tuple(
+        (max(a, c), min(b, d)) for a, b in first for c, d in second if max(a, c) < min(b, d)
+    )
 
 
 def _key(line: str) -> str:

@@ -50,7 +50,11 @@ def is_credential(name: str, value: str) -> bool:
 
 def is_random(value: str) -> bool:
     """Letters and digits mixed as no word or name mixes them."""
-    if len(value) < 12 or _UUID.search(value) or any(value.upper() in one for one in _SEQUENCES):
+    if (
+        len(value) < 12
+        or _UUID.search(value)
+        or any(value.upper() in sequence for sequence in _SEQUENCES)
+    ):
         return False
     if value.isalpha() or value.isdigit() or not any(map(str.isdigit, value)):
         return False

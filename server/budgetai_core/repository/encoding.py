@@ -91,10 +91,10 @@ def _named(data: bytes) -> str:
 
 def _text_codec(name: str) -> str:
     try:
-        found = codecs.lookup(name).name
+        codec = codecs.lookup(name).name
     except (LookupError, ValueError):
         return ""
-    return found if found in _NAMED else ""
+    return codec if codec in _NAMED else ""
 
 
 def _is_western(text: str) -> bool:

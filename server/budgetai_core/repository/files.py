@@ -59,15 +59,15 @@ def open_repository(path: Path) -> Path:
 def sources(root: Path) -> tuple[list[SourceFile], list[Decision]]:
     """The code files under `root` in the order of their paths, and a decision for every file."""
     paths = sorted(set(listing(root)))
-    found = list(Examiner(root, paths).examine(paths, from_disk(root)))
-    files = [SourceFile(one.path, one.text) for one in found if not one.reason]
-    return files, [Decision(one.path, one.reason) for one in found]
+    examined = list(Examiner(root, paths).examine(paths, from_disk(root)))
+    files = [SourceFile(file.path, file.text) for file in examined if not file.reason]
+    return files, [Decision(file.path, file.reason) for file in examined]
 
 
 def read_source(root: Path, path: str) -> tuple[str, str]:
     """The text of a file and an empty reason, or an empty text and the reason to leave it out."""
-    (found,) = Examiner(root, [path]).examine([path], from_disk(root))
-    return ("", found.reason) if found.reason else (found.text, "")
+    (file,) = Examiner(root, [path]).examine([path], from_disk(root))
+    return ("", file.reason) if file.reason else (file.text, "")
 
 
 class Examiner:
@@ -108,11 +108,11 @@ class Examiner:
         return "" if language_of(path) else "not code"
 
     def _by_origin(self, path: str) -> str:
-        said = self._marks.get(path, Marks())
-        if generated_code.vendored(path) if said.vendored is None else said.vendored:
+        marks = self._marks.get(path, Marks())
+        if generated_code.vendored(path) if marks.vendored is None else marks.vendored:
             return "vendored"
-        if said.generated is not None:
-            return "generated" if said.generated else ""
+        if marks.generated is not None:
+            return "generated" if marks.generated else ""
         if generated_code.named_minified(path):
             return "minified"
         return "generated" if generated_code.named_generated(path) else ""

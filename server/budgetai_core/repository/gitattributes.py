@@ -13,7 +13,7 @@ from budgetai_core.repository.gitignore import UnreadableError, rules
 from budgetai_core.repository.wildmatch import Pattern
 
 NAMES = ("linguist-generated", "linguist-vendored")
-_SAID = {"set": True, "true": True, "unset": False, "false": False}
+_STATES = {"set": True, "true": True, "unset": False, "false": False}
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ def marks(root: Path, paths: Sequence[str]) -> dict[str, Marks]:
     """The marks of those files that have any. Git is asked once, for all of them."""
     names = b"".join(os.fsencode(path) + b"\0" for path in paths)
     answer = git.ask(root, "check-attr", "-z", "--stdin", *NAMES, stdin=names)
-    said = _without_git(root, paths) if answer is None else _with_git(answer)
-    found: dict[str, dict[str, bool]] = {}
-    for path, name, value in said:
-        if value in _SAID:
-            found.setdefault(path, {})[name.removeprefix("linguist-")] = _SAID[value]
-    return {path: Marks(**values) for path, values in found.items()}
+    attributes = _without_git(root, paths) if answer is None else _with_git(answer)
+    by_path: dict[str, dict[str, bool]] = {}
+    for path, name, value in attributes:
+        if value in _STATES:
+            by_path.setdefault(path, {})[name.removeprefix("linguist-")] = _STATES[value]
+    return {path: Marks(**values) for path, values in by_path.items()}
 
 
 def _with_git(answer: bytes) -> Iterator[tuple[str, str, str]]:

@@ -158,7 +158,7 @@ def added_since(
     root: Path, commit: str, files: Sequence[SourceFile]
 ) -> dict[str, tuple[Range, ...]]:
     """What files hold that nobody could know at the commit: by path, ranges of characters."""
-    before = {one.path: one.text for one in Tree(root, commit).examined() if one.text}
+    before = {file.path: file.text for file in Tree(root, commit).examined() if file.text}
     known = informative_lines(before.values())
-    found = {f.path: added_ranges(f.text, before.get(f.path, ""), known) for f in files}
-    return {path: ranges for path, ranges in found.items() if ranges}
+    added = {f.path: added_ranges(f.text, before.get(f.path, ""), known) for f in files}
+    return {path: ranges for path, ranges in added.items() if ranges}

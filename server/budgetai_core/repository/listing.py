@@ -21,7 +21,7 @@ def listing(root: Path, *, untracked: bool = False, only: Sequence[str] = ()) ->
         return iter(known)
     if not only:
         return _walk(root, ignores)
-    return (path for one in only for path in _below(root, ignores, one))
+    return (path for name in only for path in _below(root, ignores, name))
 
 
 def relative(root: Path, paths: Iterable[str]) -> Iterator[str]:

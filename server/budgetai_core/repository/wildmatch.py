@@ -166,10 +166,10 @@ class _Translation:
 
     def _bracket(self) -> bytes | None:
         """The set of bytes a bracket expression stands for; never a slash."""
-        found = _Bracket(self._pattern, self._at + 1).read()
-        if found is None:
+        parsed = _Bracket(self._pattern, self._at + 1).read()
+        if parsed is None:
             return None
-        members, self._at = found
+        members, self._at = parsed
         return b"(?!/)" + members
 
 

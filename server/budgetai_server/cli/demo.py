@@ -78,10 +78,10 @@ def _command(module: str, *arguments: str) -> None:
         raise SystemExit(done.returncode)
 
 
-def _newest(found: Path | None, what: str) -> Path:
-    if found is None:
+def _newest(path: Path | None, what: str) -> Path:
+    if path is None:
         raise BudgetAIError(f"the {what} is not where it should be")
-    return found
+    return path
 
 
 async def _ask(model: Path, root: Path, holes: tuple[Hole, ...]) -> list[str]:
@@ -96,8 +96,8 @@ async def _ask(model: Path, root: Path, holes: tuple[Hole, ...]) -> list[str]:
         for number, hole in enumerate(holes):
             uri = (root / hole.path).as_uri() + f"?hole={number}"
             editor.open(uri, hole.before + hole.after)
-            offered = await editor.inline(uri, position_after(hole.before))
-            answers.append(offered[0] if offered else "")
+            suggestions = await editor.inline(uri, position_after(hole.before))
+            answers.append(suggestions[0] if suggestions else "")
             editor.close(uri)
             print(f"\r{model.name}: {number + 1}/{len(holes)}", end="", file=sys.stderr)
         print(file=sys.stderr)

@@ -26,21 +26,21 @@ def _main(argv: list[str] | None) -> int:
     options = parse(PROGRAM, ABOUT, DocstringOptions, argv)
     tree = look(options)
     for note in tree.left_out:
-        _say(note)
+        _print_note(note)
     return _check(tree, options) if options.check else _write(tree, options)
 
 
-def _say(note: str) -> None:
+def _print_note(note: str) -> None:
     print(f"{PROGRAM}: {note}", file=sys.stderr)
 
 
 def _check(tree: "Tree", options: "DocstringOptions") -> int:
     findings = tree.findings()
     if options.json:
-        print_json({"findings": [dataclasses.asdict(one) for one in findings]})
+        print_json({"findings": [dataclasses.asdict(finding) for finding in findings]})
     else:
-        for one in findings:
-            print(one)
+        for finding in findings:
+            print(finding)
     return FOUND if findings else 0
 
 
@@ -73,11 +73,11 @@ def _follow(tree: "Tree", options: "DocstringOptions", done: "list[Change]") -> 
 
 def _report(options: "DocstringOptions", done: "list[Change]") -> None:
     for note in (note for change in done for note in change.notes):
-        _say(note)
+        _print_note(note)
     if options.json:
         print_json({"files": [dataclasses.asdict(change) for change in done]})
     elif options.write:
-        _say(f"{sum(len(change.written) for change in done)} docstrings written")
+        _print_note(f"{sum(len(change.written) for change in done)} docstrings written")
     else:
         sys.stdout.write("".join(change.diff for change in done))
 

@@ -51,7 +51,9 @@ def _usage(options: "EvalOptions") -> int:
 
     rows = read(layout.usage(options.repo))
     if options.json:
-        print_json({name: dataclasses.asdict(one) for name, one in by_language(rows).items()})
+        print_json(
+            {name: dataclasses.asdict(summary) for name, summary in by_language(rows).items()}
+        )
     else:
         print(table(rows) if rows else f"Nothing has been shown in {options.repo.resolve()} yet.")
     return 0
@@ -69,7 +71,10 @@ def _score(options: "EvalOptions") -> int:
     ]
     if options.json:
         result = {"holes": count, "held_out": questions.note} | _plain(judged)
-        print_json(result | {"changes": [dataclasses.asdict(one) for one in _changes(judged)]})
+        print_json(
+            result
+            | {"changes": [dataclasses.asdict(difference) for difference in _changes(judged)]}
+        )
     else:
         print(_table(judged, questions))
     return 0
@@ -154,21 +159,21 @@ def _with_bar(
 
 
 def _plain(judged: "Sequence[Judged | DocstringsJudged]") -> dict[str, Any]:
-    rows = [dataclasses.asdict(one) for one in judged]
+    rows = [dataclasses.asdict(model) for model in judged]
     return {"models": [{k: v for k, v in row.items() if k != "answers"} for row in rows]}
 
 
 def _table(judged: "list[Judged]", questions: "EvalSet") -> str:
-    width = max(len(one.name) for one in judged)
+    width = max(len(model.name) for model in judged)
     head = f"{'model':{width}}  {'exact match':22}  {'edit similarity':22}  p50 ms  p95 ms"
     rows = [
-        f"{one.name:{width}}  {one.scores.exact_match!s:22}  "
-        f"{one.scores.edit_similarity!s:22}  {one.latency_p50:6.0f}  {one.latency_p95:6.0f}"
-        for one in judged
+        f"{model.name:{width}}  {model.scores.exact_match!s:22}  "
+        f"{model.scores.edit_similarity!s:22}  {model.latency_p50:6.0f}  {model.latency_p95:6.0f}"
+        for model in judged
     ]
     lines = [f"{len(questions.holes)} holes; {questions.note}", head, *rows]
-    for one, found in zip(judged[1:], _changes(judged), strict=True):
-        lines.append(f"{one.name} against {judged[0].name}: {found}")
+    for model, difference in zip(judged[1:], _changes(judged), strict=True):
+        lines.append(f"{model.name} against {judged[0].name}: {difference}")
     return "\n".join(lines)
 
 
@@ -210,16 +215,16 @@ def _changes(judged: "Sequence[Judged]") -> "list[Change]":
     """From the first model to each of the others, in their order."""
     from budgetai_core.evaluation.metrics import change
 
-    return [change(judged[0].scores, one.scores) for one in judged[1:]]
+    return [change(judged[0].scores, model.scores) for model in judged[1:]]
 
 
 def _docstring_table(judged: "list[DocstringsJudged]", title: str) -> str:
-    width = max(len(one.name) for one in judged)
+    width = max(len(model.name) for model in judged)
     head = f"{'model':{width}}  {'ROUGE-L':22}  {'structure':22}  {'sound':22}  silent  p50 s"
     rows = [
-        f"{one.name:{width}}  {one.rouge!s:22}  {one.structure!s:22}  {one.sound!s:22}"
-        f"  {one.silent:6}  {one.seconds:5.1f}"
-        for one in judged
+        f"{model.name:{width}}  {model.rouge!s:22}  {model.structure!s:22}  {model.sound!s:22}"
+        f"  {model.silent:6}  {model.seconds:5.1f}"
+        for model in judged
     ]
     return "\n".join([title, head, *rows])
 

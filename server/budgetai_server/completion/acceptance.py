@@ -101,7 +101,7 @@ class Acceptance:
         self._shown: dict[str, _Shown] = {}
         self._last: Outcome | None = None
 
-    def offer(self, document: str, snapshot: Snapshot, suggestion: Suggestion) -> int:
+    def record_shown(self, document: str, snapshot: Snapshot, suggestion: Suggestion) -> int:
         """Take in that a suggestion is shown at a place, and return its number. One that says what
         was still to come there of the last one is no new one."""
         before, after = snapshot.text[: snapshot.cursor], snapshot.text[snapshot.cursor :]

@@ -120,7 +120,7 @@ class CompletionService:
         if shown is None:
             return edit
         here = document.snapshot(cursor)
-        number = self.acceptance.offer(document.uri, here, shown)
+        number = self.acceptance.record_shown(document.uri, here, shown)
         self._recorder.shown(number, here.path, time.perf_counter() - began)
         return replace(edit, number=number)
 
@@ -135,7 +135,7 @@ class CompletionService:
         edit = from_suggestion(shown, source, cursor, None) if shown else None
         if not (shown and edit) or applied(source, edit) != applied(source, selected):
             return None
-        return replace(selected, number=self.acceptance.offer(document.uri, here, shown))
+        return replace(selected, number=self.acceptance.record_shown(document.uri, here, shown))
 
 
 def complete(

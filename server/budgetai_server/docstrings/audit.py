@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.docstrings.documentable import Documentable, documentables
 from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
-from budgetai_server.docstrings.generate import Offer, offer
+from budgetai_server.docstrings.generate import PendingDocstring, pending_docstring
 
 # What is for the own crate alone is hidden, and what is told by an attribute has its docstring.
 _RUST = re.compile(r"\bpub\b(?!\s*\()")
@@ -41,28 +41,30 @@ class Finding:
         return f"{self.path}:{self.line}: {self.words}"
 
 
-def finding(path: str, text: str, offered: Offer) -> Finding:
+def finding(path: str, text: str, pending: PendingDocstring) -> Finding:
     """In words what an offer is good for."""
-    subject = offered.subject
+    subject = pending.subject
     what = f"{subject.kind} {subject.name}".strip() if subject.kind != "module" else "module"
     old = subject.docstring
     line = text.count("\n", 0, old.start if old else subject.start) + 1
-    wrong = ", ".join(offered.stale)
+    wrong = ", ".join(pending.stale)
     words = f"the docstring of {what} is stale: {wrong}" if old else f"{what} has no docstring"
     return Finding(path, line, subject.kind, subject.name, words)
 
 
-def review(path: str, parsed: ParsedDocument, *, private: bool, update: bool) -> list[Offer]:
+def review(
+    path: str, parsed: ParsedDocument, *, private: bool, update: bool
+) -> list[PendingDocstring]:
     """The docstrings to write in a file: missing ones, with `update` stale ones too; with `private`
     also those of what nobody else sees."""
     if parsed.language is None or path.endswith(".pyi"):
         return []
     subjects = documentables(parsed)
     wanted = subjects if private else public(subjects, path, parsed)
-    offers = (offer(subject, parsed.language) for subject in wanted)
+    pending = (pending_docstring(subject, parsed.language) for subject in wanted)
     return [
         offered
-        for offered in offers
+        for offered in pending
         if offered
         and (update or not offered.subject.docstring)
         and not _elsewhere(offered.subject, parsed)

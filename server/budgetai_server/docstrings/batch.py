@@ -21,7 +21,13 @@ from budgetai_core.context.tree import errors
 from budgetai_core.docstrings.style import DocstringStyle
 from budgetai_core.errors import ModelError
 from budgetai_server.docstrings.audit import Finding, finding, review
-from budgetai_server.docstrings.generate import DocstringRequest, Offer, SilentError, Written, write
+from budgetai_server.docstrings.generate import (
+    DocstringRequest,
+    PendingDocstring,
+    SilentError,
+    Written,
+    write,
+)
 from budgetai_server.docstrings.neighbor_style import neighbor_style
 from budgetai_server.docstrings.options import DocstringOptions
 from budgetai_server.docstrings.source_files import CodeFile, code_files, save
@@ -35,19 +41,19 @@ class Tree:
     """Files with the docstrings to write in them; `left_out` says what was named but not read."""
 
     root: Path
-    files: tuple[tuple[CodeFile, tuple[Offer, ...]], ...]
+    files: tuple[tuple[CodeFile, tuple[PendingDocstring, ...]], ...]
     left_out: tuple[str, ...]
 
     @property
     def count(self) -> int:
         """How many docstrings there are to write."""
-        return sum(len(offers) for _, offers in self.files)
+        return sum(len(pending) for _, pending in self.files)
 
     def findings(self) -> list[Finding]:
         return [
-            finding(file.path, file.parsed.text, offered)
-            for file, offers in self.files
-            for offered in offers
+            finding(file.path, file.parsed.text, docstring)
+            for file, pending in self.files
+            for docstring in pending
         ]
 
 
@@ -70,8 +76,8 @@ def look(options: DocstringOptions) -> Tree:
     for file, reason in code_files(root, options.paths):
         if file is None:
             left_out.append(reason)
-        elif offers := review(file.path, file.parsed, private=options.private, update=update):
-            files.append((file, tuple(offers)))
+        elif pending := review(file.path, file.parsed, private=options.private, update=update):
+            files.append((file, tuple(pending)))
     return Tree(root, tuple(files), tuple(left_out))
 
 
@@ -87,8 +93,8 @@ def changes(
     index = Index((file.path, file.text) for file in sources)
     with _interruptible() as interrupted:
         author = Author(tree.root.name, engine_for, index, interrupted, tell)
-        for file, offers in tree.files:
-            yield changed(tree.root, author, file, offers, saving=options.write)
+        for file, pending in tree.files:
+            yield changed(tree.root, author, file, pending, saving=options.write)
 
 
 def _open(root: Path, options: DocstringOptions) -> EngineFor:
@@ -107,14 +113,19 @@ def _open(root: Path, options: DocstringOptions) -> EngineFor:
 
 
 def changed(
-    root: Path, author: "Author", file: CodeFile, offers: tuple[Offer, ...], *, saving: bool
+    root: Path,
+    author: "Author",
+    file: CodeFile,
+    pending: tuple[PendingDocstring, ...],
+    *,
+    saving: bool,
 ) -> Change:
     """Write the docstrings of a file, and put it in the place of the old one if that is wanted."""
-    new, written, notes = author.fill(file, offers)
+    new, written, notes = author.fill(file, pending)
     if saving and new != file and (reason := _unsaved(root, new)):
         notes.append(f"{file.path}: left as it is: {reason}")
         new, written = file, []
-    return Change(file.path, len(offers), tuple(written), diff(file, new), tuple(notes))
+    return Change(file.path, len(pending), tuple(written), diff(file, new), tuple(notes))
 
 
 def _unsaved(root: Path, file: CodeFile) -> str:
@@ -138,13 +149,13 @@ class Author:
     tell: Callable[[str], None]
 
     def fill(
-        self, file: CodeFile, offers: tuple[Offer, ...]
+        self, file: CodeFile, pending: tuple[PendingDocstring, ...]
     ) -> tuple[CodeFile, list[Finding], list[str]]:
         """The file with all docstrings that the model had words for, what they are, and notes."""
         written, notes, moved = list[Finding](), list[str](), 0
         style = neighbor_style(file.parsed, file.path, self.index)
-        for offered in offers:
-            request = DocstringRequest.of(offered.subject)
+        for docstring in pending:
+            request = DocstringRequest.of(docstring.subject)
             try:
                 edit = self._write(file, replace(request, start=request.start + moved), style)
             except SilentError as error:
@@ -158,7 +169,7 @@ class Author:
                     f"{file.path}: no docstring for {request.name}: it would break the code"
                 )
                 continue
-            written.append(finding(file.path, file.parsed.text, offered))
+            written.append(finding(file.path, file.parsed.text, docstring))
             moved += len(edit.text) - (edit.end - edit.start)
             file = new
         return file, written, notes

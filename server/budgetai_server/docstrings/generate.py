@@ -1,6 +1,6 @@
-"""The story of a docstring: subject → hole → prompt → the parts of a form → one edit.
+"""The story of a docstring: definition → hole → prompt → the parts of a form → one edit.
 
-What the signature decides is written here: sections, names, indentation. The model says the rest,
+What the signature decides is written here: sections, names, indentation. The model generates the rest,
 part by part, after all that is there already. So no model can invent a parameter, and each part
 costs no more than what is new in front of it.
 """
@@ -42,12 +42,12 @@ _UNICODE_ESCAPE = re.compile(r"\\+u")
 
 
 class SilentError(BudgetAIError):
-    """The model has nothing to say of something."""
+    """The model generates no docstring for something."""
 
 
 @dataclass(frozen=True)
-class Offer:
-    """A docstring that can be written. `stale` says what a present one has wrong."""
+class PendingDocstring:
+    """A docstring that can be written. `stale` names what is wrong in one that is there."""
 
     subject: Documentable
     stale: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class DocstringRequest:
-    """A subject as a client names it: `start` is where it began when it was offered."""
+    """A definition as a client names it: `start` is where it began when the client was told."""
 
     kind: str
     owner: str
@@ -92,12 +92,12 @@ class Written:
     inside: str
 
 
-def offer(subject: Documentable, language: Language) -> Offer | None:
+def pending_docstring(subject: Documentable, language: Language) -> PendingDocstring | None:
     """What there is to do for a subject; None where its docstring says what the code does."""
     if subject.docstring is None:
-        return Offer(subject)
+        return PendingDocstring(subject)
     wrong = stale(subject, language)
-    return Offer(subject, wrong) if wrong else None
+    return PendingDocstring(subject, wrong) if wrong else None
 
 
 def write(
@@ -114,19 +114,19 @@ def write(
 ) -> Written:
     """Write the docstring of a subject of `text`, or bring the one it has up to date.
 
-    `tick` gets the name of each part before it is said. `free` lets the model say everything, which
-    is good for comparison alone. Raises SilentError where the model has nothing to say, Cancelled
+    `tick` gets the name of each part before it is generated. `free` lets the model generate
+    everything, which is good for comparison alone. Raises SilentError where the model has nothing to say, Cancelled
     when `cancelled` becomes true, and ModelError if the model fails.
     """
     writing = Writing(Snapshot(repository, path, text, 0), subject, style, free=free)
     while part := writing.part:
         tick(part)
-        writing.say(engine, cancelled)
+        writing.generate_part(engine, cancelled)
     return writing.written()
 
 
 class Writing:
-    """A docstring while it is written. What was cancelled may be said again later."""
+    """A docstring while it is written. What was cancelled may be generated again later."""
 
     def __init__(
         self,
@@ -171,12 +171,13 @@ class Writing:
 
     @property
     def words(self) -> str:
-        """For people: what is to be said next, behind the first line."""
+        """Describe for people what is generated next, behind the first line."""
         first = self._descriptions[0] if self._descriptions else ""
         return f"{first} … {self.part}" if first else self.part
 
-    def say(self, engine: Engine, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Let the model say the next part. Raises Cancelled, and then nothing has changed."""
+    def generate_part(self, engine: Engine, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Generate the next part. Raises SilentError where nothing comes of it, and Cancelled; then
+        nothing has changed."""
         part = self._parts[0]
         assert isinstance(part, Free)
         words = self._generated(engine, part, cancelled)
@@ -193,7 +194,8 @@ class Writing:
         self._write_literals()
 
     def written(self, text: str = "", subject: Documentable | None = None) -> Written:
-        """The edit, once all parts are said; of another text where that has the same subject."""
+        """Return the edit, once all parts are generated; of another text where that has the same
+        definition."""
         text, subject = text or self.document.text, subject or self.subject
         if self._update:
             edit = updated(text, subject, self._update, self.inside)
@@ -216,7 +218,7 @@ class Writing:
     def _generated(
         self, engine: Engine, part: Free, cancelled: Callable[[], bool], begun: str = ""
     ) -> str:
-        """What the model says of a part that has begun with a word, or with none."""
+        """Generate a part that has begun with a word, or with none."""
         shown = self._prompt = self._prompt or self._shown(engine, cancelled)
         prompt = replace(shown, before=shown.before + self.inside + begun)
         text, usage = "", self._usage()
@@ -255,7 +257,7 @@ class Writing:
         return _UNICODE_ESCAPE.sub("u", words) if self.style.style == "javadoc" else words
 
     def _closed(self, text: str) -> str:
-        """What was said without a form, and the line of the closing mark."""
+        """Return what was generated without a template, and the line of the closing mark."""
         if "\n" not in text or not self.hole.closing:
             return text
         return f"{text}\n{self.subject.indent}{' ' if self.hole.opening == '/**' else ''}"

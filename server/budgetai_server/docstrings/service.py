@@ -20,7 +20,7 @@ from budgetai_server.docstrings.generate import (
     SilentError,
     Writing,
     Written,
-    offer,
+    pending_docstring,
 )
 from budgetai_server.docstrings.neighbor_style import neighbor_style
 from budgetai_server.docstrings.trigger import Trigger, trigger
@@ -71,11 +71,15 @@ class DocstringService:
         """
         snapshot, parsed = look()
         subject = request.find(parsed)
-        if subject is None or parsed.language is None or not offer(subject, parsed.language):
+        if (
+            subject is None
+            or parsed.language is None
+            or not pending_docstring(subject, parsed.language)
+        ):
             raise MovedError(f"{request.name or 'the file'} needs no docstring any more")
         old = _signature(subject, snapshot.text)
         writing = await self._begin(snapshot, parsed, subject)
-        await self._say(writing, tell, urgent=False)
+        await self._generate(writing, tell, urgent=False)
         snapshot, parsed = look()
         here = request.find(parsed)
         if here is None or _signature(here, snapshot.text) != old:
@@ -121,7 +125,7 @@ class DocstringService:
         document = replace(snapshot, text=triggered.document.text)
         writing = await self._begin(document, triggered.document, triggered.subject, triggered.mark)
         try:
-            await self._say(writing, lambda part: None, urgent=True)
+            await self._generate(writing, lambda part: None, urgent=True)
         except SilentError:
             return None
         whole = writing.written().text.strip()
@@ -133,7 +137,7 @@ class DocstringService:
     async def _begin(
         self, snapshot: Snapshot, parsed: ParsedDocument, subject: Documentable, mark: str = ""
     ) -> Writing:
-        """Off the event loop: other files are looked at, too."""
+        """Begin off the event loop: other files are looked at, too."""
 
         def begin() -> Writing:
             style = neighbor_style(parsed, snapshot.path, self.index)
@@ -141,7 +145,9 @@ class DocstringService:
 
         return await asyncio.to_thread(begin)
 
-    async def _say(self, writing: Writing, tell: Callable[[str], None], *, urgent: bool) -> None:
+    async def _generate(
+        self, writing: Writing, tell: Callable[[str], None], *, urgent: bool
+    ) -> None:
         try:
             while writing.part:
                 tell(writing.words)
@@ -151,16 +157,16 @@ class DocstringService:
                 self._count(usage)
 
     async def _part(self, writing: Writing, urgent: bool) -> None:
-        """One part, said again from its beginning where it had to make way. The engine is chosen on
+        """Generate one part, again from its beginning where it had to make way. The engine is chosen on
         the model's thread, where adapters come and go between two jobs and never during one."""
         language = writing.document.language
         name = language.name if language else ""
 
-        def say(job: Job[None]) -> None:
-            writing.say(self._engine_for(name), job.stopped)
+        def generate(job: Job[None]) -> None:
+            writing.generate_part(self._engine_for(name), job.stopped)
 
         while True:
-            job = self._worker.submit(say, urgent=urgent)
+            job = self._worker.submit(generate, urgent=urgent)
             try:
                 return await job.future
             except Cancelled:

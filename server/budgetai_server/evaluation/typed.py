@@ -1,7 +1,7 @@
 """How good a model is where a user types: lines of later commits, typed into the files of before.
 
 Each place is judged as the server would show it with its default options: the model's own speed on
-this machine decides how much context it gets, and an offer counts if it is there in time.
+this machine decides how much context it gets, and a suggestion counts if it is there in time.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from budgetai_core import repository
 from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Prompt
 from budgetai_core.errors import OptionError
-from budgetai_core.evaluation.keystrokes import Offer, Typed, pause, type_line
+from budgetai_core.evaluation.keystrokes import TimedSuggestion, Typed, pause, type_line
 from budgetai_core.evaluation.metrics import Score, by_cluster, first_line
 from budgetai_core.evaluation.typed_lines import TypedLine, choose, reformats, typed_lines
 from budgetai_core.repository import git
@@ -222,7 +222,7 @@ def _answer(
     patience: float,
 ) -> Answered:
     typist = _Typist(engine, policy, index, name, line)
-    typed = type_line(line.expected, typist.offer, patience)
+    typed = type_line(line.expected, typist.suggest, patience)
     first = typist.first
     return Answered(
         commit.commit,
@@ -267,14 +267,14 @@ class _Typist:
         # On its clock, when the answer was there.
         self._ready = self._answer.seconds
 
-    def offer(self, typed: int, wait: float) -> Offer:
-        """As keystrokes.Offers."""
-        offer = self._offer(typed)
+    def suggestion(self, typed: int, wait: float) -> TimedSuggestion:
+        """Suggest what the server would show, as keystrokes.Suggester asks for it."""
+        suggestion = self._suggest(typed)
         # Who is patient waits for an answer, but no longer than that.
-        self._now += max(pause(self._line.expected, typed), min(offer.seconds, wait))
-        return offer
+        self._now += max(pause(self._line.expected, typed), min(suggestion.seconds, wait))
+        return suggestion
 
-    def _offer(self, typed: int) -> Offer:
+    def _suggest(self, typed: int) -> TimedSuggestion:
         snapshot = self._line.snapshot(self._name, typed)
         generation = self._answer.generation
         shown = None
@@ -283,8 +283,8 @@ class _Typist:
         if shown is None:
             self._answer = self._ask(typed)
             self._ready = self._now + self._answer.seconds
-            return Offer(self._answer.shown, self._answer.seconds)
-        return Offer(shown.text, max(0.0, self._ready - self._now))
+            return TimedSuggestion(self._answer.shown, self._answer.seconds)
+        return TimedSuggestion(shown.text, max(0.0, self._ready - self._now))
 
     def _ask(self, typed: int) -> _Answer:
         snapshot = self._line.snapshot(self._name, typed)
@@ -355,21 +355,21 @@ class TypedChange:
 def change(before: TypedJudged, after: TypedJudged) -> TypedChange:
     """Compare two models line by line, in files that were there before."""
     pairs = [
-        (one, other)
-        for one, other in zip(before.answers, after.answers, strict=True)
-        if not one.new_file
+        (old, new)
+        for old, new in zip(before.answers, after.answers, strict=True)
+        if not old.new_file
     ]
-    commits = [one.commit for one, _ in pairs]
-    rights = [int(other.right) - int(one.right) for one, other in pairs]
+    commits = [old.commit for old, _ in pairs]
+    rights = [int(new.right) - int(old.right) for old, new in pairs]
     return TypedChange(
         rights.count(1),
         rights.count(-1),
         by_cluster([float(right) for right in rights], commits),
-        by_cluster([other.similarity - one.similarity for one, other in pairs], commits),
+        by_cluster([new.similarity - old.similarity for old, new in pairs], commits),
         by_cluster(
-            [other.typed.saved - one.typed.saved for one, other in pairs],
+            [new.typed.saved - old.typed.saved for old, new in pairs],
             commits,
-            [one.typed.characters for one, _ in pairs],
+            [old.typed.characters for old, _ in pairs],
         ),
     )
 

@@ -192,8 +192,8 @@ def _documentation(
     if types.MarkupKind.Markdown not in (support.documentation_format or ()):
         return text
     fence = max(_FENCE.findall(text), key=len, default="``") + "`"
-    said, path = place.document.language_id or "", place.document.path
-    language = language_called(said) or language_of(path)
+    language_id, path = place.document.language_id or "", place.document.path
+    language = language_called(language_id) or language_of(path)
     name = language.name if language else ""
     value = f"{fence}{name}\n{text}\n{fence}"
     return types.MarkupContent(types.MarkupKind.Markdown, value)

@@ -14,7 +14,7 @@ from pygls.workspace import TextDocument
 from budgetai_core.context.line_endings import in_source
 from budgetai_core.errors import BudgetAIError
 from budgetai_server.completion.text_edit import TextEdit
-from budgetai_server.docstrings.generate import DocstringRequest, Offer
+from budgetai_server.docstrings.generate import DocstringRequest, PendingDocstring
 from budgetai_server.lsp import work_done
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.lsp.positions import between, offset
@@ -35,10 +35,12 @@ def code_action(
     unwanted = only is not None and not any(_holds(wanted, kind) for wanted in only)
     if document is None or server.session is None or unwanted or not can_edit(server):
         return None
-    offers = server.session.offers(document, offset(document, params.range.start))
+    pending_docstrings = server.session.pending_docstrings(
+        document, offset(document, params.range.start)
+    )
     return [
-        types.CodeAction(title=offer.title, kind=kind, command=_command(document, offer))
-        for offer in offers
+        types.CodeAction(title=pending.title, kind=kind, command=_command(document, pending))
+        for pending in pending_docstrings
     ]
 
 
@@ -49,9 +51,9 @@ def code_lens(server: BudgetAIServer, params: types.CodeLensParams) -> list[type
     if document is None or session is None or not session.shows_lenses or not can_edit(server):
         return None
     return [
-        types.CodeLens(range=_line(document, offer), command=_command(document, offer))
-        for offer in session.offers(document)
-        if offer.subject.kind != "module"
+        types.CodeLens(range=_line(document, pending), command=_command(document, pending))
+        for pending in session.pending_docstrings(document)
+        if pending.subject.kind != "module"
     ]
 
 
@@ -73,14 +75,14 @@ def _open_document(server: BudgetAIServer, uri: str) -> TextDocument | None:
     return server.workspace.get_text_document(uri) if known else None
 
 
-def _command(document: TextDocument, offer: Offer) -> types.Command:
-    request = DocstringRequest.of(offer.subject)
+def _command(document: TextDocument, pending: PendingDocstring) -> types.Command:
+    request = DocstringRequest.of(pending.subject)
     arguments = [document.uri, request.kind, request.owner, request.name, request.start]
-    return types.Command(title=offer.title, command=WRITE, arguments=arguments)
+    return types.Command(title=pending.title, command=WRITE, arguments=arguments)
 
 
-def _line(document: TextDocument, offer: Offer) -> types.Range:
-    start = in_source(document.source, offer.subject.start)
+def _line(document: TextDocument, pending: PendingDocstring) -> types.Range:
+    start = in_source(document.source, pending.subject.start)
     return between(document, start, start)
 
 

@@ -26,7 +26,11 @@ from budgetai_server.completion.eligibility import Eligibility
 from budgetai_server.completion.scheduler import Scheduler
 from budgetai_server.completion.service import CompletionService, OpenDocument
 from budgetai_server.completion.text_edit import TextEdit
-from budgetai_server.docstrings.generate import DocstringRequest, Offer, offer
+from budgetai_server.docstrings.generate import (
+    DocstringRequest,
+    PendingDocstring,
+    pending_docstring,
+)
 from budgetai_server.docstrings.service import DocstringService
 from budgetai_server.inference.worker import Worker
 from budgetai_server.options import ServerOptions
@@ -133,7 +137,7 @@ class Session:
     def shows_lenses(self) -> bool:
         return self._options.code_lens
 
-    def offers(self, document: TextDocument, offset: int | None = None) -> list[Offer]:
+    def pending(self, document: TextDocument, offset: int | None = None) -> list[PendingDocstring]:
         """The docstrings that can be written or brought up to date in a document; with an offset,
         that of the innermost definition there, if it needs one."""
         looked = self._look(document)
@@ -144,8 +148,8 @@ class Session:
         if offset is not None:
             cursor = len(line_endings.plain(document.source[:offset]))
             subjects = tuple(filter(None, [documentable_at(parsed, cursor)]))
-        offers = (offer(subject, parsed.language) for subject in subjects)
-        return list(filter(None, offers))
+        pending = (pending_docstring(subject, parsed.language) for subject in subjects)
+        return list(filter(None, pending))
 
     async def write_docstring(
         self, document: TextDocument, request: DocstringRequest, tell: Callable[[str], None]
@@ -264,8 +268,10 @@ class Session:
         file = Path(document.path)
         name = self._root.name if self._root else file.parent.name
         path = self._relative(document) or file.name
-        said = language_called(document.language_id or "")
-        return OpenDocument(document.uri, file, name or "repository", path, document.source, said)
+        language = language_called(document.language_id or "")
+        return OpenDocument(
+            document.uri, file, name or "repository", path, document.source, language
+        )
 
     def _relative(self, document: TextDocument) -> str | None:
         """The path in the workspace; None for what lies outside."""

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from budgetai_convert.checks import reference
-from budgetai_convert.checks.reference import Said
+from budgetai_convert.checks.reference import GreedyAnswer
 from budgetai_core.errors import BaseError
 from support import tiny
 
 MakeBase = Callable[..., Path]
-SAID = [Said(tuple(range(5, 45)), 30, 12), Said(tuple(range(300, 320)), 18)]
+GENERATED = [GreedyAnswer(tuple(range(5, 45)), 30, 12), GreedyAnswer(tuple(range(300, 320)), 18)]
 
 
 def whole(base: Path, adapter: Path | None) -> list[np.ndarray]:
@@ -25,7 +25,7 @@ def whole(base: Path, adapter: Path | None) -> list[np.ndarray]:
     if adapter is not None:
         model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
     with torch.inference_mode():
-        return [model(torch.tensor([one.tokens])).logits[0].numpy() for one in SAID]
+        return [model(torch.tensor([one.tokens])).logits[0].numpy() for one in GENERATED]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_read_block_by_block_it_says_what_the_whole_model_says(
     targets = "all-linear" if tied else ["lm_head", "q_proj", "v_proj", "down_proj"]
     adapter = tiny.make_adapter(tmp_path / "adapter", of, target_modules=targets, use_dora=tied)
     for laid in (None, adapter):
-        found = reference.answers(of, laid, SAID, tmp_path)
+        found = reference.answers(of, laid, GENERATED, tmp_path)
         for answer, wanted in zip(found, whole(of, laid), strict=True):
             assert np.allclose(answer.logits, wanted[answer.first :], atol=2e-4), laid
 
@@ -61,8 +61,8 @@ def test_a_gguf_file_is_the_model_of_its_folder(
     file, folder = base(family, kind="gguf"), base(family)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    found = reference.answers(file, None, SAID, tmp_path / "a")
-    wanted = reference.answers(folder, None, SAID, tmp_path / "b")
+    found = reference.answers(file, None, GENERATED, tmp_path / "a")
+    wanted = reference.answers(folder, None, GENERATED, tmp_path / "b")
     for one, other in zip(found, wanted, strict=True):
         # The file's weights are rounded to 16 bits.
         assert np.abs(one.logits - other.logits).mean() < 0.01
@@ -75,4 +75,4 @@ def test_weights_that_are_not_there(base: MakeBase, tmp_path: Path) -> None:
     path = adapter / "adapter_model.safetensors"
     save_file({k: v for k, v in load_file(path).items() if "layers.1.mlp.up" not in k}, path)
     with pytest.raises(BaseError, match=r"layers\.1\.mlp\.up_proj\.lora_A"):
-        reference.answers(base("llama"), adapter, SAID, tmp_path)
+        reference.answers(base("llama"), adapter, GENERATED, tmp_path)

@@ -145,7 +145,7 @@ def test_an_update_keeps_what_was_written(path: str, text: str, habits: Docstrin
     writing = Writing(Snapshot("r", path, text, 0), found[-1], habits)
     while writing.part:
         assert writing.part in ("parameter b", "parameter more", "returns")
-        writing.say(Says("New."))
+        writing.generate_part(Says("New."))
     written = writing.written()
     for line in text[written.start : written.end].split("\n"):
         assert written.text.count(line.strip()) == text.count(line.strip()) or not line.strip(" */")

@@ -27,7 +27,7 @@ class Typing:
         return suggestion.text if suggestion else None
 
     def show(self, text: str, replaces: int = 0) -> None:
-        self.acceptance.offer("x", self.snapshot, Suggestion(text, replaces=replaces))
+        self.acceptance.record_shown("x", self.snapshot, Suggestion(text, replaces=replaces))
 
     def put_in(self, text: str, replaces: int = 0) -> None:
         self.text = self.text[: self.cursor] + text + self.text[self.cursor + replaces :]
@@ -107,7 +107,7 @@ def test_typing_along_is_not_accepting() -> None:
 
 def test_typing_up_to_a_closer_is_not_accepting() -> None:
     acceptance = Acceptance()
-    acceptance.offer("x", Snapshot("r", "x.py", "f()", 2), Suggestion("ab)", replaces=1))
+    acceptance.record_shown("x", Snapshot("r", "x.py", "f()", 2), Suggestion("ab)", replaces=1))
     for text in ("f(a)", "f(ab)"):
         acceptance.change("x", text)
     assert acceptance.counts == Counts(shown=1, dismissed=1)

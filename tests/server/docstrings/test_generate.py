@@ -16,7 +16,13 @@ from budgetai_core.context.prompt import Prompt, Snapshot
 from budgetai_core.context.tree import errors
 from budgetai_core.docstrings.documentable import Documentable, documentables
 from budgetai_core.docstrings.lint import lint
-from budgetai_server.docstrings.generate import DocstringRequest, SilentError, Writing, offer, write
+from budgetai_server.docstrings.generate import (
+    DocstringRequest,
+    SilentError,
+    Writing,
+    pending_docstring,
+    write,
+)
 from budgetai_server.docstrings.neighbor_style import neighbor_style
 from budgetai_server.docstrings.service import DocstringService, MovedError
 from budgetai_server.docstrings.trigger import trigger
@@ -162,13 +168,17 @@ def take(name, count):
 def test_what_is_true_stays_word_by_word() -> None:
     subject = named("a.py", OLD, "take")
     language = language_of("a.py")
-    assert language and (found := offer(subject, language)) and found.title == "Update docstring"
+    assert (
+        language
+        and (found := pending_docstring(subject, language))
+        and found.title == "Update docstring"
+    )
     engine = Says("how many.\n")
     new = documented("a.py", OLD, engine)
     assert "Take rows from the shelf." in new and "called on the label.\n" in new
     assert "count: how many." in new and "ghost" not in new
     assert engine.heard[0].endswith("count: "), "only what is new is asked for"
-    assert offer(named("a.py", new, "take"), language) is None
+    assert pending_docstring(named("a.py", new, "take"), language) is None
 
 
 def test_nothing_to_say_is_an_error_in_one_line() -> None:
@@ -314,6 +324,6 @@ def test_a_part_that_was_stopped_is_said_again() -> None:
     snapshot = Snapshot("shop", "d.go", text, 0)
     writing = Writing(snapshot, named("d.go", text, "take"), manner)
     with pytest.raises(Cancelled):
-        writing.say(Slow("no"), lambda: True)
-    writing.say(Says("takes rows.\n"))
+        writing.generate_part(Slow("no"), lambda: True)
+    writing.generate_part(Says("takes rows.\n"))
     assert writing.part == "" and writing.written().text == "// Take takes rows.\n"

@@ -36,7 +36,7 @@ class Document:
     def offer(self, text: str) -> int:
         source = self.text or ""
         snapshot = Snapshot("r", "x.py", source, len(source))
-        number = self.acceptance.offer("x", snapshot, Suggestion(text))
+        number = self.acceptance.record_shown("x", snapshot, Suggestion(text))
         self.usage.shown(number, "x.py", 0.125)
         return number
 

@@ -52,16 +52,16 @@ _TELLING = 12
 
 def redact(text: str) -> tuple[str, dict[str, int]]:
     """The text without its secrets, and how many of which kind there were."""
-    found = _Found()
+    secrets = _Found()
     for pattern in (*PATTERNS, *library_patterns()):
         if any(anchor in text for anchor in pattern.anchors):
-            text = pattern.expression.sub(found.replacer(pattern), text)
-    text = _lines(text, _KEYWORD, found.by_keyword)
-    text = _QUOTED.sub(found.by_entropy, text)
-    text = found.everywhere(text)
+            text = pattern.expression.sub(secrets.replacer(pattern), text)
+    text = _lines(text, _KEYWORD, secrets.by_keyword)
+    text = _QUOTED.sub(secrets.by_entropy, text)
+    text = secrets.everywhere(text)
     if "@" in text:
-        text = _ADDRESS.sub(found.address, text)
-    return text, dict(sorted(found.counts.items()))
+        text = _ADDRESS.sub(secrets.address, text)
+    return text, dict(sorted(secrets.counts.items()))
 
 
 class _Found:

@@ -70,18 +70,20 @@ class OpenAIServer:
         before, taken = last_part(prompt.before)
         if taken:
             shorter = replace(prompt, before=before)
-            with closing(self._say(shorter, max(limit, _MIN_TOKENS), cancelled, usage)) as pieces:
+            with closing(
+                self._generate(shorter, max(limit, _MIN_TOKENS), cancelled, usage)
+            ) as pieces:
                 rest = going_on(pieces, taken)
                 if rest is not None:
                     yield from rest
                     return
-        yield from self._say(prompt, limit, cancelled, usage)
+        yield from self._generate(prompt, limit, cancelled, usage)
 
     def warm(self, prompt: Prompt, cancelled: Check) -> None:
         """Nothing: such a server is shared, keeps a cache of prefixes by itself, and would have
         to generate a token for every prompt that is perhaps never asked."""
 
-    def _say(self, prompt: Prompt, limit: int, cancelled: Check, usage: Usage) -> Pieces:
+    def _generate(self, prompt: Prompt, limit: int, cancelled: Check, usage: Usage) -> Pieces:
         began = time.perf_counter() - usage.prompt_seconds - usage.answer_seconds
         sent, more = self._prompts.encode(prompt, room_for(self._context, limit), cancelled)
         if not sent:
