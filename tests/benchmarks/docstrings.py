@@ -51,7 +51,7 @@ def _main() -> int:
 
 def _values(judged: Judged, exam: DocstringEvalSet) -> Values:
     pairs = list(zip(exam.questions, judged.answers, strict=True))
-    named = [lint(asked.subject, text, asked.language) for asked, text in pairs]
+    named = [lint(asked.documentable, text, asked.language) for asked, text in pairs]
     return {
         "rouge": [rouge_l(text, asked.expected) for asked, text in pairs],
         "structure": [one.score for one in named],

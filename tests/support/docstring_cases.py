@@ -1,10 +1,10 @@
 """Cases of docstrings as text: a document, a line `===`, and what is to be found or written.
 
-In `subjects/` the expectation has a line for each subject: its kind, its name with its parameters
-(`?` marks an optional one, `{}` one that is taken apart), what it returns and raises, the line
-number and indentation of a new docstring, and the one that it has. In `forms/` it is the document
-with all docstrings written in the style that the file's name begins with; what a model would say
-stands there as its name in capitals.
+In `subjects/` the expectation has a line for each definition: its kind, its name with its
+parameters (`?` marks an optional one, `{}` one that is taken apart), what it returns and raises,
+the line number and indentation of a new docstring, and the one that it has. In `forms/` it is the
+document with all docstrings written in the style that the file's name begins with; what a model
+would say stands there as its name in capitals.
 """
 
 from collections.abc import Iterable
@@ -54,30 +54,30 @@ def cases(folder: str) -> dict[str, Case]:
     return found
 
 
-def told(text: str, subject: Documentable) -> str:
-    """A subject on one line."""
+def told(text: str, documentable: Documentable) -> str:
+    """A definition on one line."""
     parameters = [
         f"{each.stars}{each.name}{f': {each.type}' if each.type else ''}{'?' * each.optional}"
-        for each in subject.parameters
+        for each in documentable.parameters
     ]
-    parameters += ["{}"] * subject.nameless
-    gives = " yields" if subject.yields else " returns" if subject.returns else ""
-    owner = f"{subject.owner}." if subject.owner else ""
-    head = f"{subject.kind} {owner}{subject.name}({', '.join(parameters)}){gives}"
-    raises = f" raises {', '.join(subject.raises)}" if subject.raises else ""
-    line = text.count("\n", 0, subject.at) + 1
-    doc = f" = {subject.docstring.text!r}" if subject.docstring else ""
-    return f"{head}{raises} @{line}+{len(subject.indent)}{doc}"
+    parameters += ["{}"] * documentable.nameless
+    gives = " yields" if documentable.yields else " returns" if documentable.returns else ""
+    owner = f"{documentable.owner}." if documentable.owner else ""
+    head = f"{documentable.kind} {owner}{documentable.name}({', '.join(parameters)}){gives}"
+    raises = f" raises {', '.join(documentable.raises)}" if documentable.raises else ""
+    line = text.count("\n", 0, documentable.at) + 1
+    doc = f" = {documentable.docstring.text!r}" if documentable.docstring else ""
+    return f"{head}{raises} @{line}+{len(documentable.indent)}{doc}"
 
 
-def filled(subject: Documentable, habits: DocstringStyle) -> str:
+def filled(documentable: Documentable, habits: DocstringStyle) -> str:
     """The inside of a docstring where each free part says its name."""
-    parts = template(subject, habits)
+    parts = template(documentable, habits)
     return "".join(p.text if isinstance(p, Literal) else p.name.upper() for p in parts)
 
 
 def documented(text: str, found: Iterable[Documentable], style: DocstringStyle) -> str:
-    """The document with a docstring for each subject."""
+    """The document with a docstring for each definition."""
     edits = [replacement(text, each, style, filled(each, style)) for each in found]
     # A file and its first function may have theirs at one place, in this order.
     for start, end, new in sorted(edits, key=lambda edit: edit[0])[::-1]:

@@ -15,9 +15,9 @@ def brought_up_to_date(path: str, text: str) -> str:
     """All stale docstrings of a text, each by its one edit, from the last to the first."""
     language = language_of(path)
     assert language, path
-    for subject in reversed(documentables(ParsedDocument.of(text, language))):
-        if stale(subject, language) and (change := update(text, subject, language)):
+    for documentable in reversed(documentables(ParsedDocument.of(text, language))):
+        if stale(documentable, language) and (change := update(text, documentable, language)):
             parts = (part.text if isinstance(part, Literal) else NEW for part in change.parts)
-            start, end, new = updated(text, subject, change, "".join(parts))
+            start, end, new = updated(text, documentable, change, "".join(parts))
             text = text[:start] + new + text[end:]
     return text

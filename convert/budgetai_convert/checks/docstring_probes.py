@@ -34,19 +34,19 @@ def _of_file(
     if language is None:
         return
     ranges = within.get(path, ((0, len(text)),))
-    for subject in documentables(ParsedDocument.of(text, language)):
-        docstring = subject.docstring
-        if docstring is None or worth_learning(subject, language):
+    for documentable in documentables(ParsedDocument.of(text, language)):
+        docstring = documentable.docstring
+        if docstring is None or worth_learning(documentable, language):
             continue
         if any(low <= docstring.start and docstring.end <= high for low, high in ranges):
-            yield from _hole(path, text, subject, language)
+            yield from _hole(path, text, documentable, language)
 
 
-def _hole(path: str, text: str, subject: Documentable, language: Language) -> Iterator[Hole]:
+def _hole(path: str, text: str, documentable: Documentable, language: Language) -> Iterator[Hole]:
     """The hole as this docstring itself is written; none where its marks are of another kind."""
-    place = hole(text, subject, repository_style((subject,), language))
-    assert subject.docstring is not None
-    whole = text[subject.docstring.start : subject.docstring.end]
+    place = hole(text, documentable, repository_style((documentable,), language))
+    assert documentable.docstring is not None
+    whole = text[documentable.docstring.start : documentable.docstring.end]
     if not whole.startswith(place.opening):
         return
     line = whole.removeprefix(place.opening).partition("\n")[0]

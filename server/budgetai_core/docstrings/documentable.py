@@ -104,32 +104,36 @@ def documentables(parsed: ParsedDocument) -> tuple[Documentable, ...]:
         for region in outline.regions.values()
         if region.kind in _KINDS
     )
-    subjects = [_subject(outline, region, location) for region, location in placed if location]
-    subjects.sort(key=_order)
-    return tuple(sorted(_with_others(subjects, parsed), key=_order))
+    entries = [_documentable(outline, region, location) for region, location in placed if location]
+    entries.sort(key=_order)
+    return tuple(sorted(_with_others(entries, parsed), key=_order))
 
 
-def _order(subject: Documentable) -> tuple[int, int]:
-    return subject.start, -subject.end
+def _order(documentable: Documentable) -> tuple[int, int]:
+    return documentable.start, -documentable.end
 
 
 def documentable_at(parsed: ParsedDocument, cursor: int) -> Documentable | None:
-    """The innermost subject around a character, its docstring included; a module only on its first
-    line and in its docstring."""
-    around = [subject for subject in documentables(parsed) if _holds(parsed, subject, cursor)]
-    return min(around, key=lambda subject: subject.end - subject.start, default=None)
+    """The innermost definition around a character, its docstring included; a module only on its
+    first line and in its docstring."""
+    around = [
+        documentable
+        for documentable in documentables(parsed)
+        if _holds(parsed, documentable, cursor)
+    ]
+    return min(around, key=lambda documentable: documentable.end - documentable.start, default=None)
 
 
-def _holds(parsed: ParsedDocument, subject: Documentable, cursor: int) -> bool:
-    doc = subject.docstring
-    start = min(subject.start, doc.start) if doc else subject.start
+def _holds(parsed: ParsedDocument, documentable: Documentable, cursor: int) -> bool:
+    doc = documentable.docstring
+    start = min(documentable.start, doc.start) if doc else documentable.start
     line = parsed.text.rfind("\n", 0, start) + 1
-    if subject.kind != "module":
-        return line <= cursor <= subject.end
+    if documentable.kind != "module":
+        return line <= cursor <= documentable.end
     return "\n" not in parsed.text[:cursor] or (doc is not None and doc.start <= cursor <= doc.end)
 
 
-def _subject(outline: Outline, region: Region, location: Location) -> Documentable:
+def _documentable(outline: Outline, region: Region, location: Location) -> Documentable:
     parsed, owner = outline.parsed, region.owner
     names, starts = outline.exported
     name = _text(parsed, region.nodes.get("name"))
@@ -159,13 +163,13 @@ def _subject(outline: Outline, region: Region, location: Location) -> Documentab
     )
 
 
-def _with_others(subjects: list[Documentable], parsed: ParsedDocument) -> Iterator[Documentable]:
-    """Each subject as it is beside others: signatures of one name, and a getter and a setter, have
-    one docstring for all, and that of the first tells the parameters of all."""
+def _with_others(entries: list[Documentable], parsed: ParsedDocument) -> Iterator[Documentable]:
+    """Each definition as it is beside others: signatures of one name, and a getter and a setter,
+    have one docstring for all, and that of the first tells the parameters of all."""
     if not parsed.language or parsed.language.name not in ("typescript", "tsx", "javascript"):
-        yield from subjects
+        yield from entries
         return
-    sets = list(_sets(subjects, parsed))
+    sets = list(_sets(entries, parsed))
     for signatures in sets:
         documented = [signature for signature in signatures if signature.docstring]
         first = documented[0] if documented else signatures[0]
@@ -178,28 +182,31 @@ def _with_others(subjects: list[Documentable], parsed: ParsedDocument) -> Iterat
             yield signature
 
 
-def _sets(subjects: list[Documentable], parsed: ParsedDocument) -> Iterator[list[Documentable]]:
+def _sets(entries: list[Documentable], parsed: ParsedDocument) -> Iterator[list[Documentable]]:
     """Subjects that stand for one thing to its users, one list for each thing; in their order."""
     groups: list[list[Documentable]] = []
     accessors: dict[tuple[str, str, str], list[Documentable]] = {}
-    for subject in subjects:
-        head = parsed.text[subject.start : subject.head_end]
+    for documentable in entries:
+        head = parsed.text[documentable.start : documentable.head_end]
         last = groups[-1][-1] if groups else None
         body = parsed.text[last.head_end : last.end].strip("; \t\n") if last else ""
         if accessor := _ACCESSOR.search(head):
-            key = (subject.owner, subject.name, accessor[1] or "")
+            key = (documentable.owner, documentable.name, accessor[1] or "")
             if key not in accessors:
                 groups.append(accessors.setdefault(key, []))
-            accessors[key].append(subject)
+            accessors[key].append(documentable)
         elif (
             last
             and not body
-            and subject.kind in ("function", "method")
-            and ((last.kind, last.owner, last.name) == (subject.kind, subject.owner, subject.name))
+            and documentable.kind in ("function", "method")
+            and (
+                (last.kind, last.owner, last.name)
+                == (documentable.kind, documentable.owner, documentable.name)
+            )
         ):
-            groups[-1].append(subject)
+            groups[-1].append(documentable)
         else:
-            groups.append([subject])
+            groups.append([documentable])
     yield from groups
 
 

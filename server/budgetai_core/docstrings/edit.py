@@ -24,10 +24,10 @@ class DocstringHole:
     closing: str
 
 
-def hole(text: str, subject: Documentable, style: DocstringStyle) -> DocstringHole:
+def hole(text: str, documentable: Documentable, style: DocstringStyle) -> DocstringHole:
     """The document as it is when the docstring is written; an existing one is taken away."""
-    mark = opening(subject, style)
-    start, end, before, after = _around(text, subject, mark)
+    mark = opening(documentable, style)
+    start, end, before, after = _around(text, documentable, mark)
     before = text[:start] + before + mark
     return DocstringHole(
         before + closing(mark) + after + text[end:], len(before), mark, closing(mark)
@@ -35,37 +35,39 @@ def hole(text: str, subject: Documentable, style: DocstringStyle) -> DocstringHo
 
 
 def replacement(
-    text: str, subject: Documentable, style: DocstringStyle, inside: str
+    text: str, documentable: Documentable, style: DocstringStyle, inside: str
 ) -> tuple[int, int, str]:
     """Start, end and text of the one edit of the document that puts the finished docstring in its
     place. Whatever `inside` has, all else stays as it is."""
-    mark = opening(subject, style)
-    start, end, before, after = _around(text, subject, mark)
+    mark = opening(documentable, style)
+    start, end, before, after = _around(text, documentable, mark)
     inside = _INVISIBLE.sub("", inside)
     if closing(mark) == mark:
-        old = text[subject.docstring.start] if subject.docstring else ""
+        old = text[documentable.docstring.start] if documentable.docstring else ""
         whole = _quoted(inside, mark, was_raw=_RAW.match(old) is not None)
     elif closing(mark):
         whole = _block(inside, mark, style.style)
     else:
-        whole = _lines(inside, mark, subject.indent)
+        whole = _lines(inside, mark, documentable.indent)
     return start, end, before + whole + after
 
 
-def update_hole(text: str, subject: Documentable, change: Update) -> DocstringHole:
+def update_hole(text: str, documentable: Documentable, change: Update) -> DocstringHole:
     """The document as it is while a docstring is brought up to date: the cursor stands behind its
     opening mark, and its inside is taken away."""
-    assert subject.docstring
-    before = text[: subject.docstring.start] + change.opening
-    after = change.closing + text[subject.docstring.end :]
+    assert documentable.docstring
+    before = text[: documentable.docstring.start] + change.opening
+    after = change.closing + text[documentable.docstring.end :]
     return DocstringHole(before + after, len(before), change.opening, change.closing)
 
 
-def updated(text: str, subject: Documentable, change: Update, inside: str) -> tuple[int, int, str]:
-    """Start, end and text of the smallest edit of whole lines that gives the subject's docstring
+def updated(
+    text: str, documentable: Documentable, change: Update, inside: str
+) -> tuple[int, int, str]:
+    """Start, end and text of the smallest edit of whole lines that gives the definition's docstring
     another inside."""
-    assert subject.docstring
-    start, end = subject.docstring.start, subject.docstring.end
+    assert documentable.docstring
+    start, end = documentable.docstring.start, documentable.docstring.end
     old = text[start:end].split("\n")
     new = (change.opening + inside + change.closing).split("\n")
     least = min(len(old), len(new)) - 1
@@ -78,20 +80,20 @@ def updated(text: str, subject: Documentable, change: Update, inside: str) -> tu
     return start, end, "\n".join(rows)
 
 
-def _around(text: str, subject: Documentable, mark: str) -> tuple[int, int, str, str]:
+def _around(text: str, documentable: Documentable, mark: str) -> tuple[int, int, str, str]:
     """What the edit takes the place of, and what it puts in front of and behind the docstring."""
-    indent, at = subject.indent, subject.at
-    if subject.docstring:
-        start, end = subject.docstring.start, subject.docstring.end
+    indent, at = documentable.indent, documentable.at
+    if documentable.docstring:
+        start, end = documentable.docstring.start, documentable.docstring.end
         rest = text[end:].partition("\n")[0]
         if closing(mark) or not rest.strip():
             return start, end, "", ""
         # A comment had closed in front of code that a line comment would swallow.
         return start, end + len(rest) - len(rest.lstrip()), "", f"\n{indent}"
-    if subject.kind != "module" and at and text[at - 1] != "\n":
+    if documentable.kind != "module" and at and text[at - 1] != "\n":
         # A body on the line of its head goes below.
-        return subject.head_end, at, f"\n{indent}", f"\n{indent}"
-    apart = subject.kind == "module" and mark != "//" and text[at : at + 1] not in ("", "\n")
+        return documentable.head_end, at, f"\n{indent}", f"\n{indent}"
+    apart = documentable.kind == "module" and mark != "//" and text[at : at + 1] not in ("", "\n")
     return at, at, indent, "\n\n" if apart else "\n"
 
 

@@ -15,9 +15,9 @@ LIMITS = Limits(before=480, after=1200, chunks=0, step=1)
 _MARGIN = 120
 
 
-def limits(text: str, subject: Documentable, place: DocstringHole) -> Limits:
-    """For the place of the docstring of a subject of `text`. The body says what a function does,
-    and it is behind the cursor: AFTER shows it, and little more, whether the subject has a
+def limits(text: str, documentable: Documentable, place: DocstringHole) -> Limits:
+    """For the place of the docstring of a definition of `text`. The body says what a function does,
+    and it is behind the cursor: AFTER shows it, and little more, whether the definition has a
     docstring or not."""
-    body = len(place.text) - (len(text) - subject.end) - place.cursor
+    body = len(place.text) - (len(text) - documentable.end) - place.cursor
     return replace(LIMITS, after=min(LIMITS.after, max(body, 0) + _MARGIN))

@@ -1,4 +1,4 @@
-"""Whether a docstring names what its subject has, and nothing else."""
+"""Whether a docstring names what its definition has, and nothing else."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _NOTHING = re.compile(r"`*(?:None|void|nothing)\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class LintResult:
-    """How many parts of a subject are named; those missing, and those that it does not have, as
+    """How many parts of a definition are named; those missing, and those that it does not have, as
     "parameter x", "returns" or "raises ValueError"."""
 
     named: int
@@ -36,65 +36,67 @@ class LintResult:
         return not self.missing and not self.invented
 
 
-def lint(subject: Documentable, text: str, language: Language) -> LintResult:
-    """How a docstring's text, without its marks, agrees with its subject.
+def lint(documentable: Documentable, text: str, language: Language) -> LintResult:
+    """How a docstring's text, without its marks, agrees with its definition.
 
     What is written in sentences (Go, Rust) is named where its word stands. A class need not list
     the parameters of its constructor, but if it lists some it has to list all. What a class or
     `**kwargs` takes besides is not known, so nothing of it is invented.
     """
     parsed = sections(text, language)
-    has, optional = _parts(subject, parsed)
+    has, optional = _parts(documentable, parsed)
     rules = comment_syntax(language)
     names = _named(parsed) if rules and not rules.prose else _mentioned(has, parsed, text)
     named = [part for part in has if part in names]
     missing = [part for part in has if part not in names and part not in optional]
-    return LintResult(len(named), tuple(missing), _invented(subject, parsed, has, names))
+    return LintResult(len(named), tuple(missing), _invented(documentable, parsed, has, names))
 
 
-def stale(subject: Documentable, language: Language) -> tuple[str, ...]:
-    """What the subject's docstring says of parameters that the code does not have, and, where it
+def stale(documentable: Documentable, language: Language) -> tuple[str, ...]:
+    """What the definition's docstring says of parameters that the code does not have, and, where it
     lists parameters, those that it leaves out, as "parameter x". Empty when they agree, and where
     it has no list."""
-    gone, missing = parameter_differences(subject, language)
+    gone, missing = parameter_differences(documentable, language)
     names = [*gone, *(parameter.name for parameter in missing)]
     return tuple(f"parameter {name}" for name in names)
 
 
 def parameter_differences(
-    subject: Documentable, language: Language
+    documentable: Documentable, language: Language
 ) -> tuple[list[str], list[Parameter]]:
     """The names that a list of parameters has and the code has not, and the parameters that it
     lacks; both empty where there is no list."""
-    text = subject.docstring.text if subject.docstring else ""
+    text = documentable.docstring.text if documentable.docstring else ""
     parsed = sections(text, language)
     if not parsed.parameters:
         return [], []
-    has, optional = _parts(subject, parsed)
+    has, optional = _parts(documentable, parsed)
     names = _named(parsed)
-    invented = _invented(subject, parsed, has, names)
+    invented = _invented(documentable, parsed, has, names)
     gone = [part.partition(" ")[2] for part in invented if part.startswith("parameter ")]
     lacking = {part for part in has if part not in names and part not in optional}
     return gone, [
-        parameter for parameter in subject.parameters if f"parameter {parameter.name}" in lacking
+        parameter
+        for parameter in documentable.parameters
+        if f"parameter {parameter.name}" in lacking
     ]
 
 
-def _parts(subject: Documentable, parsed: Sections) -> tuple[list[str], set[str]]:
-    """What a subject has to name, and what of it may be left out."""
-    parameters = {f"parameter {parameter.name}": parameter for parameter in subject.parameters}
+def _parts(documentable: Documentable, parsed: Sections) -> tuple[list[str], set[str]]:
+    """What a definition has to name, and what of it may be left out."""
+    parameters = {f"parameter {parameter.name}": parameter for parameter in documentable.parameters}
     parts = list(parameters)
     optional = {
         part
         for part, parameter in parameters.items()
         if parameter.stars or parameter.name.startswith("_")
     }
-    if subject.kind == "class":
+    if documentable.kind == "class":
         listed = _named(parsed).intersection(parts)
         return parts, optional if listed else set(parts)
-    if subject.returns or subject.yields:
+    if documentable.returns or documentable.yields:
         parts.append("returns")
-    return [*parts, *(f"raises {name}" for name in subject.raises)], optional
+    return [*parts, *(f"raises {name}" for name in documentable.raises)], optional
 
 
 def _named(parsed: Sections) -> set[str]:
@@ -118,12 +120,12 @@ def _mentioned(has: list[str], parsed: Sections, text: str) -> set[str]:
 
 
 def _invented(
-    subject: Documentable, parsed: Sections, has: list[str], names: set[str]
+    documentable: Documentable, parsed: Sections, has: list[str], names: set[str]
 ) -> tuple[str, ...]:
-    listed = {f"parameter {name}" for name in (*parsed.attributes, *subject.allowed)}
-    if subject.takes_more or (subject.kind == "class" and not subject.parameters):
+    listed = {f"parameter {name}" for name in (*parsed.attributes, *documentable.allowed)}
+    if documentable.takes_more or (documentable.kind == "class" and not documentable.parameters):
         listed |= {name for name in names if name.startswith("parameter ")}
-    if _NOTHING.match(parsed.returns or "") or subject.kind not in ("function", "method"):
+    if _NOTHING.match(parsed.returns or "") or documentable.kind not in ("function", "method"):
         listed.add("returns")
     wrong = names - set(has) - listed
     return tuple(sorted(wrong))

@@ -45,22 +45,22 @@ class DocstringStyle:
 
 @dataclass(frozen=True)
 class _Read:
-    """A documented subject, and what its docstring says."""
+    """A documented definition, and what its docstring says."""
 
-    subject: Documentable
+    documentable: Documentable
     docstring: Docstring
     parsed: Sections
 
     @property
     def called(self) -> bool:
         """Whether there is something that a section could tell."""
-        subject = self.subject
-        tells = bool(subject.parameters or subject.returns or subject.raises)
-        return tells and subject.kind in ("function", "method")
+        documentable = self.documentable
+        tells = bool(documentable.parameters or documentable.returns or documentable.raises)
+        return tells and documentable.kind in ("function", "method")
 
 
 def repository_style(documentables: Iterable[Documentable], language: Language) -> DocstringStyle:
-    """By majority over the documented subjects; sound defaults where there are none."""
+    """By majority over the documented definitions; sound defaults where there are none."""
     rules = comment_syntax(language)
     if rules is None:
         return DocstringStyle("plain", language.comment, False, False, False, False)
@@ -88,15 +88,15 @@ def repository_style(documentables: Iterable[Documentable], language: Language) 
     return _sections(replace(basis, style=style), called if rules.prose else written)
 
 
-def opening(subject: Documentable, style: DocstringStyle) -> str:
+def opening(documentable: Documentable, style: DocstringStyle) -> str:
     """The habitual mark; Rust has another one for a whole file."""
-    return "//!" if subject.kind == "module" and style.mark == "///" else style.mark
+    return "//!" if documentable.kind == "module" and style.mark == "///" else style.mark
 
 
 def _sections(basis: DocstringStyle, read: Sequence[_Read]) -> DocstringStyle:
     """Which sections are written by those who have something to say in them."""
     calls = [entry for entry in read if entry.called]
-    takes = [entry for entry in calls if entry.subject.parameters]
+    takes = [entry for entry in calls if entry.documentable.parameters]
     lists = [entry for entry in read if entry.parsed.parameters]
     text = "\n".join(entry.docstring.text for entry in lists)
     tags = Counter(_RETURN.findall("\n".join(entry.docstring.text for entry in read)))
@@ -109,18 +109,18 @@ def _sections(basis: DocstringStyle, read: Sequence[_Read]) -> DocstringStyle:
             (any(map(entry.parsed.types.get, entry.parsed.parameters)) for entry in lists), False
         ),
         returns=_most(
-            (entry.parsed.returns is not None for entry in calls if entry.subject.returns),
+            (entry.parsed.returns is not None for entry in calls if entry.documentable.returns),
             basis.returns,
             _FEW,
         ),
         raises=_most(
-            (bool(entry.parsed.raises) for entry in calls if entry.subject.raises),
+            (bool(entry.parsed.raises) for entry in calls if entry.documentable.raises),
             basis.raises,
             _FEW,
         ),
         classes=_most(
             (bool(entry.parsed.parameters or entry.parsed.attributes) for entry in read
-             if entry.subject.kind == "class" and entry.subject.parameters),
+             if entry.documentable.kind == "class" and entry.documentable.parameters),
             basis.classes,
             _FEW,
         ),

@@ -15,9 +15,9 @@ __all__ = ["Free", "Literal", "clean", "template"]
 _SUMMARY, _PARAMETER, _RETURNS, _RAISES, _LINE = 48, 40, 48, 40, 28
 
 
-def template(subject: Documentable, style: DocstringStyle) -> tuple[Literal | Free, ...]:
+def template(documentable: Documentable, style: DocstringStyle) -> tuple[Literal | Free, ...]:
     """The inside of a docstring, from behind the opening mark to the closing one."""
-    page = TemplateBuilder(subject, style)
+    page = TemplateBuilder(documentable, style)
     _WRITERS.get(style.style, _opening)(page)
     return page.parts()
 
@@ -39,7 +39,7 @@ def _google(page: TemplateBuilder) -> None:
             page.line(f"{page.step}{label}: ")
             _describe(page, parameter)
     if page.returns:
-        _heading(page, "Yields:" if page.subject.yields else "Returns:")
+        _heading(page, "Yields:" if page.documentable.yields else "Returns:")
         page.line(page.step)
         if page.return_type:
             page.write(f"{page.return_type}: ")
@@ -61,10 +61,10 @@ def _numpy(page: TemplateBuilder) -> None:
             page.line(page.step)
             _describe(page, parameter)
     if page.returns:
-        _underlined(page, "Yields" if page.subject.yields else "Returns")
+        _underlined(page, "Yields" if page.documentable.yields else "Returns")
         # The first line of it is the type; where none is known, what is said stands in its place.
-        page.line(page.subject.return_type)
-        if page.subject.return_type:
+        page.line(page.documentable.return_type)
+        if page.documentable.return_type:
             page.line(page.step)
         page.free("returns", _RETURNS)
     if page.raises:
@@ -88,7 +88,7 @@ def _fields(page: TemplateBuilder) -> None:
         if kind:
             page.line(f"{mark}type {parameter.name}: {kind}")
     if page.returns:
-        yields = page.subject.yields and mark == ":"
+        yields = page.documentable.yields and mark == ":"
         page.line(f"{mark}{'yields' if yields else page.style.returns_tag}: ")
         page.free("returns", _RETURNS)
         if page.return_type:
@@ -109,7 +109,7 @@ def _tagged(page: TemplateBuilder) -> None:
         page.line(f"@param {braced}{parameter.name} {'- ' if page.style.dash else ''}")
         _describe(page, parameter)
     if page.returns:
-        page.line("@yields " if page.subject.yields else f"@{page.style.returns_tag} ")
+        page.line("@yields " if page.documentable.yields else f"@{page.style.returns_tag} ")
         page.free("returns", _RETURNS)
     for name in page.raises:
         page.line(f"@throws {f'{{{name}}}' if braces else name} ")
@@ -118,8 +118,8 @@ def _tagged(page: TemplateBuilder) -> None:
 
 def _go(page: TemplateBuilder) -> None:
     """A sentence that begins with the name, as Go's own documentation does."""
-    package = "Package " if page.subject.kind == "module" else ""
-    _opening(page, f"{package}{page.subject.name} ")
+    package = "Package " if page.documentable.kind == "module" else ""
+    _opening(page, f"{package}{page.documentable.name} ")
 
 
 def _rust(page: TemplateBuilder) -> None:

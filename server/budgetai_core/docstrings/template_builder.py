@@ -24,21 +24,21 @@ class Free:
 
 
 class TemplateBuilder:
-    """What is written of one subject; `parameters`, `returns` and `raises` are to be told."""
+    """What is written of one definition; `parameters`, `returns` and `raises` are to be told."""
 
-    def __init__(self, subject: Documentable, style: DocstringStyle) -> None:
-        self.subject, self.style = subject, style
-        self.step = "\t" if subject.indent.startswith("\t") else "    "
-        self.mark = opening(subject, style)
+    def __init__(self, documentable: Documentable, style: DocstringStyle) -> None:
+        self.documentable, self.style = documentable, style
+        self.step = "\t" if documentable.indent.startswith("\t") else "    "
+        self.mark = opening(documentable, style)
         self.closing = closing(self.mark)
         self._lead = lead(self.mark)
         self._parts: list[Literal | Free] = []
-        listed = subject.kind != "class" or style.classes
-        self.parameters = subject.parameters if style.parameters and listed else ()
-        called = subject.kind in ("function", "method")
-        self.returns = called and style.returns and (subject.returns or subject.yields)
-        self.raises = subject.raises if called and style.raises else ()
-        self.return_type = subject.return_type if style.types else ""
+        listed = documentable.kind != "class" or style.classes
+        self.parameters = documentable.parameters if style.parameters and listed else ()
+        called = documentable.kind in ("function", "method")
+        self.returns = called and style.returns and (documentable.returns or documentable.yields)
+        self.raises = documentable.raises if called and style.raises else ()
+        self.return_type = documentable.return_type if style.types else ""
 
     def type(self, parameter: Parameter) -> str:
         if not self.style.types or not parameter.type:
@@ -63,10 +63,10 @@ class TemplateBuilder:
         return self.style.summary_below or block if self.closing else False
 
     def line(self, text: str = "") -> None:
-        self.write(f"\n{self.subject.indent}{self._lead}{text}")
+        self.write(f"\n{self.documentable.indent}{self._lead}{text}")
 
     def blank(self) -> None:
-        self.write(f"\n{self.subject.indent}{self._lead}".rstrip(" \t"))
+        self.write(f"\n{self.documentable.indent}{self._lead}".rstrip(" \t"))
 
     def write(self, text: str) -> None:
         self._parts.append(Literal(text))
@@ -81,7 +81,7 @@ class TemplateBuilder:
         several = any(part.lines > 1 for part in self._parts if isinstance(part, Free))
         end = ""
         if self.closing and (written or several):
-            end = f"\n{self.subject.indent}{' ' if self.mark == '/**' else ''}"
+            end = f"\n{self.documentable.indent}{' ' if self.mark == '/**' else ''}"
         elif self.mark == "/**":
             end = " "
         return tuple(_joined([*self._parts, Literal(end)]))

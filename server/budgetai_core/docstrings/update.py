@@ -59,25 +59,25 @@ class _Plan:
     behind: dict[int, list[_Row]] = field(default_factory=lambda: defaultdict(list))
 
 
-def update(text: str, subject: Documentable, language: Language) -> Update | None:
-    """How the docstring of a subject of a text becomes true. None where there is none, or nothing
-    of it would stay."""
-    if subject.docstring is None:
+def update(text: str, documentable: Documentable, language: Language) -> Update | None:
+    """How the docstring of a definition of a text becomes true. None where there is none, or
+    nothing of it would stay."""
+    if documentable.docstring is None:
         return None
-    return _Updating(text, subject, language).update()
+    return _Updating(text, documentable, language).update()
 
 
 class _Updating:
-    def __init__(self, text: str, subject: Documentable, language: Language) -> None:
-        assert subject.docstring
-        self.subject = subject
-        self.mark = subject.docstring.mark
-        self.inside: Inside = inside_of(text, subject.docstring)
-        self.lines = Lines(subject.docstring.text)
-        self.entries = layout(subject.docstring.text, language).entries
+    def __init__(self, text: str, documentable: Documentable, language: Language) -> None:
+        assert documentable.docstring
+        self.documentable = documentable
+        self.mark = documentable.docstring.mark
+        self.inside: Inside = inside_of(text, documentable.docstring)
+        self.lines = Lines(documentable.docstring.text)
+        self.entries = layout(documentable.docstring.text, language).entries
         self.listed = [entry for entry in self.entries if entry.kind == "parameter"]
-        gone, self.missing = parameter_differences(subject, language)
-        self.renamed = _renamed(self.listed, gone, self.missing, subject.parameters)
+        gone, self.missing = parameter_differences(documentable, language)
+        self.renamed = _renamed(self.listed, gone, self.missing, documentable.parameters)
         written = self.renamed.values()
         self.missing = [parameter for parameter in self.missing if parameter.name not in written]
         self.gone = set(gone) - set(self.renamed)
@@ -141,7 +141,7 @@ class _Updating:
         """Put a new entry behind that of the parameter in front of it, or in front of the next."""
         like = self._like(parameter)
         new = self._entry(parameter, like)
-        order = [parameter.name for parameter in self.subject.parameters]
+        order = [parameter.name for parameter in self.documentable.parameters]
         place = order.index(parameter.name)
         kept = {name: e for e in reversed(self.listed) if self._stays(e) for name in self._names(e)}
         gap = self._gap()
@@ -200,7 +200,7 @@ class _Updating:
             return (
                 self._head_line(entry) != entry.start,
                 len(entry.names) > 1,
-                any(name.text in self.subject.allowed for name in entry.names),
+                any(name.text in self.documentable.allowed for name in entry.names),
                 "*" in label.replace("**", "", 1) if label.startswith("**`") else label[:1] == "*",
                 not entry.description,
                 (entry.typed is not None) != bool(parameter.type),
@@ -224,7 +224,7 @@ class _Updating:
             below = next(n for n in range(first + 1, like.end) if self.lines[n].strip())
             rows = [_Row(prefix, [Literal(head.rstrip())]), _Row(self._prefix(below), [told])]
         elif self._underlined(like.section):
-            step = "\t" if self.subject.indent.startswith("\t") else "    "
+            step = "\t" if self.documentable.indent.startswith("\t") else "    "
             rows = [_Row(prefix, [Literal(head.rstrip())]), _Row(prefix + step, [told])]
         else:
             dashed = any(self._dash(entry) for entry in self.listed)
@@ -284,7 +284,7 @@ class _Updating:
         row = self._row(line)
         if row:
             return self.inside.rows[row][: self.inside.prefixes[row]]
-        return self.subject.indent + lead(self.mark)
+        return self.documentable.indent + lead(self.mark)
 
     def _drop_headings(self) -> None:
         """Take a section out that has lost all it had."""
@@ -340,7 +340,7 @@ class _Updating:
             return
         for row in rows:
             if row.number == 0:
-                row.prefix = self.subject.indent + lead(self.mark)
+                row.prefix = self.documentable.indent + lead(self.mark)
         rows[0].prefix = self.inside.rows[0][: self.inside.prefixes[0]]
 
     def _fit_last(self, rows: list[_Row]) -> None:

@@ -25,26 +25,26 @@ _FILLERS = frozenset(
 _LEAST_LETTERS = 0.55
 
 
-def worth_learning(subject: Documentable, language: Language) -> str:
+def worth_learning(documentable: Documentable, language: Language) -> str:
     """ "" or why not: none, empty, too_long, boilerplate, not_prose, stale."""
-    if subject.docstring is None:
+    if documentable.docstring is None:
         return "none"
-    text = subject.docstring.text
+    text = documentable.docstring.text
     words = _WORD.findall(text)
     if not words:
         return "empty"
     if len(text) > _LONGEST:
         return "too_long"
-    if _BOILERPLATE.search(text) or _echoes(subject, text):
+    if _BOILERPLATE.search(text) or _echoes(documentable, text):
         return "boilerplate"
     if _is_no_prose(text):
         return "not_prose"
-    return "stale" if stale(subject, language) else ""
+    return "stale" if stale(documentable, language) else ""
 
 
-def _echoes(subject: Documentable, text: str) -> bool:
+def _echoes(documentable: Documentable, text: str) -> bool:
     """Whether nothing is said that the name does not say."""
-    named = {part.lower() for part in _PART.findall(f"{subject.name} {subject.owner}")}
+    named = {part.lower() for part in _PART.findall(f"{documentable.name} {documentable.owner}")}
     words = {word.lower() for word in _WORD.findall(text)} - _FILLERS
     return not {word.rstrip("s") for word in words} - {part.rstrip("s") for part in named}
 

@@ -43,13 +43,17 @@ class Finding:
 
 def finding(path: str, text: str, pending: PendingDocstring) -> Finding:
     """In words what an offer is good for."""
-    subject = pending.subject
-    what = f"{subject.kind} {subject.name}".strip() if subject.kind != "module" else "module"
-    old = subject.docstring
-    line = text.count("\n", 0, old.start if old else subject.start) + 1
+    documentable = pending.documentable
+    what = (
+        f"{documentable.kind} {documentable.name}".strip()
+        if documentable.kind != "module"
+        else "module"
+    )
+    old = documentable.docstring
+    line = text.count("\n", 0, old.start if old else documentable.start) + 1
     wrong = ", ".join(pending.stale)
     words = f"the docstring of {what} is stale: {wrong}" if old else f"{what} has no docstring"
-    return Finding(path, line, subject.kind, subject.name, words)
+    return Finding(path, line, documentable.kind, documentable.name, words)
 
 
 def review(
@@ -59,68 +63,70 @@ def review(
     also those of what nobody else sees."""
     if parsed.language is None or path.endswith(".pyi"):
         return []
-    subjects = documentables(parsed)
-    wanted = subjects if private else public(subjects, path, parsed)
-    pending = (pending_docstring(subject, parsed.language) for subject in wanted)
+    entries = documentables(parsed)
+    wanted = entries if private else public(entries, path, parsed)
+    pending = (pending_docstring(documentable, parsed.language) for documentable in wanted)
     return [
-        offered
-        for offered in pending
-        if offered
-        and (update or not offered.subject.docstring)
-        and not _elsewhere(offered.subject, parsed)
+        missing_or_stale
+        for missing_or_stale in pending
+        if missing_or_stale
+        and (update or not missing_or_stale.documentable.docstring)
+        and not _elsewhere(missing_or_stale.documentable, parsed)
     ]
 
 
-def _elsewhere(subject: Documentable, parsed: ParsedDocument) -> bool:
-    """Whether the docstring of a subject belongs to something else."""
-    if subject.told_elsewhere:
+def _elsewhere(documentable: Documentable, parsed: ParsedDocument) -> bool:
+    """Whether the docstring of a definition belongs to something else."""
+    if documentable.told_elsewhere:
         return True
-    head = parsed.text[subject.start : subject.head_end]
-    called = subject.kind in _FUNCTIONS
+    head = parsed.text[documentable.start : documentable.head_end]
+    called = documentable.kind in _FUNCTIONS
     match parsed.language and parsed.language.name:
         case "python":
-            return (called and _DECORATED.search(head) is not None) or _assigned(subject, parsed)
+            return (called and _DECORATED.search(head) is not None) or _assigned(
+                documentable, parsed
+            )
         case "java":
             return called and _OVERRIDES.search(head) is not None
         case "rust":
             return _RUST_ATTRIBUTE.search(head) is not None
         case "typescript" | "tsx":
-            return subject.kind == "method" and _OVERRIDE_WORD.search(head) is not None
+            return documentable.kind == "method" and _OVERRIDE_WORD.search(head) is not None
     return False
 
 
-def _assigned(subject: Documentable, parsed: ParsedDocument) -> bool:
+def _assigned(documentable: Documentable, parsed: ParsedDocument) -> bool:
     """Whether an attribute `__doc__` is given to it: that of a function by its name, that of a
     class or a module in its body too."""
-    if subject.docstring:
+    if documentable.docstring:
         return False
-    names = {subject.name, f"{subject.owner}.{subject.name}"} - {"", "."}
-    inner = len(subject.indent) if subject.kind != "module" else 0
+    names = {documentable.name, f"{documentable.owner}.{documentable.name}"} - {"", "."}
+    inner = len(documentable.indent) if documentable.kind != "module" else 0
     for match in _ATTRIBUTE.finditer(parsed.text):
-        own = subject.start <= match.start() < subject.end and len(match[1]) == inner
-        if match[2] in names or (not match[2] and own and subject.kind not in _FUNCTIONS):
+        own = documentable.start <= match.start() < documentable.end and len(match[1]) == inner
+        if match[2] in names or (not match[2] and own and documentable.kind not in _FUNCTIONS):
             return True
     return False
 
 
 def public(
-    subjects: Sequence[Documentable], path: str, parsed: ParsedDocument
+    entries: Sequence[Documentable], path: str, parsed: ParsedDocument
 ) -> list[Documentable]:
-    """The subjects of a text, in its order, that are there for others: by their names in Python and
-    Go, where they are exported in JavaScript and TypeScript, by modifiers in Rust and Java. What is
-    local, or part of what is not public, is not."""
+    """The definitions of a text, in its order, that are there for others: by their names in Python
+    and Go, where they are exported in JavaScript and TypeScript, by modifiers in Rust and Java.
+    What is local, or part of what is not public, is not."""
     kept, around = [], list[tuple[Documentable, bool]]()
-    for subject in subjects:
-        while around and around[-1][0].end < subject.end:
+    for documentable in entries:
+        while around and around[-1][0].end < documentable.end:
             around.pop()
-        if subject.kind == "module":
+        if documentable.kind == "module":
             shown = _public_module(path, parsed)
         elif around:
-            shown = _public_inside(subject, *around[-1], parsed)
+            shown = _public_inside(documentable, *around[-1], parsed)
         else:
-            shown = _shown(subject, parsed, None)
-        kept += [subject] if shown else []
-        around += [(subject, shown)] if subject.kind != "module" else []
+            shown = _shown(documentable, parsed, None)
+        kept += [documentable] if shown else []
+        around += [(documentable, shown)] if documentable.kind != "module" else []
     return kept
 
 
@@ -131,27 +137,27 @@ def _public_module(path: str, parsed: ParsedDocument) -> bool:
 
 
 def _public_inside(
-    subject: Documentable, outer: Documentable, shown: bool, parsed: ParsedDocument
+    documentable: Documentable, outer: Documentable, shown: bool, parsed: ParsedDocument
 ) -> bool:
-    return shown and outer.kind not in _FUNCTIONS and _shown(subject, parsed, outer)
+    return shown and outer.kind not in _FUNCTIONS and _shown(documentable, parsed, outer)
 
 
-def _shown(subject: Documentable, parsed: ParsedDocument, owner: Documentable | None) -> bool:
-    if subject.name.startswith(("_", "#")):
+def _shown(documentable: Documentable, parsed: ParsedDocument, owner: Documentable | None) -> bool:
+    if documentable.name.startswith(("_", "#")):
         return False
-    head = parsed.text[subject.start : subject.head_end]
+    head = parsed.text[documentable.start : documentable.head_end]
     match parsed.language and parsed.language.name:
         case "go":
-            names = (subject.name, subject.owner)
+            names = (documentable.name, documentable.owner)
             return all(name[:1].isupper() for name in names if name)
         case "rust":
             return bool(_RUST.search(head))
         case "java":
             return bool(_JAVA.search(head)) or (owner is not None and _interface(owner, parsed))
         case "javascript" | "typescript" | "tsx":
-            exported = owner is not None or subject.exported or _EXPORT.match(head) is not None
+            exported = owner is not None or documentable.exported or _EXPORT.match(head) is not None
             return exported and not _HIDDEN.search(head)
-    return not subject.owner.startswith("_")
+    return not documentable.owner.startswith("_")
 
 
 def _interface(owner: Documentable, parsed: ParsedDocument) -> bool:

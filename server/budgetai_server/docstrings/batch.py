@@ -155,7 +155,7 @@ class Author:
         written, notes, moved = list[Finding](), list[str](), 0
         style = neighbor_style(file.parsed, file.path, self.index)
         for docstring in pending:
-            request = DocstringRequest.of(docstring.subject)
+            request = DocstringRequest.of(docstring.documentable)
             try:
                 edit = self._write(file, replace(request, start=request.start + moved), style)
             except SilentError as error:
@@ -176,13 +176,13 @@ class Author:
 
     def _write(self, file: CodeFile, request: DocstringRequest, style: DocstringStyle) -> Written:
         parsed = file.parsed
-        subject = request.find(parsed)
-        if subject is None or parsed.language is None:
+        documentable = request.find(parsed)
+        if documentable is None or parsed.language is None:
             raise SilentError(f"{request.name} is not found any more")
         self.tell(f"{file.path} {request.name}")
         engine = self.engine_for(parsed.language.name)
         return write(
-            engine, parsed.text, file.path, self.repository, subject, style,
+            engine, parsed.text, file.path, self.repository, documentable, style,
             self.interrupted,
         )  # fmt: skip
 

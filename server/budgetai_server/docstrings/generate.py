@@ -1,8 +1,8 @@
 """The story of a docstring: definition → hole → prompt → the parts of a form → one edit.
 
-What the signature decides is written here: sections, names, indentation. The model generates the rest,
-part by part, after all that is there already. So no model can invent a parameter, and each part
-costs no more than what is new in front of it.
+What the signature decides is written here: sections, names, indentation. The model generates the
+rest, part by part, after all that is there already. So no model can invent a parameter, and each
+part costs no more than what is new in front of it.
 """
 
 import re
@@ -49,12 +49,12 @@ class SilentError(BudgetAIError):
 class PendingDocstring:
     """A docstring that can be written. `stale` names what is wrong in one that is there."""
 
-    subject: Documentable
+    documentable: Documentable
     stale: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
-        return "Update docstring" if self.subject.docstring else "Write docstring"
+        return "Update docstring" if self.documentable.docstring else "Write docstring"
 
 
 @dataclass(frozen=True)
@@ -67,18 +67,20 @@ class DocstringRequest:
     start: int
 
     @classmethod
-    def of(cls, subject: Documentable) -> "DocstringRequest":
-        return cls(subject.kind, subject.owner, subject.name, subject.start)
+    def of(cls, documentable: Documentable) -> "DocstringRequest":
+        return cls(documentable.kind, documentable.owner, documentable.name, documentable.start)
 
     def find(self, parsed: ParsedDocument) -> Documentable | None:
-        """The subject of the same name, the nearest where there are several."""
+        """The definition of the same name, the nearest where there are several."""
         name = self.kind, self.owner, self.name
         same = (
-            subject
-            for subject in documentables(parsed)
-            if (subject.kind, subject.owner, subject.name) == name
+            documentable
+            for documentable in documentables(parsed)
+            if (documentable.kind, documentable.owner, documentable.name) == name
         )
-        return min(same, key=lambda subject: abs(subject.start - self.start), default=None)
+        return min(
+            same, key=lambda documentable: abs(documentable.start - self.start), default=None
+        )
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,12 @@ class Written:
     inside: str
 
 
-def pending_docstring(subject: Documentable, language: Language) -> PendingDocstring | None:
-    """What there is to do for a subject; None where its docstring says what the code does."""
-    if subject.docstring is None:
-        return PendingDocstring(subject)
-    wrong = stale(subject, language)
-    return PendingDocstring(subject, wrong) if wrong else None
+def pending_docstring(documentable: Documentable, language: Language) -> PendingDocstring | None:
+    """What there is to do for a definition; None where its docstring says what the code does."""
+    if documentable.docstring is None:
+        return PendingDocstring(documentable)
+    wrong = stale(documentable, language)
+    return PendingDocstring(documentable, wrong) if wrong else None
 
 
 def write(
@@ -105,20 +107,20 @@ def write(
     text: str,
     path: str,
     repository: str,
-    subject: Documentable,
+    documentable: Documentable,
     style: DocstringStyle,
     cancelled: Callable[[], bool] = lambda: False,
     tick: Callable[[str], None] = lambda part: None,
     *,
     free: bool = False,
 ) -> Written:
-    """Write the docstring of a subject of `text`, or bring the one it has up to date.
+    """Write the docstring of a definition of `text`, or bring the one it has up to date.
 
     `tick` gets the name of each part before it is generated. `free` lets the model generate
-    everything, which is good for comparison alone. Raises SilentError where the model has nothing to say, Cancelled
-    when `cancelled` becomes true, and ModelError if the model fails.
+    everything, which is good for comparison alone. Raises SilentError where the model has nothing
+    to say, Cancelled when `cancelled` becomes true, and ModelError if the model fails.
     """
-    writing = Writing(Snapshot(repository, path, text, 0), subject, style, free=free)
+    writing = Writing(Snapshot(repository, path, text, 0), documentable, style, free=free)
     while part := writing.part:
         tick(part)
         writing.generate_part(engine, cancelled)
@@ -131,22 +133,22 @@ class Writing:
     def __init__(
         self,
         document: Snapshot,
-        subject: Documentable,
+        documentable: Documentable,
         style: DocstringStyle,
         *,
         free: bool = False,
     ) -> None:
-        """`document` is the text that `subject` was found in, wherever its cursor is."""
+        """`document` is the text that `documentable` was found in, wherever its cursor is."""
         self.document = document
-        self.subject = subject
-        self.style = style = own_style(subject, style)
+        self.documentable = documentable
+        self.style = style = own_style(documentable, style)
         self.inside = ""
         # One for each look at the model: an engine counts up to a limit in it.
         self.usages: list[Usage] = []
         language = document.language
         self._update: Update | None = None
-        if subject.docstring and language and not free:
-            self._update = update(document.text, subject, language)
+        if documentable.docstring and language and not free:
+            self._update = update(document.text, documentable, language)
         self.hole = self._empty(style)
         self._prompt: Prompt | None = None
         self._descriptions: list[str] = []
@@ -155,13 +157,13 @@ class Writing:
 
     def _empty(self, style: DocstringStyle) -> DocstringHole:
         if self._update:
-            return update_hole(self.document.text, self.subject, self._update)
-        return hole(self.document.text, self.subject, style)
+            return update_hole(self.document.text, self.documentable, self._update)
+        return hole(self.document.text, self.documentable, style)
 
     def _form(self) -> Iterable[Literal | Free]:
         if self._update:
             return self._update.parts
-        return template(self.subject, self.style)
+        return template(self.documentable, self.style)
 
     @property
     def part(self) -> str:
@@ -184,23 +186,23 @@ class Writing:
         if not self._sensible(part, words) and (verb := self._verb(part)):
             words = self._generated(engine, part, cancelled, verb).removesuffix(verb)
         if not self._sensible(part, words):
-            words = _fallback(part.name, self.subject)
+            words = _fallback(part.name, self.documentable)
         if not words:
-            name = self.subject.name or self.document.path
+            name = self.documentable.name or self.document.path
             raise SilentError(f"the model has nothing to say of {name}")
         self._parts.popleft()
         self._descriptions.append(words)
         self.inside += words
         self._write_literals()
 
-    def written(self, text: str = "", subject: Documentable | None = None) -> Written:
+    def written(self, text: str = "", documentable: Documentable | None = None) -> Written:
         """Return the edit, once all parts are generated; of another text where that has the same
         definition."""
-        text, subject = text or self.document.text, subject or self.subject
+        text, documentable = text or self.document.text, documentable or self.documentable
         if self._update:
-            edit = updated(text, subject, self._update, self.inside)
+            edit = updated(text, documentable, self._update, self.inside)
         else:
-            edit = replacement(text, subject, self.style, self.inside)
+            edit = replacement(text, documentable, self.style, self.inside)
         return Written(*edit, self.inside)
 
     def _write_literals(self) -> None:
@@ -213,7 +215,9 @@ class Writing:
         was no sentence."""
         if part.name != "summary" or self.inside.strip():
             return ""
-        return "Yield" if self.subject.yields else "Return" if self.subject.returns else ""
+        return (
+            "Yield" if self.documentable.yields else "Return" if self.documentable.returns else ""
+        )
 
     def _generated(
         self, engine: Engine, part: Free, cancelled: Callable[[], bool], begun: str = ""
@@ -229,7 +233,7 @@ class Writing:
                 break
         else:
             text = _whole_words(text) if usage.answer_tokens >= part.tokens else text
-        start = f"{self.subject.name} "
+        start = f"{self.documentable.name} "
         if self.inside.endswith(f" {start}"):
             # A sentence of Go has begun with the name already.
             text = text.strip().removeprefix(start)
@@ -247,7 +251,7 @@ class Writing:
             if self._invents("\n".join([*kept, text])) or self._is_statement(text):
                 break
             kept.append(self._fitted(text))
-        several = [f"{self.subject.indent}{lead}{line}".rstrip() for line in kept[1:]]
+        several = [f"{self.documentable.indent}{lead}{line}".rstrip() for line in kept[1:]]
         return "\n".join([*kept[:1], *several]).rstrip()
 
     def _fitted(self, words: str) -> str:
@@ -260,17 +264,17 @@ class Writing:
         """Return what was generated without a template, and the line of the closing mark."""
         if "\n" not in text or not self.hole.closing:
             return text
-        return f"{text}\n{self.subject.indent}{' ' if self.hole.opening == '/**' else ''}"
+        return f"{text}\n{self.documentable.indent}{' ' if self.hole.opening == '/**' else ''}"
 
     def _invents(self, text: str) -> bool:
         language = self.document.language
-        return language is not None and bool(lint(self.subject, text, language).invented)
+        return language is not None and bool(lint(self.documentable, text, language).invented)
 
     def _shown(self, engine: Engine, cancelled: Callable[[], bool]) -> Prompt:
         """The prompt in front of all parts. It is evaluated exactly: what was spliced for a quick
         completion would be heard in each of them."""
         place = replace(self.document, text=self.hole.text, cursor=self.hole.cursor)
-        shown = limits(self.document.text, self.subject, self.hole)
+        shown = limits(self.document.text, self.documentable, self.hole)
         prompt = prompts.build(place, limits=shown)
         if engine.ahead:
             engine.warm(prompt, cancelled, self._usage())
@@ -284,7 +288,7 @@ class Writing:
         """Whether a description says anything that is not there already: a name, a description, a
         line of the code, or the same word for ever."""
         words = _words(text)
-        names = (part.name.partition(" ")[2], self.subject.name, self.subject.owner)
+        names = (part.name.partition(" ")[2], self.documentable.name, self.documentable.owner)
         copied = not text.endswith(".") and (self._is_line(text) or self._is_copied(text))
         copied = copied or _MARKUP.match(text) is not None
         if not words or words in map(_words, names) or text in self._descriptions or copied:
@@ -307,7 +311,7 @@ class Writing:
 
     def _is_copied(self, words: str) -> bool:
         """Whether it stands in the definition, its lines perhaps joined, and not as a message."""
-        code = self.document.text[self.subject.start : self.subject.end]
+        code = self.document.text[self.documentable.start : self.documentable.end]
         words, code = _STRING.sub('""', words), _STRING.sub('""', code)
         return _CODE.search(words) is not None and _solid(words) in _solid(code)
 
@@ -316,9 +320,9 @@ def _solid(text: str) -> str:
     return "".join(text.split())
 
 
-def own_style(subject: Documentable, style: DocstringStyle) -> DocstringStyle:
+def own_style(documentable: Documentable, style: DocstringStyle) -> DocstringStyle:
     """Return the style of a docstring that is there already, else that of its neighbours."""
-    old = subject.docstring
+    old = documentable.docstring
     if old and old.mark in QUOTES:
         name = style_of(old.text)
         style = replace(style, mark=old.mark, style=style.style if name == "plain" else name)
@@ -335,11 +339,11 @@ def _whole_words(text: str) -> str:
     return text[: end + 1] if end > 0 else text[: max(text.rfind(" "), text.rfind("\n"), 0)]
 
 
-def _fallback(part: str, subject: Documentable) -> str:
+def _fallback(part: str, documentable: Documentable) -> str:
     """What the signature says, where the model says nothing: a section must not stay empty."""
     kind, _, name = part.partition(" ")
     if kind == "parameter":
         return f"the {' '.join(_words(name)) or name}."
     if kind in ("returns", "yields"):
-        return f"{subject.return_type or 'the result'}."
+        return f"{documentable.return_type or 'the result'}."
     return "in case of an error." if kind == "raises" else ""

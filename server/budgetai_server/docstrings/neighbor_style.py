@@ -17,10 +17,10 @@ def neighbor_style(parsed: ParsedDocument, path: str, index: Index | None) -> Do
     """How docstrings are written around a document: in it, and in the nearest files of its
     language."""
     assert parsed.language is not None
-    subjects = list(documentables(parsed))
+    entries = list(documentables(parsed))
     for text in _nearest(path, parsed.language, index) if index else ():
-        subjects += documentables(ParsedDocument.of(text, parsed.language))
-    return repository_style(subjects, parsed.language)
+        entries += documentables(ParsedDocument.of(text, parsed.language))
+    return repository_style(entries, parsed.language)
 
 
 def _nearest(path: str, language: Language, index: Index) -> Sequence[str]:

@@ -66,19 +66,19 @@ class DocstringService:
         """Write a docstring for a document, of which `look` gives the text and the tree as they are
         now: the edit is one of the text as it is at the end. `tell` gets words on each part.
 
-        Raises MovedError where the subject is not there, or has become another one meanwhile;
+        Raises MovedError where the definition is not there, or has become another one meanwhile;
         SilentError and ModelError as `writing.write` does.
         """
         snapshot, parsed = look()
-        subject = request.find(parsed)
+        documentable = request.find(parsed)
         if (
-            subject is None
+            documentable is None
             or parsed.language is None
-            or not pending_docstring(subject, parsed.language)
+            or not pending_docstring(documentable, parsed.language)
         ):
             raise MovedError(f"{request.name or 'the file'} needs no docstring any more")
-        old = _signature(subject, snapshot.text)
-        writing = await self._begin(snapshot, parsed, subject)
+        old = _signature(documentable, snapshot.text)
+        writing = await self._begin(snapshot, parsed, documentable)
         await self._generate(writing, tell, urgent=False)
         snapshot, parsed = look()
         here = request.find(parsed)
@@ -123,7 +123,9 @@ class DocstringService:
 
     async def _finish(self, snapshot: Snapshot, triggered: Trigger) -> Suggestion | None:
         document = replace(snapshot, text=triggered.document.text)
-        writing = await self._begin(document, triggered.document, triggered.subject, triggered.mark)
+        writing = await self._begin(
+            document, triggered.document, triggered.documentable, triggered.mark
+        )
         try:
             await self._generate(writing, lambda part: None, urgent=True)
         except SilentError:
@@ -135,13 +137,13 @@ class DocstringService:
         return Suggestion(whole[len(triggered.mark) :], replaces=triggered.replaces)
 
     async def _begin(
-        self, snapshot: Snapshot, parsed: ParsedDocument, subject: Documentable, mark: str = ""
+        self, snapshot: Snapshot, parsed: ParsedDocument, documentable: Documentable, mark: str = ""
     ) -> Writing:
         """Begin off the event loop: other files are looked at, too."""
 
         def begin() -> Writing:
             style = neighbor_style(parsed, snapshot.path, self.index)
-            return Writing(snapshot, subject, replace(style, mark=mark) if mark else style)
+            return Writing(snapshot, documentable, replace(style, mark=mark) if mark else style)
 
         return await asyncio.to_thread(begin)
 
@@ -157,8 +159,9 @@ class DocstringService:
                 self._count(usage)
 
     async def _part(self, writing: Writing, urgent: bool) -> None:
-        """Generate one part, again from its beginning where it had to make way. The engine is chosen on
-        the model's thread, where adapters come and go between two jobs and never during one."""
+        """Generate one part, again from its beginning where it had to make way. The engine is
+        chosen on the model's thread, where adapters come and go between two jobs and never during
+        one."""
         language = writing.document.language
         name = language.name if language else ""
 
@@ -182,8 +185,8 @@ def _breaks(parsed: ParsedDocument, edit: Written) -> bool:
     return errors(parsed.edited(text)) > errors(parsed)
 
 
-def _signature(subject: Documentable, text: str) -> tuple[Documentable, str]:
+def _signature(documentable: Documentable, text: str) -> tuple[Documentable, str]:
     """All but where it stands, and its docstring as it is written."""
-    docstring = subject.docstring
+    docstring = documentable.docstring
     source = text[docstring.start : docstring.end] if docstring else ""
-    return replace(subject, start=0, end=0, head_end=0, at=0, docstring=None), source
+    return replace(documentable, start=0, end=0, head_end=0, at=0, docstring=None), source

@@ -18,11 +18,12 @@ _EMPTY_BODY = "pass"
 
 @dataclass(frozen=True)
 class Trigger:
-    """`document` is the text as it is without the mark, and `subject` what lacks a docstring in it.
-    What stands right of the cursor up to the line's end, `replaces` characters, is closers."""
+    """`document` is the text as it is without the mark, and `documentable` what lacks a docstring
+    in it. What stands right of the cursor up to the line's end, `replaces` characters, is
+    closers."""
 
     document: ParsedDocument
-    subject: Documentable
+    documentable: Documentable
     mark: str
     replaces: int
 
@@ -42,8 +43,8 @@ def trigger(parsed: ParsedDocument, snapshot: Snapshot) -> Trigger | None:
         return None
     for body in ("", f"{indent}{_EMPTY_BODY}\n"):
         without = ParsedDocument.of(text[:start] + body + text[end + 1 :], language)
-        if subject := _lacking(without, start, indent):
-            return Trigger(without, subject, mark, len(rest))
+        if documentable := _lacking(without, start, indent):
+            return Trigger(without, documentable, mark, len(rest))
         if not syntax.inside:
             # An empty body is an error in Python alone.
             break
@@ -60,12 +61,12 @@ def _lacking(parsed: ParsedDocument, line: int, indent: str) -> Documentable | N
     """What would have its docstring at a line, which begins at a character; a definition goes
     before the module around it."""
     lacking = [
-        subject
-        for subject in documentables(parsed)
-        if subject.docstring is None
-        and subject.indent == indent
+        documentable
+        for documentable in documentables(parsed)
+        if documentable.docstring is None
+        and documentable.indent == indent
         # Only white space stands between the two.
-        and not parsed.text[min(subject.at, line) : max(subject.at, line)].strip()
+        and not parsed.text[min(documentable.at, line) : max(documentable.at, line)].strip()
     ]
-    definitions = [subject for subject in lacking if subject.kind != "module"]
+    definitions = [documentable for documentable in lacking if documentable.kind != "module"]
     return next(iter(definitions or lacking), None)

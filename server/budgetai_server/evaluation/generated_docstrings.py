@@ -35,7 +35,7 @@ class Question:
     path: str
     text: str
     language: Language
-    subject: Documentable
+    documentable: Documentable
     style: DocstringStyle
     expected: str
 
@@ -95,14 +95,14 @@ def _questions(sources: Sources) -> Iterator[Question]:
 def _of_file(
     path: str, text: str, language: Language, ranges: Mapping[str, Sequence[Range]], index: Index
 ) -> Iterator[Question]:
-    for subject in documentables(ParsedDocument.of(text, language)):
-        docstring = subject.docstring
-        if docstring is None or worth_learning(subject, language):
+    for documentable in documentables(ParsedDocument.of(text, language)):
+        docstring = documentable.docstring
+        if docstring is None or worth_learning(documentable, language):
             continue
         if not any(low <= docstring.start and docstring.end <= high for low, high in ranges[path]):
             continue
         parsed = ParsedDocument.of(_without(text, docstring.start, docstring.end), language)
-        bare = DocstringRequest.of(subject).find(parsed)
+        bare = DocstringRequest.of(documentable).find(parsed)
         # Another string may have come to stand where the docstring stood.
         if bare and bare.docstring is None:
             style = neighbor_style(parsed, path, index)
@@ -130,7 +130,7 @@ def judge(
         seconds.append(time.perf_counter() - began)
         tick(number)
     pairs = list(zip(eval_set.questions, answers, strict=True))
-    shapes = [lint(question.subject, text, question.language) for question, text in pairs]
+    shapes = [lint(question.documentable, text, question.language) for question, text in pairs]
     return Judged(
         model=engine.path,
         adapter=engine.adapter,
@@ -148,9 +148,11 @@ def _written(
     engine: LocalEngine, eval_set: DocstringEvalSet, question: Question, *, led: bool
 ) -> str:
     """What a model says of a definition; empty where it has nothing to say."""
-    text, subject, style = question.text, question.subject, question.style
+    text, documentable, style = question.text, question.documentable, question.style
     try:
-        written = write(engine, text, question.path, eval_set.name, subject, style, free=not led)
+        written = write(
+            engine, text, question.path, eval_set.name, documentable, style, free=not led
+        )
     except SilentError:
         return ""
-    return body_text(hole(text, subject, style), written.inside)
+    return body_text(hole(text, documentable, style), written.inside)

@@ -267,7 +267,7 @@ class _Typist:
         # On its clock, when the answer was there.
         self._ready = self._answer.seconds
 
-    def suggestion(self, typed: int, wait: float) -> TimedSuggestion:
+    def suggest(self, typed: int, wait: float) -> TimedSuggestion:
         """Suggest what the server would show, as keystrokes.Suggester asks for it."""
         suggestion = self._suggest(typed)
         # Who is patient waits for an answer, but no longer than that.

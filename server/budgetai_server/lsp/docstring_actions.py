@@ -53,7 +53,7 @@ def code_lens(server: BudgetAIServer, params: types.CodeLensParams) -> list[type
     return [
         types.CodeLens(range=_line(document, pending), command=_command(document, pending))
         for pending in session.pending_docstrings(document)
-        if pending.subject.kind != "module"
+        if pending.documentable.kind != "module"
     ]
 
 
@@ -76,21 +76,21 @@ def _open_document(server: BudgetAIServer, uri: str) -> TextDocument | None:
 
 
 def _command(document: TextDocument, pending: PendingDocstring) -> types.Command:
-    request = DocstringRequest.of(pending.subject)
+    request = DocstringRequest.of(pending.documentable)
     arguments = [document.uri, request.kind, request.owner, request.name, request.start]
     return types.Command(title=pending.title, command=WRITE, arguments=arguments)
 
 
 def _line(document: TextDocument, pending: PendingDocstring) -> types.Range:
-    start = in_source(document.source, pending.subject.start)
+    start = in_source(document.source, pending.documentable.start)
     return between(document, start, start)
 
 
 async def write_docstring(
     server: BudgetAIServer, uri: str, kind: str, owner: str, name: str, start: int
 ) -> None:
-    """Write the docstring of a subject of an open document, and have the client put it in. If that
-    is cancelled, nothing changes."""
+    """Write the docstring of a definition of an open document, and have the client put it in. If
+    that is cancelled, nothing changes."""
     document = _open_document(server, uri)
     if document is None or server.session is None:
         return

@@ -137,18 +137,20 @@ class Session:
     def shows_lenses(self) -> bool:
         return self._options.code_lens
 
-    def pending(self, document: TextDocument, offset: int | None = None) -> list[PendingDocstring]:
+    def pending_docstrings(
+        self, document: TextDocument, offset: int | None = None
+    ) -> list[PendingDocstring]:
         """The docstrings that can be written or brought up to date in a document; with an offset,
         that of the innermost definition there, if it needs one."""
         looked = self._look(document)
         parsed = looked[1] if looked else None
         if self._docstrings is None or parsed is None or parsed.language is None:
             return []
-        subjects = documentables(parsed)
+        entries = documentables(parsed)
         if offset is not None:
             cursor = len(line_endings.plain(document.source[:offset]))
-            subjects = tuple(filter(None, [documentable_at(parsed, cursor)]))
-        pending = (pending_docstring(subject, parsed.language) for subject in subjects)
+            entries = tuple(filter(None, [documentable_at(parsed, cursor)]))
+        pending = (pending_docstring(documentable, parsed.language) for documentable in entries)
         return list(filter(None, pending))
 
     async def write_docstring(

@@ -44,8 +44,8 @@ def shape(parsed: ParsedDocument) -> list[str]:
     return [each.type for each in found if not any(part in each.type for part in skipped)]
 
 
-def put(text: str, subject: Documentable, style: DocstringStyle, inside: str) -> str:
-    start, end, new = replacement(text, subject, style, inside)
+def put(text: str, documentable: Documentable, style: DocstringStyle, inside: str) -> str:
+    start, end, new = replacement(text, documentable, style, inside)
     return text[:start] + new + text[end:]
 
 
@@ -69,8 +69,8 @@ def test_all_docstrings_of_real_modules_are_written_and_nothing_else(style: str)
 def test_any_inside_leaves_the_code_as_it_is(name: str, data: st.DataObject) -> None:
     case = DOCUMENTS[name]
     found = documentables(case.parsed)
-    subject = data.draw(st.sampled_from(found))
-    written = put(case.text, subject, repository_style(found, case.language), data.draw(NASTY))
+    documentable = data.draw(st.sampled_from(found))
+    written = put(case.text, documentable, repository_style(found, case.language), data.draw(NASTY))
     parsed = ParsedDocument.of(written, case.language)
     assert errors(parsed) <= errors(case.parsed)
     assert shape(parsed) == shape(case.parsed)
@@ -82,11 +82,11 @@ def test_what_is_put_in_is_found_at_the_same_subject(name: str) -> None:
     case = DOCUMENTS[name]
     found = documentables(case.parsed)
     style = repository_style(found, case.language)
-    for number, subject in enumerate(found):
-        written = put(case.text, subject, style, filled(subject, style))
+    for number, documentable in enumerate(found):
+        written = put(case.text, documentable, style, filled(documentable, style))
         again = documentables(ParsedDocument.of(written, case.language))[number]
-        assert (again.kind, again.name) == (subject.kind, subject.name)
-        assert again.parameters == subject.parameters
+        assert (again.kind, again.name) == (documentable.kind, documentable.name)
+        assert again.parameters == documentable.parameters
         assert again.docstring and "SUMMARY" in again.docstring.text
         assert lint(again, again.docstring.text, case.language).invented == ()
         assert stale(again, case.language) == ()
@@ -97,13 +97,13 @@ def test_a_hole_is_an_empty_docstring(name: str) -> None:
     case = DOCUMENTS[name]
     found = documentables(case.parsed)
     style = repository_style(found, case.language)
-    for subject in found:
-        empty = hole(case.text, subject, style)
+    for documentable in found:
+        empty = hole(case.text, documentable, style)
         assert empty.text[: empty.cursor].endswith(empty.opening)
         assert empty.text[empty.cursor :].startswith(empty.closing or "\n")
-        inside = filled(subject, style)
+        inside = filled(documentable, style)
         filled_in = empty.text[: empty.cursor] + inside + empty.text[empty.cursor :]
-        assert filled_in == put(case.text, subject, style, inside)
+        assert filled_in == put(case.text, documentable, style, inside)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -115,13 +115,16 @@ def test_nothing_raises_on_broken_texts_and_their_code_stays(name: str) -> None:
         text = case.text[:start] + case.text[end:] if rng.random() < 0.5 else case.text[:end]
         found = documentables(ParsedDocument.of(text, case.language))
         style = repository_style(found, case.language)
-        for subject in rng.sample(found, min(3, len(found))):
-            begin, stop, new = replacement(text, subject, style, filled(subject, style))
+        for documentable in rng.sample(found, min(3, len(found))):
+            begin, stop, new = replacement(text, documentable, style, filled(documentable, style))
             removed = text[begin:stop]
-            doc = subject.docstring
+            doc = documentable.docstring
             assert not removed.strip() or (doc and (begin, stop) == (doc.start, doc.end))
             assert "SUMMARY" in new
-            assert subject.end <= len(text) and worth_learning(subject, case.language) is not None
+            assert (
+                documentable.end <= len(text)
+                and worth_learning(documentable, case.language) is not None
+            )
 
 
 @settings(max_examples=60, deadline=None)
@@ -136,8 +139,8 @@ def test_any_text_has_sections(text: str) -> None:
 
 def test_a_raw_string_stays_one_and_backslashes_make_one() -> None:
     def check(document: str, inside: str, expected: str) -> None:
-        subject = documentables(ParsedDocument.of(document, PYTHON))[-1]
-        assert put(document, subject, DocstringStyle("plain", '"""'), inside) == expected
+        documentable = documentables(ParsedDocument.of(document, PYTHON))[-1]
+        assert put(document, documentable, DocstringStyle("plain", '"""'), inside) == expected
 
     check("def f():\n    pass\n", r"At \d.", 'def f():\n    r"""At \\d."""\n    pass\n')
     check("def f():\n    pass\n", "A \\\\ b.", 'def f():\n    """A \\\\ b."""\n    pass\n')
@@ -164,8 +167,10 @@ def test_a_text_is_looked_at_once_while_it_stays() -> None:
 def test_line_comments_never_swallow_code() -> None:
     rust = language_of("a.rs")
     text = "/** Old. */ fn f() {}\n"
-    subject = documentables(ParsedDocument.of(text, rust))[-1]
-    assert put(text, subject, DocstringStyle("rust", "///"), " New.") == "/// New.\nfn f() {}\n"
+    documentable = documentables(ParsedDocument.of(text, rust))[-1]
+    assert (
+        put(text, documentable, DocstringStyle("rust", "///"), " New.") == "/// New.\nfn f() {}\n"
+    )
 
 
 def test_deep_and_long_texts_are_read() -> None:

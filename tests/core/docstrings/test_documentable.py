@@ -10,11 +10,11 @@ from budgetai_core.docstrings.documentable import documentable_at, documentables
 from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 from support.docstring_cases import Case, cases, outcome, told
 
-SUBJECTS = cases("subjects")
+CASES = cases("subjects")
 FORMS = cases("forms")
 
 
-@pytest.mark.parametrize("case", SUBJECTS.values(), ids=SUBJECTS)
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_subjects(case: Case) -> None:
     found = [told(case.text, each) for each in documentables(case.parsed)]
     assert found == case.expected.splitlines()
@@ -26,7 +26,7 @@ def test_forms(case: Case) -> None:
 
 
 def check_at(name: str, text: str, expected: str) -> None:
-    """Which subject the cursor ▮ is in."""
+    """Which definition the cursor ▮ is in."""
     cursor = text.index("▮")
     parsed = ParsedDocument.of(text.replace("▮", ""), language_of(name))
     found = documentable_at(parsed, cursor)
@@ -105,17 +105,17 @@ def test_types_of_a_group_in_go_have_their_own_docstrings() -> None:
 def test_nothing_is_put_above_what_has_its_meaning_by_its_place(
     path: str, text: str, name: str, below: str
 ) -> None:
-    subjects = documentables(ParsedDocument.of(text, language_of(path)))
-    (subject,) = [subject for subject in subjects if subject.name == name]
-    assert text[: subject.at].endswith(below) and (below or subject.at == 0)
+    entries = documentables(ParsedDocument.of(text, language_of(path)))
+    (documentable,) = [documentable for documentable in entries if documentable.name == name]
+    assert text[: documentable.at].endswith(below) and (below or documentable.at == 0)
 
 
 def test_a_receiver_and_what_a_base_gives_may_be_listed() -> None:
     def check(path: str, text: str, name: str, *allowed: str, open_ended: bool = False) -> None:
-        subjects = documentables(ParsedDocument.of(text, language_of(path)))
-        (subject,) = [subject for subject in subjects if subject.name == name]
-        assert (subject.allowed, subject.open_ended) == (allowed, open_ended)
-        assert not {parameter.name for parameter in subject.parameters} & set(allowed)
+        entries = documentables(ParsedDocument.of(text, language_of(path)))
+        (documentable,) = [documentable for documentable in entries if documentable.name == name]
+        assert (documentable.allowed, documentable.open_ended) == (allowed, open_ended)
+        assert not {parameter.name for parameter in documentable.parameters} & set(allowed)
 
     check("a.rs", "impl A {\n fn f(&mut self, x: u8) {}\n}\n", "f", "self")
     check("a.rs", "impl A {\n fn f(self: Box<Self>) {}\n}\n", "f", "self")

@@ -179,14 +179,14 @@ If bad.
     )  # fmt: skip
 
 
-def subject(name: str, text: str) -> Documentable:
+def documentable(name: str, text: str) -> Documentable:
     found = documentables(ParsedDocument.of(text, language_of(name)))
     return next(each for each in found if each.kind != "module")
 
 
 def documented(text: str, head: str = "def add(x, y=1, *args):") -> Documentable:
     inside = text.replace("\n", "\n    ")
-    return subject("a.py", f'{head}\n    """{inside}"""\n    return x\n')
+    return documentable("a.py", f'{head}\n    """{inside}"""\n    return x\n')
 
 
 def compared(text: str, **more: str) -> LintResult:
@@ -236,20 +236,20 @@ def test_attributes_of_a_class_are_no_parameters() -> None:
     language = language_of("a.py")
     assert language
     text = 'class A:\n    """A.\n\n    Attributes:\n        z: One.\n    """\n'
-    assert stale(subject("a.py", text + "    def __init__(self, x): pass\n"), language) == ()
+    assert stale(documentable("a.py", text + "    def __init__(self, x): pass\n"), language) == ()
 
 
 def test_go_and_rust_name_parts_in_sentences() -> None:
     go, rust = language_of("a.go"), language_of("a.rs")
     assert go and rust
     text = "package p\n\n// Add returns x.\nfunc Add(x, y int) int { return x }\n"
-    assert lint(subject("a.go", text), "Add returns x.", go) == LintResult(2, ("parameter y",))
+    assert lint(documentable("a.go", text), "Add returns x.", go) == LintResult(2, ("parameter y",))
     text = "fn add(x: u8) -> Result<u8> {}\n"
-    assert lint(subject("a.rs", text), "Adds `x`.", rust).missing == (
+    assert lint(documentable("a.rs", text), "Adds `x`.", rust).missing == (
         "returns",
         "raises Errors",
     )
-    assert lint(subject("a.rs", text), "Returns x or an error.", rust).sound
+    assert lint(documentable("a.rs", text), "Returns x or an error.", rust).sound
 
 
 @pytest.mark.parametrize(
@@ -274,5 +274,5 @@ def test_what_is_learnt_from(text: str, expected: str) -> None:
 def test_nothing_is_learnt_without_a_docstring() -> None:
     language = language_of("a.py")
     assert language
-    assert worth_learning(subject("a.py", "def f(): pass\n"), language) == "none"
+    assert worth_learning(documentable("a.py", "def f(): pass\n"), language) == "none"
     assert Sections("x").any is False

@@ -39,19 +39,19 @@ def test_what_is_said_is_read_under_the_same_names(
     case = FORMS[name]
     found = documentables(case.parsed)
     number = data.draw(st.sampled_from(range(len(found))))
-    subject, own = found[number], repository_style(found, case.language)
+    documentable, own = found[number], repository_style(found, case.language)
     style = DocstringStyle(case.style, own.mark, types=types, parameters=case.style != "go")
     said = ""
-    for part in template(subject, style):
+    for part in template(documentable, style):
         spoken = "" if isinstance(part, Literal) else clean(data.draw(LINES), closing(own.mark))
         said += part.text if isinstance(part, Literal) else f"Say {spoken}".rstrip()
-    start, end, new = replacement(case.text, subject, style, said)
+    start, end, new = replacement(case.text, documentable, style, said)
     again = documentables(
         ParsedDocument.of(case.text[:start] + new + case.text[end:], case.language)
     )[number]
     assert again.docstring
     read = sections(again.docstring.text, case.language)
-    free = {part.name for part in template(subject, style) if isinstance(part, Free)}
+    free = {part.name for part in template(documentable, style) if isinstance(part, Free)}
     assert {f"parameter {name}" for name in read.parameters} == {
         name for name in free if name.startswith("parameter ")
     }

@@ -187,7 +187,7 @@ def test_what_has_its_docstring_elsewhere_needs_none(path: str, code: str) -> No
     parsed = ParsedDocument.of(code, language_of(path))
     offers = review(path, parsed, private=True, update=True)
     modules = path.endswith((".py", ".pyi"))
-    assert [offered for offered in offers if modules or offered.subject.kind != "module"] == []
+    assert [offered for offered in offers if modules or offered.documentable.kind != "module"] == []
 
 
 def test_without_a_model_it_says_so(repo: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,11 +166,11 @@ def take(name, count):
 
 
 def test_what_is_true_stays_word_by_word() -> None:
-    subject = named("a.py", OLD, "take")
+    documentable = named("a.py", OLD, "take")
     language = language_of("a.py")
     assert (
         language
-        and (found := pending_docstring(subject, language))
+        and (found := pending_docstring(documentable, language))
         and found.title == "Update docstring"
     )
     engine = Says("how many.\n")
@@ -226,7 +226,7 @@ def test_where_an_opening_mark_was_typed(path: str, text: str, name: str | None)
     cursor = text.index("‸")
     plain = text.replace("‸", "")
     found = trigger(parsed(path, plain), Snapshot("shop", path, plain, cursor))
-    assert (found.subject.name if found else None) == name
+    assert (found.documentable.name if found else None) == name
 
 
 class Slow(Says):

@@ -78,15 +78,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_questions_are_texts_without_their_docstring(repo: Path) -> None:
     exam = docstring_eval_set(EvalOptions(repo=repo), [])
-    asked = {question.subject.name: question for question in exam.questions}
+    asked = {question.documentable.name: question for question in exam.questions}
     assert set(asked) == {"", "discount", "Order", "total", "nothing", "label"}
     for question in exam.questions:
         text = (repo / question.path).read_text()
         summary = question.expected.split("\n")[0]
         assert summary in text
         assert summary not in question.text
-        assert question.subject.docstring is None
-        assert question.subject in documentables(
+        assert question.documentable.docstring is None
+        assert question.documentable in documentables(
             ParsedDocument.of(question.text, question.language)
         )
         assert question.style.style in ("google", "jsdoc")
@@ -95,7 +95,7 @@ def test_questions_are_texts_without_their_docstring(repo: Path) -> None:
 def test_the_seed_draws_the_questions(repo: Path) -> None:
     def drawn(seed: int) -> list[str]:
         exam = docstring_eval_set(EvalOptions(repo=repo, holes=3, seed=seed), [])
-        return [question.subject.name for question in exam.questions]
+        return [question.documentable.name for question in exam.questions]
 
     assert len(drawn(0)) == 3
     assert drawn(0) == drawn(0)

@@ -135,12 +135,12 @@ def test_every_language_has_its_pairs(pairs: Pairs) -> None:
     endings = {pair.file.path.rpartition(".")[2] for pair in pairs.train}
     assert endings == set(SOURCES)
     assert {pair.style for pair in pairs.train} >= {"google", "jsdoc", "go", "rust", "javadoc"}
-    names = {pair.subject.name for pair in pairs.held_out}
+    names = {pair.documentable.name for pair in pairs.held_out}
     assert {"discount_7", "label8", "Parcel7", "gross_8", "take"} <= names
 
 
 def test_what_is_stale_or_missing_is_left_out_and_told(pairs: Pairs) -> None:
-    assert not [pair for pair in everything(pairs) if "stale" in pair.subject.name]
+    assert not [pair for pair in everything(pairs) if "stale" in pair.documentable.name]
     assert pairs.left_out["stale"] == 8
     assert "8 stale" in pairs.description
     assert pairs.description.startswith(f"{len(pairs.train)} docstrings to learn, ")
@@ -153,8 +153,8 @@ def test_an_answer_is_what_stood_between_the_marks(pairs: Pairs) -> None:
     for pair in everything(pairs):
         text, cursor = pair.hole.text, pair.hole.cursor
         assert text[:cursor].endswith(pair.hole.opening)
-        assert pair.subject.docstring
-        assert body_text(pair.hole, pair.answer) == pair.subject.docstring.text
+        assert pair.documentable.docstring
+        assert body_text(pair.hole, pair.answer) == pair.documentable.docstring.text
         # Put in, it makes the file as it was.
         assert text[:cursor] + pair.answer + text[cursor:] == pair.file.text
         assert ended(pair.hole, pair.answer + text[cursor:]) == len(pair.answer)
@@ -164,8 +164,8 @@ def test_no_prompt_shows_its_own_answer(pairs: Pairs) -> None:
     for pair in everything(pairs):
         prompt = sample(pair).prompt
         shown = prompt.after + prompt.before[: -len(pair.answer)]
-        assert pair.subject.docstring
-        assert pair.subject.docstring.text.split("\n")[0] not in shown
+        assert pair.documentable.docstring
+        assert pair.documentable.docstring.text.split("\n")[0] not in shown
 
 
 def test_a_docstring_that_stands_there_twice_is_not_learned() -> None:
@@ -173,7 +173,7 @@ def test_a_docstring_that_stands_there_twice_is_not_learned() -> None:
         f'def f{n}(a):\n    """See the base class for all."""\n    return a\n' for n in "xy"
     )
     found = pairs_of(Corpus("shop", (CorpusFile("shop", "a.py", twice),), (), ()))
-    assert not [pair for pair in found.train if pair.subject.name in ("fx", "fy")]
+    assert not [pair for pair in found.train if pair.documentable.name in ("fx", "fy")]
 
 
 def test_the_prompt_is_the_servers_token_for_token(pairs: Pairs, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_the_prompt_is_the_servers_token_for_token(pairs: Pairs, tmp_path: Path)
         asked = next(
             s
             for s in documentables(ParsedDocument.of(bare, language))
-            if (s.kind, s.name) == (pair.subject.kind, pair.subject.name)
+            if (s.kind, s.name) == (pair.documentable.kind, pair.documentable.name)
         )
         place = hole(bare, asked, usual)
         snapshot = Snapshot("shop", pair.file.path, place.text, place.cursor)
@@ -211,7 +211,7 @@ def test_the_prompt_is_the_servers_token_for_token(pairs: Pairs, tmp_path: Path)
 
 def _without(pair: Pair) -> str:
     """The file without the docstring and its line."""
-    found, text = pair.subject.docstring, pair.file.text
+    found, text = pair.documentable.docstring, pair.file.text
     assert found is not None
     start = text.rfind("\n", 0, found.start) + 1
     return text[:start] + text[found.end :].removeprefix("\n")
@@ -230,7 +230,7 @@ def test_held_out_docstrings_lie_in_fresh_ranges() -> None:
     end = file.text.index('"""', start + 3) + 3
     fresh = CorpusFile("shop", file.path, file.text, fresh=((start, end),))
     found = pairs_of(Corpus("shop", CORPUS.train, (fresh,), ()))
-    assert [pair.subject.name for pair in found.held_out] == ["describe_7"]
+    assert [pair.documentable.name for pair in found.held_out] == ["describe_7"]
 
 
 def test_too_few_docstrings_are_refused_with_their_number() -> None:

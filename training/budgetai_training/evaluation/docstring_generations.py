@@ -64,7 +64,7 @@ def _beside(pair: Pair, base: str, tuned: str) -> Drafts:
     return Drafts(
         path=pair.file.path,
         line=pair.line,
-        name=".".join(filter(None, (pair.subject.owner, pair.subject.name))),
+        name=".".join(filter(None, (pair.documentable.owner, pair.documentable.name))),
         style=pair.style,
         expected=body_text(pair.hole, pair.answer),
         base=_draft(pair, base),
@@ -76,7 +76,7 @@ def _draft(pair: Pair, inside: str) -> Draft:
     language = language_of(pair.file.path)
     assert language is not None
     text = body_text(pair.hole, inside)
-    named = lint(pair.subject, text, language)
+    named = lint(pair.documentable, text, language)
     return Draft(
         text=text,
         rouge=rouge_l(text, body_text(pair.hole, pair.answer)),

@@ -45,7 +45,7 @@ class Pair:
     inside as it was written. `style` is that of the docstring itself."""
 
     file: CorpusFile
-    subject: Documentable
+    documentable: Documentable
     style: str
     hole: DocstringHole
     answer: str
@@ -58,7 +58,7 @@ class Pair:
     @property
     def characters(self) -> int:
         """How many a sample shows, about."""
-        most = limits(self.file.text, self.subject, self.hole)
+        most = limits(self.file.text, self.documentable, self.hole)
         around = min(len(self.hole.text), most.before + most.after)
         return around + len(self.answer)
 
@@ -137,17 +137,17 @@ def repository_styles(files: Sequence[CorpusFile]) -> dict[tuple[str, str], Docs
             by_language[file.repository, language.name] += documented(file)
     languages = {language.name: language for f in files if (language := language_of(f.path))}
     return {
-        key: repository_style(subjects, languages[key[1]]) for key, subjects in by_language.items()
+        key: repository_style(entries, languages[key[1]]) for key, entries in by_language.items()
     }
 
 
 def documented(file: CorpusFile) -> list[Documentable]:
-    return [subject for subject in _subjects(file) if subject.docstring]
+    return [documentable for documentable in _documentables(file) if documentable.docstring]
 
 
 # A run looks at its files several times: to see whether they do, and after they have been split.
 @lru_cache(maxsize=4096)
-def _subjects(file: CorpusFile) -> tuple[Documentable, ...]:
+def _documentables(file: CorpusFile) -> tuple[Documentable, ...]:
     return documentables(ParsedDocument.of(file.text, language_of(file.path)))
 
 
@@ -159,8 +159,10 @@ def _pairs(
         return
     usual = known.get((file.repository, language.name)) or repository_style((), language)
     lines = Counter(map(_without_marks, file.text.split("\n")))
-    for subject in _subjects(file):
-        pair_or_reason = worth_learning(subject, language) or _pair(file, subject, usual, lines)
+    for documentable in _documentables(file):
+        pair_or_reason = worth_learning(documentable, language) or _pair(
+            file, documentable, usual, lines
+        )
         if isinstance(pair_or_reason, Pair):
             yield pair_or_reason
         else:
@@ -168,22 +170,22 @@ def _pairs(
 
 
 def _pair(
-    file: CorpusFile, subject: Documentable, usual: DocstringStyle, lines: Mapping[str, int]
+    file: CorpusFile, documentable: Documentable, usual: DocstringStyle, lines: Mapping[str, int]
 ) -> Pair | str:
     """A pair, or why its docstring is not learned. What its first line says, no other line of the
     file may say: it would be shown."""
     language = language_of(file.path)
-    docstring = subject.docstring
+    docstring = documentable.docstring
     if language is None or docstring is None:
         return NONE
-    place = hole(file.text, subject, usual)
+    place = hole(file.text, documentable, usual)
     answer = inside(file.text, docstring, place)
     if answer is None:
         return OTHER_MARKS
     if lines.get(_summary(docstring.text), 0) > 1:
         return REPEATED
     style = style_of(docstring.text) if language.name == "python" else usual.style
-    return Pair(file, subject, style, place, answer)
+    return Pair(file, documentable, style, place, answer)
 
 
 def inside(text: str, docstring: Docstring, place: DocstringHole) -> str | None:
@@ -210,7 +212,7 @@ def _without_marks(line: str) -> str:
 
 def _is_new(pair: Pair, file: CorpusFile) -> bool:
     """Whether all of a held-out docstring is what the file is judged by."""
-    docstring = pair.subject.docstring
+    docstring = pair.documentable.docstring
     if file.fresh is None or docstring is None:
         return file.fresh is None
     return any(low <= docstring.start and docstring.end <= high for low, high in file.fresh)
@@ -220,7 +222,7 @@ def sample(pair: Pair, share: float = 1.0) -> Sample:
     """What a server would send at the place, and the answer; less of it by a `share` below 1."""
     file = pair.file
     place = Snapshot(file.repository, file.path, pair.hole.text, pair.hole.cursor)
-    most = limits(file.text, pair.subject, pair.hole)
+    most = limits(file.text, pair.documentable, pair.hole)
     prompt = build(place, limits=most.scaled(share))
     shown = replace(prompt, before=prompt.before + pair.answer)
     return Sample(file, shown, KIND, len(pair.answer), answer_alone=True)
