@@ -154,10 +154,14 @@ class Conversion:
             self._merge(merged)
             samples = self._draw_samples(merged)
             f16, answers = self._check_merged(merged, folder, samples)
-            quantised = f16
+            better = None
             if samples and samples.probes and self._trained_in_4bit:
-                self._take_better_merge(merged, samples, folder)
+                better = self._better_merge(merged, samples, folder)
+            if better:
+                better.replace(merged)
             if self.plan.quant == "F16":
+                # What was checked above is the other merge.
+                quantised = self._check_quantised(merged, answers) if better else f16
                 merged.replace(target)
             else:
                 importance = self._importance(merged, samples, folder)
@@ -194,8 +198,9 @@ class Conversion:
         adapter = self.variant.adapter
         return adapter is not None and adapter.manifest.load_in == "4bit" and not self.lora
 
-    def _take_better_merge(self, merged: Path, samples: Samples, folder: Path) -> None:
-        """Merge into the weights as QLoRA held them too, and keep what has less held-out loss."""
+    def _better_merge(self, merged: Path, samples: Samples, folder: Path) -> Path | None:
+        """Merge into the weights as QLoRA held them too. Return that file where it has less
+        held-out loss than `merged`, else None."""
         weights, other = self.plan.source.weights, folder / "merged-4bit.gguf"
         task = self.begin("Merging into 4-bit weights", gguf_writer.size_of(weights))
         values = merge.merged(self.plan.source, self.variant.adapter, four_bits=True)
@@ -207,10 +212,7 @@ class Conversion:
         self.checks |= {"loss_merged_16bit": plain, "loss_merged_4bit": rounded}
         taken = "the 4-bit weights it was trained over" if rounded < plain else "16-bit weights"
         self.notes["merged_into"] = taken
-        if rounded < plain:
-            other.replace(merged)
-        else:
-            other.unlink()
+        return other if rounded < plain else None
 
     def _metadata(self) -> Metadata:
         """The base's metadata and ours: names only, no path of this machine. A model that was not

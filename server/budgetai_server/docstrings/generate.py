@@ -26,6 +26,7 @@ from budgetai_core.docstrings.style import QUOTES, DocstringStyle
 from budgetai_core.docstrings.template import Free, Literal, clean, template
 from budgetai_core.docstrings.update import Update, update
 from budgetai_core.errors import BudgetAIError
+from budgetai_core.repository.secret_filter import looks_secret
 from budgetai_server.inference.engine import Engine, Usage
 
 # Without a form, for comparison: as many tokens as a long docstring has.
@@ -286,7 +287,9 @@ class Writing:
 
     def _sensible(self, part: Free, text: str) -> bool:
         """Whether a description says anything that is not there already: a name, a description, a
-        line of the code, or the same word for ever."""
+        line of the code, or the same word for ever. What looks like a secret is never said."""
+        if looks_secret("", text):
+            return False
         words = _words(text)
         names = (part.name.partition(" ")[2], self.documentable.name, self.documentable.owner)
         copied = not text.endswith(".") and (self._is_line(text) or self._is_copied(text))

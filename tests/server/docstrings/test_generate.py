@@ -189,6 +189,20 @@ def test_nothing_to_say_is_an_error_in_one_line() -> None:
             documented("a.py", SAMPLES["a.py"], Says(summary))
 
 
+@pytest.mark.parametrize(
+    "secret",
+    ["AKIAIOSFODNN7EXAMPLD", 'password="hunter2-Qk3x9Zr8"', "ghp_" + "Ab3dE6gH9jK2mN5pQ8sT" * 2],
+)
+def test_a_secret_is_in_no_docstring(secret: str) -> None:
+    """A model may have learned one by heart: from another file, or from its base's training."""
+    engine = Says("Take rows.\n", f" the key {secret} of it\n", "Count", f"Uses {secret}.", secret)
+    written = documented("a.py", SAMPLES["a.py"], engine)
+    assert secret not in written
+    assert "name: the name." in written
+    with pytest.raises(SilentError):
+        documented("a.py", SAMPLES["a.py"], Says(f"Connect with {secret}.\n"))
+
+
 def test_without_a_form() -> None:
     path, text = "a.py", SAMPLES["a.py"]
     manner = neighbor_style(parsed(path, text), path, None)

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from budgetai_core.repository.secret_filter import looks_secret
 from budgetai_server.completion.postprocess.brackets import OPENERS
 from budgetai_server.completion.postprocess.cursor_context import CursorContext
 from budgetai_server.completion.postprocess.filters import drop_repetition, worth_showing
 from budgetai_server.completion.postprocess.indentation import reindented
 from budgetai_server.completion.postprocess.overlap import Edit, edit, within
 from budgetai_server.completion.postprocess.repair import repaired
-from budgetai_server.completion.postprocess.secret_filter import looks_secret
 from budgetai_server.completion.postprocess.stop import stop_position
 
 # Characters; some hundred tokens say less, and what is longer costs too much to look at.

@@ -3,13 +3,13 @@
 import pytest
 
 from budgetai_core.context.languages import LANGUAGES
+from budgetai_core.repository.secret_filter import looks_secret
 from budgetai_server.completion.postprocess import (
     CursorContext,
     is_degenerate,
     postprocess,
     to_last_word,
 )
-from budgetai_server.completion.postprocess.secret_filter import looks_secret
 from support.canaries import CANARIES
 
 # E-mail addresses are hidden from the training, but are no secret to their owner.
