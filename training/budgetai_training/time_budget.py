@@ -1,4 +1,4 @@
-"""Time as the budget: how much is spent, when to stop, and how far along the learning rate is."""
+"""Time as the budget: what is spent, what is left, and how far along the learning rate is. `trainer` stops by it."""
 
 import math
 import time
