@@ -1,4 +1,7 @@
-"""Time as the budget: what is spent, what is left, and how far along the learning rate is. `trainer` stops by it."""
+"""Time as the budget: what is spent and left, and how far along the learning rate is.
+
+`trainer.BudgetCallback` stops a run by it.
+"""
 
 import math
 import time
