@@ -40,7 +40,7 @@ from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import CheckError, OptionError, StorageError
 from budgetai_core.llama.quantizer import QuantizeRecipe
 from budgetai_core.llama.scoring import ScoringModel
-from budgetai_core.models import vocabulary
+from budgetai_core.models import gguf_tokenizer
 
 _NEED_NO_IMATRIX = ("F16", "BF16", "Q8_0")
 _FEWEST_PROBES = 4
@@ -267,7 +267,7 @@ class Conversion:
         """A folder's tokenizer is asked through transformers, a GGUF's through llama.cpp, about
         hard texts and every special token."""
         base, retyped = self.plan.source.path, self.plan.source.retyped
-        names = vocabulary.special(self.plan.source.metadata)
+        names = gguf_tokenizer.special(self.plan.source.metadata)
         texts = [*check_texts.TEXTS, *(f"a{name} {name}\n" for name in names)]
         self.checks["tokenizer_texts"] = float(len(texts))
         if base.is_dir():
@@ -280,12 +280,12 @@ class Conversion:
     def _draw_samples(self, merged: Path) -> Samples | None:
         """The repository's code as prompts. Raises OptionError if auto has nothing to judge by."""
         samples, root, adapter = None, self.variant.root, self.variant.adapter
-        if adapter and (rest := vocabulary.left_out(adapter.origin, self.plan.source.metadata)):
+        if adapter and (rest := gguf_tokenizer.left_out(adapter.origin, self.plan.source.metadata)):
             self.notes["tokenizer"] = f"the base's: the adapter's own has {rest}, left out"
         manifest = adapter.manifest if adapter else None
         if root is not None:
             with ScoringModel(merged, vocabulary_only=True) as native:
-                markers = vocabulary.mark(self.plan.source.metadata).markers
+                markers = gguf_tokenizer.mark(self.plan.source.metadata).markers
                 name = root.resolve().name
                 reader = Reader(name, markers, native.tokenize, tuple(native.beginning()))
                 samples = code_probes.draw(root, manifest, reader)

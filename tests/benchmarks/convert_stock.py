@@ -26,7 +26,7 @@ from budgetai_core.artifacts import gguf_reader
 from budgetai_core.command import parse, print_json, run
 from budgetai_core.llama.quantizer import QuantizeRecipe
 from budgetai_core.llama.scoring import ScoringModel
-from budgetai_core.models import vocabulary
+from budgetai_core.models import gguf_tokenizer
 from budgetai_core.options import option
 
 
@@ -72,7 +72,7 @@ def fresh(options: Options, merged: Path) -> tuple[Probe, ...]:
     """Held-out holes by other seeds than the one auto chooses by, without those it has seen."""
     manifest = adapter.read_manifest(options.adapter)
     with ScoringModel(merged, vocabulary_only=True) as native:
-        markers = vocabulary.mark(gguf_reader.read(merged).metadata).markers
+        markers = gguf_tokenizer.mark(gguf_reader.read(merged).metadata).markers
         name, beginning = options.repo.resolve().name, tuple(native.beginning())
         reader = Reader(name, markers, native.tokenize, beginning)
         drawn = [

@@ -7,15 +7,15 @@ template puts the text after the cursor first, as the model was tuned.
 from budgetai_convert.options import PROGRAM
 from budgetai_core.artifacts.gguf_reader import Metadata, unpack
 from budgetai_core.context.prompt import Markers
-from budgetai_core.models import vocabulary
+from budgetai_core.models import gguf_tokenizer
 
 _CONTEXT = 2048
 
 
 def modelfile(metadata: Metadata, model: str, adapter: str = "") -> str:
     """The text of a Modelfile; `model` and `adapter` are names of files beside it."""
-    marked = vocabulary.mark(metadata)
-    tokens = unpack(metadata[vocabulary.TOKENS])
+    marked = gguf_tokenizer.mark(metadata)
+    tokens = unpack(metadata[gguf_tokenizer.TOKENS])
     lines = [f"# Written by {PROGRAM}.", f"FROM ./{model}"]
     lines += [f"ADAPTER ./{adapter}"] if adapter else []
     lines.append(f'TEMPLATE """{template(marked.markers, tokens)}"""')

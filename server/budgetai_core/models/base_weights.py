@@ -18,7 +18,7 @@ from budgetai_core.artifacts.base_models import Base
 from budgetai_core.artifacts.gguf_reader import Floats, GGUFFile, Metadata, pack
 from budgetai_core.artifacts.safetensors_reader import StoredTensor
 from budgetai_core.errors import BaseError
-from budgetai_core.models import architectures, model_config, rope, vocabulary
+from budgetai_core.models import architectures, gguf_tokenizer, model_config, rope
 from budgetai_core.models.architectures import Sizes, check_tensors, sizes_of_gguf
 
 _DESCRIPTIONS = ["*.json", "*.jinja"]
@@ -63,7 +63,7 @@ def open_source(base: Base) -> Source:
     base = fetched(base)
     assert base.path is not None
     source = (_from_folder if base.path.is_dir() else _from_gguf)(base.path, base.name)
-    marked = vocabulary.mark(source.metadata)
+    marked = gguf_tokenizer.mark(source.metadata)
     return replace(source, metadata=marked.metadata, retyped=marked.retyped)
 
 
@@ -82,7 +82,7 @@ def check(base: Base) -> None:
             "Fetch it with `hf download` and name its folder" if adapter else "Name a model",
         )
     sizes = model_config.sizes(model_config.read(folder, base.name), base.name)
-    vocabulary.read_folder(folder, sizes.vocabulary)
+    gguf_tokenizer.read_folder(folder, sizes.vocabulary)
 
 
 def fetched(base: Base) -> Base:
@@ -140,7 +140,7 @@ def _gguf_weight(file: GGUFFile, name: str) -> Weight:
 
 
 def _check_tokenizer(file: GGUFFile, sizes: Sizes) -> None:
-    tokens, types = file.value(vocabulary.TOKENS), file.value(vocabulary.TYPES)
+    tokens, types = file.value(gguf_tokenizer.TOKENS), file.value(gguf_tokenizer.TYPES)
     if not isinstance(tokens, list) or not isinstance(types, list):
         raise BaseError(f"{file.path.name} holds no vocabulary")
     if not len(tokens) == len(types) == sizes.vocabulary:
@@ -168,7 +168,7 @@ def _from_folder(folder: Path, name: str) -> Source:
         "general.type": pack("model", GGUFValueType.STRING),
         "general.name": pack(Path(name).name, GGUFValueType.STRING),
         **sizes.metadata(),
-        **vocabulary.read_folder(folder, sizes.vocabulary),
+        **gguf_tokenizer.read_folder(folder, sizes.vocabulary),
     }
     weights = tuple(_folder_weight(sizes, key, stored.get(key)) for key in sizes.shapes())
     return Source(name, folder, sizes, metadata, weights)
