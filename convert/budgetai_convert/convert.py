@@ -43,7 +43,7 @@ from budgetai_core.llama.scoring import ScoringModel
 from budgetai_core.models import gguf_tokenizer
 
 _NEED_NO_IMATRIX = ("F16", "BF16", "Q8_0")
-_FEWEST_PROBES = 4
+_MIN_PROBES = 4
 # Each takes a second or two of torch's time, and must be answered as torch does, token by token.
 _HOLES_FOR_TORCH = 8
 
@@ -292,7 +292,7 @@ class Conversion:
                 self.notes["judged_by"] = samples.origin
         if manifest and not manifest.prompt_format:
             self.notes["judged_by"] = "nothing: it is not known what the adapter was trained on"
-        if self.plan.quant == AUTO and (samples is None or len(samples.probes) < _FEWEST_PROBES):
+        if self.plan.quant == AUTO and (samples is None or len(samples.probes) < _MIN_PROBES):
             raise OptionError(
                 "--quant auto needs held-out code to measure on",
                 "Name the repository with --repo, or one type with --quant",

@@ -29,7 +29,7 @@ from budgetai_core.models.base_weights import Weight
 
 F16, BF16, F32 = GGMLQuantizationType.F16, GGMLQuantizationType.BF16, GGMLQuantizationType.F32
 _VERSION = 3
-_LARGEST_F16 = 65504.0
+_MAX_F16 = 65504.0
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def header_of(metadata: Metadata, entries: Sequence[TensorInfo]) -> bytes:
 def _fitting(values: Floats) -> GGMLQuantizationType:
     if values.ndim == 1:
         return F32
-    return F16 if values.min() >= -_LARGEST_F16 and values.max() <= _LARGEST_F16 else BF16
+    return F16 if values.min() >= -_MAX_F16 and values.max() <= _MAX_F16 else BF16
 
 
 def _encoded(values: Floats, kind: GGMLQuantizationType) -> NDArray[np.uint8]:

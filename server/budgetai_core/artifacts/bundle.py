@@ -25,8 +25,8 @@ NO_ADAPTER = "none"
 """What an option says for the base alone; no adapter has this name."""
 
 _NAME = re.compile(r"[\w.+-]{1,80}")
-_LARGEST_MANIFEST = 1_000_000
-_LARGEST_SCALE = 1e6
+_MAX_MANIFEST_BYTES = 1_000_000
+_MAX_SCALE = 1e6
 _REMAKE = "Make the bundle again with budgetai-convert"
 
 
@@ -122,7 +122,7 @@ class Bundle:
 def _manifest(folder: Path) -> _Manifest:
     path = folder / MANIFEST
     try:
-        if path.stat().st_size > _LARGEST_MANIFEST:
+        if path.stat().st_size > _MAX_MANIFEST_BYTES:
             raise ModelError(f"{path} is too large for a manifest", _REMAKE)
         manifest = structured(_Manifest, read_json(path))
     except FileNotFoundError:
@@ -147,7 +147,7 @@ def _named(folder: Path, entry: AdapterEntry) -> AdapterEntry:
         wrong = f"the name {entry.name[:80]!r}"
     elif entry.task not in TASKS:
         wrong = f"the unknown task {entry.task[:80]!r}"
-    elif not abs(entry.scale) <= _LARGEST_SCALE:
+    elif not abs(entry.scale) <= _MAX_SCALE:
         wrong = f"the scale {str(entry.scale)[:80]}"
     if wrong:
         raise ModelError(f"{folder / MANIFEST}: the adapter {entry.file} has {wrong}", _REMAKE)

@@ -21,8 +21,8 @@ Value = str | float | bool | None
 """A value of the metadata; None stands for an array, which nothing here needs."""
 
 _VERSIONS = (2, 3)
-_LONGEST_HEADER = 1 << 22
-_MOST_ENTRIES, _MOST_TENSORS = 1_000, 20_000
+_MAX_HEADER_BYTES = 1 << 22
+_MAX_ENTRIES, _MAX_TENSORS = 1_000, 20_000
 _SCALARS = dict(enumerate("BbHhIif?", start=0)) | {10: "Q", 11: "q", 12: "d"}
 _FLOAT, _UINT, _STRING, _ARRAY = 6, 4, 8, 9
 _DIMENSIONS = 2
@@ -55,7 +55,7 @@ def check(path: Path, architecture: str) -> None:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            header = _Header(file.read(_LONGEST_HEADER))
+            header = _Header(file.read(_MAX_HEADER_BYTES))
         _check_metadata(header.metadata, architecture)
         _check_pairs(header.tensors)
         for tensor in header.tensors.values():
@@ -80,7 +80,7 @@ class _Header:
         if not raw.startswith(GGUF_MAGIC):
             raise _UnsoundError("is not a GGUF file")
         version, tensors, entries = self._numbers("IQQ")
-        if version not in _VERSIONS or entries > _MOST_ENTRIES or tensors > _MOST_TENSORS:
+        if version not in _VERSIONS or entries > _MAX_ENTRIES or tensors > _MAX_TENSORS:
             raise _UnsoundError("is no LoRA file of a known version")
         self.metadata: dict[str, Value] = dict(self._entry() for _ in range(entries))
         self.tensors = dict(self._tensor() for _ in range(tensors))
@@ -118,7 +118,7 @@ class _Header:
             return self._text()
         if kind == _ARRAY:
             of, count = self._numbers("IQ")
-            if of == _ARRAY or count > _LONGEST_HEADER:
+            if of == _ARRAY or count > _MAX_HEADER_BYTES:
                 raise _UnsoundError("has metadata no one writes")
             for _ in range(count):
                 self._value(of)

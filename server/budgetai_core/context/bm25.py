@@ -17,13 +17,13 @@ from typing import NamedTuple
 _WORD = re.compile(r"[^\W\d]\w+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_a-zA-Z]+")
 # A block ends at an empty line if it has so many lines already, and at the longest length anyway.
-_SHORTEST, _LONGEST = 6, 12
+_MIN_BLOCK_LINES, _MAX_BLOCK_LINES = 6, 12
 # Lines longer than this are data.
-_WIDEST = 400
+_MAX_LINE_CHARACTERS = 400
 # Robertson and Zaragoza, 2009. Words count once in a block: blocks are short.
 _K, _B = 1.2, 0.5
 # So many blocks are looked at for a query, the rarest words' first: about 3 ms.
-_MOST_POSTINGS = 20_000
+_MAX_POSTINGS = 20_000
 _CONSIDERED = 16
 _COMPACT = 1024
 
@@ -124,7 +124,7 @@ class BlockIndex:
         known = sorted(
             (len(self._postings[word]), word) for word in words if word in self._postings
         )
-        room = _MOST_POSTINGS
+        room = _MAX_POSTINGS
         for found, word in known:
             room -= found
             if room < 0:
@@ -146,7 +146,7 @@ def blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
     first = 0
     for number, line in enumerate(lines):
         long = number + 1 - first
-        if long >= _LONGEST or (long >= _SHORTEST and not line.strip()):
+        if long >= _MAX_BLOCK_LINES or (long >= _MIN_BLOCK_LINES and not line.strip()):
             yield first, number + 1
             first = number + 1
     if any(line.strip() for line in lines[first:]):
@@ -157,7 +157,7 @@ def words_of(text: str) -> set[str]:
     """The names in a text and their parts, in small letters: `list_tools` is list and tools too."""
     found: set[str] = set()
     for line in text.split("\n"):
-        for word in _WORD.findall(line[:_WIDEST]):
+        for word in _WORD.findall(line[:_MAX_LINE_CHARACTERS]):
             found.update(_parts(word))
     return found
 

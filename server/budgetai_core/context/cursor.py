@@ -20,7 +20,7 @@ _QUOTES = "\"'`"
 # What goes on over line ends, and is an error where nothing ends it.
 _LONG: dict[str, Kind] = {'"""': "string", "'''": "string", "`": "string", "/*": "comment"}
 # A line that is longer was not typed by hand; its quotes are not counted.
-_LONGEST_LINE = 1000
+_MAX_LINE_CHARACTERS = 1000
 
 
 class CursorSyntax(NamedTuple):
@@ -119,7 +119,7 @@ def _open_quote(parsed: ParsedDocument, cursor: int) -> int | None:
 
 
 def _quotes(text: str, start: int, end: int) -> Iterator[int]:
-    if end - start <= _LONGEST_LINE:
+    if end - start <= _MAX_LINE_CHARACTERS:
         yield from (at for at in range(start, end) if text[at] in _QUOTES)
 
 
@@ -135,7 +135,7 @@ def _kind(parsed: ParsedDocument, quote: int) -> Kind:
     triple = parsed.text[quote : quote + 3] in ('"""', "'''")
     if not triple or language is None or language.opener != ":":
         return "string"
-    before = parsed.text[max(0, quote - _LONGEST_LINE) : quote].rstrip()
+    before = parsed.text[max(0, quote - _MAX_LINE_CHARACTERS) : quote].rstrip()
     return "docstring" if before.endswith(":") or not before else "string"
 
 

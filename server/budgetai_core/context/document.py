@@ -22,7 +22,7 @@ _PATIENCE = 0.5
 _READ = 65536
 # Queries take a time that grows with the square of how many brackets stand side by side in one
 # error: among 150,000 it was half a minute, and nothing can stop them.
-_MOST_SIDE_BY_SIDE = 8192
+_MAX_SIBLINGS = 8192
 
 
 class ParsedDocument:
@@ -117,9 +117,9 @@ def _rubble(root: tree_sitter.Node) -> bool:
     pending = [root]
     while pending:
         node = pending.pop()
-        if node.end_byte - node.start_byte <= _MOST_SIDE_BY_SIDE or not node.has_error:
+        if node.end_byte - node.start_byte <= _MAX_SIBLINGS or not node.has_error:
             continue
-        if node.is_error and node.child_count > _MOST_SIDE_BY_SIDE:
+        if node.is_error and node.child_count > _MAX_SIBLINGS:
             return True
         pending += node.children
     return False

@@ -14,7 +14,7 @@ from budgetai_core.context.path_suffixes import PathSuffixes
 from budgetai_core.context.symbols import Import
 
 # No one writes more by hand, and a key waits for what is made of them.
-_MOST, _MOST_PARTS = 1_000, 64
+_MAX_IMPORTS, _MAX_PARTS = 1_000, 64
 _ECMA_ENDINGS = (".ts", ".tsx", ".js", ".jsx", ".mts", ".cts", ".mjs", ".cjs")
 # What a script puts before a path that is meant to be beside it.
 _SHELL_FOLDER = re.compile(r"""^["']?(?:\$\{?\w+\}?|\$\([^()]{0,200}\)|`[^`]{0,200}`)["']?/""")
@@ -27,7 +27,9 @@ def targets(imports: Iterable[Import], path: str, paths: PathSuffixes) -> tuple[
     resolve = _RESOLVERS.get(language.name) if language else None
     if resolve is None:
         return ()
-    found = (target for one in islice(imports, _MOST) for target in resolve(one, path, paths))
+    found = (
+        target for one in islice(imports, _MAX_IMPORTS) for target in resolve(one, path, paths)
+    )
     return tuple(dict.fromkeys(target for target in found if target and target != path))
 
 
@@ -55,7 +57,7 @@ def _python(one: Import, path: str, paths: PathSuffixes) -> _Targets:
             folder = dirname(folder)
         base = join(folder, base)
     # `from package import module` names a file, `from module import thing` does not.
-    names = [name for name in one.names[:_MOST_PARTS] if name != "*"]
+    names = [name for name in one.names[:_MAX_PARTS] if name != "*"]
     inner = [_module(join(base, name), path, paths, dots) for name in names]
     yield from inner if any(inner) else [_module(base, path, paths, dots)]
 
@@ -131,8 +133,8 @@ def _rust(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     starts = {"crate": crate, "self": here, "super": dirname(here)}
     first, *rest = one.module.split("::")
     outer = rest if first in starts else [first, *rest]
-    for name in one.names[:_MOST_PARTS] or ("",):
-        parts = [*outer[:_MOST_PARTS], name] if name else outer[:_MOST_PARTS]
+    for name in one.names[:_MAX_PARTS] or ("",):
+        parts = [*outer[:_MAX_PARTS], name] if name else outer[:_MAX_PARTS]
         inner = [join(starts.get(first, here), *parts[:n]) for n in range(len(parts), 0, -1)]
         yield paths.first(f"{place}{end}" for place in inner for end in (".rs", "/mod.rs"))
 
@@ -172,7 +174,7 @@ def _php(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     if name.endswith(".php"):
         yield _beside(name, path, paths) or paths.near(name, path)
         return
-    for last in one.names[:_MOST_PARTS] if "\\" in name and "*" not in one.names else ():
+    for last in one.names[:_MAX_PARTS] if "\\" in name and "*" not in one.names else ():
         yield _class(f"{name}\\{last}", path, paths)
     yield _class(name, path, paths)
 
@@ -221,4 +223,4 @@ _RESOLVERS: dict[str, Callable[[Import, str, PathSuffixes], _Targets]] = {
 
 def _tails(path: str) -> Iterator[str]:
     parts = path.split("/")
-    return ("/".join(parts[start:]) for start in range(min(len(parts), _MOST_PARTS)))
+    return ("/".join(parts[start:]) for start in range(min(len(parts), _MAX_PARTS)))

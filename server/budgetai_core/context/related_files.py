@@ -10,7 +10,7 @@ _MARK = re.compile(r"^tests?[_-]|[._-](?:tests?|spec)$|(?<=[a-z0-9])(?:Tests?|Sp
 _COMMON = {"__init__", "index", "main", "mod", "lib", "conftest", "setup", "types", "utils"}
 
 # More files of one name are a pattern of the project, not siblings.
-_MOST = 3
+_MAX_FILES = 3
 
 
 def stem(path: str) -> str | None:
@@ -37,4 +37,4 @@ class RelatedFiles:
     def of(self, path: str) -> set[str]:
         """The other files with the path's stem, where these are few."""
         found = self._paths.get(stem(path) or "", set()) - {path}
-        return found if len(found) <= _MOST else set()
+        return found if len(found) <= _MAX_FILES else set()

@@ -39,7 +39,7 @@ _BLOCKS, _FOLLOWING, _LIKE = 12, 6, 0.2
 # Lines of which so many are shown anyway make a model repeat them.
 _SAME = 0.6
 # Less room than this is not filled.
-_LEAST = 24
+_MIN_ROOM_CHARACTERS = 24
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Selection:
         """The proposals that fit into `most` characters and say something new, in their order."""
         room = min(most, self._room)
         for lines in proposed:
-            if room < _LEAST:
+            if room < _MIN_ROOM_CHARACTERS:
                 return
             cost = self._cost(lines)
             if cost <= room and self._new(lines):

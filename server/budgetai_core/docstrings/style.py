@@ -16,7 +16,7 @@ _ENOUGH = 1 / 3
 # Fewer say nothing of a habit.
 _FEW = 3
 QUOTES = ('"""', "'''")
-_MOST_LINES = 8
+_MAX_LINES = 8
 _RETURN = re.compile(r"^[ \t]*[@:](returns?)\b", re.MULTILINE)
 _DASH = re.compile(r"^[ \t]*@param\b[^\n-]{0,200}[ \t]-[ \t]", re.MULTILINE)
 
@@ -147,4 +147,4 @@ def _mark(rules: CommentSyntax, read: Sequence[_Read]) -> str:
 def _lines(read: Sequence[_Read]) -> int:
     """How many lines the sentences at the beginning have, in the middle of them all."""
     counts = (len((entry.parsed.summary + entry.parsed.description).split("\n")) for entry in read)
-    return min(median_low([*counts] or [1]), _MOST_LINES)
+    return min(median_low([*counts] or [1]), _MAX_LINES)

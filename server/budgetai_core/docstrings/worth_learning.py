@@ -6,7 +6,7 @@ from budgetai_core.context.languages import Language
 from budgetai_core.docstrings.documentable import Documentable
 from budgetai_core.docstrings.lint import stale
 
-_LONGEST = 1600
+_MAX_CHARACTERS = 1600
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[^\W\d_a-zA-Z]+")
 _BOILERPLATE = re.compile(
@@ -22,7 +22,7 @@ _FILLERS = frozenset(
      "self", "object", "instance"}
 )  # fmt: skip
 # Letters among all that is no white space; tables, pictures and sessions have fewer.
-_LEAST_LETTERS = 0.55
+_MIN_LETTER_SHARE = 0.55
 
 
 def worth_learning(documentable: Documentable, language: Language) -> str:
@@ -33,7 +33,7 @@ def worth_learning(documentable: Documentable, language: Language) -> str:
     words = _WORD.findall(text)
     if not words:
         return "empty"
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_CHARACTERS:
         return "too_long"
     if _BOILERPLATE.search(text) or _echoes(documentable, text):
         return "boilerplate"
@@ -54,4 +54,4 @@ def _is_no_prose(text: str) -> bool:
     sessions = sum(line.lstrip().startswith((">>>", "...")) for line in lines)
     solid = "".join(text.split())
     letters = sum(map(str.isalpha, solid))
-    return 2 * sessions > len(lines) or letters < _LEAST_LETTERS * len(solid)
+    return 2 * sessions > len(lines) or letters < _MIN_LETTER_SHARE * len(solid)

@@ -28,7 +28,7 @@ _NAMED = frozenset(
 )
 _MULTIBYTE = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}")
 # Western text has its accented letters one by one; two or more side by side are another script.
-_MOST_SIDE_BY_SIDE = 2
+_MAX_ADJACENT_LETTERS = 2
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 
 
@@ -104,4 +104,6 @@ def _is_western(text: str) -> bool:
         not unicodedata.category(c).startswith(("L", "P", "Z")) for run in beyond for c in run
     )
     letters = sum(map(len, beyond))
-    return max(map(len, beyond), default=0) <= _MOST_SIDE_BY_SIDE and signs <= max(1, letters // 4)
+    return max(map(len, beyond), default=0) <= _MAX_ADJACENT_LETTERS and signs <= max(
+        1, letters // 4
+    )

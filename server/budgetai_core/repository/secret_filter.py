@@ -25,13 +25,13 @@ _QUOTED = re.compile(r"[\"'`](?P<secret>[A-Za-z0-9+/_-]{24,}={0,2})")
 _HASHES = re.compile(r"(?i)sha\d|md5|hash|digest|checksum|integrity|commit|fingerprint|etag|uuid")
 # In bits per character; words and names stay below it.
 _RANDOM = 4.2
-_LONGEST = 8000
+_MAX_CHARACTERS = 8000
 
 
 def looks_secret(line_before: str, text: str) -> bool:
     """Whether a secret stands in the text, or reaches into it from the line it goes on with."""
     line = line_before[-400:]
-    joined, start = (line + text)[:_LONGEST], len(line)
+    joined, start = (line + text)[:_MAX_CHARACTERS], len(line)
     if any(match.end() > start for match in _PLACEHOLDER.finditer(joined)):
         return True
     return _patterned(joined, start) or _named(joined, start) or _random(joined, start)

@@ -4,7 +4,7 @@ import re
 
 MAX_MEAN_LINE = 200
 _LONG_LINE = 500
-_SMALLEST_TABLE = 5_000
+_MIN_TABLE_CHARACTERS = 5_000
 _TABLE_SHARE = 0.8
 _VALUES = re.compile(
     r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|\b0[xXbBoO][\da-fA-F_]+\w*|\b\d[\d_.]*(?:[eE][-+]?\d+)?\w?\b'
@@ -23,7 +23,7 @@ def minified(text: str) -> bool:
 
 def table(text: str) -> bool:
     """Whether nearly all lines of a text of some size hold strings and numbers, and no name."""
-    if len(text) < _SMALLEST_TABLE:
+    if len(text) < _MIN_TABLE_CHARACTERS:
         return False
     lines = text.split("\n")
     values = sum(len(line) for line in lines if line.strip() and not _has_name(line))

@@ -33,7 +33,9 @@ _MIN_PROMPT_TOKENS = 256
 # characters.
 _CHUNKS_SHARE, _MIN_CHUNK_CHARACTERS = 0.15, 200
 
-MOST_PROMPT = round((Limits().before + Limits().after + Limits().chunks) / _CHARACTERS_PER_TOKEN)
+MAX_PROMPT_TOKENS = round(
+    (Limits().before + Limits().after + Limits().chunks) / _CHARACTERS_PER_TOKEN
+)
 """Tokens of the prompt that the trainer shows; longer ones are outside the tuned experience."""
 
 
@@ -132,7 +134,7 @@ class Plan:
     @classmethod
     def full(cls) -> "Plan":
         """All that is trained for, where the speed is not ours to measure."""
-        return cls(MOST_PROMPT, _MAX_ANSWER_TOKENS, _MAX_ANSWER_TOKENS)
+        return cls(MAX_PROMPT_TOKENS, _MAX_ANSWER_TOKENS, _MAX_ANSWER_TOKENS)
 
     @property
     def limits(self) -> Limits:
@@ -160,7 +162,10 @@ def plan(speed: SpeedProfile, latency: float) -> Plan:
     line = round(_LINE_TARGETS * decode_time * speed.decode)
     block = round(_BLOCK_TARGETS * decode_time * speed.decode)
     return Plan(
-        max(_MIN_PROMPT_TOKENS, min(MOST_PROMPT, round(_COLD_TARGETS * latency * speed.prefill))),
+        max(
+            _MIN_PROMPT_TOKENS,
+            min(MAX_PROMPT_TOKENS, round(_COLD_TARGETS * latency * speed.prefill)),
+        ),
         max(_MIN_LINE_TOKENS, min(_MAX_ANSWER_TOKENS, line)),
         min(_MAX_ANSWER_TOKENS, block) if block >= _MIN_BLOCK_TOKENS else 0,
     )

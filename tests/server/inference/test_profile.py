@@ -8,7 +8,7 @@ import pytest
 from budgetai_core.context.window import Limits
 from budgetai_core.llama.model import build
 from budgetai_server.inference import profile
-from budgetai_server.inference.profile import MOST_PROMPT, Plan, SpeedProfile, plan
+from budgetai_server.inference.profile import MAX_PROMPT_TOKENS, Plan, SpeedProfile, plan
 from budgetai_server.loader import open_file
 from budgetai_server.options import ServerOptions
 from support import tiny
@@ -20,7 +20,7 @@ FAST = SpeedProfile(20_000.0, (0.003, 0.003, 0.003, 0.004, 0.005))
 
 def test_a_faster_machine_sees_and_says_more() -> None:
     slow, laptop, fast = (plan(speed, 0.3) for speed in (SLOW, LAPTOP, FAST))
-    assert slow.prompt <= laptop.prompt < fast.prompt == MOST_PROMPT
+    assert slow.prompt <= laptop.prompt < fast.prompt == MAX_PROMPT_TOKENS
     assert slow.line < laptop.line < fast.line
     assert slow.block == 0 < fast.block
     assert fast.limits == Limits()
@@ -29,7 +29,7 @@ def test_a_faster_machine_sees_and_says_more() -> None:
     assert slow.limits.chunks == 0
 
 
-@pytest.mark.parametrize("tokens", [256, 400, 700, 1000, MOST_PROMPT - 1, MOST_PROMPT])
+@pytest.mark.parametrize("tokens", [256, 400, 700, 1000, MAX_PROMPT_TOKENS - 1, MAX_PROMPT_TOKENS])
 def test_the_parts_of_a_prompt_make_up_its_length(tokens: int) -> None:
     limits = Plan(tokens, 16, 0).limits
     characters = limits.before + limits.after + limits.chunks

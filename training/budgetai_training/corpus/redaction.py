@@ -45,7 +45,7 @@ _MORE = {
         _NAMED + r",\s{0,8}([\"'`])((?=[^\"'`\n]{0,200}[0-9!@#$&*^?+=])[^\"'`\n]{8,200})\1"
     ): 2,
 }
-_LONGEST_LINE = 2_000
+_MAX_LINE_CHARACTERS = 2_000
 # A shorter value that is taken out elsewhere in the file could be part of a word.
 _TELLING = 12
 
@@ -163,7 +163,7 @@ def _lines(text: str, word: re.Pattern[str], change: Callable[[str], str]) -> st
     at = 0
     for start, end in _places(text, word.finditer(text)):
         line = text[start:end]
-        if end - start <= _LONGEST_LINE and any(quote in line for quote in "\"'`"):
+        if end - start <= _MAX_LINE_CHARACTERS and any(quote in line for quote in "\"'`"):
             parts += (text[at:start], change(line))
             at = end
     return "".join((*parts, text[at:]))

@@ -11,8 +11,8 @@ _REPETITION = re.compile(r"(.{8,60}?)\1\1\Z", re.DOTALL)
 # The same few characters again and again within a line, as a model says that is lost.
 _STUTTER = re.compile(r"(.{2,30}?)\1{7}")
 _WORDS = re.compile(r"\b[^\W\d_]\w+")
-_LONGEST_CYCLE = 4
-_LONGEST = 4000
+_MAX_CYCLE_LINES = 4
+_MAX_CHARACTERS = 4000
 
 
 def is_degenerate(after: str, answer: str) -> bool:
@@ -28,11 +28,11 @@ def is_degenerate(after: str, answer: str) -> bool:
 def drop_repetition(gap: CursorContext, text: str) -> str:
     """An answer up to where it begins to say the same again and again: after the first of three
     like groups of lines, or in front of a line that stutters. Numbers alone may be a table."""
-    lines = text[:_LONGEST].split("\n")
+    lines = text[:_MAX_CHARACTERS].split("\n")
     # The first line goes on with the cursor's, the others are whole.
     whole = [gap.line_before + lines[0], *lines[1:]]
     ends = [number for number, line in enumerate(lines) if _stutters(line)][:1]
-    for period in range(1, _LONGEST_CYCLE + 1):
+    for period in range(1, _MAX_CYCLE_LINES + 1):
         ends += [start + period for start in range(len(lines)) if _cycles(whole, start, period)][:1]
     return "\n".join(lines[: min(ends)]) if ends else text
 

@@ -13,7 +13,7 @@ from budgetai_server.completion.postprocess.repair import repaired
 from budgetai_server.completion.postprocess.stop import stop_position
 
 # Characters; some hundred tokens say less, and what is longer costs too much to look at.
-_LONGEST = 4000
+_MAX_CHARACTERS = 4000
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def postprocess(
     `block` allows more than a line. Without `repair` the answer is cut, and nothing else is done
     for the sake of the syntax. Never raises, and depends on the arguments alone.
     """
-    answer = answer[:_LONGEST]
+    answer = answer[:_MAX_CHARACTERS]
     stop = stop_position(gap, answer, block=block)
     if stop is None and not whole:
         return None

@@ -16,7 +16,7 @@ from budgetai_server.completion.postprocess.region import indent
 
 _WORD = re.compile(r"\w")
 # Parses are what trimming costs.
-_MOST_SURPLUS, _MOST_MISSING, _MOST_CUTS = 3, 8, 4
+_MAX_SURPLUS, _MAX_MISSING, _MAX_CUTS = 3, 8, 4
 _END_WORDS = ("end", "fi", "done", "}")
 # A line that begins so ends or divides what stands above it: alone it begins nothing.
 _ENDING = re.compile(
@@ -115,7 +115,7 @@ def _without_surplus(gap: CursorContext, text: str) -> Iterator[str]:
     known = len(brackets(before + after, gap.language).unmatched)
     surplus = len(brackets(before + text + after, gap.language).unmatched) - known
     closing = brackets(gap.line_before + text, gap.language).unmatched
-    for place in reversed(closing[-min(surplus, _MOST_SURPLUS) :] if surplus > 0 else ()):
+    for place in reversed(closing[-min(surplus, _MAX_SURPLUS) :] if surplus > 0 else ()):
         at = place - len(gap.line_before)
         if at < 0 or text[at:].strip(CLOSERS + ";,\n\t "):
             return
@@ -129,7 +129,7 @@ def _completed(gap: CursorContext, text: str, *, words: bool = True) -> Iterator
     text = text[: len(text) - repeated(text, gap.line_after)]
     piece = gap.line_before + text
     opened = [at for at in brackets(piece + gap.line_after, gap.language).open if at < len(piece)]
-    lacking = opened[::-1][:_MOST_MISSING]
+    lacking = opened[::-1][:_MAX_MISSING]
     if lacking and ("\n" in text.strip() or text.endswith("{")):
         yield Edit(text + _closing_lines(piece, lacking))
         if gap.language and gap.language.name in _STATEMENT_MARK and _WORD.search(text[-1]):
@@ -174,7 +174,7 @@ def _cut(gap: CursorContext, text: str) -> Iterator[Edit]:
 
 
 def _shorter(text: str) -> Iterator[str]:
-    for _ in range(_MOST_CUTS):
+    for _ in range(_MAX_CUTS):
         text = text.rpartition("\n")[0].rstrip()
         if not text:
             return

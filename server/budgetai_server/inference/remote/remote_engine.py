@@ -21,7 +21,7 @@ from budgetai_server.inference.remote.protocol import ServerProtocol
 from budgetai_server.inference.remote.transport import Check, Transport
 
 _FIRST_REST = 1.0
-_LONGEST_REST = 60.0
+_MAX_REST_SECONDS = 60.0
 # What a server without a path says about it; everything else is said about us.
 _NO_SUCH_PATH = (200, 400, 404, 405, 500, 501)
 
@@ -124,7 +124,7 @@ class RemoteEngine:
         self.state = f"down: {error}"
         self._reason = error
         self._again = self._clock() + self._rest
-        self._rest = min(2 * self._rest, _LONGEST_REST)
+        self._rest = min(2 * self._rest, _MAX_REST_SECONDS)
         self._unanswered = 0.0
         # It may come back with another model: it will be asked anew.
         self._dialect = None

@@ -42,7 +42,7 @@ _FIRST_PAUSE = 0.25
 _RETRIES = 2
 _WORTH_ANOTHER_TRY = (429, 502, 503, 504)
 # A completion is a few kilobytes. More than this is a mistake, or an attack on our memory.
-_LARGEST = 1 << 24
+_MAX_ANSWER_BYTES = 1 << 24
 
 
 class Transport:
@@ -147,7 +147,7 @@ class Transport:
             async with asyncio.timeout(self._endpoint.timeout):
                 async for block in response.aiter_bytes():
                     data += block
-                    if len(data) > _LARGEST:
+                    if len(data) > _MAX_ANSWER_BYTES:
                         break
         except TimeoutError:
             raise silent(self._endpoint) from None
@@ -259,7 +259,7 @@ async def _data_lines(response: "httpx2.Response") -> AsyncGenerator[str, None]:
         for line in lines:
             if line.startswith(b"data:"):
                 yield line[5:].strip().decode("utf-8", "replace")
-        if len(buffer) > _LARGEST:
+        if len(buffer) > _MAX_ANSWER_BYTES:
             raise ModelError("the server sends a line without an end")
     if buffer.startswith(b"data:"):
         yield buffer[5:].strip().decode("utf-8", "replace")

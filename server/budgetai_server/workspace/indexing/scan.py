@@ -14,8 +14,8 @@ from budgetai_server.workspace.indexing.parse_cache import ParseCache, encode
 # A batch is taken in between two keys.
 _BATCH_CHARACTERS = 100_000
 # A home folder opened by mistake is no repository.
-MOST_FILES = 50_000
-MOST_CHARACTERS = 120_000_000
+MAX_FILES = 50_000
+MAX_CHARACTERS = 120_000_000
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class _Scan:
     def __init__(self, request: Request, store: ParseCache) -> None:
         self._request = request
         self._store = store
-        paths = sorted(set(listing(request.root, untracked=True, only=request.only)))[:MOST_FILES]
+        paths = sorted(set(listing(request.root, untracked=True, only=request.only)))[:MAX_FILES]
         self._paths = paths
         self._rules = Examiner(request.root, paths)
         self._read = from_disk(request.root)
@@ -99,7 +99,7 @@ class _Scan:
             return None
         data, unreadable = self._read(path)
         self._characters += len(data)
-        if unreadable or self._characters > MOST_CHARACTERS:
+        if unreadable or self._characters > MAX_CHARACTERS:
             return None
         language = language_of(path)
         kind = f"{language and language.name} {self._rules.written_here(path)}"
