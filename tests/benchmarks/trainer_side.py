@@ -170,11 +170,11 @@ def _ours(setting: Setting, options: "SpeedOptions") -> tuple[Stopwatch, Batches
     """By the trainer's own loop, with as many steps as the plain side, as nearly as it divides."""
     passes = Watched(lambda number: setting.samples, setting.encoder, 1, 3 * WINDOW)
     passes.watch = watch = Stopwatch()
-    accumulate = max(1, round(passes.pass_length / (options.steps + 1)))
-    steps = math.ceil(passes.pass_length / accumulate)
+    accumulate = max(1, round(passes.epoch_length / (options.steps + 1)))
+    steps = math.ceil(passes.epoch_length / accumulate)
     with tempfile.TemporaryDirectory() as folder:
         fit(setting.model, passes, _fitting(setting, Path(folder), accumulate, steps, watch))
-    rows = [passes[number] for number in range(passes.pass_length)]
+    rows = [passes[number] for number in range(passes.epoch_length)]
     return watch, _batches(rows, accumulate)
 
 

@@ -54,11 +54,11 @@ def compared(options: TrainOptions) -> Iterator[Outcome]:
         _train(replace(options.of_method(method, folder), evaluate=FULL))
         if not (folder / MANIFEST).exists():
             continue
-        manifest, account = AdapterManifest.read(folder), report.read(folder)
+        manifest, run_report = AdapterManifest.read(folder), report.read(folder)
         if not trained:
-            yield _base(account)
+            yield _base(run_report)
         trained = True
-        yield _outcome(manifest, account, folder)
+        yield _outcome(manifest, run_report, folder)
     if not trained:
         raise AdapterError("no method could be trained")
 
@@ -74,24 +74,24 @@ def _train(options: TrainOptions) -> None:
         raise
 
 
-def _base(account: Report) -> Outcome:
-    whole = next((group for group in account.held_out if group.by == "all"), None)
-    exact = sum(right(line.base, line.expected) for line in account.completions)
-    lines = len(account.completions)
+def _base(run_report: Report) -> Outcome:
+    whole = next((group for group in run_report.held_out if group.by == "all"), None)
+    exact = sum(right(line.base, line.expected) for line in run_report.completions)
+    lines = len(run_report.completions)
     loss = whole.before if whole else None
     return Outcome("base", 0, 0, None, 0.0, loss, exact, lines, "")
 
 
-def _outcome(manifest: AdapterManifest, account: Report, folder: Path) -> Outcome:
+def _outcome(manifest: AdapterManifest, run_report: Report, folder: Path) -> Outcome:
     return Outcome(
         method=manifest.method,
         rank=manifest.usual_rank,
-        parameters=account.trained_parameters,
-        memory=account.memory.peak if account.memory else None,
-        seconds=sum(stage.seconds for stage in account.stages if stage.name == "training"),
+        parameters=run_report.trained_parameters,
+        memory=run_report.memory.peak if run_report.memory else None,
+        seconds=sum(stage.seconds for stage in run_report.stages if stage.name == "training"),
         loss=manifest.scores["held_out_loss_after"],
-        exact=sum(right(line.tuned, line.expected) for line in account.completions),
-        lines=len(account.completions),
+        exact=sum(right(line.tuned, line.expected) for line in run_report.completions),
+        lines=len(run_report.completions),
         adapter=str(folder),
     )
 

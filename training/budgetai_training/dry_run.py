@@ -164,14 +164,14 @@ def _lines(
 
 
 def _characters(corpus: Corpus, pairs: Pairs | None) -> float:
-    """What a pass shows, about."""
+    """Return about how many characters an epoch shows."""
     if pairs is None:
         return sum(len(file.text) * file.weight for file in corpus.train)
     return sum(pair.characters * pair.file.weight for pair in pairs.train)
 
 
 def _duration(characters: float, options: TrainOptions) -> str:
-    """One pass at the speed that was measured with a base; of others nothing is known."""
+    """Describe one epoch at the speed that was measured with a base; of others nothing is known."""
     tokens = _tokens(characters)
     speed = SPEEDS.get(options.base)
     if speed is None:

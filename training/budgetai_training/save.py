@@ -120,11 +120,11 @@ def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> Adap
 
 def _learned(run: Run, trained: Trained) -> dict[str, str]:
     """The digest of each text that was shown, now or to the adapter that was gone on from. Where
-    the time ended within the first pass, --continue-from shows the others."""
+    the time ended within the first epoch, --continue-from shows the others."""
     folder = run.options.continue_from
     known = AdapterManifest.read(folder).learned if folder else {}
     keys = {file.key for file in run.learned.train}
-    if trained.shown < trained.samples.pass_length:
+    if trained.shown < trained.samples.epoch_length:
         keys &= trained.samples.begun_with(trained.shown)
     shown = {run.corpus.name_of(file) for file in run.learned.train if file.key in keys}
     every = run.corpus.digests()
@@ -141,7 +141,7 @@ def _counts(run: Run, trained: Trained) -> dict[str, int]:
         "files": len(run.learned.train),
         "held_out_files": len(run.corpus.held_out),
         "held_out_samples": held_out_loss.total(run.eval_set.report, trained.before).samples,
-        "samples_a_pass": trained.samples.pass_samples,
+        "samples_a_pass": trained.samples.epoch_samples,
         "steps": trained.state.global_step,
         "best_step": _best_step(trained.state),
         "tokens": int(trained.state.num_input_tokens_seen),

@@ -32,9 +32,10 @@ from budgetai_training.time_budget import Clock, Stages
 WINDOW = 1200
 # About three characters are a token of code.
 CHARACTERS_PER_TOKEN = 3
-# More is learning by heart. After the first pass over 93,000 tokens held-out loss fell no more, for
-# SmolLM2 and Qwen 0.5B alike; a rate that fell over six passes was still high at the best state,
-# which ended worse than one that fell over 1.5 passes (1.418 against 1.393; 0.890 and 0.879).
+# More is learning by heart. After the first epoch over 93,000 tokens held-out loss fell no more,
+# for SmolLM2 and Qwen 0.5B alike; a rate that fell over six epochs was still high at the best
+# state, which ended worse than one that fell over 1.5 epochs (1.418 against 1.393; 0.890 and
+# 0.879).
 USUAL_PASSES = {COMPLETION: 2, DOCSTRING: 6}
 
 
@@ -173,24 +174,24 @@ def describe(
 
 def epochs(run: Run) -> Epochs:
     """Lay the samples out in epochs. Raises RepositoryError where there are none."""
-    # A pass has a micro-batch at least, so there are enough for --max-steps.
+    # An epoch has a micro-batch at least, so there are enough for --max-steps.
     needed = run.options.max_steps * run.plan.accumulate
     passes = run.options.passes or needed or USUAL_PASSES[run.options.task]
     characters = CHARACTERS_PER_TOKEN * run.plan.window * run.plan.batch
     samples = Epochs(_sampler(run), run.encoder, passes, characters)
-    if not samples.pass_length:
+    if not samples.epoch_length:
         raise RepositoryError("there is nothing to learn", "Give the files in --corpus more weight")
     return samples
 
 
 def _sampler(run: Run) -> Callable[[int], list[Sample]]:
-    """The samples of a pass, by its number; less of each where there is little memory."""
+    """Return the samples of an epoch, by its number; less of each where there is little memory."""
     share = run.plan.window / WINDOW
     if run.pairs is None:
         recipe = Mixture.parse(run.options.recipe).scaled(share)
         return lambda n: epoch(run.learned.train, run.indexes, f"{run.options.seed}/{n}", recipe)
     if not run.pairs.train:
         raise RepositoryError("no docstring is new", "Come back after some commits")
-    # Each pair once in a pass, always with the same prompt, the server's.
+    # Each pair once in an epoch, always with the same prompt, the server's.
     samples = [sample(pair, share) for pair in run.pairs.train]
     return lambda n: docstring_epoch(samples, f"{run.options.seed}/{n}")

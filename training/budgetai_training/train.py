@@ -198,7 +198,7 @@ def _fit(
 ) -> TrainerState:
     checkpoint = run.folder.checkpoint() if run.options.resume else None
     run.reporter.say(
-        f"{samples.pass_samples} samples a pass in {samples.pass_length} micro-batches, "
+        f"{samples.epoch_samples} samples a pass in {samples.epoch_length} micro-batches, "
         f"{chosen.accumulate} a step, learning rate {chosen.rate:g}"
         + (f", going on from {checkpoint.name}" if checkpoint else "")
     )

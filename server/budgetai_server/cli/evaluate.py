@@ -123,17 +123,17 @@ def _docstrings(options: "EvalOptions") -> int:
     from budgetai_server.evaluation.lines import models_of
 
     models = models_of(options)
-    exam = docstring_eval_set(options, models)
-    count = len(exam.questions)
+    eval_set = docstring_eval_set(options, models)
+    count = len(eval_set.questions)
     judged = [
-        _with_bar(engine.name, count, options, partial(judge, engine, exam, led=led))
+        _with_bar(engine.name, count, options, partial(judge, engine, eval_set, led=led))
         for engine in _engines(models, options)
         for led in ((True, False) if options.free else (True,))
     ]
     if options.json:
-        print_json({"docstrings": count, "held_out": exam.note} | _plain(judged))
+        print_json({"docstrings": count, "held_out": eval_set.note} | _plain(judged))
     else:
-        print(_docstring_table(judged, f"{count} docstrings; {exam.note}"))
+        print(_docstring_table(judged, f"{count} docstrings; {eval_set.note}"))
     return 0
 
 

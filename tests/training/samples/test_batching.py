@@ -96,10 +96,10 @@ def test_micro_batches_hold_every_sample_once_and_little_padding() -> None:
 
 def test_passes_follow_each_other_and_can_be_entered_anywhere(encoder: Encoder) -> None:
     passes = Epochs(lay_out, encoder, 3, 3000)
-    assert len(passes) == 3 * passes.pass_length
-    assert passes.pass_samples == len(lay_out(0))
-    late = passes[passes.pass_length + 1]
-    assert Epochs(lay_out, encoder, 3, 3000)[passes.pass_length + 1] == late
+    assert len(passes) == 3 * passes.epoch_length
+    assert passes.epoch_samples == len(lay_out(0))
+    late = passes[passes.epoch_length + 1]
+    assert Epochs(lay_out, encoder, 3, 3000)[passes.epoch_length + 1] == late
     assert passes[1] != late
     assert all(row["input_ids"] for row in late)
 

@@ -1,4 +1,4 @@
-"""The recipe of a pass: which cuts, in which mix, with how much around them."""
+"""The mixture of an epoch: which cuts, in which shares, with how much around them."""
 
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""An account as one HTML page that needs nothing else: no script, no font, no network.
+"""A report as one HTML page that needs nothing else: no script, no font, no network.
 
 What it shows is untrusted: names and code come from a repository. The template escapes every
 value, the page's own policy forbids scripts and requests, and what would not be a character in
@@ -38,14 +38,14 @@ _UNPRINTABLE = re.compile(
 )
 
 
-def page(account: Report) -> str:
+def page(report: Report) -> str:
     """The whole of report.html, as text that UTF-8 can encode."""
-    shown = structured(Report, _printable(to_json(account)))
+    shown = structured(Report, _printable(to_json(report)))
     return (
         _environment()
         .get_template("page.html.j2")
         .render(
-            account=shown,
+            report=shown,
             verdict=verdict(shown),
             next_command=next_command(shown),
             convertible=shown.method.partition(" ")[0] not in COMPARED,
@@ -58,14 +58,14 @@ def page(account: Report) -> str:
     )
 
 
-def _pictures(account: Report) -> dict[str, str]:
+def _pictures(report: Report) -> dict[str, str]:
     """Inline SVG by name; empty where there is nothing to draw."""
     return {
-        "curve": plots.curve(account.curve, account.validation),
-        "held_out": plots.held_out(account.held_out),
-        "rates": plots.rates(account.rates),
-        "ranks": plots.ranks(account.ranks),
-        "stages": plots.stages(account.stages, account.budget),
+        "curve": plots.curve(report.curve, report.validation),
+        "held_out": plots.held_out(report.held_out),
+        "rates": plots.rates(report.rates),
+        "ranks": plots.ranks(report.ranks),
+        "stages": plots.stages(report.stages, report.budget),
     }
 
 

@@ -11,14 +11,14 @@ REPORT = "report.json"
 PAGE = "report.html"
 
 
-def write(account: Report, folder: Path) -> Path:
+def write(report: Report, folder: Path) -> Path:
     """Write both files; the path of the page. Raises OSError where that cannot be done."""
     # matplotlib and jinja2 take a second to load, which only a report is worth.
     from budgetai_training.report.html import page
 
-    write_json(folder / REPORT, to_json(account))
+    write_json(folder / REPORT, to_json(report))
     with replaced(folder / PAGE) as temporary:
-        temporary.write_text(page(account), encoding="utf-8")
+        temporary.write_text(page(report), encoding="utf-8")
     return folder / PAGE
 
 

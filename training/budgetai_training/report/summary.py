@@ -34,8 +34,8 @@ def few(group: Group) -> bool:
     return group.tokens < FEW_TOKENS
 
 
-def verdict(account: Report) -> Verdict:
-    overall = next((group for group in account.held_out if group.by == "all"), None)
+def verdict(report: Report) -> Verdict:
+    overall = next((group for group in report.held_out if group.by == "all"), None)
     before, after = (overall.before, overall.after) if overall else (None, None)
     if overall is None or before is None or after is None:
         return Verdict("unknown", *_unmeasured(before, after), overall)
@@ -43,7 +43,7 @@ def verdict(account: Report) -> Verdict:
         return Verdict("worse", *_DIVERGED, overall)
     change = mood(overall)
     title = _TITLES[change].format(abs(after - before), percent(before, after))
-    text = _TEXTS[change].format(what=_WHAT.get(account.task, "code"))
+    text = _TEXTS[change].format(what=_WHAT.get(report.task, "code"))
     return Verdict(change, title, text + (_UNSURE if few(overall) else ""), overall)
 
 
@@ -72,10 +72,10 @@ def drafted(drafts: Sequence[Drafts], model: Literal["base", "tuned"]) -> str:
     return f"ROUGE-L {rouge:.2f}, structure {structure:.2f}, sound {sound} of {len(written)}"
 
 
-def next_command(account: Report) -> str:
+def next_command(report: Report) -> str:
     """What turns this adapter into a model file, to be run in the folder of the repository."""
     # The newest adapter is found without a name; one written elsewhere is not.
-    out = account.options.get("out", "")
+    out = report.options.get("out", "")
     return shlex.join(["budgetai-convert", *([out] if out else [])])
 
 

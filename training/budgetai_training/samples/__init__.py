@@ -6,5 +6,5 @@ would at serving, the text after the cut included, and has to go on. The end mar
 that the text after the cursor follows at once.
 
 To the model, a file whose head is cut off and a window that starts at that line are the same; so
-windows are laid side by side over the file, and each line is learned once in a pass.
+windows are laid side by side over the file, and each line is learned once in an epoch.
 """

@@ -1,4 +1,4 @@
-"""Passes over the samples as micro-batches of about equal size, with hardly any padding."""
+"""Epochs over the samples as micro-batches of about equal size, with hardly any padding."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -10,39 +10,39 @@ from budgetai_training.samples.encoding import UNLABELLED, Encoded, Encoder
 from budgetai_training.samples.sample import Sample
 
 # Samples of this many micro-batches are sorted by length together: enough to find neighbours of
-# like length, few enough that the order stays that of the pass.
+# like length, few enough that the order stays that of the epoch.
 _SORTED_TOGETHER = 64
 
 
 class Epochs(Dataset[tuple[Encoded, ...]]):
-    """Several passes over the files as one sequence of micro-batches, as token ids; each pass is
+    """Several epochs over the files as one sequence of micro-batches, as token ids; each epoch is
     laid out when it is reached.
 
-    `lay_out(n)` gives the samples of pass n, the same on every call with the same n. `characters`
+    `lay_out(n)` gives the samples of epoch n, the same on every call with the same n. `characters`
     is how much text a micro-batch may show. The number of micro-batches differs a little from
-    pass to pass, so a pass is cut or repeated to the length of the first.
+    epoch to epoch, so one is cut or repeated to the length of the first.
     """
 
     def __init__(
         self,
         lay_out: Callable[[int], Sequence[Sample]],
         encoder: Encoder,
-        passes: int,
+        epochs: int,
         characters: int,
     ) -> None:
         self._lay_out = lay_out
         self._encoder = encoder
-        self._passes = passes
+        self._epochs = epochs
         self._characters = characters
         self._current = (0, self._batches(0))
-        self.pass_length = len(self._current[1])
-        self.pass_samples = sum(map(len, self._current[1]))
+        self.epoch_length = len(self._current[1])
+        self.epoch_samples = sum(map(len, self._current[1]))
 
     def __len__(self) -> int:
-        return self._passes * self.pass_length
+        return self._epochs * self.epoch_length
 
     def __getitem__(self, position: int) -> tuple[Encoded, ...]:
-        number, place = divmod(position, self.pass_length)
+        number, place = divmod(position, self.epoch_length)
         if number != self._current[0]:
             self._current = (number, self._batches(number))
         batches = self._current[1]
@@ -50,7 +50,7 @@ class Epochs(Dataset[tuple[Encoded, ...]]):
 
     def begun_with(self, count: int) -> set[tuple[str, str]]:
         """The keys of the files whose samples stand in the first `count` micro-batches of the first
-        pass."""
+        epoch."""
         number, batches = self._current
         first = batches if number == 0 else self._batches(0)
         return {sample.key for batch in first[:count] for sample in batch}

@@ -1,4 +1,4 @@
-"""A pass: every line of every file once, as samples in an order."""
+"""An epoch: every line of every file once, as samples in an order."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The order of samples in a pass."""
+"""The order of samples in an epoch."""
 
 import random
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ Graph = Mapping[str, Collection[str]]
 """Imported names by importing name: paths, and folders (ending in a slash) for what imports all
 files of a folder at once."""
 
-# Within this share of a pass samples change places.
+# Within this share of an epoch samples change places.
 BAND = 0.2
 
 

@@ -34,5 +34,5 @@ class Sample:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Repository and path, the same from pass to pass."""
+        """Repository and path, the same from epoch to epoch."""
         return self.file.key

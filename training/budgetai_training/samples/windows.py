@@ -29,7 +29,7 @@ def windows(
     text: str, node_ends: NodeEnds, rng: random.Random, recipe: Mixture
 ) -> Iterator[Window]:
     """Windows side by side, from the first character to the last; none is longer than
-    `recipe.before`. The first has any length, so that passes differ and small files are cut too."""
+    `recipe.before`. The first has any length, so that epochs differ and small files are cut too."""
     widest = min(recipe.before, len(text))
     whole = widest <= _MAX_CHARACTERS_UNCUT
     start, room = 0, recipe.before if whole else rng.randint(widest // 3, widest)
