@@ -19,7 +19,7 @@ def placed(source: Source, adapter: Adapter) -> _Placed:
     """The adapter's module and update by GGUF tensor name. Raises AdapterError for a module that
     the base has not, and for matrices of another shape."""
     shapes = {weight.name: weight.shape for weight in source.weights}
-    found: _Placed = {}
+    updates: _Placed = {}
     for module, update in adapter.updates.items():
         name = source.name_of(module)
         if name is None:
@@ -33,8 +33,8 @@ def placed(source: Source, adapter: Adapter) -> _Placed:
                 f"is {shapes[name]}",
                 "The adapter belongs to another base",
             )
-        found[name] = (module, update)
-    return found
+        updates[name] = (module, update)
+    return updates
 
 
 def merged(

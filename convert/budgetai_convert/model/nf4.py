@@ -27,8 +27,8 @@ def rounded(values: Floats) -> Floats:
     blocks = _blocks(values, _BLOCK)
     scales = np.abs(blocks).max(1)
     units = np.divide(blocks, np.where(scales > 0, scales, 1)[:, None], dtype=np.float32)
-    found = _nearest(units, _STEPS) * _rounded_scales(scales)[:, None]
-    return np.asarray(found.reshape(-1)[: values.size].reshape(values.shape), np.float32)
+    nearest = _nearest(units, _STEPS) * _rounded_scales(scales)[:, None]
+    return np.asarray(nearest.reshape(-1)[: values.size].reshape(values.shape), np.float32)
 
 
 def _rounded_scales(scales: Floats) -> Floats:
@@ -36,8 +36,8 @@ def _rounded_scales(scales: Floats) -> Floats:
     blocks = _blocks(scales - mean, _OUTER)
     largest = np.abs(blocks).max(1)
     units = np.divide(blocks, np.where(largest > 0, largest, 1)[:, None], dtype=np.float32)
-    found = _nearest(units, _dynamic_steps()) * largest[:, None]
-    return np.asarray(found.reshape(-1)[: scales.size] + mean, np.float32)
+    nearest = _nearest(units, _dynamic_steps()) * largest[:, None]
+    return np.asarray(nearest.reshape(-1)[: scales.size] + mean, np.float32)
 
 
 def _blocks(values: Floats, size: int) -> Floats:

@@ -74,17 +74,17 @@ class Gguf:
     def __init__(self, path: Path, architecture: str, blocks: int, heads: tuple[int, int]) -> None:
         self._path, self._heads = path, heads
         self._paired = architecture in ("llama", "granite", "smollm3")
-        number = next(one for one, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
+        number = next(key for key, name in gguf.MODEL_ARCH_NAMES.items() if name == architecture)
         self._names = gguf.get_tensor_name_map(number, blocks)
         # The reader holds every token as an array of its own: only places outlive it.
         self._places = {
-            one.name: _Place(
-                tuple(int(n) for n in reversed(one.shape)),
-                one.tensor_type,
-                int(one.data_offset),
-                int(one.n_bytes),
+            entry.name: _Place(
+                tuple(int(n) for n in reversed(entry.shape)),
+                entry.tensor_type,
+                int(entry.data_offset),
+                int(entry.n_bytes),
             )
-            for one in gguf.GGUFReader(path).tensors
+            for entry in gguf.GGUFReader(path).tensors
         }
 
     def shape(self, name: str) -> Shape | None:

@@ -78,10 +78,12 @@ class BlockIndex:
     def _compact(self) -> None:
         number = {old: new for new, old in enumerate(self._living())}
         postings = (
-            (word, array("I", (number[n] for n in found if n in number)))
-            for word, found in self._postings.items()
+            (word, array("I", (number[n] for n in numbers if n in number)))
+            for word, numbers in self._postings.items()
         )
-        self._postings = defaultdict(_numbers, {word: found for word, found in postings if found})
+        self._postings = defaultdict(
+            _numbers, {word: numbers for word, numbers in postings if numbers}
+        )
         self._of_path = {
             path: range(number[old[0]], number[old[-1]] + 1) if old else range(0)
             for path, old in self._of_path.items()
@@ -96,8 +98,8 @@ class BlockIndex:
 
     def rarity(self, word: str) -> float:
         """Inverse document frequency; 0 for a word that no block has."""
-        found = len(self._postings.get(word.lower(), ()))
-        return math.log(1 + (len(self._blocks) - found + 0.5) / (found + 0.5)) if found else 0.0
+        blocks = len(self._postings.get(word.lower(), ()))
+        return math.log(1 + (len(self._blocks) - blocks + 0.5) / (blocks + 0.5)) if blocks else 0.0
 
     def search(
         self, words: set[str], most: int, wanted: Callable[[str], bool] = lambda path: True
@@ -125,8 +127,8 @@ class BlockIndex:
             (len(self._postings[word]), word) for word in words if word in self._postings
         )
         room = _MAX_POSTINGS
-        for found, word in known:
-            room -= found
+        for count, word in known:
+            room -= count
             if room < 0:
                 return
             yield word
@@ -155,11 +157,11 @@ def blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
 
 def words_of(text: str) -> set[str]:
     """The names in a text and their parts, in small letters: `list_tools` is list and tools too."""
-    found: set[str] = set()
+    words: set[str] = set()
     for line in text.split("\n"):
         for word in _WORD.findall(line[:_MAX_LINE_CHARACTERS]):
-            found.update(_parts(word))
-    return found
+            words.update(_parts(word))
+    return words
 
 
 @lru_cache(maxsize=65536)

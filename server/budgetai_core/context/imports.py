@@ -27,27 +27,29 @@ def targets(imports: Iterable[Import], path: str, paths: PathSuffixes) -> tuple[
     resolve = _RESOLVERS.get(language.name) if language else None
     if resolve is None:
         return ()
-    found = (
-        target for one in islice(imports, _MAX_IMPORTS) for target in resolve(one, path, paths)
+    resolved = (
+        target
+        for statement in islice(imports, _MAX_IMPORTS)
+        for target in resolve(statement, path, paths)
     )
-    return tuple(dict.fromkeys(target for target in found if target and target != path))
+    return tuple(dict.fromkeys(target for target in resolved if target and target != path))
 
 
 def files(imports: Iterable[Import], path: str, paths: PathSuffixes) -> tuple[str, ...]:
     """As `targets`, with the files of the folders in their place."""
-    found: dict[str, None] = {}
+    listed: dict[str, None] = {}
     for target in targets(imports, path, paths):
         inner = paths.inside(target) if target.endswith("/") else [target]
-        found.update(dict.fromkeys(name for name in inner if name != path))
-    return tuple(found)
+        listed.update(dict.fromkeys(name for name in inner if name != path))
+    return tuple(listed)
 
 
 _Targets = Iterator[str | None]
 
 
-def _python(one: Import, path: str, paths: PathSuffixes) -> _Targets:
-    name = one.module.lstrip(".")
-    dots = len(one.module) - len(name)
+def _python(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
+    name = statement.module.lstrip(".")
+    dots = len(statement.module) - len(name)
     base = name.replace(".", "/")
     if dots > path.count("/") + 1:
         return
@@ -57,7 +59,7 @@ def _python(one: Import, path: str, paths: PathSuffixes) -> _Targets:
             folder = dirname(folder)
         base = join(folder, base)
     # `from package import module` names a file, `from module import thing` does not.
-    names = [name for name in one.names[:_MAX_PARTS] if name != "*"]
+    names = [name for name in statement.names[:_MAX_PARTS] if name != "*"]
     inner = [_module(join(base, name), path, paths, dots) for name in names]
     yield from inner if any(inner) else [_module(base, path, paths, dots)]
 
@@ -68,16 +70,16 @@ def _module(name: str, importer: str, paths: PathSuffixes, dots: int) -> str | N
     if dots:
         return paths.first((tail + ending).lstrip("/") for ending in endings)
     for ending in endings if tail else ():
-        found = paths.near(tail + ending, importer)
-        outer = dirname(found[: -len(tail + ending)] + "x") if found else ""
+        near = paths.near(tail + ending, importer)
+        outer = dirname(near[: -len(tail + ending)] + "x") if near else ""
         # Inside a package a module has a longer name; `json` is not `package/json.py`.
-        if found and not (outer and join(outer, "__init__.py") in paths):
-            return found
+        if near and not (outer and join(outer, "__init__.py") in paths):
+            return near
     return None
 
 
-def _ecma(one: Import, path: str, paths: PathSuffixes) -> _Targets:
-    name = one.module.strip("\"'`")
+def _ecma(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
+    name = statement.module.strip("\"'`")
     if not name.startswith("."):
         return
     target = normpath(join(dirname(path), name))
@@ -89,77 +91,77 @@ def _ecma(one: Import, path: str, paths: PathSuffixes) -> _Targets:
     )
 
 
-def _go(one: Import, path: str, paths: PathSuffixes) -> _Targets:
-    name = one.module.strip('"`')
+def _go(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
+    name = statement.module.strip('"`')
     # The first part is the module's own name; what follows may be a folder of it.
     folder = next((tail for tail in _tails(name) if paths.has_folder(tail)), name)
     yield f"{folder}/" if folder not in (name, dirname(path)) else None
 
 
-def _java(one: Import, path: str, paths: PathSuffixes) -> _Targets:
-    name = one.module.removeprefix("static ").strip()
+def _java(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
+    name = statement.module.removeprefix("static ").strip()
     tail = name.removesuffix(".*").replace(".", "/")
-    if name.endswith(".*") or "*" in one.names:
+    if name.endswith(".*") or "*" in statement.names:
         yield paths.folder(tail)
     # A static import names a member of a class.
     for ending in (".java", ".kt"):
         yield paths.near(tail + ending, path) or paths.near(dirname(tail) + ending, path)
 
 
-def _kotlin(one: Import, path: str, paths: PathSuffixes) -> _Targets:
+def _kotlin(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
     """Folders often leave out the packages that all files share; a function may be anywhere in
     its package."""
-    parts = one.module.removesuffix(".*").split(".")
-    every = one.module.endswith(".*") or "*" in one.names
+    parts = statement.module.removesuffix(".*").split(".")
+    every = statement.module.endswith(".*") or "*" in statement.names
     for tail in _tails("/".join(parts)):
         if "/" not in tail:
             return
         owner = dirname(tail)
-        found = None if every else _first_near((f"{tail}.kt", f"{tail}.java"), path, paths)
-        found = found or paths.folder(tail if every else owner)
-        if found or "/" not in owner:
-            yield found or _first_near((f"{owner}.kt",), path, paths)
+        target = None if every else _first_near((f"{tail}.kt", f"{tail}.java"), path, paths)
+        target = target or paths.folder(tail if every else owner)
+        if target or "/" not in owner:
+            yield target or _first_near((f"{owner}.kt",), path, paths)
             return
 
 
 def _first_near(tails: Iterable[str], path: str, paths: PathSuffixes) -> str | None:
-    return next((found for tail in tails if (found := paths.near(tail, path))), None)
+    return next((near for tail in tails if (near := paths.near(tail, path))), None)
 
 
-def _rust(one: Import, path: str, paths: PathSuffixes) -> _Targets:
+def _rust(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
     stem = splitext(path)[0]
     here = dirname(path) if stem.rpartition("/")[2] in ("lib", "main", "mod") else stem
     crate = f"{path.partition('src/')[0]}src" if "src/" in path else dirname(path)
     starts = {"crate": crate, "self": here, "super": dirname(here)}
-    first, *rest = one.module.split("::")
+    first, *rest = statement.module.split("::")
     outer = rest if first in starts else [first, *rest]
-    for name in one.names[:_MAX_PARTS] or ("",):
+    for name in statement.names[:_MAX_PARTS] or ("",):
         parts = [*outer[:_MAX_PARTS], name] if name else outer[:_MAX_PARTS]
         inner = [join(starts.get(first, here), *parts[:n]) for n in range(len(parts), 0, -1)]
         yield paths.first(f"{place}{end}" for place in inner for end in (".rs", "/mod.rs"))
 
 
-def _include(one: Import, path: str, paths: PathSuffixes) -> _Targets:
-    name = one.module.strip('"<>')
+def _include(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
+    name = statement.module.strip('"<>')
     # <string.h> is the system's; <project/part.h> may be the project's.
-    if one.module.startswith("<") and "/" not in name:
+    if statement.module.startswith("<") and "/" not in name:
         return
     beside = normpath(join(dirname(path), name))
     yield beside if beside in paths else paths.near(name, path)
 
 
-def _ruby(one: Import, path: str, paths: PathSuffixes) -> _Targets:
-    name = one.module.strip("\"'").removesuffix(".rb") + ".rb"
+def _ruby(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
+    name = statement.module.strip("\"'").removesuffix(".rb") + ".rb"
     yield _beside(name, path, paths) or (None if name[0] == "." else paths.near(name, path))
 
 
-def _lua(one: Import, path: str, paths: PathSuffixes) -> _Targets:
-    name = one.module.strip("\"'[]").replace(".", "/")
+def _lua(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
+    name = statement.module.strip("\"'[]").replace(".", "/")
     yield _first_near((f"{name}.lua", f"{name}/init.lua"), path, paths)
 
 
-def _bash(one: Import, path: str, paths: PathSuffixes) -> _Targets:
-    name = _SHELL_FOLDER.sub("", one.module).strip("\"'")
+def _bash(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
+    name = _SHELL_FOLDER.sub("", statement.module).strip("\"'")
     yield _beside(name, path, paths) or (None if name[:1] == "." else paths.near(name, path))
 
 
@@ -167,14 +169,14 @@ def _beside(name: str, path: str, paths: PathSuffixes) -> str | None:
     return paths.first([normpath(join(dirname(path), name))])
 
 
-def _php(one: Import, path: str, paths: PathSuffixes) -> _Targets:
+def _php(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
     """`use` names a class, of which a first part may stand for a folder (PSR-4); `require` a
     file."""
-    name = one.module.strip("\"'").lstrip("/\\")
+    name = statement.module.strip("\"'").lstrip("/\\")
     if name.endswith(".php"):
         yield _beside(name, path, paths) or paths.near(name, path)
         return
-    for last in one.names[:_MAX_PARTS] if "\\" in name and "*" not in one.names else ():
+    for last in statement.names[:_MAX_PARTS] if "\\" in name and "*" not in statement.names else ():
         yield _class(f"{name}\\{last}", path, paths)
     yield _class(name, path, paths)
 
@@ -185,17 +187,17 @@ def _class(name: str, path: str, paths: PathSuffixes) -> str | None:
     return _first_near((f"{tail}.php" for tail in tails), path, paths)
 
 
-def _csharp(one: Import, path: str, paths: PathSuffixes) -> _Targets:
+def _csharp(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
     """A namespace is usually a folder, without the first parts, which name the project."""
-    name = one.module.removeprefix("static ").rpartition("=")[2].strip()
+    name = statement.module.removeprefix("static ").rpartition("=")[2].strip()
     if name.split(".")[0] in ("System", "Microsoft"):
         return
     tail = name.replace(".", "/")
     long = (end for end in _tails(tail) if "/" in end)
     last = tail.rpartition("/")[2]
     beside = (place for above in _above(path) if paths.has_folder(place := join(above, last)))
-    found = next((folder for end in long if (folder := paths.folder(end))), None)
-    yield found or next((f"{place}/" for place in beside), None)
+    namespace_folder = next((folder for end in long if (folder := paths.folder(end))), None)
+    yield namespace_folder or next((f"{place}/" for place in beside), None)
 
 
 def _above(path: str) -> Iterator[str]:

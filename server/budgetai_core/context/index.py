@@ -43,7 +43,7 @@ class Index:
     def update(self, path: str, text: str, known: FileSymbols | None = None) -> None:
         """Take in a file, or take it in again after a change. `path` is relative, with slashes;
         `known` are its facts, if someone has found them already."""
-        found = file_symbols(text, language_of(path)) if known is None else known
+        facts = file_symbols(text, language_of(path)) if known is None else known
         with self.lock:
             self._forget(path)
             if path not in self._paths:
@@ -51,8 +51,8 @@ class Index:
                 self._siblings.add(path)
                 self._imports.clear()
             self._texts[path] = text
-            self._facts[path] = found
-            for definition in found.definitions:
+            self._facts[path] = facts
+            for definition in facts.definitions:
                 self._defining[definition.name].add(path)
             self.windows.update(path, text)
 
@@ -103,8 +103,8 @@ class Index:
         """The files of the repository that a file imports, as far as paths tell."""
         with self.lock:
             if path not in self._imports:
-                found = imports.files(self.facts(path).imports, path, self._paths)
-                self._imports[path] = found
+                paths = imports.files(self.facts(path).imports, path, self._paths)
+                self._imports[path] = paths
             return self._imports[path]
 
     def siblings(self, path: str) -> set[str]:

@@ -24,8 +24,8 @@ class _Ends:
 
     def first(self, end: str) -> str | None:
         """The first of the names in their order."""
-        found = self._names.get(_keys(end)[-1], ())
-        return next((name for name in found if name == end or name.endswith("/" + end)), None)
+        names = self._names.get(_keys(end)[-1], ())
+        return next((name for name in names if name == end or name.endswith("/" + end)), None)
 
 
 def _keys(name: str) -> tuple[str, ...]:
@@ -84,8 +84,8 @@ class PathSuffixes:
 
     def folder(self, tail: str) -> str | None:
         """The folder that ends so, with a slash at its end."""
-        found = self._folder_ends.first(tail) if tail else None
-        return f"{found}/" if found else None
+        folder_path = self._folder_ends.first(tail) if tail else None
+        return f"{folder_path}/" if folder_path else None
 
     def has_folder(self, folder: str) -> bool:
         return folder in self._folders

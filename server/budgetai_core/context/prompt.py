@@ -30,8 +30,8 @@ _RETRIEVAL_STEP = 12
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A place in a document. `path` is relative to the repository; `cursor` counts characters.
-    Text in front of `start` is too far from the place to be shown around it. `said` is the language
+    """A place in a document. `path` is relative to the repository; `cursor` counts characters. Text
+    in front of `start` is too far from the place to be shown around it. `declared` is the language
     an editor says the document is in, where that is another than its name says."""
 
     repository: str
@@ -39,11 +39,11 @@ class Snapshot:
     text: str
     cursor: int
     start: int = 0
-    said: Language | None = None
+    declared: Language | None = None
 
     @property
     def language(self) -> Language | None:
-        return self.said or language_of(self.path)
+        return self.declared or language_of(self.path)
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ def build(
     query = Query(snapshot.path, before, after, snapshot.text)
     # Files may change meanwhile, on another thread.
     with index.lock:
-        found = retrieve(index, query, limits.chunks, sources)
-    return replace(prompt, chunks=found, chosen_at=line)
+        chunks = retrieve(index, query, limits.chunks, sources)
+    return replace(prompt, chunks=chunks, chosen_at=line)
 
 
 def _near(last: Prompt, path: str, line: int) -> bool:

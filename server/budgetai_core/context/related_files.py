@@ -27,14 +27,14 @@ class RelatedFiles:
         self._paths: defaultdict[str, set[str]] = defaultdict(set)
 
     def add(self, path: str) -> None:
-        if found := stem(path):
-            self._paths[found].add(path)
+        if name := stem(path):
+            self._paths[name].add(path)
 
     def remove(self, path: str) -> None:
-        if found := stem(path):
-            self._paths[found].discard(path)
+        if name := stem(path):
+            self._paths[name].discard(path)
 
     def of(self, path: str) -> set[str]:
         """The other files with the path's stem, where these are few."""
-        found = self._paths.get(stem(path) or "", set()) - {path}
-        return found if len(found) <= _MAX_FILES else set()
+        others = self._paths.get(stem(path) or "", set()) - {path}
+        return others if len(others) <= _MAX_FILES else set()

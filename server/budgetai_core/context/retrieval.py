@@ -29,7 +29,7 @@ _QUERY_ABOVE, _QUERY_BELOW = 12, 4
 _NEAR = 8
 _IMPORTED = 0.5
 _MEMBERS = 12
-_SAID_BY_THE_CLASS = {"field", "member"}
+_SHOWN_BY_THE_CLASS = {"field", "member"}
 # The longest import statement, and the lines above and below a place edited last.
 _STATEMENT = 40
 _AROUND = 4
@@ -122,9 +122,9 @@ class Selection:
 
     def chunks(self) -> tuple[Chunk, ...]:
         return tuple(
-            Chunk(path, "".join(f"{lines.text}\n" for lines in sorted(found, key=_place)))
-            for path, found in sorted(self._chosen.items())
-            if found
+            Chunk(path, "".join(f"{lines.text}\n" for lines in sorted(snippets, key=_place)))
+            for path, snippets in sorted(self._chosen.items())
+            if snippets
         )
 
 
@@ -152,12 +152,12 @@ def _imports(index: Index, query: Query) -> Iterator[Lines]:
 def _imported(index: Index, query: Query) -> Iterator[tuple[tuple[str, ...], Lines]]:
     """What the file imports, and the statement. The index may know one that has been deleted, or
     that is to be guessed: only what the document says counts."""
-    source, found = _known(index, query)
+    source, facts = _known(index, query)
     lines = _lines(source)
-    for one in found.imports:
-        text, last = _bracketed(lines, one.line)
-        if text and "\n".join(lines[one.line : last]) in query.text:
-            yield one.names, Lines(query.path, one.line, last, text)
+    for statement in facts.imports:
+        text, last = _bracketed(lines, statement.line)
+        if text and "\n".join(lines[statement.line : last]) in query.text:
+            yield statement.names, Lines(query.path, statement.line, last, text)
 
 
 def _known(index: Index, query: Query) -> tuple[str, FileSymbols]:
@@ -193,10 +193,10 @@ def _named(index: Index, query: Query) -> Iterator[Lines]:
     class its members too."""
     for name in _ranked_names(index, query):
         for path in _meant(index, query.path, name):
-            for found in index.of_path(path):
-                if found.name == name:
-                    yield _signature(path, found)
-                    yield from _members(index, path, found)
+            for definition in index.of_path(path):
+                if definition.name == name:
+                    yield _signature(path, definition)
+                    yield from _members(index, path, definition)
 
 
 def _ranked_names(index: Index, query: Query) -> list[str]:
@@ -221,21 +221,21 @@ def _meant(index: Index, path: str, name: str) -> list[str]:
 
 
 def _members(index: Index, path: str, owner: Definition) -> Iterator[Lines]:
-    found = (other for other in index.of_path(path) if other.owner == owner.name)
-    methods = (other for other in found if other.kind not in _SAID_BY_THE_CLASS)
+    owned = (other for other in index.of_path(path) if other.owner == owner.name)
+    methods = (other for other in owned if other.kind not in _SHOWN_BY_THE_CLASS)
     return (_signature(path, member) for member in islice(methods, _MEMBERS))
 
 
-def _signature(path: str, found: Definition) -> Lines:
-    indent = "    " if found.owner else ""
-    return Lines(path, found.line, found.line + 1, indent + found.signature)
+def _signature(path: str, definition: Definition) -> Lines:
+    indent = "    " if definition.owner else ""
+    return Lines(path, definition.line, definition.line + 1, indent + definition.signature)
 
 
 def _siblings(index: Index, query: Query) -> Iterator[Lines]:
     """Definitions of the file that tests this one or is tested by it, of header or source."""
     for path in sorted(index.siblings(query.path)):
-        for found in index.of_path(path):
-            yield _signature(path, found)
+        for definition in index.of_path(path):
+            yield _signature(path, definition)
 
 
 def _recent(index: Index, query: Query) -> Iterator[Lines]:

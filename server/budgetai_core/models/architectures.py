@@ -118,16 +118,16 @@ class Sizes:
 
     def shapes(self) -> Shapes:
         """Every tensor a file of this model holds, by GGUF name; rows first."""
-        found: Shapes = {"token_embd.weight": (self.vocabulary, self.width)}
-        found |= self._norm("output_norm", self.width)
+        shapes_by_name: Shapes = {"token_embd.weight": (self.vocabulary, self.width)}
+        shapes_by_name |= self._norm("output_norm", self.width)
         if not self.tied:
-            found["output.weight"] = (self.vocabulary, self.width)
+            shapes_by_name["output.weight"] = (self.vocabulary, self.width)
         if self.divisors is not None:
-            found[rope.FREQUENCIES] = self.divisors.shape
+            shapes_by_name[rope.FREQUENCIES] = self.divisors.shape
         for block in range(self.blocks):
             for name, shape in self._block().items():
-                found[f"blk.{block}.{name}"] = shape
-        return found
+                shapes_by_name[f"blk.{block}.{name}"] = shape
+        return shapes_by_name
 
     def _norm(self, name: str, width: int) -> Shapes:
         shapes: Shapes = {f"{name}.weight": (width,)}
@@ -222,17 +222,17 @@ def check_sizes(sizes: Sizes, name: str) -> Sizes:
     return sizes
 
 
-def check_tensors(sizes: Sizes, found: Shapes, name: str) -> None:
+def check_tensors(sizes: Sizes, shapes: Shapes, name: str) -> None:
     """Refuse a base whose tensors are not those of its sizes. Raises BaseError."""
     wanted = sizes.shapes()
     for tensor, shape in wanted.items():
-        if tensor not in found:
+        if tensor not in shapes:
             raise BaseError(f"the base {name} lacks the tensor {tensor}")
-        if found[tensor] != shape:
+        if shapes[tensor] != shape:
             raise BaseError(
-                f"the base {name} is broken: {tensor} is {found[tensor]}, its sizes say {shape}"
+                f"the base {name} is broken: {tensor} is {shapes[tensor]}, its sizes say {shape}"
             )
-    for tensor in found:
+    for tensor in shapes:
         if tensor not in wanted:
             raise BaseError(
                 f"the base {name} has the tensor {tensor}, which plain {sizes.architecture} "
@@ -251,16 +251,16 @@ def sizes_of_gguf(file: GGUFFile) -> Sizes:
     _refuse_variants(file, str(architecture))
 
     def count(key: str, default: int | None = None) -> int:
-        found = file.value(f"{architecture}.{key}", default)
-        if not isinstance(found, int):
+        value = file.value(f"{architecture}.{key}", default)
+        if not isinstance(value, int):
             raise BaseError(f"{name} states no whole number for {architecture}.{key}")
-        return found
+        return value
 
     def number(key: str, default: float) -> float:
-        found = file.value(f"{architecture}.{key}", default)
-        if not isinstance(found, float):
+        value = file.value(f"{architecture}.{key}", default)
+        if not isinstance(value, float):
             raise BaseError(f"{name} states no number for {architecture}.{key}")
-        return found
+        return value
 
     heads, width = count("attention.head_count"), count("embedding_length")
     rope_base = number("rope.freq_base", 10000.0)
@@ -317,9 +317,9 @@ def _rope_of_gguf(file: GGUFFile, architecture: str, base: float) -> RopeScaling
     factor = file.value(f"{architecture}.rope.scaling.factor", 0.0)
     factor = factor or file.value(f"{architecture}.rope.scale_linear", 0.0) or 1.0
     if rope.FREQUENCIES in file.tensors:
-        found = rope.of_divisors(file.load(rope.FREQUENCIES), base)
-        if found and kind == "none" and factor == 1:
-            return found
+        scaling = rope.of_divisors(file.load(rope.FREQUENCIES), base)
+        if scaling and kind == "none" and factor == 1:
+            return scaling
         kind = "by divisors of its own"
     if kind not in ("none", "linear"):
         raise BaseError(f"{file.path.name} scales its rope: {kind}", "Use a base with plain rope")

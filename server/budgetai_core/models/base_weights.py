@@ -54,8 +54,8 @@ class Source:
     def name_of(self, module: str) -> str | None:
         """The GGUF name of a module's weight (model.layers.0.self_attn.q_proj), or None."""
         names = _names(self.sizes.architecture, self.sizes.blocks)
-        found = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
-        return found if found in {weight.name for weight in self.weights} else None
+        name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
+        return name if name in {weight.name for weight in self.weights} else None
 
 
 def open_source(base: Base) -> Source:
@@ -197,7 +197,7 @@ def _names(architecture: str, blocks: int) -> gguf.TensorNameMap:
 def _stored(folder: Path, sizes: Sizes) -> dict[str, StoredTensor]:
     """The folder's tensors by GGUF name."""
     names = _names(sizes.architecture, sizes.blocks)
-    found: dict[str, StoredTensor] = {}
+    stored: dict[str, StoredTensor] = {}
     for path in weight_files(folder):
         for key, tensor in safetensors_reader.read(path, BaseError).items():
             if key.endswith(_COMPUTED):
@@ -205,8 +205,8 @@ def _stored(folder: Path, sizes: Sizes) -> dict[str, StoredTensor]:
             name = names.get_name(key, try_suffixes=(".weight", ".bias"))
             if name is None:
                 raise BaseError(f"{folder.name} has a tensor {key} that is not known here")
-            found[name] = tensor
-    return found
+            stored[name] = tensor
+    return stored
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -91,7 +91,7 @@ def _metadata(folder: Path, described: dict[str, Any], size: int) -> Metadata:
             f"the tokenizer of {folder.name} is not byte-level BPE", f"Supported: {_names()}"
         )
     tokens, types = _tokens(described, model["vocab"], size, folder.name)
-    merges = [_merge(one, folder.name) for one in model.get("merges", [])]
+    merges = [_merge(merge, folder.name) for merge in model.get("merges", [])]
     metadata = {
         "tokenizer.ggml.model": pack("gpt2", GGUFValueType.STRING),
         "tokenizer.ggml.pre": pack(_rule_name(described, folder.name), GGUFValueType.STRING),
@@ -120,8 +120,8 @@ def _tokens(
     """Texts and types by id. Rows of the embedding that no token uses get a name of their own."""
     tokens = [f"[PAD{number}]" for number in range(size)]
     types = [int(TokenType.UNUSED)] * size
-    added = {one["content"]: one for one in described.get("added_tokens") or []}
-    numbered = vocab | {text: one["id"] for text, one in added.items()}
+    added = {token["content"]: token for token in described.get("added_tokens") or []}
+    numbered = vocab | {text: token["id"] for text, token in added.items()}
     for text, number in numbered.items():
         if not 0 <= number < size:
             raise BaseError(f"the base {name} has token {number}, its embedding {size} rows")
@@ -147,8 +147,8 @@ def _steps(part: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
     if part is None:
         return
     if part.get("type") == "Sequence":
-        for one in part.get("pretokenizers", []):
-            yield from _steps(one)
+        for step in part.get("pretokenizers", []):
+            yield from _steps(step)
     else:
         yield part
 
@@ -169,13 +169,13 @@ def _rule_name(described: dict[str, Any], name: str) -> str:
             rule += ["gpt-2"] if step.get("use_regex", True) else []
         else:
             rule.append(step["type"])
-    found = _RULES.get(tuple(rule))
-    if found is None:
+    rule_name = _RULES.get(tuple(rule))
+    if rule_name is None:
         raise BaseError(
             f"the tokenizer of {name} splits text by a rule that is not known here",
             f"Supported: {_names()}",
         )
-    return found
+    return rule_name
 
 
 def _names() -> str:
@@ -240,7 +240,7 @@ def left_out(folder: Path, metadata: Metadata) -> str:
     described = _optional(folder / "tokenizer.json")
     model, added = described.get("model"), described.get("added_tokens")
     vocab = model.get("vocab") if isinstance(model, dict) else None
-    names = [str(one.get("content")) for one in added or [] if isinstance(one, dict)]
+    names = [str(token.get("content")) for token in added or [] if isinstance(token, dict)]
     known = {*unpack(metadata[TOKENS])}
     new = [n for n in dict.fromkeys([*(vocab or []), *names]) if isinstance(n, str)]
     if missing := [name for name in new if name not in known]:

@@ -132,30 +132,30 @@ def sizes(config: Config, name: str) -> Sizes:
     return _Reader(config, name).sizes()
 
 
-def parameters_of(found: Sizes) -> Config:
+def parameters_of(sizes: Sizes) -> Config:
     """The configuration of a model of these sizes, as transformers has it."""
-    family = found.family
-    factors = {theirs: dict(found.factors)[ours] for ours, theirs in family.factors}
+    family = sizes.family
+    factors = {theirs: dict(sizes.factors)[ours] for ours, theirs in family.factors}
     biased = {
-        "attention_bias": bool({*found.biases} & {*family.attention_biases}),
-        "mlp_bias": bool({*found.biases} & {*family.feed_forward_biases}),
+        "attention_bias": bool({*sizes.biases} & {*family.attention_biases}),
+        "mlp_bias": bool({*sizes.biases} & {*family.feed_forward_biases}),
     }
     epsilon = "norm_epsilon" if family.centred else "rms_norm_eps"
     windows = {"sliding_window": None} if family.centred else {}
     return {
-        "model_type": found.architecture,
-        "vocab_size": found.vocabulary,
-        "hidden_size": found.width,
-        "intermediate_size": found.feed_forward,
-        "num_hidden_layers": found.blocks,
-        "num_attention_heads": found.heads,
-        "num_key_value_heads": found.kv_heads,
-        "head_dim": found.head_width,
-        "max_position_embeddings": found.context,
-        "rope_parameters": found.rope.parameters(found.rope_base),
-        "tie_word_embeddings": found.tied,
+        "model_type": sizes.architecture,
+        "vocab_size": sizes.vocabulary,
+        "hidden_size": sizes.width,
+        "intermediate_size": sizes.feed_forward,
+        "num_hidden_layers": sizes.blocks,
+        "num_attention_heads": sizes.heads,
+        "num_key_value_heads": sizes.kv_heads,
+        "head_dim": sizes.head_width,
+        "max_position_embeddings": sizes.context,
+        "rope_parameters": sizes.rope.parameters(sizes.rope_base),
+        "tie_word_embeddings": sizes.tied,
         "pad_token_id": None,
-        epsilon: found.epsilon,
+        epsilon: sizes.epsilon,
         **windows,
         **(biased if family.attention_biases else {}),
         **factors,
@@ -246,13 +246,13 @@ class _Reader:
     def _rope(self) -> Config:
         """transformers 5 writes rope_parameters, earlier versions rope_theta beside
         rope_scaling."""
-        found: Config = {}
+        parameters: Config = {}
         for key in ("rope_scaling", "rope_parameters"):
             part = self._config.get(key, {})
             if not isinstance(part, dict):
                 raise self._wrong(key, part, "an object")
-            found |= {name: value for name, value in part.items() if value is not None}
-        return found
+            parameters |= {name: value for name, value in part.items() if value is not None}
+        return parameters
 
     def _scaling(self, context: int) -> RopeScaling:
         try:

@@ -35,25 +35,25 @@ DocstringAt = Callable[[str, Snapshot, ParsedDocument], Awaitable[Suggestion | N
 @dataclass(frozen=True)
 class OpenDocument:
     """A document as the editor has it now: `source` with its own line ends. `path` is relative to
-    the workspace, `file` where it is saved; `said` is the language the editor says it is in."""
+    the workspace, `file` where it is saved; `declared` is the language the editor says it is in."""
 
     uri: str
     file: Path
     repository: str
     path: str
     source: str
-    said: Language | None = None
+    declared: Language | None = None
 
     def snapshot(self, cursor: int) -> Snapshot:
         """Return it as prompts are made from it, with the cursor at a character of the source."""
         before = line_endings.plain(self.source[:cursor])
         text = before + line_endings.plain(self.source[cursor:])
         path, by_name = self.path, language_of(self.path)
-        if self.said and by_name is None:
+        if self.declared and by_name is None:
             # Untitled documents, notebook cells, scripts: the model knows languages by extensions.
-            path, by_name = path + self.said.extensions[0], self.said
-        other = self.said if self.said != by_name else None
-        return Snapshot(self.repository, path, text, len(before), said=other)
+            path, by_name = path + self.declared.extensions[0], self.declared
+        other = self.declared if self.declared != by_name else None
+        return Snapshot(self.repository, path, text, len(before), declared=other)
 
 
 class CompletionService:
