@@ -56,7 +56,8 @@ class Reader:
     beginning: tuple[int, ...]
 
     def probe(self, hole: Hole) -> Probe | None:
-        """A hole as tokens, in one piece, so that a token across the cursor is as in the file."""
+        """Return a hole as tokens, in one piece, so that a token across the cursor is as in the
+        file."""
         prompt = build(hole.snapshot(self.name), limits=_ASKED)
         head, before = encode(prompt, self.markers, self.tokenize, beginning=self.beginning)
         whole = self.tokenize(prompt.before + hole.expected + "\n")
@@ -68,7 +69,7 @@ class Reader:
         return Probe(tokens, max(1, start - _IN_FRONT), start)
 
     def text(self, hole: Hole) -> tuple[int, ...]:
-        """A stretch of code around a place, as the server would show it."""
+        """Return a stretch of code around a place, as the server would show it."""
         prompt = build(hole.snapshot(self.name), limits=_SEEN)
         head, _ = encode(prompt, self.markers, self.tokenize, beginning=self.beginning)
         return tuple((head + self.tokenize(prompt.before + hole.expected + "\n"))[:CHUNK])

@@ -40,7 +40,7 @@ class Reference:
         return sum(self.exact) / max(len(self.exact), 1)
 
     def rows(self, probes: Sequence[Probe]) -> Iterator[LogProbs]:
-        """The log-probabilities probe by probe."""
+        """Yield the log-probabilities probe by probe."""
         stored = np.memmap(self.path, np.float16, "r", shape=self.shape)
         at = 0
         for probe in probes:
@@ -67,7 +67,7 @@ class Measured:
 
     @property
     def seconds(self) -> float:
-        """A request as a keystroke makes it: 64 tokens are read, 12 written."""
+        """Return the time of a keystroke's request, which reads 64 tokens and writes 12."""
         return 64 / self.prefill + 12 / self.decode
 
 
@@ -189,12 +189,13 @@ def _log_softmax(logits: Logits) -> Logits:
 
 
 def as_good(reference: Reference, measured: Measured) -> bool:
-    """Whether a file brings back no fewer lines than the 16-bit one, as far as chance tells."""
+    """Return whether a file brings back no fewer lines than the 16-bit one, as far as chance
+    tells."""
     return lost(reference.exact, measured.exact) >= _CHANCE
 
 
 def lost(reference: Sequence[bool], candidate: Sequence[bool]) -> float:
-    """How likely so many more lines are lost than gained by chance: the one-sided sign test
+    """Return how likely so many more lines are lost than gained by chance: the one-sided sign test
     (McNemar's, exact). Small values say that quantising has made the model worse."""
     gone = sum(a and not b for a, b in zip(reference, candidate, strict=True))
     new = sum(b and not a for a, b in zip(reference, candidate, strict=True))

@@ -21,8 +21,8 @@ def cut(
     seed: int,
     within: Mapping[str, Sequence[tuple[int, int]]] | None = None,
 ) -> list[Hole]:
-    """At most `count` holes in (path, text) files, drawn evenly over all docstrings that are worth
-    learning from. The arguments are those of `holes.cut`."""
+    """Return at most `count` holes in (path, text) files, drawn evenly over all docstrings that are
+    worth learning from. The arguments are those of `holes.cut`."""
     holes = [*chain.from_iterable(_of_file(*file, within or {}) for file in sorted(files))]
     return random.Random(seed).sample(holes, min(count, len(holes)))
 

@@ -50,7 +50,8 @@ class Answer(GreedyAnswer):
 
 
 def tokenizer(folder: Path, retyped: Sequence[str]) -> Callable[[str], list[int]]:
-    """The folder's own tokenizer, treating all special tokens, and `retyped` ones, as text."""
+    """Return the folder's own tokenizer, treating all special tokens, and `retyped` ones, as
+    text."""
     with _quiet():
         from tokenizers import AddedToken
         from transformers import AutoTokenizer
@@ -75,9 +76,9 @@ def answers(
     folder: Path,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Answer]:
-    """What the tuned model thinks of answers that were given elsewhere, each weight read once for
-    all of them; its logits lie in a file in `folder`. `progress` is told of each block of the
-    model. Raises BaseError when torch cannot load it."""
+    """Return what the tuned model thinks of answers that were given elsewhere, each weight read
+    once for all of them; its logits lie in a file in `folder`. `progress` is told of each block of
+    the model. Raises BaseError when torch cannot load it."""
     path = folder / "answers.f32"
     with _quiet(), path.open("wb") as file:
         model = _load(base, adapter, progress)

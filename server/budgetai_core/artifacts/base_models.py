@@ -35,11 +35,11 @@ class Base:
 
     @property
     def hub_name(self) -> str:
-        """The name on the Hub, with the revision."""
+        """Return the name on the Hub, with the revision."""
         return f"{self.name}@{self.revision}" if self.revision else self.name
 
     def record(self) -> BaseRecord:
-        """What a manifest keeps of the base; reads the whole file once for the digest."""
+        """Return what a manifest keeps of the base; reads the whole file once for the digest."""
         if self.kind == "hub":
             location = self.hub_name
         else:
@@ -67,7 +67,7 @@ def resolve(name: str) -> Base:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text names a base by itself: the embedded one, a known one, or a Hub id."""
+    """Return whether a text names a base by itself: the embedded one, a known one, or a Hub id."""
     if text == EMBEDDED or text in HUB_NAMES:
         return True
     return bool(_HUB_ID.fullmatch(text)) and not text.lower().endswith(".gguf")
@@ -115,7 +115,8 @@ def digest(base: Base) -> str:
 
 
 def located(record: BaseRecord) -> Base:
-    """The base a manifest names. Raises BaseError if it is not the same one byte for byte."""
+    """Return the base a manifest names. Raises BaseError if it is not the same one byte for
+    byte."""
     base = resolve(record.location)
     if base.kind != record.kind or digest(base) != record.digest:
         raise BaseError(

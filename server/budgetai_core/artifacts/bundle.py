@@ -100,8 +100,8 @@ class Bundle:
     def adapter_for(
         self, task: str, language: str = "", repository: str = ""
     ) -> AdapterEntry | None:
-        """The adapter to use: of the task, and for the language or for all. One that names the
-        language goes before one that names none, then one of the repository before others, then
+        """Return the adapter to use: of the task, and for the language or for all. One that names
+        the language goes before one that names none, then one of the repository before others, then
         the last in the list."""
 
         def fitness(place: int) -> tuple[bool, bool, int]:

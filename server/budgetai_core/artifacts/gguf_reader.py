@@ -65,7 +65,7 @@ class GGUFFile:
     tensors: dict[str, TensorInfo]
 
     def value(self, key: str, default: Any = None) -> Any:
-        """A metadata value as Python has it; arrays become lists."""
+        """Return a metadata value as Python has it; arrays become lists."""
         packed = self.metadata.get(key)
         return default if packed is None else unpack(packed)
 
@@ -217,7 +217,7 @@ def _placed(infos: list[TensorInfo], metadata: Metadata, cursor: _Cursor) -> dic
 
 
 def pack(value: Any, kind: GGUFValueType) -> bytes:
-    """A metadata value as bytes; a list becomes an array whose elements are of `kind`."""
+    """Return a metadata value as bytes; a list becomes an array whose elements are of `kind`."""
     if isinstance(value, list):
         head = struct.pack("<IIQ", GGUFValueType.ARRAY, kind, len(value))
         return head + b"".join(_payload(item, kind) for item in value)
@@ -225,7 +225,7 @@ def pack(value: Any, kind: GGUFValueType) -> bytes:
 
 
 def pack_string(text: str) -> bytes:
-    """A string of the kind that stands before names: its length in bytes, then the bytes."""
+    """Return a string of the kind that stands before names: its length in bytes, then the bytes."""
     data = text.encode()
     return struct.pack("<Q", len(data)) + data
 
@@ -237,7 +237,7 @@ def _payload(value: Any, kind: GGUFValueType) -> bytes:
 
 
 def unpack(packed: bytes) -> Any:
-    """The Python value of metadata bytes that `read` or `pack` made."""
+    """Return the Python value of metadata bytes that `read` or `pack` made."""
     kind = struct.unpack_from("<I", packed)[0]
     if kind != GGUFValueType.ARRAY:
         return next(_elements(packed, 4, kind, 1))

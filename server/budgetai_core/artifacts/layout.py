@@ -26,13 +26,14 @@ RUN_FILE = "run.json"
 
 
 def home() -> Path:
-    """The user's data folder for BudgetAI; the environment variable BUDGETAI_HOME overrides it."""
+    """Return the user's data folder for BudgetAI; the environment variable BUDGETAI_HOME overrides
+    it."""
     override = os.environ.get("BUDGETAI_HOME")
     return Path(override) if override else platformdirs.user_data_path("budgetai", appauthor=False)
 
 
 def repository_folder(root: Path) -> Path:
-    """The folder that holds everything made for the repository at `root`."""
+    """Return the folder that holds everything made for the repository at `root`."""
     resolved = root.resolve()
     digest = hashlib.sha256(str(resolved).encode("utf-8", "surrogateescape")).hexdigest()[:10]
     return home() / "repositories" / f"{resolved.name or 'root'}-{digest}"
@@ -44,12 +45,12 @@ def unpacked_base(digest: str) -> Path:
 
 
 def stamp() -> str:
-    """A folder name that sorts by time."""
+    """Return a folder name that sorts by time."""
     return time.strftime("%Y%m%d-%H%M%S")
 
 
 def new_adapter(root: Path) -> Path:
-    """A path for a new adapter that nothing has yet."""
+    """Return a path for a new adapter that nothing has yet."""
     folder = repository_folder(root) / "adapters"
     name = base = stamp()
     count = 1
@@ -64,24 +65,25 @@ def new_model(root: Path, quant: str) -> Path:
 
 
 def usage(root: Path) -> Path:
-    """The ledger of what was shown in the repository and what became of it."""
+    """Return the ledger of what was shown in the repository and what became of it."""
     return repository_folder(root) / "usage.sqlite"
 
 
 def newest_adapter(root: Path) -> Path | None:
-    """The newest finished adapter of the repository, or of the nearest folder above `root`."""
+    """Return the newest finished adapter of the repository, or of the nearest folder above
+    `root`."""
     return _newest(root, "adapters/*/manifest.json")
 
 
 def newest_partial(root: Path) -> Path | None:
-    """The newest training run that was not finished."""
+    """Return the newest training run that was not finished."""
     run_files = sorted((repository_folder(root) / "adapters").glob(f"*{PARTIAL}/{RUN_FILE}"))
     return run_files[-1].parent if run_files else None
 
 
 def newest_model(root: Path) -> Path | None:
-    """The newest model made for the repository, or for the nearest folder above `root`: a GGUF
-    file, or the folder of a bundle."""
+    """Return the newest model made for the repository, or for the nearest folder above `root`: a
+    GGUF file, or the folder of a bundle."""
     return _newest(root, "models/*.gguf", "models/*/manifest.json")
 
 

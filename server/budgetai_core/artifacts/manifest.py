@@ -60,12 +60,12 @@ class AdapterManifest:
 
     @property
     def kind(self) -> str:
-        """The method without its variations."""
+        """Return the method without its variations."""
         return self.method.partition(" ")[0]
 
     @property
     def usual_rank(self) -> int:
-        """The rank to be used where none is asked for."""
+        """Return the rank to be used where none is asked for."""
         return self.chosen_rank or self.rank
 
     def write(self, folder: Path) -> None:
@@ -120,7 +120,7 @@ class ModelManifest:
 
 
 def held_in(name: str, manifest: AdapterManifest | ModelManifest) -> frozenset[str]:
-    """The paths of one repository that a manifest holds out. Where several were learned,
+    """Return the paths of one repository that a manifest holds out. Where several were learned,
     those of all but the first have their repository's name in front; the first one may have been
     renamed since."""
     others = [path for path in manifest.held_out if path.startswith(f"{name}:")]

@@ -28,7 +28,7 @@ class StoredTensor:
     offset: int
 
     def load(self) -> Floats:
-        """The values as float32."""
+        """Return the values as float32."""
         values = np.empty(math.prod(self.shape), np.float32)
         code = {"F64": np.float64, "F32": np.float32, "F16": np.float16}.get(self.kind, np.uint16)
         with self.path.open("rb") as file:
@@ -42,7 +42,8 @@ class StoredTensor:
         return values.reshape(self.shape)
 
     def equals(self, other: "StoredTensor") -> bool:
-        """Whether the other holds the same values; a few megabytes are in memory at a time."""
+        """Return whether the other holds the same values; a few megabytes are in memory at a
+        time."""
         if (self.shape, self.kind) != (other.shape, other.kind):
             return self.shape == other.shape and bool((self.load() == other.load()).all())
         left = math.prod(self.shape) * _WIDTHS[self.kind]
@@ -58,7 +59,7 @@ class StoredTensor:
 
 
 def read(path: Path, error: type[BudgetAIError]) -> dict[str, StoredTensor]:
-    """The tensors of a file by name. Raises `error` when the file is not whole."""
+    """Return the tensors of a file by name. Raises `error` when the file is not whole."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)

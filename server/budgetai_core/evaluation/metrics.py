@@ -54,7 +54,7 @@ class Change:
 
 
 def first_line(text: str) -> str:
-    """What is compared: the first line, without white space at its end."""
+    """Return what is compared: the first line, without white space at its end."""
     return text.partition("\n")[0].rstrip()
 
 
@@ -67,8 +67,8 @@ def score(predicted: Sequence[str], expected: Sequence[str]) -> LineScores:
 
 
 def change(before: LineScores, after: LineScores) -> Change:
-    """What came of it at each hole. The interval of the differences of exact match is that of
-    Agresti and Min 2005: Wald's, with half a hole more in each of the four cases."""
+    """Return what came of it at each hole. The interval of the differences of exact match is that
+    of Agresti and Min 2005: Wald's, with half a hole more in each of the four cases."""
     pairs = list(zip(before.right, after.right, strict=True))
     better, worse = pairs.count((False, True)), pairs.count((True, False))
     count = len(pairs) + 2
@@ -82,7 +82,7 @@ def change(before: LineScores, after: LineScores) -> Change:
 
 
 def wilson(successes: int, count: int) -> Score:
-    """A share with its score interval (Wilson 1927), sound for small counts too."""
+    """Return a share with its score interval (Wilson 1927), sound for small counts too."""
     if not count:
         return Score(math.nan, math.nan, math.nan)
     share = successes / count
@@ -122,7 +122,7 @@ def by_cluster(
 
 
 def mean(values: Sequence[float]) -> Score:
-    """A mean of values between 0 and 1 with its normal interval."""
+    """Return a mean of values between 0 and 1 with its normal interval."""
     return _normal(values, least=0.0)
 
 
@@ -142,6 +142,6 @@ def signed(score: Score) -> str:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least `share` of all values do not exceed."""
+    """Return the smallest value that at least `share` of all values do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else math.nan

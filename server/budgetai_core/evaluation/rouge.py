@@ -26,7 +26,7 @@ def _words(text: str) -> list[str]:
 
 
 def common(first: Sequence[str], second: Sequence[str]) -> int:
-    """The length of the longest common subsequence.
+    """Return the length of the longest common subsequence.
 
     A row of the usual table is one number, with a bit for each step that does not rise (Hyyrö 2004,
     "Bit-parallel LCS-length computation revisited").

@@ -24,7 +24,7 @@ class Hole:
     kind: str
 
     def snapshot(self, repository: str) -> Snapshot:
-        """The place as an editor would show it."""
+        """Return the place as an editor would show it."""
         return Snapshot(repository, self.path, self.before + self.after, len(self.before))
 
 
@@ -34,7 +34,8 @@ def cut(
     seed: int,
     within: Mapping[str, Sequence[tuple[int, int]]] | None = None,
 ) -> list[Hole]:
-    """At most `count` holes in (path, text) files, drawn evenly over all lines worth a guess.
+    """Return at most `count` holes in (path, text) files, drawn evenly over all lines worth a
+    guess.
 
     Half of them miss a whole line's text, half the part right of a place inside it. The same
     arguments give the same holes. `within` has, for some paths, the character ranges to stay in.
@@ -66,7 +67,7 @@ def _lines(text: str) -> list[tuple[int, str]]:
 
 
 def worth_a_guess(line: str, language: Language | None) -> bool:
-    """Whether a line says enough to be asked for: no bracket, no comment."""
+    """Return whether a line says enough to be asked for: no bracket, no comment."""
     stripped = line.strip()
     comment = language.comment if language else "#"
     return len(stripped) >= MIN_LENGTH and not stripped.startswith((comment, "*", "/*"))

@@ -42,7 +42,7 @@ class Finding:
 
 
 def finding(path: str, text: str, pending: PendingDocstring) -> Finding:
-    """In words what an offer is good for."""
+    """Describe in words what a pending docstring is good for."""
     documentable = pending.documentable
     what = (
         f"{documentable.kind} {documentable.name}".strip()
@@ -59,8 +59,8 @@ def finding(path: str, text: str, pending: PendingDocstring) -> Finding:
 def review(
     path: str, parsed: ParsedDocument, *, private: bool, update: bool
 ) -> list[PendingDocstring]:
-    """The docstrings to write in a file: missing ones, with `update` stale ones too; with `private`
-    also those of what nobody else sees."""
+    """Return the docstrings to write in a file: missing ones, with `update` stale ones too; with
+    `private` also those of what nobody else sees."""
     if parsed.language is None or path.endswith(".pyi"):
         return []
     entries = documentables(parsed)
@@ -112,9 +112,9 @@ def _assigned(documentable: Documentable, parsed: ParsedDocument) -> bool:
 def public(
     entries: Sequence[Documentable], path: str, parsed: ParsedDocument
 ) -> list[Documentable]:
-    """The definitions of a text, in its order, that are there for others: by their names in Python
-    and Go, where they are exported in JavaScript and TypeScript, by modifiers in Rust and Java.
-    What is local, or part of what is not public, is not."""
+    """Return the definitions of a text, in its order, that are there for others: by their names in
+    Python and Go, where they are exported in JavaScript and TypeScript, by modifiers in Rust and
+    Java. What is local, or part of what is not public, is not."""
     kept, around = [], list[tuple[Documentable, bool]]()
     for documentable in entries:
         while around and around[-1][0].end < documentable.end:

@@ -46,7 +46,7 @@ class Tree:
 
     @property
     def count(self) -> int:
-        """How many docstrings there are to write."""
+        """Return how many docstrings there are to write."""
         return sum(len(pending) for _, pending in self.files)
 
     def findings(self) -> list[Finding]:
@@ -151,7 +151,8 @@ class Author:
     def fill(
         self, file: CodeFile, pending: tuple[PendingDocstring, ...]
     ) -> tuple[CodeFile, list[Finding], list[str]]:
-        """The file with all docstrings that the model had words for, what they are, and notes."""
+        """Return the file with all docstrings that the model had words for, what they are, and
+        notes."""
         written, notes, moved = list[Finding](), list[str](), 0
         style = neighbor_style(file.parsed, file.path, self.index)
         for docstring in pending:
@@ -188,7 +189,7 @@ class Author:
 
 
 def diff(old: CodeFile, new: CodeFile) -> str:
-    """A unified diff that `patch` and `git apply` take."""
+    """Return a unified diff that `patch` and `git apply` take."""
     # Lines end at \n alone, as for these two; Python would end them at form feeds, too.
     before, after = (list(StringIO(file.source, newline="\n")) for file in (old, new))
     lines = difflib.unified_diff(before, after, f"a/{old.path}", f"b/{old.path}")

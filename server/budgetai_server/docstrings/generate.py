@@ -72,7 +72,7 @@ class DocstringRequest:
         return cls(documentable.kind, documentable.owner, documentable.name, documentable.start)
 
     def find(self, parsed: ParsedDocument) -> Documentable | None:
-        """The definition of the same name, the nearest where there are several."""
+        """Return the definition of the same name, the nearest where there are several."""
         name = self.kind, self.owner, self.name
         same = (
             documentable
@@ -96,7 +96,8 @@ class Written:
 
 
 def pending_docstring(documentable: Documentable, language: Language) -> PendingDocstring | None:
-    """What there is to do for a definition; None where its docstring says what the code does."""
+    """Return what there is to do for a definition; None where its docstring says what the code
+    does."""
     if documentable.docstring is None:
         return PendingDocstring(documentable)
     wrong = stale(documentable, language)
@@ -168,7 +169,7 @@ class Writing:
 
     @property
     def part(self) -> str:
-        """The name of what is to be said next; empty when everything is."""
+        """Return the name of what is generated next; empty when everything is."""
         first = self._parts[0] if self._parts else None
         return first.name if isinstance(first, Free) else ""
 

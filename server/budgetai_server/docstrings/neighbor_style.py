@@ -14,7 +14,7 @@ _MAX_FILES, _MAX_CHARACTERS = 24, 60_000
 
 
 def neighbor_style(parsed: ParsedDocument, path: str, index: Index | None) -> DocstringStyle:
-    """How docstrings are written around a document: in it, and in the nearest files of its
+    """Return how docstrings are written around a document: in it, and in the nearest files of its
     language."""
     assert parsed.language is not None
     entries = list(documentables(parsed))

@@ -41,7 +41,7 @@ class CodeFile:
         return ParsedDocument.of(line_endings.plain(self.source), language_of(self.path))
 
     def with_edit(self, edit: Written) -> "CodeFile":
-        """The file with an edit of its plain text."""
+        """Return the file with an edit of its plain text."""
         start, end = (line_endings.in_source(self.source, at) for at in (edit.start, edit.end))
         text = line_endings.like(self.source, edit.text)
         return replace(self, source=self.source[:start] + text + self.source[end:])
@@ -53,9 +53,9 @@ class CodeFile:
 
 
 def code_files(root: Path, paths: Sequence[Path]) -> Iterator[tuple[CodeFile | None, str]]:
-    """The files that can have docstrings, in the order of their paths; or None and, for what the
-    user has named itself, why it is left out. `root` is resolved. Raises RepositoryError for a path
-    that is not there, or not inside."""
+    """Yield the files that can have docstrings, in the order of their paths; or None and, for what
+    the user has named itself, why it is left out. `root` is resolved. Raises RepositoryError for a
+    path that is not there, or not inside."""
     only = _named(root, paths)
     listed = sorted(set(listing(root, untracked=True, only=only)))
     examiner, read = Examiner(root, listed), from_disk(root)

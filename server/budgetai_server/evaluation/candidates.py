@@ -49,10 +49,10 @@ def _with_adapters(engine: LocalEngine, bundle: Bundle | None, task: str) -> lis
 
 
 def named(model: Path, adapter: str) -> str:
-    """A contender for a table."""
+    """Return a candidate for a table."""
     return f"{model.name} with {adapter}" if adapter else model.name
 
 
 def manifest_of(model: Path) -> ModelManifest | None:
-    """What a file or a bundle says of its making, or None."""
+    """Return what a file or a bundle says of its making, or None."""
     return ModelManifest.find(model / MANIFEST if model.is_dir() else model)

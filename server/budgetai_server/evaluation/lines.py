@@ -60,7 +60,8 @@ class Sources:
 
 
 def models_of(options: EvalOptions) -> tuple[Path, ...]:
-    """The models named, or the newest of the repository. Raises ModelError if there is none."""
+    """Return the models named, or the newest of the repository. Raises ModelError if there is
+    none."""
     if options.model:
         return options.model
     newest = layout.newest_model(options.repo)
@@ -87,7 +88,7 @@ def eval_set(options: EvalOptions, models: Sequence[Path]) -> EvalSet:
 
 
 def sources_of(options: EvalOptions, models: Sequence[Path]) -> Sources:
-    """The files of a repository, and what of them is held out. Raises RepositoryError."""
+    """Return the files of a repository, and what of them is held out. Raises RepositoryError."""
     root = repository.open_repository(options.repo)
     files, _ = repository.sources(root)
     if not files:

@@ -375,7 +375,7 @@ def change(before: TypedJudged, after: TypedJudged) -> TypedChange:
 
 
 def as_json(judged: TypedJudged) -> dict[str, object]:
-    """What is printed of a model with --json; no code."""
+    """Return what is printed of a model with --json; no code."""
     return {
         "model": str(judged.model),
         "adapter": judged.adapter,

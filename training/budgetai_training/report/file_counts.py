@@ -51,7 +51,7 @@ def by_reason(rows: Iterable[FileRow]) -> list[Tally]:
 
 
 def by_language(rows: Iterable[FileRow]) -> list[Tally]:
-    """What is used of each language, the largest first."""
+    """Return what is used of each language, the largest first."""
     used = (row for row in rows if row.part != "out")
     tallies = _tallies((row, (row.language or "other", "")) for row in used)
     return sorted(tallies, key=lambda t: (-t.characters, t.name))

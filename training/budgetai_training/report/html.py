@@ -39,7 +39,7 @@ _UNPRINTABLE = re.compile(
 
 
 def page(report: Report) -> str:
-    """The whole of report.html, as text that UTF-8 can encode."""
+    """Return the whole of report.html, as text that UTF-8 can encode."""
     shown = structured(Report, _printable(to_json(report)))
     return (
         _environment()

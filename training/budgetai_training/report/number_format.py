@@ -9,7 +9,7 @@ _MINUS = "\N{MINUS SIGN}"
 
 
 def measured(value: float | None) -> TypeGuard[float]:
-    """Whether there is a number to draw or to compare."""
+    """Return whether there is a number to draw or to compare."""
     return value is not None and math.isfinite(value)
 
 
@@ -48,12 +48,12 @@ def perplexity(value: float | None) -> str:
 
 
 def change(before: float | None, after: float | None) -> str:
-    """The signed difference of two losses; empty where one is missing."""
+    """Return the signed difference of two losses; empty where one is missing."""
     return signed(after - before, ".3f") if measured(before) and measured(after) else ""
 
 
 def percent(before: float, after: float) -> str:
-    """By how much `after` differs from `before`, without a sign."""
+    """Return by how much `after` differs from `before`, without a sign."""
     return f"{abs(after - before) / before:.1%}" if before > 0 else ""
 
 
@@ -89,6 +89,6 @@ def size(value: int | None) -> str:
 
 
 def rate(value: float) -> str:
-    """A learning rate: 5e-4, 2.5e-5."""
+    """Return a learning rate: 5e-4, 2.5e-5."""
     mantissa, _, exponent = f"{value:.2e}".partition("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}" if value else "0"

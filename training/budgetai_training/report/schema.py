@@ -114,7 +114,7 @@ class Report:
 
 
 def to_json(value: Any) -> Any:
-    """A report, or a part of one, as dicts, lists and plain values.
+    """Return a report, or a part of one, as dicts, lists and plain values.
 
     JSON has no word for a number that is not finite, as the loss of a run that diverged: it
     becomes "nan", "inf" or "-inf".

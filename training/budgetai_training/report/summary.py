@@ -30,7 +30,7 @@ class Verdict:
 
 
 def few(group: Group) -> bool:
-    """Whether a difference in this group may well be chance."""
+    """Return whether a difference in this group may well be chance."""
     return group.tokens < FEW_TOKENS
 
 
@@ -48,7 +48,7 @@ def verdict(report: Report) -> Verdict:
 
 
 def mood(losses: Group | Forgetting) -> Mood:
-    """What became of a loss, in a word."""
+    """Return what became of a loss, in a word."""
     before, after = losses.before, losses.after
     if before is None or after is None:
         return "unknown"
@@ -58,13 +58,13 @@ def mood(losses: Group | Forgetting) -> Mood:
 
 
 def exactly(completions: Sequence[Completion], model: Literal["base", "tuned"]) -> str:
-    """How many completions of a model are right, as 3 of 10."""
+    """Return how many completions of a model are right, as 3 of 10."""
     hits = sum(right(getattr(line, model), line.expected) for line in completions)
     return f"{hits} of {len(completions)}"
 
 
 def drafted(drafts: Sequence[Drafts], model: Literal["base", "tuned"]) -> str:
-    """The mean scores of the docstrings that a model wrote."""
+    """Return the mean scores of the docstrings that a model wrote."""
     written = [getattr(draft, model) for draft in drafts]
     rouge = fmean(draft.rouge for draft in written)
     structure = fmean(draft.structure for draft in written)
@@ -73,7 +73,8 @@ def drafted(drafts: Sequence[Drafts], model: Literal["base", "tuned"]) -> str:
 
 
 def next_command(report: Report) -> str:
-    """What turns this adapter into a model file, to be run in the folder of the repository."""
+    """Return what turns this adapter into a model file, to be run in the folder of the
+    repository."""
     # The newest adapter is found without a name; one written elsewhere is not.
     out = report.options.get("out", "")
     return shlex.join(["budgetai-convert", *([out] if out else [])])

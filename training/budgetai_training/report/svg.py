@@ -53,7 +53,7 @@ _STYLE = {
 
 
 def picture(name: str, label: str, height: float, draw: Drawing) -> str:
-    """What `draw` makes of an empty figure, `height` pixels high, in both widths.
+    """Return what `draw` makes of an empty figure, `height` pixels high, in both widths.
 
     `name` is unique in the page; `label` is for those who cannot see the picture.
     """
