@@ -49,7 +49,7 @@ def _with_adapters(engine: LocalEngine, bundle: Bundle | None, task: str) -> lis
 
 
 def named(model: Path, adapter: str) -> str:
-    """Return a candidate for a table."""
+    """Return the name of a candidate, for a table."""
     return f"{model.name} with {adapter}" if adapter else model.name
 
 
