@@ -35,6 +35,8 @@ _JOINED = re.compile(
     r"\.(?!\.)|\?[.?:\[]|\?->|\?\s|:[\s:]|->|=>|=\s|&&|\|\|?\s|[-+/%*&^]\s|<<|==|!=|[<>]=?\s"
     r"|(?:as|is|instanceof|throws|extends|implements|permits|where|requires|noexcept|and|or)\b"
 )
+# What may still become one of them, or the beginning of something else.
+_UNDECIDED = re.compile(r"[^\w\s]{1,2}|\w{1,10}")
 _NEVER_JOINED = frozenset({"python", "go"})
 
 
@@ -98,6 +100,8 @@ def _joins(gap: CursorContext, answer: str, at: int) -> bool:
     next_line = following.partition("\n")[0]
     head = (gap.line_before + answer).lstrip("\n").partition("\n")[0]
     deeper = indent(next_line) > indent(head)
+    if deeper and "\n" not in following and _UNDECIDED.fullmatch(next_line.strip()):
+        return True
     adjacent = language.name in ("c", "cpp") and line.endswith('"') and next_line.strip()[:1] == '"'
     return deeper and (adjacent or _JOINED.match(next_line.lstrip()) is not None)
 

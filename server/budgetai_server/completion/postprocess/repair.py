@@ -51,7 +51,9 @@ def _repaired(gap: CursorContext, text: str, *, goes_on: bool) -> Edit:
     if gap.parsed.root is None:
         return best
     most, fewest = gap.errors_without, cost(gap, best)
-    if not fewest or (goes_on and (fewest <= most or begins(gap, best))):
+    # An error of before may be the closer that an editor has put in, which the answer brings too.
+    no_worse = fewest <= most and not gap.line_after
+    if not fewest or (goes_on and (no_worse or begins(gap, best))):
         return best
     near = _near(gap, text, goes_on=goes_on, worse=fewest > most)
     priced = [(fewest, best), *((cost(gap, candidate), candidate) for candidate in near)]
