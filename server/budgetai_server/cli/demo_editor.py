@@ -10,6 +10,8 @@ from typing import Any
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
 
+from budgetai_core.context.languages import language_of
+
 
 class Editor(LanguageClient):
     """One workspace, documents by URI. `messages` holds what the server told the user."""
@@ -59,7 +61,10 @@ class Editor(LanguageClient):
             while not any(words in message for message in self.messages):
                 await asyncio.sleep(0.02)
 
-    def open(self, uri: str, text: str, language: str = "python") -> None:
+    def open(self, uri: str, text: str, language: str = "") -> None:
+        """Open a document; without a `language`, that of its name."""
+        known = language_of(uri)
+        language = language or (known.name if known else "plaintext")
         self.text_document_did_open(
             types.DidOpenTextDocumentParams(
                 types.TextDocumentItem(uri=uri, language_id=language, version=1, text=text)

@@ -9,7 +9,7 @@ import pytest
 
 from budgetai_convert.checks import reference
 from budgetai_convert.checks.reference import GreedyAnswer
-from budgetai_core.errors import BaseError
+from budgetai_core.errors import AdapterError
 from support import tiny
 
 MakeBase = Callable[..., Path]
@@ -74,5 +74,5 @@ def test_weights_that_are_not_there(base: MakeBase, tmp_path: Path) -> None:
     adapter = tiny.make_adapter(tmp_path / "adapter", base("llama"))
     path = adapter / "adapter_model.safetensors"
     save_file({k: v for k, v in load_file(path).items() if "layers.1.mlp.up" not in k}, path)
-    with pytest.raises(BaseError, match=r"layers\.1\.mlp\.up_proj\.lora_A"):
+    with pytest.raises(AdapterError, match=r"layers\.1\.mlp\.up_proj"):
         reference.answers(base("llama"), adapter, GENERATED, tmp_path)
