@@ -203,8 +203,11 @@ def test_it_ends_sooner_where_all_has_been_shown(repo: Path, llama: Path, tmp_pa
 def test_other_precisions(repo: Path, tmp_path: Path, load_in: str) -> None:
     """QLoRA on a CPU, over a GGUF base: NF4 with double quantisation."""
     gguf = tiny.make_gguf(tiny.make_qwen2(tmp_path / "q", hidden=128), tmp_path / "q.gguf")
-    done = run("--repo", repo, "--base", gguf, "--max-steps", 40, "--load-in", load_in,
-               "--learning-rate", 0.01, "--out", tmp_path / "a", "--json")  # fmt: skip
+    # A processor without instructions for bfloat16 takes seconds a window: the budget bounds what
+    # is judged.
+    done = run("--repo", repo, "--base", gguf, "--max-steps", 12, "--load-in", load_in,
+               "--learning-rate", 0.01, "--budget", "2m", "--out", tmp_path / "a",
+               "--json")  # fmt: skip
     assert done.returncode == 0, done.stderr
     scores = json.loads(done.stdout)["scores"]
     assert scores["held_out_loss_after"] < scores["held_out_loss_before"] - 0.3
@@ -311,5 +314,5 @@ def test_a_truncated_gguf_base(repo: Path, tmp_path: Path) -> None:
     short.write_bytes(whole.read_bytes()[:-2000])
     done = run("--repo", repo, "--base", short)
     assert done.returncode == 2, done.stderr
-    assert "cannot be loaded" in done.stderr
+    assert "short.gguf is cut short or broken" in done.stderr
     assert "Traceback" not in done.stderr

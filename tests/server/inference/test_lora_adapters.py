@@ -241,7 +241,7 @@ def test_models_are_no_adapters_and_adapters_no_models(
 ) -> None:
     with pytest.raises(ModelError, match=r"a whole model|is no LoRA"):
         engine.add("a", base)
-    with pytest.raises(ModelError, match="cannot load"):
+    with pytest.raises(ModelError, match="is a LoRA adapter, not a model"):
         LocalEngine(files["a"])
     with pytest.raises(ModelError, match="cannot be read"):
         engine.add("a", tmp_path / "missing.gguf")
