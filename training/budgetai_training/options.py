@@ -34,7 +34,7 @@ class TrainOptions:
 
     REMOVED = MappingProxyType(
         {
-            "curriculum": "Leave it out: no order of files was found to help; --corpus weighs them",
+            "curriculum": "Leave it out: it changed nothing where it was measured; see --corpus",
             "accumulate": "Leave it out: it follows from --batch, memory and time",
             "evaluations": "Use --evaluate quick, full or none",
             "judge": "Use --evaluate full",

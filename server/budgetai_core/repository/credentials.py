@@ -36,6 +36,11 @@ _SEQUENCES = (
     string.hexdigits.upper() * 2,
 )
 
+HASH_NAMES = re.compile(
+    r"(?i)sha\d|md5|hash|digest|checksum|integrity|commit|fingerprint|etag|uuid"
+)
+"""Names beside which a random value is no secret."""
+
 
 def is_credential(name: str, value: str) -> bool:
     """`name` is the code on the line before the value, `value` what stands between the quotes."""

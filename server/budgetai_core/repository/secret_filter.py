@@ -6,7 +6,7 @@ training puts in their place.
 
 import re
 
-from budgetai_core.repository.credentials import entropy, is_credential, is_random
+from budgetai_core.repository.credentials import HASH_NAMES, entropy, is_credential, is_random
 from budgetai_core.repository.secrets import PATTERNS, Pattern
 
 _PLACEHOLDER = re.compile(r"<(?:SECRET:[\w-]*|EMAIL)>?")
@@ -22,7 +22,6 @@ _NAMED = re.compile(
     r"[\"'`](?P<secret>[^\"'`\n]{4,200})"
 )
 _QUOTED = re.compile(r"[\"'`](?P<secret>[A-Za-z0-9+/_-]{24,}={0,2})")
-_HASHES = re.compile(r"(?i)sha\d|md5|hash|digest|checksum|integrity|commit|fingerprint|etag|uuid")
 # In bits per character; words and names stay below it.
 _RANDOM = 4.2
 _MAX_CHARACTERS = 8000
@@ -55,7 +54,7 @@ def _named(joined: str, start: int) -> bool:
 
 
 def _random(joined: str, start: int) -> bool:
-    if _HASHES.search(joined):
+    if HASH_NAMES.search(joined):
         return False
     return any(
         match.end() > start and is_random(match["secret"]) and entropy(match["secret"]) > _RANDOM

@@ -1,29 +1,13 @@
 """Commits one after the other: what each changed, and the tree it began from."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from budgetai_core.repository.commits import MAX_FILES, Change, Replay, commits_after
+from support.revisions import commit, git
 
 CODE = "def first(path):\n    return open(path).read()\n"
-
-
-def git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-c", "user.name=A", "-c", "user.email=a@b.c", "-C", str(root), *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip()
-
-
-def commit(root: Path, message: str = "change") -> str:
-    git(root, "add", "-A")
-    git(root, "commit", "-q", "-m", message)
-    return git(root, "rev-parse", "HEAD")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """budgetai-eval --commits: lines of later commits, typed into the files of before."""
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from budgetai_server.completion.render import CompletionPolicy
 from budgetai_server.evaluation.options import EvalOptions
 from budgetai_server.evaluation.typed import change, judge, scores, typed_set
 from budgetai_server.inference.engine import Piece, Usage
-from support import tiny
+from support import revisions, tiny
 
 OLD = "import os\n\n\ndef first(path):\n    return os.stat(path)\n\n\ndef last(path):\n    pass\n"
 ADDED = "    size = os.path.getsize(path)\n    return size * 2\n"
@@ -43,29 +42,16 @@ class Knows:
             yield Piece(character)
 
 
-def git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-c", "user.name=A", "-c", "user.email=a@b.c", "-C", str(root), *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return done.stdout.strip()
-
-
 def commit(root: Path, **files: str) -> str:
     for name, text in files.items():
         (root / f"{name}.py").write_text(text)
-    git(root, "add", "-A")
-    git(root, "commit", "-q", "-m", "change")
-    return git(root, "rev-parse", "HEAD")
+    return revisions.commit(root)
 
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
-    git(tmp_path, "init", "-q", "-b", "main")
     git_first = commit(tmp_path, a=OLD)
-    git(tmp_path, "tag", "v1", git_first)
+    revisions.git(tmp_path, "tag", "v1", git_first)
     commit(tmp_path, a=NEW, b=OTHER)
     return tmp_path
 
@@ -115,7 +101,7 @@ def test_a_model_without_sense_saves_nothing_and_the_difference_is_told(repo: Pa
 
 
 def test_where_the_text_of_a_miss_stood(repo: Path) -> None:
-    git(repo, "tag", "v2")
+    revisions.git(repo, "tag", "v2")
     commit(repo, a=NEW + "\n\nTABLE = first_module.make_a_table()\nUNHEARD_OF = os.getpid()\n")
     lines = typed_set(EvalOptions(repo=repo, commits="since:v2"), [])
     judged = judge(Knows(), CompletionPolicy(block=0), lines)  # type: ignore[arg-type]

@@ -10,13 +10,12 @@ from functools import partial
 
 from detect_secrets.plugins.keyword import QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP as BY_KEYWORD
 
-from budgetai_core.repository.credentials import entropy, is_credential, is_random
+from budgetai_core.repository.credentials import HASH_NAMES, entropy, is_credential, is_random
 from budgetai_core.repository.secrets import PATTERNS, Pattern
 from budgetai_training.corpus.secret_patterns import library_patterns
 
 EMAIL = "e-mail"
 # Commit ids, checksums and hashes look random too, and say so.
-_HASHES = re.compile(r"(?i)sha\d|md5|hash|digest|checksum|integrity|commit|fingerprint|etag|uuid")
 _KEYWORD = re.compile(r"(?i)pass|pwd|secret|key|contrase")
 _QUOTED = re.compile(r"([\"'`])(?P<secret>[A-Za-z0-9+/_-]{32,}={0,2})\1")
 # detect-secrets has 4.5 for base64; without the word "key" or its like, shorter values are names.
@@ -99,7 +98,7 @@ class _Found:
     def by_entropy(self, match: re.Match[str]) -> str:
         value = match["secret"]
         line = match.string[match.string.rfind("\n", 0, match.start()) + 1 : match.end()]
-        if not is_random(value) or _HASHES.search(line[-200:]):
+        if not is_random(value) or HASH_NAMES.search(line[-200:]):
             return match[0]
         if re.fullmatch(r"[0-9a-fA-F]+", value):
             telling = _KEYWORD.search(line[-200:]) and entropy(value) > _HEX_ENTROPY
