@@ -26,7 +26,7 @@ from budgetai_convert.formats import gguf_writer
 from budgetai_convert.model import merge, rank_truncation
 from budgetai_convert.model.third_party import UNKNOWN_PROMPTS
 from budgetai_convert.options import AUTO, ConvertOptions
-from budgetai_convert.plan import BUNDLE_BASE, Plan, Variant, adapter_folder, planned
+from budgetai_convert.plan import BUNDLE_BASE, ConversionPlan, Variant, adapter_folder, planned
 from budgetai_convert.progress_line import Begin, Task, shown
 from budgetai_convert.quantize import auto, calibration, llama_quantize
 from budgetai_convert.quantize.auto import Choice
@@ -80,7 +80,7 @@ def cut(options: ConvertOptions, into: Path) -> AdapterManifest:
     return AdapterManifest.read(into)
 
 
-def _write_model(plan: Plan, begin: Begin) -> Result:
+def _write_model(plan: ConversionPlan, begin: Begin) -> Result:
     """One file: the base with the adapter merged in."""
     (variant,) = plan.variants
     conversion = Conversion(plan, variant, begin)
@@ -94,7 +94,7 @@ def _write_model(plan: Plan, begin: Begin) -> Result:
     return Result(plan.final, manifest, choice=conversion.choice)
 
 
-def _write_bundle(plan: Plan, begin: Begin) -> Result:
+def _write_bundle(plan: ConversionPlan, begin: Begin) -> Result:
     """A folder with the base as it was, of the type that the first of the adapters needs, and the
     adapters beside it, each checked over that base."""
     with replaced_folder(plan.final) as folder:
@@ -117,7 +117,7 @@ def _write_bundle(plan: Plan, begin: Begin) -> Result:
     return Result(plan.final, manifest, choice=first.choice, entries=entries)
 
 
-def _add_to_bundle(plan: Plan, begin: Begin) -> Result:
+def _add_to_bundle(plan: ConversionPlan, begin: Begin) -> Result:
     """Each adapter by itself: what is there already stays, if one of them fails."""
     folder = plan.final.parent
     base, entries = folder / BUNDLE_BASE, []
@@ -139,7 +139,7 @@ class Conversion:
     With a `lora` the base stays as it is, and every check is made with that adapter file laid over
     it. `checks` and `notes` are for the manifest; `choice` is what auto measured."""
 
-    plan: Plan
+    plan: ConversionPlan
     variant: Variant
     begin: Begin
     lora: Path | None = None
@@ -421,7 +421,7 @@ def _sweep(folder: Path, own: Path) -> None:
 
 
 @contextmanager
-def _scratch(plan: Plan, beside: Path) -> Iterator[Path]:
+def _scratch(plan: ConversionPlan, beside: Path) -> Iterator[Path]:
     """A folder that is cleared away, or, after a kill, swept by the next conversion."""
     with tempfile.TemporaryDirectory(prefix=f".{plan.final.name}.", dir=beside) as name:
         yield Path(name)

@@ -51,7 +51,7 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class ConversionPlan:
     """What is to be made: `variants` of a base, of the type `quant`. `final` is the file of a
     model, the folder of a bundle, or, for adapters that are added to one, its manifest. A model
     has one variant."""
@@ -78,7 +78,7 @@ class Plan:
 
 
 @contextmanager
-def planned(options: ConvertOptions) -> Iterator[Plan]:
+def planned(options: ConvertOptions) -> Iterator[ConversionPlan]:
     """Give the plan; adapters that are cut to a rank stand in temporary folders until the end.
     Raises BudgetAIError for everything the user can mend."""
     model = next((path for path in options.source if is_model(path)), None)
@@ -121,7 +121,9 @@ def _newest_adapter(options: ConvertOptions) -> Path:
     return newest
 
 
-def _made(options: ConvertOptions, folders: Sequence[Path], adapters: Sequence[Adapter]) -> Plan:
+def _made(
+    options: ConvertOptions, folders: Sequence[Path], adapters: Sequence[Adapter]
+) -> ConversionPlan:
     """The plan of a model or of a bundle."""
     if len(adapters) > 1 and not options.bundle:
         raise OptionError(f"{len(adapters)} adapters at once", "Use --bundle to keep them apart")
@@ -143,7 +145,7 @@ def _made(options: ConvertOptions, folders: Sequence[Path], adapters: Sequence[A
     return _plan(options, base, adapters, quant, final)
 
 
-def _added(options: ConvertOptions, adapters: Sequence[Adapter]) -> Plan:
+def _added(options: ConvertOptions, adapters: Sequence[Adapter]) -> ConversionPlan:
     """The plan of adapters for a bundle that is there."""
     assert options.add_to is not None
     if options.bundle or options.out:
@@ -184,14 +186,14 @@ def _base_of_bundle(folder: Path) -> tuple[str, str]:
 
 def _plan(
     options: ConvertOptions, base: Base, adapters: Sequence[Adapter], quant: str, final: Path
-) -> Plan:
+) -> ConversionPlan:
     # From here on a base of the Hub is the commit that was found.
     base = base_weights.fetched(base)
     source = base_weights.open_source(base)
     for adapter in adapters:
         merge.placed(source, adapter)
     _check_space(final.parent, source, quant)
-    return Plan(
+    return ConversionPlan(
         base=base,
         source=source,
         variants=_variants(options, adapters),

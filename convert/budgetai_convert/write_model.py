@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from budgetai_convert.formats.modelfile import modelfile
 from budgetai_convert.options import PROGRAM
-from budgetai_convert.plan import Plan, Variant
+from budgetai_convert.plan import ConversionPlan, Variant
 from budgetai_convert.quantize.auto import Choice
 from budgetai_convert.quantize.quantize_report import picture, table
 from budgetai_core.artifacts.atomic_write import replaced
@@ -17,7 +17,7 @@ _VERSIONED = ("budgetai", "gguf", "llama-cpp-python", "numpy", "torch", "transfo
 
 
 def manifest_of(
-    plan: Plan,
+    plan: ConversionPlan,
     variant: Variant,
     size: int,
     checks: Mapping[str, float],
@@ -52,7 +52,7 @@ def _versions() -> dict[str, str]:
 
 
 def write_papers(
-    plan: Plan, variant: Variant, manifest: ModelManifest, choice: Choice | None
+    plan: ConversionPlan, variant: Variant, manifest: ModelManifest, choice: Choice | None
 ) -> None:
     """Write model card, Modelfile and picture beside the model's file."""
     texts = papers(plan.title(variant), manifest, choice)

@@ -12,12 +12,12 @@ from budgetai_server.inference.adapter_registry import AdapterRegistry
 from budgetai_server.inference.engine import Engine
 from budgetai_server.inference.local import LocalEngine
 from budgetai_server.inference.profile import (
-    Plan,
     SpeedProfile,
+    TokenBudget,
     keep_speed,
     kept_speed,
-    plan,
     speed_key,
+    token_budget,
 )
 from budgetai_server.options import ServerOptions
 
@@ -37,10 +37,10 @@ class Opened:
 
     def __str__(self) -> str:
         """What is served, how, and what of it could not be used."""
-        plan = f"{self.engine.name}: {self.words}"
+        token_budget = f"{self.engine.name}: {self.words}"
         if self.adapters is None:
-            return plan
-        return ". ".join([f"{plan}; {self.adapters}", *self.adapters.refused])
+            return token_budget
+        return ". ".join([f"{token_budget}; {self.adapters}", *self.adapters.refused])
 
     def engine_for(self, task: str, language: str, repository: str) -> Engine:
         """The engine with the adapter that fits best, if there are any. May be called from any
@@ -82,7 +82,7 @@ def open_file(path: Path, options: ServerOptions) -> Opened:
         speculate=options.speculate,
     )
     engine.speed = speed = _speed(engine, options)
-    chosen = _chosen(plan(speed, options.latency_ms / 1000), options)
+    chosen = _chosen(token_budget(speed, options.latency_ms / 1000), options)
     engine.limits = chosen.limits
     policy = _policy(chosen, options)
     engine.reserve = policy.stop.max_tokens + _KEYSTROKE_TOKENS
@@ -96,7 +96,7 @@ def open_endpoint(options: ServerOptions) -> Opened:
     from budgetai_server.inference.remote.endpoint import Endpoint, read_token
     from budgetai_server.inference.remote.remote_engine import RemoteEngine
 
-    chosen = _chosen(Plan.full(), options)
+    chosen = _chosen(TokenBudget.full(), options)
     endpoint = Endpoint(
         url=options.endpoint,
         model=options.endpoint_model,
@@ -122,7 +122,7 @@ def _speed(engine: LocalEngine, options: ServerOptions) -> SpeedProfile:
     return measured
 
 
-def _chosen(measured: Plan, options: ServerOptions) -> Plan:
+def _chosen(measured: TokenBudget, options: ServerOptions) -> TokenBudget:
     """What the user has set goes before what was measured."""
     block = {"auto": measured.block, "on": measured.block or measured.line, "off": 0}
     return replace(
@@ -133,5 +133,5 @@ def _chosen(measured: Plan, options: ServerOptions) -> Plan:
     )
 
 
-def _policy(chosen: Plan, options: ServerOptions) -> CompletionPolicy:
+def _policy(chosen: TokenBudget, options: ServerOptions) -> CompletionPolicy:
     return CompletionPolicy(chosen.line, chosen.block, options.min_confidence)

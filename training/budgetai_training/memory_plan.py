@@ -38,7 +38,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """What a run is going to be, and the bytes it takes: samples of up to `window` tokens, `batch`
     of them at once, `accumulate` times in a step. `notes` say what was given up, and why."""
 
@@ -62,14 +62,14 @@ def plan(
     fixed: bool,
     batch: int = 1,
     gpu: bool = False,
-) -> Plan:
+) -> MemoryPlan:
     """Choose precision, tokens a micro-batch and checkpointing so that the peak fits.
 
     First fewer at once, then 4 bit, then half the window, then recomputing activations: in the
     order of what they cost in quality and time. `fixed` keeps the precision. Raises BaseError
     where nothing fits.
     """
-    first = _planned(Plan(load_in, window, False, 0, available, batch=batch, gpu=gpu), shape)
+    first = _planned(MemoryPlan(load_in, window, False, 0, available, batch=batch, gpu=gpu), shape)
     for tried in _smaller(first, shape, fixed=fixed):
         if tried.predicted <= SHARE_OF_FREE * available:
             # Smaller batches cost no quality: as many samples are averaged in a step.
@@ -81,7 +81,7 @@ def plan(
     )
 
 
-def _smaller(first: Plan, shape: Shape, *, fixed: bool) -> "list[Plan]":
+def _smaller(first: MemoryPlan, shape: Shape, *, fixed: bool) -> "list[MemoryPlan]":
     plans = [first]
 
     def give_up(what: str, **changes: object) -> None:
@@ -98,11 +98,11 @@ def _smaller(first: Plan, shape: Shape, *, fixed: bool) -> "list[Plan]":
     return plans
 
 
-def _planned(plan: Plan, shape: Shape) -> Plan:
+def _planned(plan: MemoryPlan, shape: Shape) -> MemoryPlan:
     return replace(plan, predicted=round(peak(shape, plan)))
 
 
-def peak(shape: Shape, plan: Plan) -> float:
+def peak(shape: Shape, plan: MemoryPlan) -> float:
     """Bytes at the height of a step."""
     # Embeddings stay in 16 bits where the rest is in 4.
     wide = BYTES["bf16"] if plan.load_in == "4bit" else BYTES[plan.load_in]
@@ -116,7 +116,7 @@ def peak(shape: Shape, plan: Plan) -> float:
     return RUNTIME + fixed + _activations(shape, plan)
 
 
-def _activations(shape: Shape, plan: Plan) -> float:
+def _activations(shape: Shape, plan: MemoryPlan) -> float:
     """What backward needs of the forward pass: some 24 vectors of the model's width and 10 of the
     inner one a token and layer, in 16 bits (twice that in 32)."""
     size = 4 if plan.load_in == "fp32" else 2

@@ -14,7 +14,7 @@ from budgetai_training import fsdp, incremental, memory_plan, process_group
 from budgetai_training.corpus.records import Corpus
 from budgetai_training.evaluation.eval_set import EvalSet
 from budgetai_training.hyperparameters.mixture import Mixture
-from budgetai_training.memory_plan import Plan
+from budgetai_training.memory_plan import MemoryPlan
 from budgetai_training.methods import compared, peft_adapter
 from budgetai_training.methods.dylora import DyLoRA
 from budgetai_training.model import LoadedBase, choose_precision, shape
@@ -55,7 +55,7 @@ class Run:
     indexes: Mapping[str, Index]
     record: BaseRecord
     loaded: LoadedBase
-    plan: Plan
+    plan: MemoryPlan
     model: Any
     dylora: DyLoRA
     encoder: Encoder
@@ -76,7 +76,7 @@ def begin(options: TrainOptions, folder: RunFolder, base: Base) -> tuple[TrainOp
     return replace(options, rank=before.rank) if before else options, record
 
 
-def plan_memory(options: TrainOptions, folder: RunFolder, base: Base, digest: str) -> Plan:
+def plan_memory(options: TrainOptions, folder: RunFolder, base: Base, digest: str) -> MemoryPlan:
     """Choose precision, batch and window so that the run fits into memory; a resumed run keeps to
     its first plan, or it would be another run. Raises BaseError where nothing fits."""
 
@@ -99,7 +99,7 @@ def plan_memory(options: TrainOptions, folder: RunFolder, base: Base, digest: st
         return asdict(plan)
 
     kept = folder.once("plan", decide)
-    return Plan(**{**kept, "notes": tuple(kept["notes"])})
+    return MemoryPlan(**{**kept, "notes": tuple(kept["notes"])})
 
 
 def split(options: TrainOptions, folder: RunFolder, corpus: Corpus, reporter: Reporter) -> Corpus:
@@ -114,7 +114,7 @@ def split(options: TrainOptions, folder: RunFolder, corpus: Corpus, reporter: Re
 
 
 def attach(
-    options: TrainOptions, loaded: LoadedBase, plan: Plan, folder: RunFolder, *, spread: bool
+    options: TrainOptions, loaded: LoadedBase, plan: MemoryPlan, folder: RunFolder, *, spread: bool
 ) -> tuple[Any, DyLoRA]:
     """Put what is trained on the base; `spread` it over all processes. Raises StorageError where
     the disk will not hold its checkpoints."""
@@ -142,7 +142,7 @@ def describe(
     options: TrainOptions,
     corpus: Corpus,
     learned: Corpus,
-    plan: Plan,
+    plan: MemoryPlan,
     model: Any,
     pairs: Pairs | None,
     *,

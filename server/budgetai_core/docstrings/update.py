@@ -49,7 +49,7 @@ class _Row:
 
 
 @dataclass
-class _Plan:
+class _Changes:
     """What becomes of the rows of an inside: those that go, those with other text, and new ones in
     front of and behind others."""
 
@@ -81,7 +81,7 @@ class _Updating:
         written = self.renamed.values()
         self.missing = [parameter for parameter in self.missing if parameter.name not in written]
         self.gone = set(gone) - set(self.renamed)
-        self.plan = _Plan()
+        self.changes = _Changes()
 
     def update(self) -> Update | None:
         for entry in self.entries:
@@ -108,7 +108,7 @@ class _Updating:
         stale = [name for name in entry.names if name.text.partition(".")[0] in self.gone]
         if len(stale) == len(entry.names):
             rows = range(self._row(entry.start), self._row(entry.end))
-            self.plan.dropped.update(rows)
+            self.changes.dropped.update(rows)
             return
         if _ELLIPSIS in self.lines.text[slice(*entry.label)]:
             # What of it is gone is not written there.
@@ -135,7 +135,7 @@ class _Updating:
         line = self.lines.text.count("\n", 0, span[0])
         row = self._row(line)
         offset = self.inside.prefixes[row] - self.lines.starts[line] - self.lines.depth(line)
-        self.plan.changed[row].append(((span[0] + offset, span[1] + offset), new))
+        self.changes.changed[row].append(((span[0] + offset, span[1] + offset), new))
 
     def _add(self, parameter: Parameter) -> None:
         """Put a new entry behind that of the parameter in front of it, or in front of the next."""
@@ -148,21 +148,21 @@ class _Updating:
         above = next((kept[name] for name in reversed(order[:place]) if name in kept), None)
         if above:
             at = self._row(self._group(above)[1]) - 1
-            self.plan.behind[at] += [*gap, *new]
+            self.changes.behind[at] += [*gap, *new]
             return
         below = next((kept[name] for name in order[place + 1 :] if name in kept), None)
         if below or kept:
             first = self._group(below or next(iter(kept.values())))[0]
-            self.plan.before[self._row(first)] += [*new, *gap]
+            self.changes.before[self._row(first)] += [*new, *gap]
             return
         first = self._row(min(entry.start for entry in self.listed))
-        self.plan.before[first] += [*(gap if self.plan.before[first] else []), *new]
+        self.changes.before[first] += [*(gap if self.changes.before[first] else []), *new]
 
     def _names(self, entry: Entry) -> list[str]:
         return [self.renamed.get(name.text, name.text) for name in entry.names]
 
     def _stays(self, entry: Entry) -> bool:
-        return self._row(entry.start) not in self.plan.dropped
+        return self._row(entry.start) not in self.changes.dropped
 
     def _group(self, entry: Entry) -> Span:
         """The lines of an entry, with the parts and the type of its parameter around it."""
@@ -290,10 +290,10 @@ class _Updating:
         """Take a section out that has lost all it had."""
         for section in {entry.section for entry in self.entries if entry.section}:
             body = range(self._row(section.body), self._row(section.end))
-            left = [row for row in body if self._full(row) and row not in self.plan.dropped]
-            lost = any(row in self.plan.dropped for row in body)
-            if lost and not left and not any(self.plan.before.get(row) for row in body):
-                self.plan.dropped.update(range(self._row(section.start), self._row(section.end)))
+            left = [row for row in body if self._full(row) and row not in self.changes.dropped]
+            lost = any(row in self.changes.dropped for row in body)
+            if lost and not left and not any(self.changes.before.get(row) for row in body):
+                self.changes.dropped.update(range(self._row(section.start), self._row(section.end)))
 
     def _full(self, row: int) -> bool:
         return bool(self.inside.rows[row][self.inside.prefixes[row] :].strip())
@@ -302,20 +302,20 @@ class _Updating:
         """Leave one gap where there were two around what goes."""
         rows = range(len(self.inside.rows))
         last = rows[-1] if not self._full(rows[-1]) else len(rows)
-        kept = [row for row in rows if row not in self.plan.dropped and self._full(row)]
+        kept = [row for row in rows if row not in self.changes.dropped and self._full(row)]
         for low, high in zip([-1, *kept], [*kept, last], strict=True):
-            gone = [row for row in range(low + 1, high) if row in self.plan.dropped]
+            gone = [row for row in range(low + 1, high) if row in self.changes.dropped]
             if not gone:
                 continue
             above, below = range(low + 1, gone[0]), range(gone[-1] + 1, high)
-            self.plan.dropped.update(range(gone[0], gone[-1] + 1))
-            if any(self.plan.before.get(row) for row in gone):
+            self.changes.dropped.update(range(gone[0], gone[-1] + 1))
+            if any(self.changes.before.get(row) for row in gone):
                 continue
             if low < 0 or high == last or len(below) != len(above):
                 fewer = below if low < 0 else above if high == last else min(above, below, key=len)
             else:
                 fewer = above
-            self.plan.dropped.update(fewer)
+            self.changes.dropped.update(fewer)
 
     def _rows(self) -> list[_Row]:
         """All rows as they will be, with marks that fit their places."""
@@ -323,11 +323,11 @@ class _Updating:
         for number, (source, at) in enumerate(
             zip(self.inside.rows, self.inside.prefixes, strict=True)
         ):
-            rows += self.plan.before.get(number, [])
-            if number not in self.plan.dropped:
-                source = _replaced(source, self.plan.changed.get(number, []), 0)
+            rows += self.changes.before.get(number, [])
+            if number not in self.changes.dropped:
+                source = _replaced(source, self.changes.changed.get(number, []), 0)
                 rows.append(_Row(source[:at], [Literal(source[at:])], number))
-            rows += self.plan.behind.get(number, [])
+            rows += self.changes.behind.get(number, [])
         if not rows:
             return rows
         self._fit_first(rows)

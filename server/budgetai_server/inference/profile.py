@@ -120,7 +120,7 @@ def _speeds() -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TokenBudget:
     """What a machine can do in time: how much context, how long an answer, whether blocks.
 
     `prompt` is the length of a prompt in tokens, `line` and `block` the longest answers; a `block`
@@ -132,7 +132,7 @@ class Plan:
     block: int
 
     @classmethod
-    def full(cls) -> "Plan":
+    def full(cls) -> "TokenBudget":
         """All that is trained for, where the speed is not ours to measure."""
         return cls(MAX_PROMPT_TOKENS, _MAX_ANSWER_TOKENS, _MAX_ANSWER_TOKENS)
 
@@ -156,12 +156,12 @@ class Plan:
         return f"prompts of {self.prompt} tokens, lines of up to {self.line}, {block}"
 
 
-def plan(speed: SpeedProfile, latency: float) -> Plan:
+def token_budget(speed: SpeedProfile, latency: float) -> TokenBudget:
     """From measured speed and the target for a warm request, in seconds."""
     decode_time = max(0.0, latency - speed.cost(4))
     line = round(_LINE_TARGETS * decode_time * speed.decode)
     block = round(_BLOCK_TARGETS * decode_time * speed.decode)
-    return Plan(
+    return TokenBudget(
         max(
             _MIN_PROMPT_TOKENS,
             min(MAX_PROMPT_TOKENS, round(_COLD_TARGETS * latency * speed.prefill)),

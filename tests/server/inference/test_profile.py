@@ -8,7 +8,12 @@ import pytest
 from budgetai_core.context.window import Limits
 from budgetai_core.llama.model import build
 from budgetai_server.inference import profile
-from budgetai_server.inference.profile import MAX_PROMPT_TOKENS, Plan, SpeedProfile, plan
+from budgetai_server.inference.profile import (
+    MAX_PROMPT_TOKENS,
+    SpeedProfile,
+    TokenBudget,
+    token_budget,
+)
 from budgetai_server.loader import open_file
 from budgetai_server.options import ServerOptions
 from support import tiny
@@ -19,7 +24,7 @@ FAST = SpeedProfile(20_000.0, (0.003, 0.003, 0.003, 0.004, 0.005))
 
 
 def test_a_faster_machine_sees_and_says_more() -> None:
-    slow, laptop, fast = (plan(speed, 0.3) for speed in (SLOW, LAPTOP, FAST))
+    slow, laptop, fast = (token_budget(speed, 0.3) for speed in (SLOW, LAPTOP, FAST))
     assert slow.prompt <= laptop.prompt < fast.prompt == MAX_PROMPT_TOKENS
     assert slow.line < laptop.line < fast.line
     assert slow.block == 0 < fast.block
@@ -31,13 +36,13 @@ def test_a_faster_machine_sees_and_says_more() -> None:
 
 @pytest.mark.parametrize("tokens", [256, 400, 700, 1000, MAX_PROMPT_TOKENS - 1, MAX_PROMPT_TOKENS])
 def test_the_parts_of_a_prompt_make_up_its_length(tokens: int) -> None:
-    limits = Plan(tokens, 16, 0).limits
+    limits = TokenBudget(tokens, 16, 0).limits
     characters = limits.before + limits.after + limits.chunks
     assert abs(characters - 3.2 * tokens) < 4
 
 
 def test_a_longer_wait_buys_more_context() -> None:
-    assert plan(LAPTOP, 0.6).prompt > plan(LAPTOP, 0.2).prompt
+    assert token_budget(LAPTOP, 0.6).prompt > token_budget(LAPTOP, 0.2).prompt
 
 
 def test_costs_between_measured_sizes() -> None:
