@@ -16,7 +16,7 @@ from budgetai_convert.model import adapter_layout, merge, rank_truncation
 from budgetai_convert.model.adapter import Adapter
 from budgetai_convert.options import AUTO, PROGRAM, ConvertOptions
 from budgetai_convert.quantize import llama_quantize
-from budgetai_convert.quantize.auto import Limits
+from budgetai_convert.quantize.auto import QuantLimits
 from budgetai_convert.quantize.file_size import expected_size
 from budgetai_core.artifacts import base_models, layout
 from budgetai_core.artifacts.atomic_write import read_json
@@ -61,7 +61,7 @@ class ConversionPlan:
     variants: tuple[Variant, ...]
     quant: str
     final: Path
-    limits: Limits
+    limits: QuantLimits
     importance: bool
     imatrix: Path | None
 
@@ -199,7 +199,7 @@ def _plan(
         variants=_variants(options, adapters),
         quant=quant,
         final=final,
-        limits=Limits(options.max_kld, options.max_size * 1e6),
+        limits=QuantLimits(options.max_kld, options.max_size * 1e6),
         importance=options.importance,
         imatrix=options.imatrix,
     )

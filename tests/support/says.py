@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator
 
 from budgetai_core.context.prompt import Prompt
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_server.inference.engine import Piece, Usage
 
 
 class Says:
     """It says what it is given, one part after the other, then nothing."""
 
-    name, state, ahead, limits = "says", "ready", False, Limits()
+    name, state, ahead, limits = "says", "ready", False, WindowLimits()
 
     def __init__(self, *parts: str) -> None:
         self.parts = list(parts)

@@ -11,16 +11,16 @@ from budgetai_core import repository
 from budgetai_core.artifacts.imatrix import CHUNK
 from budgetai_core.artifacts.manifest import AdapterManifest, held_in
 from budgetai_core.context.prompt import Markers, build, encode
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_core.evaluation.spans import Hole, cut
 from budgetai_core.repository.added_lines import Range
 from budgetai_core.repository.history import SINCE, added_since
 
 CALIBRATING, JUDGING = 24, 32
 # Nobody types here, so texts begin at the line where they fit, not at one in 32.
-_SEEN = Limits(before=1600, after=500, chunks=0, step=1)
+_SEEN = WindowLimits(before=1600, after=500, chunks=0, step=1)
 # Short prompts: every candidate is asked all of them.
-_ASKED = Limits(before=600, after=200, chunks=0, step=1)
+_ASKED = WindowLimits(before=600, after=200, chunks=0, step=1)
 _IN_FRONT = 24
 
 Tokenize = Callable[[str], list[int]]

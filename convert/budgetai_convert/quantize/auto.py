@@ -38,7 +38,7 @@ _TRYING = 12
 
 
 @dataclass(frozen=True)
-class Limits:
+class QuantLimits:
     """The largest divergence in nats per token and the largest file in bytes; 0 for none."""
 
     kld: float
@@ -127,7 +127,7 @@ class CandidateMaker:
         return self.path(name)
 
 
-def choose(material: AutoInputs, target: Path, limits: Limits, begin: Begin) -> Choice:
+def choose(material: AutoInputs, target: Path, limits: QuantLimits, begin: Begin) -> Choice:
     """Measure candidates, and leave the one that is taken at `target`. Raises CheckError if none
     is within the limits."""
     merged, probes = material.merged, material.probes
@@ -147,7 +147,7 @@ def choose(material: AutoInputs, target: Path, limits: Limits, begin: Begin) -> 
         return Choice(chosen, measured.get(chosen, {}), tuple(measured), original, reference)
 
 
-def _weed(maker: CandidateMaker, measured: Sequence[Measured], limits: Limits) -> None:
+def _weed(maker: CandidateMaker, measured: Sequence[Measured], limits: QuantLimits) -> None:
     """Keep no file but the best so far: together they would fill a disk."""
     with suppress(CheckError):
         best = pick(measured, limits)
@@ -156,11 +156,11 @@ def _weed(maker: CandidateMaker, measured: Sequence[Measured], limits: Limits) -
                 maker.path(candidate.name).unlink(missing_ok=True)
 
 
-def pick(candidates: Sequence[Measured], limits: Limits) -> Measured:
+def pick(candidates: Sequence[Measured], limits: QuantLimits) -> Measured:
     """The fastest within both limits; without a limit on divergence, the best within the size;
     without any, the fastest within DEFAULT_KLD. Raises CheckError."""
     if not limits.kld and not limits.size:
-        limits = Limits(DEFAULT_KLD, 0)
+        limits = QuantLimits(DEFAULT_KLD, 0)
     fitting = [candidate for candidate in candidates if limits.allow(candidate)]
     if not fitting:
         raise CheckError(_none_fits(candidates, limits))
@@ -169,7 +169,7 @@ def pick(candidates: Sequence[Measured], limits: Limits) -> Measured:
     return min(fitting, key=lambda candidate: candidate.kld)
 
 
-def _none_fits(candidates: Sequence[Measured], limits: Limits) -> str:
+def _none_fits(candidates: Sequence[Measured], limits: QuantLimits) -> str:
     small = [candidate for candidate in candidates if candidate.size <= (limits.size or 1e18)]
     if not small:
         least = min(candidates, key=lambda candidate: candidate.size)
@@ -191,10 +191,12 @@ def wide(path: Path) -> bool:
     return set(_parts(path, _WIDE)) == set(_parts(path))
 
 
-def _mixtures(maker: CandidateMaker, limits: Limits) -> Iterator[tuple[Measured, dict[str, str]]]:
+def _mixtures(
+    maker: CandidateMaker, limits: QuantLimits
+) -> Iterator[tuple[Measured, dict[str, str]]]:
     """What the search proposes on each ladder, measured."""
     counts, fitting = _parts(maker.merged), _parts(maker.merged, _WIDE)
-    wanted = limits if limits.kld or limits.size else Limits(DEFAULT_KLD, 0)
+    wanted = limits if limits.kld or limits.size else QuantLimits(DEFAULT_KLD, 0)
     for ladder in _WIDE_LADDERS if wide(maker.merged) else _NARROW_LADDERS:
         pure = maker.quantised(ladder[0], pure=True)
         foot = maker.tried(ladder[0], pure)

@@ -18,7 +18,7 @@ from budgetai_core.context import window
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import Language, language_of
 from budgetai_core.context.retrieval import SOURCES, Chunk, Query, retrieve
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 
 PROMPT_FORMAT = 1
 """Raised whenever the order of a prompt or its markers change; kept in adapters and GGUF files. How
@@ -112,7 +112,7 @@ def find_markers(
 def build(
     snapshot: Snapshot,
     index: Index | None = None,
-    limits: Limits | None = None,
+    limits: WindowLimits | None = None,
     last: Prompt | None = None,
     sources: Collection[str] = SOURCES,
 ) -> Prompt:
@@ -122,7 +122,7 @@ def build(
     shown again, and where the cursor has moved up, the text after it too, so that it need not be
     evaluated again. `sources` are those of the chunks.
     """
-    limits = limits or Limits()
+    limits = limits or WindowLimits()
     cursor = max(0, min(snapshot.cursor, len(snapshot.text)))
     near = snapshot.text[min(snapshot.start, cursor) : cursor]
     before = window.before(near, len(near), limits.before, limits.step)

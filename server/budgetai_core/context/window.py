@@ -12,7 +12,7 @@ STEP_BELOW = 8
 
 
 @dataclass(frozen=True)
-class Limits:
+class WindowLimits:
     """Sizes in characters of the three parts of a prompt that come from files; `step` is the
     number of lines by which the start of the text before the cursor moves at once."""
 
@@ -21,9 +21,9 @@ class Limits:
     chunks: int = 1200
     step: int = 32
 
-    def scaled(self, share: float) -> "Limits":
+    def scaled(self, share: float) -> "WindowLimits":
         """All sizes times `share`, for a machine that can evaluate less in time."""
-        return Limits(*(max(1, round(size * share)) for size in astuple(self)))
+        return WindowLimits(*(max(1, round(size * share)) for size in astuple(self)))
 
 
 def before(text: str, cursor: int, limit: int, step: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from budgetai_core.context.prompt import Prompt
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 
 
 class Cancelled(Exception):
@@ -65,7 +65,7 @@ class Engine(Protocol):
         """Whether prompts are evaluated before anyone asks: not where others share the model."""
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> WindowLimits:
         """How much text a prompt may show."""
 
     def generate(

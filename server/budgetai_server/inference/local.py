@@ -17,7 +17,7 @@ import psutil
 
 from budgetai_core.context import prompt as prompts
 from budgetai_core.context.prompt import MARKER_KEYS, PROMPT_FORMAT, Markers, Prompt, find_markers
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_core.errors import ModelError
 from budgetai_core.llama.model import BATCH, OUTPUTS, gpu_offload
 from budgetai_core.models.token_healing import Vocabulary
@@ -57,7 +57,7 @@ class LocalEngine:
         self.path = path
         self.adapter = ""
         self.threads = threads or default_threads()
-        self.limits = Limits()
+        self.limits = WindowLimits()
         # Tokens kept free behind a prompt, so that an answer and one more keystroke fit.
         self.reserve = 256
         self.state = "ready"

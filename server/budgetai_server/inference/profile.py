@@ -16,7 +16,7 @@ from typing import Any
 
 from budgetai_core.artifacts.atomic_write import write_json
 from budgetai_core.artifacts.layout import home
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 
 _SIZES = (1, 2, 4, 8, 16)
 _REPEATS = 3
@@ -34,7 +34,7 @@ _MIN_PROMPT_TOKENS = 256
 _CHUNKS_SHARE, _MIN_CHUNK_CHARACTERS = 0.15, 200
 
 MAX_PROMPT_TOKENS = round(
-    (Limits().before + Limits().after + Limits().chunks) / _CHARACTERS_PER_TOKEN
+    (WindowLimits().before + WindowLimits().after + WindowLimits().chunks) / _CHARACTERS_PER_TOKEN
 )
 """Tokens of the prompt that the trainer shows; longer ones are outside the tuned experience."""
 
@@ -137,14 +137,14 @@ class TokenBudget:
         return cls(MAX_PROMPT_TOKENS, _MAX_ANSWER_TOKENS, _MAX_ANSWER_TOKENS)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> WindowLimits:
         """The prompt's length in characters: code has 3.2 of them for a token, or more.
 
         Where there is not time for all, the text around the cursor goes last: with 2,400 and 800
         characters of it 47 % of 60 lines were exact, with 1,400 and 400 of it and 900 of other
         files 37 %. A little of other files stays: without it, lines that need one are guesswork.
         """
-        full, characters = Limits(), round(_CHARACTERS_PER_TOKEN * self.prompt)
+        full, characters = WindowLimits(), round(_CHARACTERS_PER_TOKEN * self.prompt)
         around = full.before + full.after
         chunks = min(full.chunks, max(characters - around, round(_CHUNKS_SHARE * characters)))
         chunks = chunks if chunks >= _MIN_CHUNK_CHARACTERS else 0

@@ -18,7 +18,7 @@ from budgetai_convert.quantize import (
     mixed_gguf,
     quantize_report,
 )
-from budgetai_convert.quantize.auto import Choice, Limits
+from budgetai_convert.quantize.auto import Choice, QuantLimits
 from budgetai_core.artifacts import gguf_reader, imatrix
 from budgetai_core.errors import CheckError
 from budgetai_core.llama.quantizer import QuantizeRecipe
@@ -102,22 +102,22 @@ def test_a_mixture_is_what_llama_cpp_makes_with_overrides(base: MakeBase, tmp_pa
 @pytest.mark.parametrize(
     ("limits", "name"),
     [
-        (Limits(0.05, 0), "quick"),
-        (Limits(0.02, 0), "slow"),
-        (Limits(0, 70), "quick"),
-        (Limits(0, 0), "quick"),
-        (Limits(0.3, 50), "rough"),
+        (QuantLimits(0.05, 0), "quick"),
+        (QuantLimits(0.02, 0), "slow"),
+        (QuantLimits(0, 70), "quick"),
+        (QuantLimits(0, 0), "quick"),
+        (QuantLimits(0.3, 50), "rough"),
     ],
 )
-def test_what_is_picked(limits: Limits, name: str) -> None:
+def test_what_is_picked(limits: QuantLimits, name: str) -> None:
     assert auto.pick([SLOW, QUICK, ROUGH], limits).name == name
 
 
 def test_what_nothing_fits_is_said() -> None:
     with pytest.raises(CheckError, match=r"rough takes 0\.0 MB"):
-        auto.pick([SLOW, QUICK, ROUGH], Limits(0, 10))
+        auto.pick([SLOW, QUICK, ROUGH], QuantLimits(0, 10))
     with pytest.raises(CheckError, match=r"at most 0\.1: rough has 0\.2000"):
-        auto.pick([SLOW, QUICK, ROUGH], Limits(0.1, 50))
+        auto.pick([SLOW, QUICK, ROUGH], QuantLimits(0.1, 50))
 
 
 def test_bytes_go_where_they_save_most() -> None:

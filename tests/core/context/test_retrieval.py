@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Snapshot, build
 from budgetai_core.context.retrieval import SOURCES, Chunk, Query, retrieve
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 
 PRICE = '''class Price(Money):
     """An amount."""
@@ -118,7 +118,9 @@ def test_no_more_than_the_budget(index: Index, budget: int) -> None:
 def test_typing_on_leaves_the_chunks_and_another_place_changes_them(index: Index) -> None:
     def at(text: str, last: object = None) -> tuple[Chunk, ...]:
         snapshot = Snapshot("shop", "shop/new.py", text, len(text))
-        prompts.append(build(snapshot, index, Limits(chunks=800), prompts[-1] if last else None))
+        prompts.append(
+            build(snapshot, index, WindowLimits(chunks=800), prompts[-1] if last else None)
+        )
         chunks: tuple[Chunk, ...] = prompts[-1].chunks
         return chunks
 
@@ -133,14 +135,14 @@ def test_typing_on_leaves_the_chunks_and_another_place_changes_them(index: Index
 def test_sources_can_be_left_out(index: Index) -> None:
     assert set(SOURCES) == {"imports", "names", "siblings", "recent", "similar"}
     snapshot = Snapshot("shop", "shop/new.py", "Price", 5)
-    assert build(snapshot, index, Limits(chunks=800), sources=()).chunks == ()
+    assert build(snapshot, index, WindowLimits(chunks=800), sources=()).chunks == ()
 
 
 @given(st.text(max_size=300), st.text(max_size=300), st.integers(0, 300), st.integers(0, 900))
 def test_no_text_can_make_it_raise(one: str, other: str, cursor: int, budget: int) -> None:
     index = Index([("a.py", one), ("b.js", other), ("test_a.py", other)])
     for path in ("a.py", "b.js", "none", "\x00"):
-        prompt = build(Snapshot("r", path, one, cursor), index, Limits(chunks=budget))
+        prompt = build(Snapshot("r", path, one, cursor), index, WindowLimits(chunks=budget))
         assert sum(len(chunk.text) for chunk in prompt.chunks) <= budget
 
 
@@ -164,6 +166,6 @@ def test_what_is_out_of_sight_is_not_shown_around_the_place(index: Index) -> Non
     text = "from shop.price import Price\n\nfirst = 1\nsecond = 2\n"
     start = text.index("second")
     snapshot = Snapshot("shop", "shop/new.py", text, len(text), start)
-    prompt = build(snapshot, index, Limits(chunks=800), sources=["imports"])
+    prompt = build(snapshot, index, WindowLimits(chunks=800), sources=["imports"])
     assert prompt.before == "second = 2\n"
     assert [chunk.text for chunk in prompt.chunks] == ["from shop.price import Price\n"]

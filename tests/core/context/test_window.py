@@ -4,24 +4,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetai_core.context import window
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 
 LINES = "".join(f"line number {n}\n" for n in range(400))
 
 
 def starts(text: str, cursors: range, limit: int) -> list[int]:
-    return [cursor - len(window.before(text, cursor, limit, Limits().step)) for cursor in cursors]
+    return [
+        cursor - len(window.before(text, cursor, limit, WindowLimits().step)) for cursor in cursors
+    ]
 
 
 def test_the_start_is_a_line_number_that_is_a_multiple_of_the_step() -> None:
     for start in set(starts(LINES, range(len(LINES)), 1500)):
-        assert LINES.count("\n", 0, start) % Limits().step == 0
+        assert LINES.count("\n", 0, start) % WindowLimits().step == 0
         assert start == 0 or LINES[start - 1] == "\n"
 
 
 def test_typing_through_a_file_moves_the_start_once_per_step() -> None:
     moves = len(set(starts(LINES, range(len(LINES)), 1500)))
-    assert moves <= 400 / Limits().step + 1
+    assert moves <= 400 / WindowLimits().step + 1
 
 
 def test_a_single_long_line_moves_in_steps_of_characters() -> None:
@@ -42,7 +44,7 @@ def test_the_text_after_is_cut_at_a_line_end() -> None:
 @given(st.text(alphabet="ab \n\t🎉", max_size=400), st.integers(0, 400), st.integers(1, 200))
 def test_any_text_any_cursor(text: str, cursor: int, limit: int) -> None:
     cursor = min(cursor, len(text))
-    before = window.before(text, cursor, limit, Limits().step)
+    before = window.before(text, cursor, limit, WindowLimits().step)
     after = window.after(text, cursor, limit)
     assert text[:cursor].endswith(before)
     assert text[cursor:].startswith(after)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 
 from budgetai_core.context.prompt import Prompt, Snapshot
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_server.completion.generation import (
     Generation,
     GenerationCache,
@@ -86,7 +86,7 @@ def test_what_is_read_is_kept_longest() -> None:
 
 def test_a_generation_cut_at_the_limit_is_not_the_end_of_the_text() -> None:
     class Endless:
-        name, state, limits, ahead = "endless", "ready", Limits(), True
+        name, state, limits, ahead = "endless", "ready", WindowLimits(), True
 
         def generate(
             self, prompt: Prompt, limit: int, cancelled: Callable[[], bool], usage: Usage

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from budgetai_core.context.prompt import Prompt, Snapshot
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_server.completion.render import CompletionPolicy
 from budgetai_server.completion.scheduler import Phase, Scheduler
 from budgetai_server.completion.text_edit import Suggestion
@@ -27,7 +27,7 @@ def place(typed: str = "", path: str = "a.py") -> Snapshot:
 class Stepwise:
     """Writes TOKENS after any prompt, each once `step` lets it; nothing after `free`."""
 
-    name, state, ahead, limits = "stepwise", "ready", True, Limits()
+    name, state, ahead, limits = "stepwise", "ready", True, WindowLimits()
 
     def __init__(self) -> None:
         self.prompts: list[str] = []

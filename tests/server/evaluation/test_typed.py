@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from budgetai_core.context.prompt import Prompt
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_core.errors import OptionError, RepositoryError
 from budgetai_server.cli import evaluate
 from budgetai_server.completion.render import CompletionPolicy
@@ -25,7 +25,14 @@ OTHER = "import first_module\n\nTABLE = first_module.make_a_table()\n"
 class Knows:
     """An engine that has read the finished files: it goes on with what comes next in them."""
 
-    name, state, ahead, limits, path, adapter = "knows", "ready", False, Limits(), Path("k"), ""
+    name, state, ahead, limits, path, adapter = (
+        "knows",
+        "ready",
+        False,
+        WindowLimits(),
+        Path("k"),
+        "",
+    )
 
     def __init__(self, **texts: str) -> None:
         """By the name of a file, without its ending."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_core.llama.model import build
 from budgetai_server.inference import profile
 from budgetai_server.inference.profile import (
@@ -28,9 +28,9 @@ def test_a_faster_machine_sees_and_says_more() -> None:
     assert slow.prompt <= laptop.prompt < fast.prompt == MAX_PROMPT_TOKENS
     assert slow.line < laptop.line < fast.line
     assert slow.block == 0 < fast.block
-    assert fast.limits == Limits()
-    assert laptop.limits.before < Limits().before
-    assert 0 < laptop.limits.chunks < Limits().chunks
+    assert fast.limits == WindowLimits()
+    assert laptop.limits.before < WindowLimits().before
+    assert 0 < laptop.limits.chunks < WindowLimits().chunks
     assert slow.limits.chunks == 0
 
 

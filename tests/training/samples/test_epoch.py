@@ -7,7 +7,7 @@ from dataclasses import replace
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_training.corpus.records import CorpusFile
 from budgetai_training.hyperparameters.mixture import Mixture
 from budgetai_training.samples.context_mixing import copying
@@ -54,7 +54,9 @@ def test_a_sample_is_the_prompt_of_the_server() -> None:
         offset = end
         # The end of AFTER is sticky, so its length tells the limit only roughly.
         shown = len(sample.prompt.after)
-        limits = [Limits(2400, size, Mixture().chunk_size) for size in range(shown, shown + 500)]
+        limits = [
+            WindowLimits(2400, size, Mixture().chunk_size) for size in range(shown, shown + 500)
+        ]
         assert any(build(place, INDEXES["repo"], limit) == sample.prompt for limit in limits)
 
 

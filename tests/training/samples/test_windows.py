@@ -12,7 +12,7 @@ from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build
 from budgetai_core.context.tree import nodes
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_training.corpus.records import CorpusFile
 from budgetai_training.hyperparameters.mixture import Mixture
 from budgetai_training.hyperparameters.span_kinds import KINDS, LINES, NODES, NOTHING
@@ -69,7 +69,7 @@ def test_a_sample_is_what_the_server_sends_at_its_end(text: str, seed: int) -> N
     for sample in epoch(files[:1], indexes, str(seed), recipe):
         before = sample.prompt.before
         places = [n for n in range(len(text)) if text.startswith(before, n)]
-        limits = Limits(200, 0, 600 if sample.prompt.chunks else 0)
+        limits = WindowLimits(200, 0, 600 if sample.prompt.chunks else 0)
         snapshots = [Snapshot("r", "a.py", text[n:], len(before)) for n in places]
         assert any(build(s, indexes["r"], limits) == sample.prompt for s in snapshots)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_training.corpus.records import CorpusFile
 from budgetai_training.hyperparameters.mixture import Mixture
 from budgetai_training.samples.context_mixing import choose
@@ -59,7 +59,7 @@ def file_samples(
     """The samples of one file, from its first line to its last, with the chunks a server shows."""
     for window in windows(file.text, node_ends, rng, recipe):
         place = Snapshot(file.repository, file.path, file.text, window.end, window.start)
-        limits = Limits(
+        limits = WindowLimits(
             before=recipe.before,
             after=rng.randint(0, recipe.after) if rng.random() >= recipe.no_after_share else 0,
             chunks=recipe.chunk_size if recipe.chunk_share else 0,

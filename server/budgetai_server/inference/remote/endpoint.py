@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_core.errors import OptionError
 
 TOKEN_VARIABLE = "BUDGETAI_TOKEN"
@@ -36,7 +36,7 @@ class Endpoint:
     timeout: float = 10.0
     ca_file: Path | None = None
     dialect: str = AUTO
-    limits: Limits = Limits()
+    limits: WindowLimits = WindowLimits()
 
     def __post_init__(self) -> None:
         self._check_url()

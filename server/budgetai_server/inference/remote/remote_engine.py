@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 
 from budgetai_core.context.prompt import Prompt
-from budgetai_core.context.window import Limits
+from budgetai_core.context.window import WindowLimits
 from budgetai_core.errors import ModelError
 from budgetai_server.inference.engine import Cancelled, Piece, Usage
 from budgetai_server.inference.remote.endpoint import LLAMA_SERVER, OPENAI, Endpoint
@@ -51,7 +51,7 @@ class RemoteEngine:
         return f"{model} at {self._endpoint.host}"
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> WindowLimits:
         return self._endpoint.limits
 
     def connect(self, cancelled: Check = lambda: False) -> None:
