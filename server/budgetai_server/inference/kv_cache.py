@@ -11,7 +11,7 @@ from pathlib import Path
 
 from budgetai_core.llama.model import BATCH, Llama
 from budgetai_server.inference.engine import Cancelled, Usage
-from budgetai_server.inference.kv_slots import Held, KVSlots, Logits
+from budgetai_server.inference.kv_slots import KVSlot, KVSlots, Logits
 
 
 class KVCache:
@@ -45,90 +45,90 @@ class KVCache:
         self._forget(name)
 
     def _forget(self, adapter: str) -> None:
-        for held in self.sequences.all:
-            if held.adapter == adapter:
-                self.cut(held, 0)
+        for slot in self.sequences.all:
+            if slot.adapter == adapter:
+                self.cut(slot, 0)
 
     def prepare(
         self, prompt: list[int], usage: Usage, adapter: str = "", *, exact: bool = False
-    ) -> tuple[Held, Logits]:
+    ) -> tuple[KVSlot, Logits]:
         """A sequence that holds exactly `prompt`, evaluated with an adapter, and the logits of what
         follows it. If `exact`, nothing spliced is used. Raises Cancelled, and ModelError for an
         adapter that is not there."""
         usage.prompt_tokens = len(prompt)
         if not exact:
             self._splice(prompt, adapter)
-        held = self._take(prompt, adapter, exact=exact)
-        common = held.common(prompt, adapter, exact=exact)
-        usage.spliced = common > held.exact
-        mark = held.marks.get(common) if common == len(prompt) else None
+        slot = self._take(prompt, adapter, exact=exact)
+        common = slot.common(prompt, adapter, exact=exact)
+        usage.spliced = common > slot.exact
+        mark = slot.marks.get(common) if common == len(prompt) else None
         if mark is not None:
-            self.cut(held, common)
-            if len(held.tokens) == common:
-                return held, mark
+            self.cut(slot, common)
+            if len(slot.tokens) == common:
+                return slot, mark
         # The last token is evaluated in any case: its logits are those of the next one.
-        self.cut(held, min(common, len(prompt) - 1))
-        self._read(held, prompt[len(held.tokens) :], usage)
-        return held, held.marks[len(prompt)]
+        self.cut(slot, min(common, len(prompt) - 1))
+        self._read(slot, prompt[len(slot.tokens) :], usage)
+        return slot, slot.marks[len(prompt)]
 
-    def _take(self, prompt: list[int], adapter: str, *, exact: bool) -> Held:
-        held, source = self.sequences.take(prompt, adapter, exact=exact)
-        if held.adapter != adapter:
-            self.cut(held, 0)
-            held.adapter = adapter
+    def _take(self, prompt: list[int], adapter: str, *, exact: bool) -> KVSlot:
+        slot, source = self.sequences.take(prompt, adapter, exact=exact)
+        if slot.adapter != adapter:
+            self.cut(slot, 0)
+            slot.adapter = adapter
         if source:
-            self.llama.copy(source.number, held.number)
-            held.tokens, held.marks = list(source.tokens), dict(source.marks)
-            held.exact = source.exact
-        return held
+            self.llama.copy(source.number, slot.number)
+            slot.tokens, slot.marks = list(source.tokens), dict(source.marks)
+            slot.exact = source.exact
+        return slot
 
-    def _read(self, held: Held, fresh: list[int], usage: Usage) -> None:
+    def _read(self, slot: KVSlot, fresh: list[int], usage: Usage) -> None:
         """Evaluate the rest of a prompt, and keep the logits behind it."""
         for start in range(0, len(fresh), BATCH):
             last = start + BATCH >= len(fresh)
             tokens = fresh[start : start + BATCH]
-            self.extend(held, tokens, usage, outputs=int(last))
+            self.extend(slot, tokens, usage, outputs=int(last))
             usage.evaluated_tokens += len(tokens)
-        held.mark(self.llama.logits())
+        slot.mark(self.llama.logits())
 
     def _splice(self, prompt: list[int], adapter: str) -> None:
         """Where the cursor has moved down by some lines, the prompt lacks these lines in AFTER.
         They are taken out of the sequence, and the rest is used as it is: an approximation (known
         as cache reuse in llama.cpp's server), good for an answer until `warm` is asked."""
         if self.llama.cuttable and (similar := self.sequences.similar(prompt, adapter)):
-            held, (place, gone, new) = similar
-            if self.llama.take_out(held.number, place, gone, new):
-                held.tokens[place : place + gone] = prompt[place : place + new]
-                held.marks.clear()
-                held.exact = min(held.exact, place)
+            slot, (place, gone, new) = similar
+            if self.llama.take_out(slot.number, place, gone, new):
+                slot.tokens[place : place + gone] = prompt[place : place + new]
+                slot.marks.clear()
+                slot.exact = min(slot.exact, place)
                 self._shifting = True
 
-    def cut(self, held: Held, length: int) -> None:
+    def cut(self, slot: KVSlot, length: int) -> None:
         """Keep the first `length` tokens of a sequence; some models can only keep none."""
-        if length < len(held.tokens):
-            if not self.llama.forget(held.number, length):
-                self.llama.forget(held.number, -1)
+        if length < len(slot.tokens):
+            if not self.llama.forget(slot.number, length):
+                self.llama.forget(slot.number, -1)
                 length = 0
             # A splice may have left a hole in front of `length`.
-            length = min(length, self.llama.end(held.number))
-        held.cut(length)
+            length = min(length, self.llama.end(slot.number))
+        slot.cut(length)
 
-    def extend(self, held: Held, tokens: list[int], usage: Usage, *, outputs: int) -> None:
+    def extend(self, slot: KVSlot, tokens: list[int], usage: Usage, *, outputs: int) -> None:
         """Evaluate at most BATCH tokens behind a sequence; the last `outputs` of them get logits.
         Raises Cancelled, and then nothing has changed."""
         if self.cancelled():
             raise Cancelled
-        self.llama.use(held.adapter)
+        self.llama.use(slot.adapter)
         with _timed(usage):
-            done = self.llama.evaluate(held.number, len(held.tokens), tokens, outputs=outputs)
+            done = self.llama.evaluate(slot.number, len(slot.tokens), tokens, outputs=outputs)
         if not done:
             raise Cancelled
         self._shifting = False
-        held.tokens += tokens
+        slot.tokens += tokens
 
-    def room(self, held: Held) -> int:
+    def room(self, slot: KVSlot) -> int:
         """How many more tokens the sequence can hold."""
-        return self.length - len(held.tokens)
+        return self.length - len(slot.tokens)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ _MIN_AGREEING_TOKENS = 24
 
 
 @dataclass
-class Held:
+class KVSlot:
     """The tokens that one sequence holds, evaluated in this order.
 
     `marks` are logits after the first n tokens, kept from earlier prompts: while a word is typed
@@ -72,12 +72,12 @@ class KVSlots:
     An `adapter` is named by what the owner calls it; "" is the model without any."""
 
     def __init__(self, count: int) -> None:
-        self.all = [Held(number) for number in range(count)]
+        self.all = [KVSlot(number) for number in range(count)]
         self._clock = 0
 
     def take(
         self, prompt: Sequence[int], adapter: str = "", *, exact: bool = False
-    ) -> tuple[Held, Held | None]:
+    ) -> tuple[KVSlot, KVSlot | None]:
         """The sequence to evaluate a prompt in, still with what it holds, and one to copy into it
         first, if there is one that begins more like the prompt. What it holds may be another
         adapter's, and is then to be dropped.
@@ -86,14 +86,14 @@ class KVSlots:
         otherwise an empty one, or the one not used for longest.
         """
 
-        def likeness(held: Held) -> tuple[int, bool, int]:
-            return held.common(prompt, adapter, exact=exact), not held.spliced, held.used
+        def likeness(slot: KVSlot) -> tuple[int, bool, int]:
+            return slot.common(prompt, adapter, exact=exact), not slot.spliced, slot.used
 
         best = max(self.all, key=likeness)
         source = None
         shared = best.common(prompt, adapter, exact=exact)
         if shared < _SAME_PLACE * min(len(prompt), len(best.tokens)) or not shared:
-            target = min(self.all, key=lambda held: (bool(held.tokens), held.used))
+            target = min(self.all, key=lambda slot: (bool(slot.tokens), slot.used))
             if shared >= target.common(prompt, adapter, exact=exact) + _MIN_COPIED_TOKENS:
                 source = best
             best = target
@@ -103,35 +103,35 @@ class KVSlots:
 
     def similar(
         self, prompt: Sequence[int], adapter: str = ""
-    ) -> tuple[Held, tuple[int, int, int]] | None:
+    ) -> tuple[KVSlot, tuple[int, int, int]] | None:
         """A sequence that a splice brings further than any does now, and the splice."""
-        best = max(held.common(prompt, adapter) for held in self.all)
+        best = max(slot.common(prompt, adapter) for slot in self.all)
         if best >= len(prompt) / 2:
             return None
-        for held in sorted(self.all, key=lambda held: -held.used):
-            if held.adapter != adapter:
+        for slot in sorted(self.all, key=lambda slot: -slot.used):
+            if slot.adapter != adapter:
                 continue
-            if fitting := splice(held.tokens, prompt):
+            if fitting := splice(slot.tokens, prompt):
                 place, gone, new = fitting
-                joined = [*prompt[: place + new], *held.tokens[place + gone :]]
+                joined = [*prompt[: place + new], *slot.tokens[place + gone :]]
                 if common_length(joined, prompt) > len(prompt) / 2:
-                    return held, fitting
+                    return slot, fitting
         return None
 
 
-def splice(held: Sequence[int], prompt: Sequence[int]) -> tuple[int, int, int] | None:
+def splice(cached: Sequence[int], prompt: Sequence[int]) -> tuple[int, int, int] | None:
     """Where tokens can be taken out of a sequence so that what follows them fits a prompt again:
     the place, how many tokens go, and how many new ones would stand there.
 
     None where nothing fits, or too little to be worth it.
     """
-    place = common_length(held, prompt)
-    for gone in range(1, min(_MAX_GAP_TOKENS, len(held) - place) + 1):
+    place = common_length(cached, prompt)
+    for gone in range(1, min(_MAX_GAP_TOKENS, len(cached) - place) + 1):
         for new in range(min(_MAX_JOINT_TOKENS, gone) + 1):
             ahead = prompt[place + new : place + new + _MIN_AGREEING_TOKENS]
             if (
                 len(ahead) == _MIN_AGREEING_TOKENS
-                and ahead == held[place + gone : place + gone + _MIN_AGREEING_TOKENS]
+                and ahead == cached[place + gone : place + gone + _MIN_AGREEING_TOKENS]
             ):
                 return place, gone, new
     return None

@@ -23,7 +23,7 @@ from budgetai_core.llama.model import BATCH, OUTPUTS, gpu_offload
 from budgetai_core.models.token_healing import Vocabulary
 from budgetai_server.inference.engine import Piece, Usage
 from budgetai_server.inference.kv_cache import KVCache
-from budgetai_server.inference.kv_slots import Held, Logits
+from budgetai_server.inference.kv_slots import KVSlot, Logits
 from budgetai_server.inference.profile import SpeedProfile
 from budgetai_server.inference.speculative import Draft, Drafter, Lookup, Table
 
@@ -127,18 +127,18 @@ class LocalEngine:
         now on. Takes one to two seconds for 0.5B parameters on two cores."""
         self.cache.cancelled = lambda: False
         self.llama.use("")
-        held = self.cache.sequences.all[0]
-        held.cut(0)
+        slot = self.cache.sequences.all[0]
+        slot.cut(0)
         tokens = [index % self.llama.size for index in range(1000, 1000 + BATCH)]
 
         def run(position: int, count: int) -> float:
-            self.llama.forget(held.number, position)
+            self.llama.forget(slot.number, position)
             began = time.perf_counter()
-            self.llama.evaluate(held.number, position, tokens[:count], outputs=min(count, OUTPUTS))
+            self.llama.evaluate(slot.number, position, tokens[:count], outputs=min(count, OUTPUTS))
             return time.perf_counter() - began
 
         self.speed = SpeedProfile.of(run, BATCH)
-        self.llama.forget(held.number, -1)
+        self.llama.forget(slot.number, -1)
         return self.speed
 
     def warm(
@@ -191,10 +191,10 @@ class LocalEngine:
     ) -> Iterator[tuple[int, Logits]]:
         """The tokens of an answer, counted and timed, up to its end or its limit."""
         usage, began = self._usage, time.perf_counter()
-        held, logits = self.cache.prepare(ids, usage, self.adapter)
+        slot, logits = self.cache.prepare(ids, usage, self.adapter)
         usage.prompt_seconds = time.perf_counter() - began
         needed = len(begin_with)
-        for token, seen in self._follow(held, logits, begin_with):
+        for token, seen in self._follow(slot, logits, begin_with):
             usage.answer_seconds = time.perf_counter() - began - usage.prompt_seconds
             piece = self.vocabulary.pieces[token]
             if not piece:
@@ -202,19 +202,19 @@ class LocalEngine:
             usage.answer_tokens += 1
             needed -= len(piece)
             yield token, seen
-            if (usage.answer_tokens >= limit and needed <= 0) or self.cache.room(held) <= BATCH:
+            if (usage.answer_tokens >= limit and needed <= 0) or self.cache.room(slot) <= BATCH:
                 return
 
     def _logprob(self, token: int, logits: Logits, rest: bytes) -> float:
         allowed = logits[self.vocabulary.continuing(rest)] if rest else logits
         return log_probability(allowed, float(logits[token]))
 
-    def _follow(self, held: Held, logits: Logits, rest: bytes) -> Iterator[tuple[int, Logits]]:
+    def _follow(self, slot: KVSlot, logits: Logits, rest: bytes) -> Iterator[tuple[int, Logits]]:
         """Greedy tokens without end, each with the logits it was chosen from.
 
-        Whenever one is yielded the sequence holds what `held` says, so the caller may stop.
+        Whenever one is yielded the sequence holds what `slot` says, so the caller may stop.
         """
-        lookup = Lookup(held.tokens)
+        lookup = Lookup(slot.tokens)
         while True:
             token = self._best(logits, rest)
             rest = rest[len(self.vocabulary.pieces[token]) :]
@@ -222,24 +222,24 @@ class LocalEngine:
             lookup.append(token)
             draft = Draft()
             if self._speculate and not rest:
-                draft = self.drafter.propose(lookup, self.cache.room(held) - 2)
-            chosen, rows = self._verify(held, token, list(draft.tokens[: draft.length]))
+                draft = self.drafter.propose(lookup, self.cache.room(slot) - 2)
+            chosen, rows = self._verify(slot, token, list(draft.tokens[: draft.length]))
             self.drafter.note(draft, chosen)
             for accepted, row in zip(chosen[:-1], rows, strict=False):
                 lookup.append(accepted)
                 yield accepted, row
             logits = rows[len(chosen) - 1]
 
-    def _verify(self, held: Held, token: int, draft: list[int]) -> tuple[list[int], list[Logits]]:
+    def _verify(self, slot: KVSlot, token: int, draft: list[int]) -> tuple[list[int], list[Logits]]:
         """Evaluate a token and a draft after it. Return what the model chooses itself, as far as
         it agrees with the draft and one token further, and the logits after each of them."""
-        self.cache.extend(held, [token, *draft], self._usage, outputs=len(draft) + 1)
+        self.cache.extend(slot, [token, *draft], self._usage, outputs=len(draft) + 1)
         rows = [self.llama.logits(place) for place in range(len(draft) + 1)]
         chosen = [int(rows[0].argmax())]
         while len(chosen) <= len(draft) and chosen[-1] == draft[len(chosen) - 1]:
             chosen.append(int(rows[len(chosen)].argmax()))
         right = len(chosen) - 1
-        self.cache.cut(held, len(held.tokens) - len(draft) + right)
+        self.cache.cut(slot, len(slot.tokens) - len(draft) + right)
         self._usage.drafted += len(draft)
         self._usage.accepted += right
         return chosen, rows
