@@ -30,7 +30,7 @@ from budgetai_convert.plan import BUNDLE_BASE, ConversionPlan, Variant, adapter_
 from budgetai_convert.progress_line import Begin, Task, shown
 from budgetai_convert.quantize import auto, calibration, llama_quantize
 from budgetai_convert.quantize.auto import Choice
-from budgetai_convert.write_model import manifest_of, write_papers
+from budgetai_convert.write_model import manifest_of, write_sidecars
 from budgetai_core.artifacts import imatrix
 from budgetai_core.artifacts.atomic_write import replaced, replaced_folder
 from budgetai_core.artifacts.bundle import AdapterEntry
@@ -90,7 +90,7 @@ def _write_model(plan: ConversionPlan, begin: Begin) -> Result:
         # Written just before the model is renamed, so that no model is ever seen without it.
         manifest.write(plan.final)
     # Killed before, it leaves no page about a model that is not there.
-    write_papers(plan, variant, manifest, conversion.choice)
+    write_sidecars(plan, variant, manifest, conversion.choice)
     return Result(plan.final, manifest, choice=conversion.choice)
 
 

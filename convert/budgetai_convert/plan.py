@@ -35,8 +35,8 @@ from budgetai_core.models import base_weights
 from budgetai_core.models.base_weights import Source
 
 BUNDLE_BASE = "base.gguf"
-PAPERS = (".md", ".Modelfile", ".svg")
-"""Endings of what is written beside a model for people; each names this program."""
+SIDECAR_SUFFIXES = (".md", ".Modelfile", ".svg")
+"""Endings of the files beside a model that people read; each names this program."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,11 +324,11 @@ def _check_final_file(final: Path, base: Base) -> None:
         raise OptionError(
             f"{beside} is there and is no manifest of ours", "Give --out another name"
         )
-    for suffix in PAPERS:
-        paper = final.with_suffix(suffix)
-        if paper.exists() and PROGRAM.encode() not in paper.read_bytes():
+    for suffix in SIDECAR_SUFFIXES:
+        sidecar = final.with_suffix(suffix)
+        if sidecar.exists() and PROGRAM.encode() not in sidecar.read_bytes():
             raise OptionError(
-                f"{paper} is there and was not written by {PROGRAM}", "Give --out another name"
+                f"{sidecar} is there and was not written by {PROGRAM}", "Give --out another name"
             )
 
 

@@ -16,7 +16,7 @@ from budgetai_convert.formats import lora_gguf
 from budgetai_convert.formats.modelfile import modelfile
 from budgetai_convert.plan import BUNDLE_BASE, Variant
 from budgetai_convert.quantize.auto import Choice
-from budgetai_convert.write_model import papers
+from budgetai_convert.write_model import sidecars
 from budgetai_core.artifacts.atomic_write import read_json, replaced, write_json
 from budgetai_core.artifacts.bundle import AdapterEntry, Bundle
 from budgetai_core.artifacts.manifest import MANIFEST, AdapterManifest, ModelManifest
@@ -62,7 +62,7 @@ def describe(
 ) -> None:
     """Write what a new bundle says of itself, its manifest last."""
     names = {".md": "README.md", ".svg": "auto.svg"}
-    for suffix, text in papers(title, manifest, choice).items():
+    for suffix, text in sidecars(title, manifest, choice).items():
         (folder / names[suffix]).write_text(text, encoding="utf-8")
     for adapter in laid:
         _write_modelfile(folder, source, adapter.entry)

@@ -51,18 +51,18 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def write_papers(
+def write_sidecars(
     plan: ConversionPlan, variant: Variant, manifest: ModelManifest, choice: Choice | None
 ) -> None:
     """Write model card, Modelfile and picture beside the model's file."""
-    texts = papers(plan.title(variant), manifest, choice)
+    texts = sidecars(plan.title(variant), manifest, choice)
     texts[".Modelfile"] = modelfile(plan.source.metadata, plan.final.name)
     for suffix, text in texts.items():
         with replaced(plan.final.with_suffix(suffix)) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
-def papers(title: str, manifest: ModelManifest, choice: Choice | None) -> dict[str, str]:
+def sidecars(title: str, manifest: ModelManifest, choice: Choice | None) -> dict[str, str]:
     """A model card, and the picture of what auto measured, by the ending of their names."""
     texts = {".md": card(title, manifest, choice)}
     return texts | ({".svg": picture(choice)} if choice else {})
