@@ -38,7 +38,7 @@ from budgetai_core.artifacts.gguf_reader import Metadata, pack
 from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import CheckError, OptionError, StorageError
-from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.llama.quantizer import QuantizeParams
 from budgetai_core.llama.scoring import ScoringModel
 from budgetai_core.models import gguf_tokenizer
 
@@ -328,8 +328,8 @@ class Conversion:
             self._judge(self.choice.chosen, self.choice.reference)
             return
         task = self.begin(f"Quantising to {quant}", self.plan.expected_size(quant))
-        recipe = QuantizeRecipe(quant=quant, imatrix=importance)
-        llama_quantize.quantize(merged, target, recipe, task.reach)
+        params = QuantizeParams(quant=quant, imatrix=importance)
+        llama_quantize.quantize(merged, target, params, task.reach)
         if samples is not None and samples.probes:
             self._judge(*self._measure(merged, target, samples))
 

@@ -31,7 +31,7 @@ from memory import Memory, memory
 from budgetai_core.artifacts.gguf_reader import slabs
 from budgetai_core.command import parse, print_json, run
 from budgetai_core.errors import StorageError
-from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.llama.quantizer import QuantizeParams
 from budgetai_core.options import option
 
 VOCABULARY = 151_936
@@ -207,10 +207,10 @@ def measured(folder: Path, options: Options) -> dict[str, tuple[float, Memory]]:
     """Each stage by its name."""
     base = make(folder / "base", SHAPES[options.size])
     f16, small, out = (folder / name for name in ("f16.gguf", "small.gguf", "out.gguf"))
-    recipe = json.dumps(asdict(QuantizeRecipe(quant="Q8_0")))
+    params = json.dumps(asdict(QuantizeParams(quant="Q8_0")))
     found = {
         "merge": watched("-c", MERGE, base, f16),
-        "quantise": watched("-m", "budgetai_core.llama.quantizer", f16, small, recipe),
+        "quantise": watched("-m", "budgetai_core.llama.quantizer", f16, small, params),
     }
     f16.unlink()
     small.unlink()

@@ -24,7 +24,7 @@ from budgetai_convert.model import adapter
 from budgetai_convert.quantize import llama_quantize
 from budgetai_core.artifacts import gguf_reader
 from budgetai_core.command import parse, print_json, run
-from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.llama.quantizer import QuantizeParams
 from budgetai_core.llama.scoring import ScoringModel
 from budgetai_core.models import gguf_tokenizer
 from budgetai_core.options import option
@@ -49,7 +49,7 @@ def made(options: Options) -> dict[str, Path]:
     place.mkdir(parents=True, exist_ok=True)
     if not merged.exists():
         said(CONVERT, options.adapter, *repo, "--quant", "F16", "--out", merged)
-    stock = _stock(merged, place / "stock.gguf", QuantizeRecipe(quant=options.stock))
+    stock = _stock(merged, place / "stock.gguf", QuantizeParams(quant=options.stock))
     found = {"16 bits": merged, options.stock: stock}
     auto = place / "auto.gguf"
     if not auto.exists():
@@ -57,14 +57,14 @@ def made(options: Options) -> dict[str, Path]:
         more = (*repo, "--quant", "auto", *limits, "--imatrix", matrix, "--out", auto)
         told = said(CONVERT, options.adapter, *more)["auto"]
         (place / "choice.txt").write_text(json.dumps(told, indent=1))
-    weighed = QuantizeRecipe(quant=options.stock, imatrix=str(matrix))
+    weighed = QuantizeParams(quant=options.stock, imatrix=str(matrix))
     found[f"{options.stock}, importance matrix"] = _stock(merged, place / "weighed.gguf", weighed)
     return found | {"auto": auto}
 
 
-def _stock(merged: Path, target: Path, recipe: QuantizeRecipe) -> Path:
+def _stock(merged: Path, target: Path, params: QuantizeParams) -> Path:
     if not target.exists():
-        llama_quantize.quantize(merged, target, recipe, lambda size: None)
+        llama_quantize.quantize(merged, target, params, lambda size: None)
     return target
 
 

@@ -16,7 +16,7 @@ from budgetai_convert.convert import locked
 from budgetai_convert.quantize import mixed_gguf
 from budgetai_core.artifacts import base_models, gguf_reader, imatrix
 from budgetai_core.errors import BaseError
-from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.llama.quantizer import QuantizeParams
 from budgetai_core.models import base_weights
 from support import forked, tiny
 
@@ -88,9 +88,9 @@ def test_the_quantiser_killed(
 def test_the_quantiser_ends_with_its_parent(tmp_path: Path) -> None:
     """However the parent went, its end of a pipe closes. The file is one that never comes."""
     os.mkfifo(tmp_path / "never.gguf")
-    recipe = json.dumps(dataclasses.asdict(QuantizeRecipe(quant="Q8_0")))
+    params = json.dumps(dataclasses.asdict(QuantizeParams(quant="Q8_0")))
     arguments = [str(tmp_path / name) for name in ("never.gguf", "out.gguf")]
-    program = [sys.executable, "-m", "budgetai_core.llama.quantizer", *arguments, recipe]
+    program = [sys.executable, "-m", "budgetai_core.llama.quantizer", *arguments, params]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
         assert child.stdin is not None
         child.stdin.close()

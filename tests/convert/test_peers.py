@@ -40,7 +40,7 @@ def test_the_importance_matrix_is_that_of_llama_imatrix(base: MakeBase, tmp_path
 def test_llama_quantize_reads_the_matrix(base: MakeBase, tmp_path: Path) -> None:
     """And makes the very file that we make."""
     from budgetai_convert.quantize.llama_quantize import quantize
-    from budgetai_core.llama.quantizer import QuantizeRecipe
+    from budgetai_core.llama.quantizer import QuantizeParams
 
     model, matrix = base("llama", kind="gguf"), tmp_path / "imatrix.gguf"
     imatrix.write(matrix, calibration.collect(model, [list(range(5, 205))]), "code")
@@ -48,8 +48,8 @@ def test_llama_quantize_reads_the_matrix(base: MakeBase, tmp_path: Path) -> None
         *(BUILT / "llama-quantize", "--imatrix", matrix),
         *(model, tmp_path / "theirs.gguf", "Q4_0", 1),
     )
-    recipe = QuantizeRecipe(quant="Q4_0", imatrix=str(matrix))
-    quantize(model, tmp_path / "ours.gguf", recipe, lambda size: None)
+    params = QuantizeParams(quant="Q4_0", imatrix=str(matrix))
+    quantize(model, tmp_path / "ours.gguf", params, lambda size: None)
     theirs, ours = (gguf_reader.read(tmp_path / f"{name}.gguf") for name in ("theirs", "ours"))
     assert theirs.tensors.keys() == ours.tensors.keys()
     assert all(np.array_equal(theirs.load(name), ours.load(name)) for name in ours.tensors)

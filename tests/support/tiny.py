@@ -201,7 +201,7 @@ def make_gguf(folder: Path, out: Path, quant: str = "F16") -> Path:
     from budgetai_convert.model import merge
     from budgetai_convert.quantize import llama_quantize
     from budgetai_core.artifacts import base_models
-    from budgetai_core.llama.quantizer import QuantizeRecipe
+    from budgetai_core.llama.quantizer import QuantizeParams
     from budgetai_core.models import base_weights
 
     opened = base_weights.open_source(base_models.resolve(str(folder)))
@@ -209,7 +209,7 @@ def make_gguf(folder: Path, out: Path, quant: str = "F16") -> Path:
     plain = out if quant == "F16" else out.with_suffix(".f16")
     gguf_writer.write(plain, opened.metadata, opened.weights, merge.merged(opened, None))
     if quant != "F16":
-        llama_quantize.quantize(plain, out, QuantizeRecipe(quant=quant), lambda size: None)
+        llama_quantize.quantize(plain, out, QuantizeParams(quant=quant), lambda size: None)
         plain.unlink()
     return out
 

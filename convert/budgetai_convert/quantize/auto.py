@@ -20,7 +20,7 @@ from budgetai_convert.quantize import bit_allocation, llama_quantize, mixed_gguf
 from budgetai_convert.quantize.file_size import expected_size
 from budgetai_core.artifacts import gguf_reader
 from budgetai_core.errors import CheckError
-from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.llama.quantizer import QuantizeParams
 
 DEFAULT_KLD = 0.05
 """Nats per token, where the user gives no limit: about what 5 bits cost with an importance matrix
@@ -92,15 +92,15 @@ class CandidateMaker:
         name = f"pure-{quant}" if pure else quant
         target = self.path(name)
         if not target.exists():
-            recipe = QuantizeRecipe(
+            params = QuantizeParams(
                 quant=_FILE_TYPES.get(quant, quant), pure=pure, imatrix=self.material.imatrix
             )
             tensors = gguf_reader.read(self.merged).tensors
             shapes = {name: info.shape for name, info in tensors.items()}
-            size = expected_size(shapes, recipe.quant, pure=pure)
+            size = expected_size(shapes, params.quant, pure=pure)
             partial = target.with_suffix(".partial")
             task = self.begin(f"Quantising to {quant}", size)
-            llama_quantize.quantize(self.merged, partial, recipe, task.reach)
+            llama_quantize.quantize(self.merged, partial, params, task.reach)
             partial.replace(target)
         return target
 

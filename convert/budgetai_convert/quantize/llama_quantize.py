@@ -18,7 +18,7 @@ from pathlib import Path
 from budgetai_convert import malloc_trim
 from budgetai_convert.options import AUTO, QUANTS
 from budgetai_core.errors import BudgetAIError, ModelError, OptionError, StorageError
-from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.llama.quantizer import QuantizeParams
 
 _POLL_SECONDS = 0.1
 # More than what is left of a last block on any file system.
@@ -36,14 +36,14 @@ def known(name: str) -> str:
 
 
 def quantize(
-    source: Path, target: Path, recipe: QuantizeRecipe, progress: Callable[[int], None]
+    source: Path, target: Path, params: QuantizeParams, progress: Callable[[int], None]
 ) -> None:
     """Write `source` to `target` with quantised weights; `progress` is told the size of the
     target so far, in bytes. Raises StorageError where the disk ended it, and ModelError with what
     else did."""
     # -P keeps the current folder off the import path: it may be somebody else's repository.
     program = [sys.executable, "-P", "-m", "budgetai_core.llama.quantizer"]
-    command = [*program, str(source), str(target), json.dumps(asdict(recipe))]
+    command = [*program, str(source), str(target), json.dumps(asdict(params))]
     malloc_trim.trim()
     with tempfile.TemporaryFile() as log:
         with subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.PIPE) as child:
@@ -54,7 +54,7 @@ def quantize(
                 child.kill()
         if child.returncode:
             log.seek(0)
-            raise _failure(child.returncode, log.read(), target, recipe.quant)
+            raise _failure(child.returncode, log.read(), target, params.quant)
 
 
 def _running(child: "subprocess.Popen[bytes]") -> bool:

@@ -1,6 +1,6 @@
 """The program that quantises one file: a single call of llama.cpp, in a process of its own.
 
-    python -m budgetai_core.llama.quantizer SOURCE TARGET RECIPE
+    python -m budgetai_core.llama.quantizer SOURCE TARGET PARAMS
 
 Importing it loads no llama.cpp; running it does.
 """
@@ -23,7 +23,7 @@ from budgetai_core.llama.cores import available_cores
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizeRecipe:
+class QuantizeParams:
     """How weights are quantised. `quant` is llama.cpp's name; `pure` gives every matrix that very
     type where its width allows. `imatrix` is the file of an importance matrix; `overrides` are the
     types of some tensors, by tensor name."""
@@ -39,17 +39,17 @@ def main(source: str, target: str, described: str) -> int:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import llama_cpp
 
-    recipe = QuantizeRecipe(**json.loads(described))
+    params = QuantizeParams(**json.loads(described))
     llama_cpp.llama_backend_init()
     settings = llama_cpp.llama_model_quantize_default_params()
     settings.nthread = available_cores()
-    settings.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{recipe.quant}")
-    settings.pure = recipe.pure
+    settings.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{params.quant}")
+    settings.pure = params.pure
     # Arrays that must live until the call returns, each with an empty entry at its end.
-    means = imatrix.read(Path(recipe.imatrix)).means() if recipe.imatrix else {}
-    importance, overrides = _importance(means), _overrides(recipe.overrides)
+    means = imatrix.read(Path(params.imatrix)).means() if params.imatrix else {}
+    importance, overrides = _importance(means), _overrides(params.overrides)
     settings.imatrix = importance if means else None
-    settings.tt_overrides = overrides if recipe.overrides else None
+    settings.tt_overrides = overrides if params.overrides else None
     return int(
         llama_cpp.llama_model_quantize(
             os.fsencode(source), os.fsencode(target), ctypes.byref(settings)

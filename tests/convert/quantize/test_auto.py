@@ -21,7 +21,7 @@ from budgetai_convert.quantize import (
 from budgetai_convert.quantize.auto import Choice, QuantLimits
 from budgetai_core.artifacts import gguf_reader, imatrix
 from budgetai_core.errors import CheckError
-from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.llama.quantizer import QuantizeParams
 from support import tiny
 
 MakeBase = Callable[..., Path]
@@ -88,12 +88,12 @@ def test_a_mixture_is_what_llama_cpp_makes_with_overrides(base: MakeBase, tmp_pa
     pure = {}
     for kind in ("Q4_0", "Q8_0"):
         pure[kind] = tmp_path / f"{kind}.gguf"
-        recipe = QuantizeRecipe(quant=kind, pure=True, imatrix=str(matrix))
-        llama_quantize.quantize(whole, pure[kind], recipe, lambda size: None)
+        params = QuantizeParams(quant=kind, pure=True, imatrix=str(matrix))
+        llama_quantize.quantize(whole, pure[kind], params, lambda size: None)
     raised = {"blk.0.attn_v.weight": "Q8_0", "token_embd.weight": "Q8_0"}
     mixed_gguf.write(tmp_path / "mix.gguf", pure, raised, "Q4_0")
-    recipe = QuantizeRecipe(quant="Q4_0", pure=True, imatrix=str(matrix), overrides=raised)
-    llama_quantize.quantize(whole, tmp_path / "once.gguf", recipe, lambda size: None)
+    params = QuantizeParams(quant="Q4_0", pure=True, imatrix=str(matrix), overrides=raised)
+    llama_quantize.quantize(whole, tmp_path / "once.gguf", params, lambda size: None)
     assert (tmp_path / "mix.gguf").read_bytes() == (tmp_path / "once.gguf").read_bytes()
     kinds = {n: t.kind.name for n, t in gguf_reader.read(tmp_path / "mix.gguf").tensors.items()}
     assert {name for name, kind in kinds.items() if kind == "Q8_0"} == set(raised)

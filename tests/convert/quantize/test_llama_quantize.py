@@ -11,7 +11,7 @@ from budgetai_convert.quantize import llama_quantize
 from budgetai_convert.quantize.file_size import expected_size, tensor_size
 from budgetai_core.artifacts import gguf_reader
 from budgetai_core.errors import BudgetAIError, ModelError, StorageError
-from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.llama.quantizer import QuantizeParams
 from support import tiny
 
 
@@ -40,7 +40,7 @@ def test_the_expected_size_is_that_of_the_file(
 ) -> None:
     """Of the widths no blocks divide the first, those of 32 the second, those of 256 the third."""
     source, out = merged(width), tmp_path / "out.gguf"
-    llama_quantize.quantize(source, out, QuantizeRecipe(quant=quant), lambda size: None)
+    llama_quantize.quantize(source, out, QuantizeParams(quant=quant), lambda size: None)
     shapes = {name: info.shape for name, info in gguf_reader.read(source).tensors.items()}
     assert expected_size(shapes, quant) == pytest.approx(tensor_bytes(out), rel=0.04)
 
@@ -77,4 +77,4 @@ def test_what_ended_the_quantiser_is_said(
 def test_a_folder_that_is_gone(merged: Callable[[int], Path], tmp_path: Path) -> None:
     target = tmp_path / "gone" / "out.gguf"
     with pytest.raises(StorageError, match="Q8_0 file: No such file or directory"):
-        llama_quantize.quantize(merged(96), target, QuantizeRecipe(quant="Q8_0"), lambda size: None)
+        llama_quantize.quantize(merged(96), target, QuantizeParams(quant="Q8_0"), lambda size: None)

@@ -86,7 +86,7 @@ def no_grammar(endpoint: Endpoint) -> ModelError:
     )
 
 
-def stranger(endpoint: Endpoint) -> ModelError:
+def unknown_server(endpoint: Endpoint) -> ModelError:
     return ModelError(
         f"{endpoint.host} is neither a llama-server nor a server of /v1/completions",
         "Check the address in --endpoint",

@@ -14,7 +14,7 @@ from budgetai_core.context.window import WindowLimits
 from budgetai_core.errors import ModelError
 from budgetai_server.inference.engine import Cancelled, Piece, Usage
 from budgetai_server.inference.remote.endpoint import LLAMA_SERVER, OPENAI, Endpoint
-from budgetai_server.inference.remote.failures import Failure, silent, stranger
+from budgetai_server.inference.remote.failures import Failure, silent, unknown_server
 from budgetai_server.inference.remote.llama_server import LlamaServer
 from budgetai_server.inference.remote.openai_server import OpenAIServer
 from budgetai_server.inference.remote.protocol import ServerProtocol
@@ -157,7 +157,7 @@ def connect(transport: Transport, endpoint: Endpoint, cancelled: Check) -> Serve
         server.greet(cancelled)
     except Failure as refusal:
         if refusal.status in (404, 405):
-            raise stranger(endpoint) from None
+            raise unknown_server(endpoint) from None
         raise
     return server
 
@@ -173,5 +173,5 @@ def _props(transport: Transport, endpoint: Endpoint, cancelled: Check) -> dict[s
     if isinstance(props, dict) and "default_generation_settings" in props:
         return props
     if endpoint.dialect == LLAMA_SERVER:
-        raise stranger(endpoint)
+        raise unknown_server(endpoint)
     return None
