@@ -261,12 +261,12 @@ def _ask(engine: LocalEngine, statement: Statement) -> tuple[str, bool]:
 
 def _judged(language: Language, answer: Answer) -> Iterator[Outcome]:
     statement = answer.statement
-    gap = CursorContext(
+    context = CursorContext(
         statement.before[-AROUND_CHARACTERS:], statement.after[:AROUND_CHARACTERS], language
     )
     for lines in (True, False):
-        result = postprocess(gap, answer.text, whole=answer.whole, block=not lines)
-        result = result or postprocess(gap, answer.text, whole=True, block=not lines)
+        result = postprocess(context, answer.text, whole=answer.whole, block=not lines)
+        result = result or postprocess(context, answer.text, whole=True, block=not lines)
         shown, replaces = (result.text, result.replaces) if result else ("", 0)
         if answer.kind == "true":
             verdict = _verdict(statement, shown, lines=lines)

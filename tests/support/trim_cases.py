@@ -28,12 +28,12 @@ class Case:
     """One fixture. `name` is its path, without the last extension that of the document."""
 
     name: str
-    gap: CursorContext
+    context: CursorContext
     answer: str
     expected: Postprocessed
 
     def outcome(self, *, repair: bool = True) -> Postprocessed:
-        found = postprocess(self.gap, self.answer, whole=True, repair=repair)
+        found = postprocess(self.context, self.answer, whole=True, repair=repair)
         assert found is not None
         return found
 
@@ -44,9 +44,9 @@ def case(path: Path) -> Case:
     if match is None:
         raise ValueError(f"{path} is no case: it needs ▮«…» and a line that begins with ===")
     name = path.relative_to(FOLDER).as_posix().removesuffix(".txt")
-    gap = CursorContext(match["before"], match["after"], language_of(PurePosixPath(name).name))
+    context = CursorContext(match["before"], match["after"], language_of(PurePosixPath(name).name))
     replaces = 0 if match["replaces"] == "=" else int(match["replaces"])
-    return Case(name, gap, match["answer"], Postprocessed(match["shown"], replaces))
+    return Case(name, context, match["answer"], Postprocessed(match["shown"], replaces))
 
 
 CASES = {found.name: found for found in map(case, sorted(FOLDER.rglob("*.txt")))}

@@ -96,26 +96,26 @@ def compare(
 
 def _compare_one(answer: Answer, logits: NDArray[np.float32]) -> Agreement:
     wanted, best = answer.logits.argmax(1), logits.argmax(1)
-    gaps = np.array(_gaps(answer, best))
+    margins = np.array(_margins(answer, best))
     kld = float(np.mean([_divergence(p, q) for p, q in zip(answer.logits, logits, strict=True)]))
     return Agreement(
         kld=kld,
         top=float((wanted == best).mean()),
-        ties=int(((gaps > 0) & (gaps <= TIE_MARGIN)).sum()),
-        differing=int((gaps > TIE_MARGIN).sum()),
+        ties=int(((margins > 0) & (margins <= TIE_MARGIN)).sum()),
+        differing=int((margins > TIE_MARGIN).sum()),
         positions=answer.rated,
     )
 
 
-def _gaps(answer: Answer, best: NDArray[np.int64]) -> list[float]:
+def _margins(answer: Answer, best: NDArray[np.int64]) -> list[float]:
     """How much lower torch rates what the file says than its own best, token by token: what the
     file said one by one, and what it says now that all tokens are given."""
-    gaps = []
+    margins = []
     for place in range(answer.prompt - 1, len(answer.tokens)):
         row = place - answer.first
         chosen = [int(best[row]), *answer.tokens[place + 1 : place + 2]]
-        gaps.append(float(answer.logits[row].max() - answer.logits[row, chosen].min()))
-    return gaps
+        margins.append(float(answer.logits[row].max() - answer.logits[row, chosen].min()))
+    return margins
 
 
 def _divergence(wanted: NDArray[np.float32], logits: NDArray[np.float32]) -> float:

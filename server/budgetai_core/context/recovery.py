@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import tree_sitter
 
 from budgetai_core.context.document import ParsedDocument
-from budgetai_core.context.grammar_gaps import bridged
+from budgetai_core.context.downlevel import downleveled
 from budgetai_core.context.languages import parser
 
 # Each is a parse of the rest of the file.
@@ -28,7 +28,7 @@ def readable_roots(parsed: ParsedDocument) -> Iterator[tree_sitter.Node]:
     if not root.has_error or parsed.language is None or len(parsed.data) > _MAX_BRIDGED_BYTES:
         yield root
         return
-    known = ParsedDocument.of(bridged(parsed.text, parsed.language), parsed.language)
+    known = ParsedDocument.of(downleveled(parsed.text, parsed.language), parsed.language)
     if known.root is not None and _unread(known.root) <= _unread(root):
         root, parsed = known.root, known
     yield from _parts(parsed, root)

@@ -144,19 +144,19 @@ class _Updating:
         order = [parameter.name for parameter in self.documentable.parameters]
         place = order.index(parameter.name)
         kept = {name: e for e in reversed(self.listed) if self._stays(e) for name in self._names(e)}
-        gap = self._gap()
+        blank = self._blank_row()
         above = next((kept[name] for name in reversed(order[:place]) if name in kept), None)
         if above:
             at = self._row(self._group(above)[1]) - 1
-            self.changes.behind[at] += [*gap, *new]
+            self.changes.behind[at] += [*blank, *new]
             return
         below = next((kept[name] for name in order[place + 1 :] if name in kept), None)
         if below or kept:
             first = self._group(below or next(iter(kept.values())))[0]
-            self.changes.before[self._row(first)] += [*new, *gap]
+            self.changes.before[self._row(first)] += [*new, *blank]
             return
         first = self._row(min(entry.start for entry in self.listed))
-        self.changes.before[first] += [*(gap if self.changes.before[first] else []), *new]
+        self.changes.before[first] += [*(blank if self.changes.before[first] else []), *new]
 
     def _names(self, entry: Entry) -> list[str]:
         return [self.renamed.get(name.text, name.text) for name in entry.names]
@@ -178,7 +178,7 @@ class _Updating:
                 end = other.end
         return start, end
 
-    def _gap(self) -> list[_Row]:
+    def _blank_row(self) -> list[_Row]:
         """The empty line that stands between all entries, if one does."""
         pairs = [
             (above, below)
@@ -299,7 +299,7 @@ class _Updating:
         return bool(self.inside.rows[row][self.inside.prefixes[row] :].strip())
 
     def _close_gaps(self) -> None:
-        """Leave one gap where there were two around what goes."""
+        """Leave one empty line where there were two around what goes."""
         rows = range(len(self.inside.rows))
         last = rows[-1] if not self._full(rows[-1]) else len(rows)
         kept = [row for row in rows if row not in self.changes.dropped and self._full(row)]

@@ -56,8 +56,8 @@ def held_out(groups: Sequence[Group]) -> str:
     if not rows:
         return ""
     # A row of air between all, the languages, the styles and the holes.
-    gaps = accumulate(int(a.by != b.by) for a, b in zip(rows, [rows[0], *rows], strict=False))
-    places = [number + 0.5 * gap for number, gap in enumerate(gaps)]
+    spacers = accumulate(int(a.by != b.by) for a, b in zip(rows, [rows[0], *rows], strict=False))
+    places = [number + 0.5 * spacer for number, spacer in enumerate(spacers)]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()

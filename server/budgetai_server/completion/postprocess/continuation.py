@@ -40,50 +40,50 @@ _UNDECIDED = re.compile(r"[^\w\s]{1,2}|\w{1,10}")
 _NEVER_JOINED = frozenset({"python", "go"})
 
 
-def goes_on(gap: CursorContext, answer: str, at: int) -> bool:
+def goes_on(context: CursorContext, answer: str, at: int) -> bool:
     """Return whether what is shown of a growing answer has to reach beyond the line end `at`."""
     shown = answer[:at]
     return (
-        _brackets_open(gap, shown)
-        or _brace_below(gap, answer, at)
-        or annotates(gap, shown)
-        or _joins(gap, answer, at)
-        or _incomplete(gap, shown)
+        _brackets_open(context, shown)
+        or _brace_below(context, answer, at)
+        or annotates(context, shown)
+        or _joins(context, answer, at)
+        or _incomplete(context, shown)
     )
 
 
-def annotates(gap: CursorContext, shown: str) -> bool:
+def annotates(context: CursorContext, shown: str) -> bool:
     """Return whether the last line holds annotations alone, and so will have a definition. Inside
     the arguments of one, the answer is what is missing of them."""
-    if "(" in gap.line_before or gap.line_after:
+    if "(" in context.line_before or context.line_after:
         return False
-    pattern = _ANNOTATIONS.get(gap.language.name) if gap.language else None
-    line = (gap.line_before + shown).rstrip().rpartition("\n")[2].strip()
+    pattern = _ANNOTATIONS.get(context.language.name) if context.language else None
+    line = (context.line_before + shown).rstrip().rpartition("\n")[2].strip()
     return pattern is not None and re.fullmatch(pattern, line) is not None
 
 
-def _brackets_open(gap: CursorContext, shown: str) -> bool:
-    counted = brackets(gap.line_before + shown, gap.language)
-    if not gap.language or not (counted.open or counted.text) or gap.prose:
+def _brackets_open(context: CursorContext, shown: str) -> bool:
+    counted = brackets(context.line_before + shown, context.language)
+    if not context.language or not (counted.open or counted.text) or context.prose:
         return False
-    opened = Counter((gap.line_before + shown)[at] for at in counted.open)
-    missing = sum(max(0, n - gap.line_after.count(PAIRS[mark])) for mark, n in opened.items())
+    opened = Counter((context.line_before + shown)[at] for at in counted.open)
+    missing = sum(max(0, n - context.line_after.count(PAIRS[mark])) for mark, n in opened.items())
     spread = shown.lstrip(" \t").startswith("\n") or shown.endswith((",", *OPENERS))
     return counted.text or missing > 0 or spread
 
 
-def _brace_below(gap: CursorContext, answer: str, at: int) -> bool:
+def _brace_below(context: CursorContext, answer: str, at: int) -> bool:
     """Whether a head's brace stands on the next line, as C has it, or may do."""
-    braces = gap.language is not None and gap.language.opener == "{"
+    braces = context.language is not None and context.language.opener == "{"
     following = answer[at:].lstrip()[:1]
     return braces and _HEAD.search(answer[:at]) is not None and following in ("", "{")
 
 
-def _joins(gap: CursorContext, answer: str, at: int) -> bool:
+def _joins(context: CursorContext, answer: str, at: int) -> bool:
     """Whether the line ends with an operator, or the next one begins with one."""
-    language = gap.language
-    line = (gap.line_before + answer[:at]).rpartition("\n")[2].rstrip()
-    if language is None or gap.prose or _is_comment(line, language):
+    language = context.language
+    line = (context.line_before + answer[:at]).rpartition("\n")[2].rstrip()
+    if language is None or context.prose or _is_comment(line, language):
         return False
     if line.endswith("\\"):
         return True
@@ -98,7 +98,7 @@ def _joins(gap: CursorContext, answer: str, at: int) -> bool:
         # Only behind a line that may go on is it worth waiting for the next one.
         return "\n" not in answer[at + 1 :] and not _is_block_word(line)
     next_line = following.partition("\n")[0]
-    head = (gap.line_before + answer).lstrip("\n").partition("\n")[0]
+    head = (context.line_before + answer).lstrip("\n").partition("\n")[0]
     deeper = indent(next_line) > indent(head)
     if deeper and "\n" not in following and _UNDECIDED.fullmatch(next_line.strip()):
         return True
@@ -115,12 +115,17 @@ def _is_block_word(line: str) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _incomplete(gap: CursorContext, shown: str) -> bool:
+def _incomplete(context: CursorContext, shown: str) -> bool:
     """Whether an answer breaks the code as it is, and may still become something that parses."""
-    if gap.language is None or gap.parsed.root is None or gap.prose or not gap.sound:
+    if (
+        context.language is None
+        or context.parsed.root is None
+        or context.prose
+        or not context.sound
+    ):
         return False
-    candidate = edit(gap, shown.rstrip())
-    places = [gap, *gap.alternatives]
+    candidate = edit(context, shown.rstrip())
+    places = [context, *context.alternatives]
     if any(cost(place, candidate) <= place.errors_without for place in places):
         return False
     return any(begins(place, candidate) for place in places)

@@ -1,4 +1,4 @@
-"""The gap at the cursor that an answer is to fill."""
+"""The text around the cursor that an answer is to fit between."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from functools import cached_property
 
 from budgetai_core.context.cursor import cursor_syntax
 from budgetai_core.context.document import ParsedDocument
-from budgetai_core.context.grammar_gaps import bridged
+from budgetai_core.context.downlevel import downleveled
 from budgetai_core.context.languages import Language
 from budgetai_core.context.tree import errors
 from budgetai_server.completion.postprocess.region import indent, is_sound, regions
@@ -86,7 +86,7 @@ class CursorContext:
 
     def known(self, text: str) -> str:
         """Return a text in which what is newer than its grammar is something the grammar knows."""
-        return bridged(text, self.language)
+        return downleveled(text, self.language)
 
     def errors(self, text: str) -> int:
         """Return how many errors another text of the region has, but for those that only say what

@@ -25,12 +25,12 @@ def is_degenerate(after: str, answer: str) -> bool:
     return bool(last.strip()) and last.rstrip() == CursorContext("", after, None).line_below
 
 
-def drop_repetition(gap: CursorContext, text: str) -> str:
+def drop_repetition(context: CursorContext, text: str) -> str:
     """An answer up to where it begins to say the same again and again: after the first of three
     like groups of lines, or in front of a line that stutters. Numbers alone may be a table."""
     lines = text[:_MAX_CHARACTERS].split("\n")
     # The first line goes on with the cursor's, the others are whole.
-    whole = [gap.line_before + lines[0], *lines[1:]]
+    whole = [context.line_before + lines[0], *lines[1:]]
     ends = [number for number, line in enumerate(lines) if _stutters(line)][:1]
     for period in range(1, _MAX_CYCLE_LINES + 1):
         ends += [start + period for start in range(len(lines)) if _cycles(whole, start, period)][:1]
@@ -47,24 +47,24 @@ def _cycles(lines: list[str], start: int, period: int) -> bool:
     return thrice == once * 3 and any(map(_WORDS.search, once))
 
 
-def worth_showing(gap: CursorContext, edit: Edit) -> bool:
+def worth_showing(context: CursorContext, edit: Edit) -> bool:
     """Not white space or closers alone, not what is there already, and no echo of a line beside
     the cursor's."""
     bare = not edit.text.strip(CLOSERS + ";, \t\n")
-    return not (bare or edit.text == gap.after[: edit.replaces] or _echoes(gap, edit))
+    return not (bare or edit.text == context.after[: edit.replaces] or _echoes(context, edit))
 
 
-def _echoes(gap: CursorContext, edit: Edit) -> bool:
+def _echoes(context: CursorContext, edit: Edit) -> bool:
     """Whether the first new line is the line above or below once more. Lines that say little, as
     `break` or a row of zeros, may be repeated, and so may annotations."""
-    above, text = gap.line_above, edit.text
+    above, text = context.line_above, edit.text
     if text.lstrip(" \t").startswith("\n"):
-        above = gap.line_before.rstrip() or above
+        above = context.line_before.rstrip() or above
         line = text.lstrip("\n").partition("\n")[0]
     else:
-        rest = gap.line_after[edit.replaces :] if "\n" not in text else ""
-        line = gap.line_before + text.partition("\n")[0] + rest
+        rest = context.line_after[edit.replaces :] if "\n" not in text else ""
+        line = context.line_before + text.partition("\n")[0] + rest
     first = text.partition("\n")[0]
-    annotation = first.startswith("@") or annotates(gap, first)
+    annotation = first.startswith("@") or annotates(context, first)
     says_much = len(_WORDS.findall(line)) > 1 and not annotation
-    return says_much and line.rstrip() in (above, gap.line_below)
+    return says_much and line.rstrip() in (above, context.line_below)

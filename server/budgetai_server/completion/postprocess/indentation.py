@@ -9,17 +9,17 @@ _INDENT = re.compile(r"^([ \t]+)(?=\S)", re.MULTILINE)
 _TAB = 4
 
 
-def reindented(gap: CursorContext, text: str) -> str:
+def reindented(context: CursorContext, text: str) -> str:
     """The answer with tabs for spaces or spaces for tabs, where the document has the other, and
     without carriage returns: line ends are put in where the text leaves us."""
     text = text.replace("\r", "")
-    if "\n" not in text and gap.line_before.strip():
+    if "\n" not in text and context.line_before.strip():
         return text
-    around = _INDENT.findall(f"{gap.before[-2000:]}\n{gap.after[:1000]}")
+    around = _INDENT.findall(f"{context.before[-2000:]}\n{context.after[:1000]}")
     tabs = sum(white[0] == "\t" for white in around)
     if not around or 2 * tabs == len(around):
         return text
-    starts_line = not gap.line_before
+    starts_line = not context.line_before
     own = [match[1] for match in _INDENT.finditer(text) if match.start() or starts_line]
     if 2 * tabs > len(around):
         return _replaced(text, starts_line, lambda white: _tabs(white, _unit(own)))

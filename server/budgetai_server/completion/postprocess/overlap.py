@@ -17,14 +17,14 @@ class Edit(NamedTuple):
     replaces: int = 0
 
 
-def edit(gap: CursorContext, text: str) -> Edit:
+def edit(context: CursorContext, text: str) -> Edit:
     """The edit that puts an answer in, and doubles nothing of the cursor's line, nor the next
     line with text."""
-    rest = gap.line_after
+    rest = context.line_after
     if not rest:
-        return Edit(_without_next_line(gap, text))
+        return Edit(_without_next_line(context, text))
     if not rest.strip(CLOSERS):
-        return Edit(text, _closers(gap, text, rest))
+        return Edit(text, _closers(context, text, rest))
     length = repeated(text, rest)
     return Edit(text, length or _contained(text, rest))
 
@@ -35,18 +35,18 @@ def within(part: str, text: str) -> bool:
     return all(character in characters for character in part)
 
 
-def _without_next_line(gap: CursorContext, text: str) -> str:
+def _without_next_line(context: CursorContext, text: str) -> str:
     head, newline, last = text.rpartition("\n")
-    same = newline and gap.line_below and last.rstrip() == gap.line_below
+    same = newline and context.line_below and last.rstrip() == context.line_below
     return head if same else text
 
 
-def _closers(gap: CursorContext, text: str, rest: str) -> int:
+def _closers(context: CursorContext, text: str, rest: str) -> int:
     """How many of the closers in `rest` the answer brings itself. Brackets that were opened on
     this line and that neither side closes keep theirs."""
-    closed = brackets(text, gap.language).unmatched
+    closed = brackets(text, context.language).unmatched
     brought = "".join(text[at] for at in closed)
-    surplus = len(brought) + len(rest) - len(brackets(gap.line_before, gap.language).open)
+    surplus = len(brought) + len(rest) - len(brackets(context.line_before, context.language).open)
     count = max(0, min(surplus, len(rest), len(brought)))
     while count and not within(rest[:count], brought):
         count -= 1

@@ -31,7 +31,7 @@ class Postprocessed:
 
 
 def postprocess(
-    gap: CursorContext, answer: str, *, whole: bool, block: bool = True, repair: bool = True
+    context: CursorContext, answer: str, *, whole: bool, block: bool = True, repair: bool = True
 ) -> Postprocessed | None:
     """What is shown of an answer; None while that is not decided, which it is once `whole`.
 
@@ -39,26 +39,26 @@ def postprocess(
     for the sake of the syntax. Never raises, and depends on the arguments alone.
     """
     answer = answer[:_MAX_CHARACTERS]
-    stop = stop_position(gap, answer, block=block)
+    stop = stop_position(context, answer, block=block)
     if stop is None and not whole:
         return None
     kept = answer[:stop].rstrip()
     goes_on = not block and stop is not None
     # A line alone may be the head of a body that is still to be written.
     is_head = not (block or goes_on) and kept.endswith(tuple(OPENERS))
-    return _finished(gap, kept, repair and not is_head, goes_on=goes_on)
+    return _finished(context, kept, repair and not is_head, goes_on=goes_on)
 
 
 # Asked again at each key while the user types along.
 @lru_cache(maxsize=64)
-def _finished(gap: CursorContext, kept: str, repair: bool, *, goes_on: bool) -> Postprocessed:
-    text = drop_repetition(gap, reindented(gap, kept)).rstrip()
-    checked = repair and not gap.prose
-    best = repaired(gap, text, goes_on=goes_on) if checked else edit(gap, text)
+def _finished(context: CursorContext, kept: str, repair: bool, *, goes_on: bool) -> Postprocessed:
+    text = drop_repetition(context, reindented(context, kept)).rstrip()
+    checked = repair and not context.prose
+    best = repaired(context, text, goes_on=goes_on) if checked else edit(context, text)
     best = Edit(best.text.rstrip(), best.replaces)
-    if not within(gap.after[: best.replaces], best.text):
+    if not within(context.after[: best.replaces], best.text):
         best = Edit(best.text)
-    if not worth_showing(gap, best) or looks_secret(gap.line_before, best.text):
+    if not worth_showing(context, best) or looks_secret(context.line_before, best.text):
         return Postprocessed()
-    faithful = best.text == reindented(gap, kept)
+    faithful = best.text == reindented(context, kept)
     return Postprocessed(best.text, best.replaces, len(kept) if faithful else None)

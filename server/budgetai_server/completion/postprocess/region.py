@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import islice, takewhile
 
 from budgetai_core.context.document import ParsedDocument
-from budgetai_core.context.grammar_gaps import bridged
+from budgetai_core.context.downlevel import downleveled
 from budgetai_core.context.languages import Language
 from budgetai_core.context.tree import errors
 from budgetai_server.completion.postprocess.brackets import PAIRS, brackets
@@ -105,7 +105,7 @@ def is_sound(before: str, after: str, language: Language) -> bool:
     rest = before.rpartition("\n")[0] + "\n" + after.partition("\n")[2]
     if not errors(ParsedDocument.of(rest, language)):
         return True
-    known = bridged(rest, language)
+    known = downleveled(rest, language)
     return known != rest and not errors(ParsedDocument.of(known, language))
 
 

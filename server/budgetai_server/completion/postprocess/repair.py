@@ -30,116 +30,118 @@ _WORD_HEAD = re.compile(
 _STATEMENT_MARK = {"c", "cpp", "java", "csharp", "php", "rust"}
 
 
-def repaired(gap: CursorContext, text: str, *, goes_on: bool = False) -> Edit:
+def repaired(context: CursorContext, text: str, *, goes_on: bool = False) -> Edit:
     """Return the best edit for an answer; an empty one where each would break something.
 
     An answer that `goes_on` behind the line that is shown of it lacks nothing: what it leaves open
     is closed there.
     """
-    best = _repaired(gap, text, goes_on=goes_on)
-    plain = edit(gap, text)
+    best = _repaired(context, text, goes_on=goes_on)
+    plain = edit(context, text)
     if best == plain or not any(
         cost(other, plain) <= other.errors_without or (goes_on and begins(other, plain))
-        for other in gap.alternatives
+        for other in context.alternatives
     ):
         return best
     return plain
 
 
-def _repaired(gap: CursorContext, text: str, *, goes_on: bool) -> Edit:
-    best = edit(gap, text)
-    if gap.parsed.root is None:
+def _repaired(context: CursorContext, text: str, *, goes_on: bool) -> Edit:
+    best = edit(context, text)
+    if context.parsed.root is None:
         return best
-    most, fewest = gap.errors_without, cost(gap, best)
+    most, fewest = context.errors_without, cost(context, best)
     # An error of before may be the closer that an editor has put in, which the answer brings too.
-    no_worse = fewest <= most and not gap.line_after
-    if not fewest or (goes_on and (no_worse or begins(gap, best))):
+    no_worse = fewest <= most and not context.line_after
+    if not fewest or (goes_on and (no_worse or begins(context, best))):
         return best
-    near = _near(gap, text, goes_on=goes_on, worse=fewest > most)
-    priced = [(fewest, best), *((cost(gap, candidate), candidate) for candidate in near)]
+    near = _near(context, text, goes_on=goes_on, worse=fewest > most)
+    priced = [(fewest, best), *((cost(context, candidate), candidate) for candidate in near)]
     fewest, nearest = min(priced, key=lambda pair: pair[0])
     if fewest <= most:
         return nearest
-    for shorter in _cut(gap, text):
-        if cost(gap, shorter) <= most:
+    for shorter in _cut(context, text):
+        if cost(context, shorter) <= most:
             return shorter
-    if not gap.sound:
+    if not context.sound:
         return nearest
-    beginnings = (edit(gap, shorter) for shorter in _shorter(text))
+    beginnings = (edit(context, shorter) for shorter in _shorter(text))
     return next(
         (
             start
             for start in beginnings
-            if _closed(gap, start) and begins(gap, start, in_text=False)
+            if _closed(context, start) and begins(context, start, in_text=False)
         ),
         Edit(""),
     )
 
 
-def _closed(gap: CursorContext, candidate: Edit) -> bool:
-    counted = brackets(gap.line_before + candidate.text, gap.language)
+def _closed(context: CursorContext, candidate: Edit) -> bool:
+    counted = brackets(context.line_before + candidate.text, context.language)
     return not (counted.open or counted.text)
 
 
-def cost(gap: CursorContext, candidate: Edit) -> int:
+def cost(context: CursorContext, candidate: Edit) -> int:
     """Return how many errors the region around the cursor has with an edit."""
-    before, after = gap.region
-    return gap.errors(before + candidate.text + after[candidate.replaces :])
+    before, after = context.region
+    return context.errors(before + candidate.text + after[candidate.replaces :])
 
 
-def begins(gap: CursorContext, candidate: Edit, *, in_text: bool = True) -> bool:
+def begins(context: CursorContext, candidate: Edit, *, in_text: bool = True) -> bool:
     """Return whether an answer is the beginning of something that parses, as `@property` is."""
-    line = gap.line_before + candidate.text
-    if gap.language is None or not gap.sound or _ENDING.match(line):
+    line = context.line_before + candidate.text
+    if context.language is None or not context.sound or _ENDING.match(line):
         return False
     # In a shell the closer may end the pattern of a case.
-    if brackets(line, gap.language).unmatched and gap.language.name != "bash":
+    if brackets(line, context.language).unmatched and context.language.name != "bash":
         return False
-    rest = gap.line_after[candidate.replaces :]
-    known = gap.known(gap.region[0] + candidate.text + rest)
-    return is_viable_prefix(known, gap.language, in_text=in_text)
+    rest = context.line_after[candidate.replaces :]
+    known = context.known(context.region[0] + candidate.text + rest)
+    return is_viable_prefix(known, context.language, in_text=in_text)
 
 
-def _near(gap: CursorContext, text: str, *, goes_on: bool, worse: bool) -> Iterator[Edit]:
-    rest = gap.line_after
+def _near(context: CursorContext, text: str, *, goes_on: bool, worse: bool) -> Iterator[Edit]:
+    rest = context.line_after
     if rest and not _WORD.search(rest) and within(rest, text):
         yield Edit(text, len(rest))
-    for shorter in _without_surplus(gap, text):
-        yield edit(gap, shorter)
+    for shorter in _without_surplus(context, text):
+        yield edit(context, shorter)
     if not goes_on:
-        words = worse or gap.opened is not None or "\n" in text.strip()
-        yield from _completed(gap, text, words=words)
+        words = worse or context.opened is not None or "\n" in text.strip()
+        yield from _completed(context, text, words=words)
 
 
-def _without_surplus(gap: CursorContext, text: str) -> Iterator[str]:
+def _without_surplus(context: CursorContext, text: str) -> Iterator[str]:
     """Without as many of the closers at its end as close nothing, or what is to be closed below."""
-    before, after = gap.region
-    known = len(brackets(before + after, gap.language).unmatched)
-    surplus = len(brackets(before + text + after, gap.language).unmatched) - known
-    closing = brackets(gap.line_before + text, gap.language).unmatched
+    before, after = context.region
+    known = len(brackets(before + after, context.language).unmatched)
+    surplus = len(brackets(before + text + after, context.language).unmatched) - known
+    closing = brackets(context.line_before + text, context.language).unmatched
     for place in reversed(closing[-min(surplus, _MAX_SURPLUS) :] if surplus > 0 else ()):
-        at = place - len(gap.line_before)
+        at = place - len(context.line_before)
         if at < 0 or text[at:].strip(CLOSERS + ";,\n\t "):
             return
         text = text[:at].rstrip() + text[at + 1 :].strip(CLOSERS)
         yield text
 
 
-def _completed(gap: CursorContext, text: str, *, words: bool = True) -> Iterator[Edit]:
+def _completed(context: CursorContext, text: str, *, words: bool = True) -> Iterator[Edit]:
     """With the closers of what was opened on the cursor's line and in the answer, and is not
     closed by what stands right of the cursor."""
-    text = text[: len(text) - repeated(text, gap.line_after)]
-    piece = gap.line_before + text
-    opened = [at for at in brackets(piece + gap.line_after, gap.language).open if at < len(piece)]
+    text = text[: len(text) - repeated(text, context.line_after)]
+    piece = context.line_before + text
+    opened = [
+        at for at in brackets(piece + context.line_after, context.language).open if at < len(piece)
+    ]
     lacking = opened[::-1][:_MAX_MISSING]
     if lacking and ("\n" in text.strip() or text.endswith("{")):
         yield Edit(text + _closing_lines(piece, lacking))
-        if gap.language and gap.language.name in _STATEMENT_MARK and _WORD.search(text[-1]):
+        if context.language and context.language.name in _STATEMENT_MARK and _WORD.search(text[-1]):
             yield Edit(text + ";" + _closing_lines(piece, lacking))
     elif lacking:
         yield Edit(text.rstrip(" ,") + "".join(PAIRS[piece[at]] for at in lacking))
-    elif words and gap.language and gap.language.opener.isalpha():
-        white = _block_indentation(gap, piece)
+    elif words and context.language and context.language.opener.isalpha():
+        white = _block_indentation(context, piece)
         for word in _END_WORDS:
             yield Edit(f"{text}\n{white}{word}")
 
@@ -153,13 +155,13 @@ def _closing_lines(piece: str, opened: Sequence[int]) -> str:
     return "".join(f"\n{line}" for line in closed.values())
 
 
-def _block_indentation(gap: CursorContext, piece: str) -> str:
+def _block_indentation(context: CursorContext, piece: str) -> str:
     """How deep the block begins that is open at the end of a piece: with the nearest line that is
     less deep than the last one, which may stand above the piece, or with the last line itself."""
     lines = [line for line in piece.split("\n") if line.strip()] or [piece]
     if _WORD_HEAD.search(lines[-1]):
         return _white(lines[-1])
-    above = [gap.line_above, *lines[:-1]]
+    above = [context.line_above, *lines[:-1]]
     outer = (line for line in reversed(above) if indent(line) < indent(lines[-1]))
     return _white(next(outer, lines[-1]))
 
@@ -168,11 +170,11 @@ def _white(line: str) -> str:
     return line[: len(line) - len(line.lstrip())]
 
 
-def _cut(gap: CursorContext, text: str) -> Iterator[Edit]:
+def _cut(context: CursorContext, text: str) -> Iterator[Edit]:
     """Shorter by ever more lines, each alone and with what it then lacks."""
     for shorter in _shorter(text):
-        yield edit(gap, shorter)
-        yield from _completed(gap, shorter)
+        yield edit(context, shorter)
+        yield from _completed(context, shorter)
 
 
 def _shorter(text: str) -> Iterator[str]:

@@ -26,19 +26,19 @@ def first_line_end(answer: str) -> int | None:
     return match.start() if match and leading < len(answer) else None
 
 
-def stop_position(gap: CursorContext, answer: str, *, block: bool) -> int | None:
+def stop_position(context: CursorContext, answer: str, *, block: bool) -> int | None:
     """Where the part of a growing answer ends that is shown; None while it has not. Without
     `block` that is its first line."""
     first = first_line_end(answer)
     if not block:
         return first
-    if gap.opened is not None and not _inline(gap, answer):
-        return _block_end(gap, gap.opened, answer)
+    if context.opened is not None and not _inline(context, answer):
+        return _block_end(context, context.opened, answer)
     if first is None:
         return None
-    if gap.language and gap.language.opener.isalpha():
-        return _word_block_end(gap, answer, first)
-    return _node_end(gap, answer, first)
+    if context.language and context.language.opener.isalpha():
+        return _word_block_end(context, answer, first)
+    return _node_end(context, answer, first)
 
 
 def to_last_word(answer: str) -> str:
@@ -48,32 +48,32 @@ def to_last_word(answer: str) -> str:
     return head if newline and head.strip() else _LAST_WORD.sub("", answer) or answer
 
 
-def _inline(gap: CursorContext, answer: str) -> bool:
+def _inline(context: CursorContext, answer: str) -> bool:
     """Whether the answer goes on right behind the mark that opened something: `import { a }`."""
-    return gap.line_before.strip() != "" and not answer.lstrip(" \t").startswith(("\n", "\r"))
+    return context.line_before.strip() != "" and not answer.lstrip(" \t").startswith(("\n", "\r"))
 
 
-def _block_end(gap: CursorContext, opened: int, answer: str) -> int | None:
-    outer = indent(gap.before.rstrip().rpartition("\n")[2])
-    if gap.before[opened] not in PAIRS:
+def _block_end(context: CursorContext, opened: int, answer: str) -> int | None:
+    outer = indent(context.before.rstrip().rpartition("\n")[2])
+    if context.before[opened] not in PAIRS:
         return _dedent(answer, outer, first=1)
     # Between braces a line may stand at any depth, but for those of what is outside.
-    ends = (_dedent(answer, outer - 1, first=1), _closed(gap, opened, answer))
+    ends = (_dedent(answer, outer - 1, first=1), _closed(context, opened, answer))
     return min((end for end in ends if end is not None), default=None)
 
 
-def _closed(gap: CursorContext, opened: int, answer: str) -> int | None:
+def _closed(context: CursorContext, opened: int, answer: str) -> int | None:
     """With the line that closes the bracket at `opened`: `}, [deps]);`. Behind its first marks,
     where that line opens something again, as `} else {`, or only comments."""
-    piece = gap.before[opened + 1 :] + answer
-    unmatched = brackets(piece, gap.language).unmatched
+    piece = context.before[opened + 1 :] + answer
+    unmatched = brackets(piece, context.language).unmatched
     line_end = piece.find("\n", unmatched[0]) if unmatched else -1
     marks = _TAIL.match(piece, unmatched[0]) if line_end >= 0 else None
     if marks is None:
         return None
     rest = piece[marks.end() : line_end]
-    comments = gap.language is not None and rest.lstrip().startswith(gap.language.comment)
-    short = comments or brackets(rest, gap.language).open
+    comments = context.language is not None and rest.lstrip().startswith(context.language.comment)
+    short = comments or brackets(rest, context.language).open
     return (marks.end() if short else line_end) - (len(piece) - len(answer))
 
 
@@ -91,16 +91,16 @@ def _dedent(answer: str, outer: int, first: int) -> int | None:
     return None
 
 
-def _node_end(gap: CursorContext, answer: str, first: int) -> int | None:
+def _node_end(context: CursorContext, answer: str, first: int) -> int | None:
     """The first line's end at which nothing is open that was opened on the cursor's line."""
-    head = (gap.line_before + answer[:first]).rpartition("\n")[2]
-    if indent(gap.line_below) > indent(head) or gap.text_right:
+    head = (context.line_before + answer[:first]).rpartition("\n")[2]
+    if indent(context.line_below) > indent(head) or context.text_right:
         return first
     at: int | None = first
-    while at is not None and goes_on(gap, answer, at):
+    while at is not None and goes_on(context, answer, at):
         at = _next_line_end(answer, at)
-    indented = gap.language is not None and gap.language.opener == ":"
-    if at is not None and indented and annotates(gap, answer[:first]) and answer[at - 1] == ":":
+    indented = context.language is not None and context.language.opener == ":"
+    if at is not None and indented and annotates(context, answer[:first]) and answer[at - 1] == ":":
         return _dedent(answer, indent(head), first=answer.count("\n", 0, at) + 1)
     return at
 
@@ -110,14 +110,14 @@ def _next_line_end(answer: str, start: int) -> int | None:
     return end if end >= 0 else None
 
 
-def _word_block_end(gap: CursorContext, answer: str, first: int) -> int | None:
+def _word_block_end(context: CursorContext, answer: str, first: int) -> int | None:
     """In a language whose blocks end with a word, a deeper line says that one has begun: above the
     first line, or with it, or behind it."""
-    begun = answer.lstrip(" \t").startswith("\n") and gap.line_before.strip()
-    above = gap.line_before if begun else gap.line_above
-    head = answer[:first].rpartition("\n")[2] if begun else gap.line_before + answer[:first]
-    depth, below = indent(head.lstrip("\n")), indent(gap.line_below)
-    if (begun or not gap.line_before.strip()) and indent(above) < depth:
+    begun = answer.lstrip(" \t").startswith("\n") and context.line_before.strip()
+    above = context.line_before if begun else context.line_above
+    head = answer[:first].rpartition("\n")[2] if begun else context.line_before + answer[:first]
+    depth, below = indent(head.lstrip("\n")), indent(context.line_below)
+    if (begun or not context.line_before.strip()) and indent(above) < depth:
         return first if below > indent(above) else _dedent(answer, indent(above), first=1)
     following = next((line for line in answer[first + 1 :].split("\n") if line.strip()), None)
     if following is None:
@@ -126,7 +126,7 @@ def _word_block_end(gap: CursorContext, answer: str, first: int) -> int | None:
         return first
     if indent(following) <= depth:
         at: int | None = first
-        while at is not None and goes_on(gap, answer, at):
+        while at is not None and goes_on(context, answer, at):
             at = _next_line_end(answer, at)
         return at
     return _dedent(answer, depth, first=answer.count("\n", 0, first) + 1)

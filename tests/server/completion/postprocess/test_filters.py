@@ -77,8 +77,8 @@ def test_an_undecided_answer_is_cut_where_it_reads_well() -> None:
 
 
 def test_lines_alone() -> None:
-    gap = CursorContext("def f():", "", None)
-    found = postprocess(gap, "\n    a = 1\n    return a\n", whole=False, block=False)
+    context = CursorContext("def f():", "", None)
+    found = postprocess(context, "\n    a = 1\n    return a\n", whole=False, block=False)
     assert found and found.text == "\n    a = 1"
 
 
@@ -89,5 +89,5 @@ def test_lines_alone() -> None:
 def test_no_text_takes_us_long(piece: str) -> None:
     """Patterns that go back and forth would need minutes here, or years."""
     for language in LANGUAGES[::3]:
-        gap = CursorContext(piece * 2000, "\n" + piece * 2000, language)
-        assert postprocess(gap, piece * 6000, whole=True) is not None
+        context = CursorContext(piece * 2000, "\n" + piece * 2000, language)
+        assert postprocess(context, piece * 6000, whole=True) is not None

@@ -47,8 +47,8 @@ BROKEN = {
 
 
 def shown(path: str, before: str, answer: str, after: str) -> str:
-    gap = CursorContext(before, after, language_of(path))
-    result = postprocess(gap, answer, whole=False, block=False)
+    context = CursorContext(before, after, language_of(path))
+    result = postprocess(context, answer, whole=False, block=False)
     assert result is not None
     return result.text
 

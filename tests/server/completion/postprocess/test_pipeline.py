@@ -10,8 +10,8 @@ def check(case: Case) -> None:
     found = case.outcome()
     assert (found.text, found.replaces) == (case.expected.text, case.expected.replaces)
     # Whatever a case is about, sound code does not parse worse than before.
-    if case.gap.sound:
-        assert cost(case.gap, Edit(found.text, found.replaces)) <= cost(case.gap, Edit(""))
+    if case.context.sound:
+        assert cost(case.context, Edit(found.text, found.replaces)) <= cost(case.context, Edit(""))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -21,17 +21,17 @@ def test_shown(name: str) -> None:
 
 def test_there_are_enough_cases_in_enough_languages() -> None:
     assert len(CASES) >= 150
-    assert len({case.gap.language for case in CASES.values()} - {None}) >= 12
+    assert len({case.context.language for case in CASES.values()} - {None}) >= 12
 
 
 def test_repair_is_what_keeps_the_code_whole() -> None:
     """Without it at least twice as many of the cases parse worse than before."""
 
     def broken(*, repair: bool) -> int:
-        edits = [(case.gap, case.outcome(repair=repair)) for case in CASES.values()]
+        edits = [(case.context, case.outcome(repair=repair)) for case in CASES.values()]
         return sum(
-            cost(gap, Edit(found.text, found.replaces)) > cost(gap, Edit(""))
-            for gap, found in edits
+            cost(context, Edit(found.text, found.replaces)) > cost(context, Edit(""))
+            for context, found in edits
         )
 
     assert 2 * broken(repair=True) <= broken(repair=False)

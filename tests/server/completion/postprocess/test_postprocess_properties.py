@@ -31,28 +31,28 @@ def test_any_text_gives_one_sound_edit(
     before: str, after: str, answer: str, language: Language | None,
     whole: bool, block: bool, repair: bool,
 ) -> None:  # fmt: skip
-    gap = CursorContext(before, after, language)
-    found = postprocess(gap, answer, whole=whole, block=block, repair=repair)
+    context = CursorContext(before, after, language)
+    found = postprocess(context, answer, whole=whole, block=block, repair=repair)
     if found is None:
         assert not whole
         return
     replaced = after[: found.replaces]
-    assert len(replaced) == found.replaces <= len(gap.line_after)
+    assert len(replaced) == found.replaces <= len(context.line_after)
     assert within(replaced, found.text)
     assert found.text == found.text.rstrip()
-    if block and repair and gap.sound and not gap.prose:
+    if block and repair and context.sound and not context.prose:
         shown = Edit(found.text, found.replaces)
-        no_worse = cost(gap, shown) <= cost(gap, Edit(""))
-        assert no_worse or begins(gap, shown, in_text=False)
+        no_worse = cost(context, shown) <= cost(context, Edit(""))
+        assert no_worse or begins(context, shown, in_text=False)
 
 
 @few
 @given(st.sampled_from(sorted(CASES)), st.data())
 def test_typing_along_gives_the_rest_of_the_same_answer(name: str, data: st.DataObject) -> None:
     """However the answer has grown meanwhile, and wherever in it the cursor is."""
-    gap, raw = CASES[name].gap, CASES[name].answer
-    path, start = name.rpartition("/")[2], len(gap.before)
-    answer = Generation(Snapshot("r", path, gap.before + gap.after, start))
+    context, raw = CASES[name].context, CASES[name].answer
+    path, start = name.rpartition("/")[2], len(context.before)
+    answer = Generation(Snapshot("r", path, context.before + context.after, start))
     first: Suggestion | None = None
     typed = 0
     for at in range(0, len(raw), 3):
@@ -60,7 +60,7 @@ def test_typing_along_gives_the_rest_of_the_same_answer(name: str, data: st.Data
         answer.ended = at + 3 >= len(raw)
         if first and first.text:
             typed = data.draw(st.integers(typed, len(first.text) - 1))
-        text = gap.before + (first.text[:typed] if first else "") + gap.after
+        text = context.before + (first.text[:typed] if first else "") + context.after
         found = render(
             answer, Snapshot("r", path, text, start + typed), CompletionPolicy(line=20, block=30)
         )
@@ -68,7 +68,7 @@ def test_typing_along_gives_the_rest_of_the_same_answer(name: str, data: st.Data
         rest = first.text[typed:] if first else ""
         if (
             first
-            and within(gap.after[: first.replaces], rest)
-            and rest != gap.after[: first.replaces]
+            and within(context.after[: first.replaces], rest)
+            and rest != context.after[: first.replaces]
         ):
             assert found and (found.text, found.replaces) == (rest, first.replaces)
