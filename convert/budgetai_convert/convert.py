@@ -1,4 +1,4 @@
-"""A conversion from its start to its end: plan → merge → check → quantise → judge → write.
+"""A conversion from its start to its end: plan → merge → check → quantise → evaluate → write.
 
 Nothing stands at the final name before every check has passed, and the manifest is there first.
 """
@@ -20,7 +20,7 @@ from budgetai_convert import write_bundle
 from budgetai_convert.checks import agreement, check_texts, code_probes, divergence, reference
 from budgetai_convert.checks.agreement import Agreement
 from budgetai_convert.checks.code_probes import Reader, Samples
-from budgetai_convert.checks.divergence import Judge, Measured, Reference
+from budgetai_convert.checks.divergence import Evaluator, Measured, Reference
 from budgetai_convert.checks.reference import Answer, GreedyAnswer
 from budgetai_convert.formats import gguf_writer
 from budgetai_convert.model import merge, rank_truncation
@@ -134,7 +134,7 @@ def _add_to_bundle(plan: ConversionPlan, begin: Begin) -> Result:
 
 @dataclass
 class Conversion:
-    """One variant on its way: merged, checked, quantised, judged.
+    """One variant on its way: merged, checked, quantised, evaluated.
 
     With a `lora` the base stays as it is, and every check is made with that adapter file laid over
     it. `checks` and `notes` are for the manifest; `choice` is what auto measured."""
@@ -148,7 +148,7 @@ class Conversion:
     choice: Choice | None = None
 
     def make(self, target: Path) -> None:
-        """Write the model at `target`, checked and judged."""
+        """Write the model at `target`, checked and evaluated."""
         with _scratch(self.plan, target.parent) as folder:
             merged = folder / "merged-f16.gguf"
             self._merge(merged)
@@ -178,7 +178,7 @@ class Conversion:
             f16, answers = self._check_merged(merged, folder, samples)
             quantised = self._check_quantised(base, answers)
             if samples and samples.probes:
-                self._judge(*self._measure(merged, base, samples))
+                self._check_held_out(*self._measure(merged, base, samples))
         self.checks = _agreements(f16, quantised) | self.checks
 
     def manifest(self, model: Path) -> ModelManifest:
@@ -278,7 +278,8 @@ class Conversion:
             agreement.check_tokenizer(native, own.tokenize, texts)
 
     def _draw_samples(self, merged: Path) -> Samples | None:
-        """The repository's code as prompts. Raises OptionError if auto has nothing to judge by."""
+        """The repository's code as prompts. Raises OptionError if auto has nothing to evaluate
+        on."""
         samples, root, adapter = None, self.variant.root, self.variant.adapter
         if adapter and (rest := gguf_tokenizer.left_out(adapter.origin, self.plan.source.metadata)):
             self.notes["tokenizer"] = f"the base's: the adapter's own has {rest}, left out"
@@ -325,13 +326,13 @@ class Conversion:
             assert samples is not None
             material = auto.AutoInputs(merged, self.lora, importance, samples.probes)
             self.choice = auto.choose(material, target, self.plan.limits, self.begin)
-            self._judge(self.choice.chosen, self.choice.reference)
+            self._check_held_out(self.choice.chosen, self.choice.reference)
             return
         task = self.begin(f"Quantising to {quant}", self.plan.expected_size(quant))
         params = QuantizeParams(quant=quant, imatrix=importance)
         llama_quantize.quantize(merged, target, params, task.reach)
         if samples is not None and samples.probes:
-            self._judge(*self._measure(merged, target, samples))
+            self._check_held_out(*self._measure(merged, target, samples))
 
     def _measure(self, merged: Path, target: Path, samples: Samples) -> tuple[Measured, Reference]:
         """The quantised file on held-out holes, and what the merged one says of them."""
@@ -339,9 +340,9 @@ class Conversion:
         task = self.begin("Completing held-out lines", 2 * len(probes))
         path = merged.with_suffix(".reference")
         f16 = divergence.refer(merged, probes, path, task.add, lora)
-        return Judge(probes, f16, lora).untimed(self.plan.quant, target, task.add), f16
+        return Evaluator(probes, f16, lora).untimed(self.plan.quant, target, task.add), f16
 
-    def _judge(self, measured: Measured, f16: Reference) -> None:
+    def _check_held_out(self, measured: Measured, f16: Reference) -> None:
         """Keep the numbers on held-out code. Raises CheckError for lines lost beyond chance."""
         self.checks |= {
             "held_out_kld": measured.kld,

@@ -59,8 +59,8 @@ class ConvertOptions:
     )
     repo: Path | None = option(
         None,
-        "repository the adapter was made for, whose code is calibrated on and judged by; without"
-        " it, the current folder",
+        "repository the adapter was made for, whose code is used to calibrate and to evaluate;"
+        " without it, the current folder",
     )
     quant: str = option(
         "Q8_0",

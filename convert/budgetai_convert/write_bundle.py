@@ -101,8 +101,8 @@ def add(folder: Path, source: Source, laid: LaidAdapter) -> AdapterEntry:
 
 def _unseen(values: Mapping[str, Any], added: AdapterManifest) -> dict[str, Any]:
     """What neither the adapters of a bundle's manifest nor one more has been trained on, as
-    manifests say it: the bundle is judged by that. Nothing, where they were held out in different
-    ways."""
+    manifests say it: the bundle is evaluated on that. Nothing, where they were held out in
+    different ways."""
     alike = values.get("holdout", "") == added.holdout
     both = set(values.get("held_out", ())) & set(added.held_out) if alike else set()
     also = {*values.get("also", ()), *added.also}

@@ -19,7 +19,7 @@ from commands import CONVERT, said
 
 from budgetai_convert.checks import code_probes, divergence
 from budgetai_convert.checks.code_probes import Probe, Reader
-from budgetai_convert.checks.divergence import Judge, Measured
+from budgetai_convert.checks.divergence import Evaluator, Measured
 from budgetai_convert.model import adapter
 from budgetai_convert.quantize import llama_quantize
 from budgetai_core.artifacts import gguf_reader
@@ -85,10 +85,10 @@ def fresh(options: Options, merged: Path) -> tuple[Probe, ...]:
 def rows(options: Options, files: dict[str, Path], probes: tuple[Probe, ...]) -> Iterator[Measured]:
     merged = files["16 bits"]
     reference = divergence.refer(merged, probes, options.place / "reference", lambda: None)
-    judge = Judge(probes, reference, None)
+    evaluator = Evaluator(probes, reference, None)
     for name, path in files.items():
         print(f"measuring {name}", file=sys.stderr, flush=True)
-        yield judge.timed(name, path, lambda: None)
+        yield evaluator.timed(name, path, lambda: None)
 
 
 def story(options: Options) -> int:

@@ -17,9 +17,9 @@ from budgetai_core.evaluation.rouge import rouge_l
 from budgetai_server.evaluation.candidates import candidates
 from budgetai_server.evaluation.generated_docstrings import (
     DocstringEvalSet,
-    Judged,
+    DocstringEvaluation,
     docstring_eval_set,
-    judge,
+    evaluate,
 )
 from budgetai_server.evaluation.lines import models_of
 from budgetai_server.evaluation.options import EvalOptions
@@ -36,21 +36,21 @@ def _main() -> int:
     (model,) = models_of(options)
     exam = docstring_eval_set(options, [model])
     with candidates(model, "docstring") as engines:
-        judged = [judge(engine, exam, led=not options.free) for engine in engines]
-    first, *others = (_values(one, exam) for one in judged)
+        evaluations = [evaluate(engine, exam, led=not options.free) for engine in engines]
+    first, *others = (_values(one, exam) for one in evaluations)
     files = [asked.path for asked in exam.questions]
     print_json(
         {
             one.name: {name: vars(ratio(values[name], first[name], files)) for name in first}
-            for one, values in zip(judged[1:], others, strict=True)
+            for one, values in zip(evaluations[1:], others, strict=True)
         }
         | {"docstrings": len(files), "files": len(set(files)), "base": _means(first)}
     )
     return 0
 
 
-def _values(judged: Judged, exam: DocstringEvalSet) -> Values:
-    pairs = list(zip(exam.questions, judged.answers, strict=True))
+def _values(evaluation: DocstringEvaluation, exam: DocstringEvalSet) -> Values:
+    pairs = list(zip(exam.questions, evaluation.answers, strict=True))
     named = [lint(asked.documentable, text, asked.language) for asked, text in pairs]
     return {
         "rouge": [rouge_l(text, asked.expected) for asked, text in pairs],

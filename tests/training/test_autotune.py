@@ -27,7 +27,7 @@ def test_the_best_rate_is_found_and_the_model_is_as_before(tmp_path: Path) -> No
     batch = collate([ROW])
     with chunked_loss.headless(model) as output:
 
-        def judge() -> float:
+        def evaluate() -> float:
             with torch.no_grad():
                 hidden, labels = chunked_loss.hidden_at_labels(model, batch)
                 return float(chunked_loss.losses(hidden, output, labels).mean())
@@ -37,7 +37,7 @@ def test_the_best_rate_is_found_and_the_model_is_as_before(tmp_path: Path) -> No
             (1e-5, 1e-2, 1e4),
             lambda rate: peft_adapter.optimizer(model, rate, options),
             lambda _: training_step(model, output, batch),
-            judge,
+            evaluate,
         )
     assert [rate.chosen for rate in rates] == [False, True, False]
     for name, parameter in model.named_parameters():

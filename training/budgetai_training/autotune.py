@@ -67,8 +67,8 @@ def _accumulation(run: Run, affordable: float) -> int:
 
 
 def _evaluations(run: Run, per_sample: float) -> tuple[int, int]:
-    """How often the run is judged on the way, and by how many questions; (0, 0) where their share
-    of the budget holds less than two evaluations, of which one could be the better."""
+    """How often the run is evaluated on the way, and by how many questions; (0, 0) where their
+    share of the budget holds less than two evaluations, of which one could be the better."""
     most, times = len(run.eval_set.validation), MAX_EVALUATIONS
     if run.options.evaluate == NONE or not most:
         return 0, 0
@@ -85,7 +85,7 @@ def _evaluations(run: Run, per_sample: float) -> tuple[int, int]:
 
 def _ranking(run: Run, per_sample: float) -> int:
     """By how many questions the rank is chosen at the end."""
-    most = len(run.eval_set.validation) if run.dylora.judged else 0
+    most = len(run.eval_set.validation) if run.dylora.evaluated_ranks else 0
     if run.options.max_steps:
         return most
     per_question = per_sample * run.dylora.passes / STEP_PER_FORWARD
@@ -97,8 +97,8 @@ def _ranking(run: Run, per_sample: float) -> int:
 def _rates_tried(run: Run, samples: Epochs, per_sample: float) -> tuple[RateTry, ...]:
     """Rates tried, where the user names none and their share of the budget holds the tries."""
     questions = run.eval_set.validation[:MIN_QUESTIONS]
-    judging = len(questions) * run.dylora.passes / STEP_PER_FORWARD
-    needed = len(RATE_FACTORS) * (TRY_STEPS * run.plan.batch + judging) * per_sample
+    evaluation_passes = len(questions) * run.dylora.passes / STEP_PER_FORWARD
+    needed = len(RATE_FACTORS) * (TRY_STEPS * run.plan.batch + evaluation_passes) * per_sample
     share = RATE_SHARE * run.clock.budget
     if run.options.learning_rate or run.options.max_steps or not questions or needed > share:
         return ()
@@ -134,10 +134,10 @@ def compare_rates(
     rates: Sequence[float],
     optimizer: Callable[[float], torch.optim.Optimizer],
     step: Callable[[int], object],
-    judge: Callable[[], float],
+    evaluate: Callable[[], float],
 ) -> tuple[RateTry, ...]:
-    """Make TRY_STEPS updates with each rate from the same start, and `judge`; `step(n)` leaves the
-    gradients of the n-th one. The model ends as it began."""
+    """Make TRY_STEPS updates with each rate from the same start, and `evaluate`; `step(n)` leaves
+    the gradients of the n-th one. The model ends as it began."""
     trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
     start = {name: parameter.detach().clone() for name, parameter in trained.items()}
     losses = []
@@ -151,7 +151,7 @@ def compare_rates(
             torch.nn.utils.clip_grad_norm_(trained.values(), 1.0)
             updates.step()
             updates.zero_grad()
-        losses.append(judge())
+        losses.append(evaluate())
         with torch.no_grad():
             for name, parameter in trained.items():
                 parameter.copy_(start[name])
@@ -166,7 +166,7 @@ def compare_rates(
 
 def check_time(run: Run, per_sample: float) -> None:
     """Raise BudgetError where not even one step fits, with a budget that would do."""
-    # A run that was killed after its last step has what is to be judged and saved.
+    # A run that was killed after its last step has what is to be evaluated and saved.
     if run.options.resume and run.folder.checkpoint():
         return
     per_batch = per_sample * run.plan.batch

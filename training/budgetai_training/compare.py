@@ -1,8 +1,8 @@
 """Several methods side by side: each trained in a process of its own with one budget, one table.
 
 The corpus, the samples and what is held out depend on the seed alone, and are the same for all. So
-are the windows and lines that are judged, in time beyond the budget: what fits into a share of it
-would be other ones for each.
+are the windows and lines that are evaluated, in time beyond the budget: what fits into a share of
+it would be other ones for each.
 """
 
 import subprocess

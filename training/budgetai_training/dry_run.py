@@ -145,7 +145,7 @@ def _lines(
     held += ", …" if len(names) > _MAX_NAMES else ""
     lines = [f"held out ({len(names)}): {held}"]
     if corpus.holdout:
-        lines.append(f"judged on what they hold {corpus.holdout.replace(':', ' ')}")
+        lines.append(f"evaluated on what they hold {corpus.holdout.replace(':', ' ')}")
     if pairs:
         lines.append(pairs.description)
     if options.continue_from:

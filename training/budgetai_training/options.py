@@ -180,9 +180,9 @@ class TrainOptions:
     )
     evaluate: str = option(
         QUICK,
-        "how much is judged: quick in a fifth of the budget, at most; full by 32 held-out windows"
-        " before and after, and more lines, in time beyond the budget; none, then the last state is"
-        " kept and not the best",
+        "how much is evaluated: quick in a fifth of the budget, at most; full by 32 held-out"
+        " windows before and after, and more lines, in time beyond the budget; none, then the last"
+        " state is kept and not the best",
         choices=(QUICK, FULL, NONE),
         group="course of the run",
     )
@@ -308,5 +308,5 @@ def of_earlier_version(values: Mapping[str, Any]) -> dict[str, Any]:
     if "lora" in values:
         return dict(values)
     given = {key: values[name] for name, key in _LORA_KEYS.items() if name in values}
-    judged = FULL if values.get("judge") else QUICK
-    return {**values, "lora": str(Lora(**given)), "evaluate": judged}
+    evaluated = FULL if values.get("judge") else QUICK
+    return {**values, "lora": str(Lora(**given)), "evaluate": evaluated}

@@ -265,5 +265,5 @@ def _notes(trained: Trained) -> tuple[str, ...]:
     if best < last and trained.after:
         notes.append(f"Held-out loss was lowest after step {best} of {last}; that state was kept.")
     if not trained.after:
-        notes.append("The run was interrupted, or had no time left, before it was judged.")
+        notes.append("The run was interrupted, or had no time left, before it was evaluated.")
     return tuple(notes)

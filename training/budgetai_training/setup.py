@@ -41,9 +41,9 @@ USUAL_PASSES = {COMPLETION: 2, DOCSTRING: 6}
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that stays the same while a run goes on. `corpus` is what is judged and told of,
-    `learned` the part of it that is trained on; `pairs` are the docstrings of both, where they are
-    the task."""
+    """Everything that stays the same while a run goes on. `corpus` is what is evaluated and told
+    of, `learned` the part of it that is trained on; `pairs` are the docstrings of both, where they
+    are the task."""
 
     options: TrainOptions
     folder: RunFolder

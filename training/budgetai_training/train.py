@@ -1,4 +1,5 @@
-"""A run, top to bottom: plan, load, split, encode, autotune, train, choose a rank, judge, save."""
+"""A run, top to bottom: plan, load, split, encode, autotune, train, choose a rank, evaluate,
+save."""
 
 import math
 import time
@@ -74,7 +75,7 @@ def train(
         for line in setup.describe(options, corpus, learned, plan, model, pairs, spread=spread):
             reporter.say(line)
 
-        # Encode: samples to learn, questions to judge by.
+        # Encode: samples to learn, questions to evaluate on.
         encoder = Encoder(loaded.tokenizer)
         if options.method == "prefix":
             setup.begin_prefix(model, learned, encoder)
@@ -93,13 +94,13 @@ def train(
         # or while saving.
         with interruption.listening():
             samples = setup.epochs(run)
-            baseline = _judge_base(run, interruption)
+            baseline = _evaluate_base(run, interruption)
             if process_group.any_of(interruption.asked()):
                 raise KeyboardInterrupt
             run, chosen = _autotune(run, samples, baseline)
             state = _fit(run, samples, chosen, interruption)
             ranks = _choose_rank(run, chosen.ranking, interruption)
-            after = _judge_tuned(run, baseline, state, interruption)
+            after = _evaluate_tuned(run, baseline, state, interruption)
             completions, drafts = _write_answers(run, interruption)
             trained = Trained(
                 state=state,
@@ -122,7 +123,7 @@ def _check_processes(options: TrainOptions, *, spread: bool) -> None:
         raise OptionError("--lora target=auto needs a whole base in each process", "Choose another")
 
 
-def _judge_base(run: Run, interruption: Interruption) -> Baseline:
+def _evaluate_base(run: Run, interruption: Interruption) -> Baseline:
     """Losses at the start, of as many questions as fit into their share, or of all that a full
     evaluation has."""
     if run.options.evaluate == NONE:
@@ -132,7 +133,7 @@ def _judge_base(run: Run, interruption: Interruption) -> Baseline:
     questions = run.eval_set.report[: 2 * FULL_WINDOWS] if full else run.eval_set.report
     seconds = math.inf if full else EVALUATION_SHARE * run.clock.budget
 
-    def judge() -> dict[str, Any]:
+    def evaluate() -> dict[str, Any]:
         began = time.monotonic()
         # A new adapter adds nothing yet, but a prefix does.
         plain = run.model.disable_adapter() if run.options.method == "prefix" else nullcontext()
@@ -140,7 +141,7 @@ def _judge_base(run: Run, interruption: Interruption) -> Baseline:
             losses = _held_out_losses(run, questions, seconds, interruption.asked)
         return Baseline(tuple(losses), time.monotonic() - began).to_json()
 
-    return Baseline.from_json(run.folder.once("before", judge, by_all=True))
+    return Baseline.from_json(run.folder.once("before", evaluate, by_all=True))
 
 
 def _held_out_losses(
@@ -226,10 +227,10 @@ def _fit(
 
 
 def _choose_rank(run: Run, count: int, interruption: Interruption) -> tuple[RankTry, ...]:
-    """Held-out loss at each judged rank by `count` questions, and the smallest rank that is enough:
-    with it the run goes on. Empty where one rank alone was trained, or the user wants the run to
-    end."""
-    if not run.dylora.judged:
+    """Held-out loss at each evaluated rank by `count` questions, and the smallest rank that is
+    enough: with it the run goes on. Empty where one rank alone was trained, or the user wants the
+    run to end."""
+    if not run.dylora.evaluated_ranks:
         return ()
     questions = run.eval_set.validation[:count]
     with (
@@ -253,7 +254,7 @@ def _choose_rank(run: Run, count: int, interruption: Interruption) -> tuple[Rank
     )
 
 
-def _judge_tuned(
+def _evaluate_tuned(
     run: Run, baseline: Baseline, state: TrainerState, interruption: Interruption
 ) -> list[Loss]:
     """Losses of what the base was asked; empty where nothing was learned, or the user wants the run

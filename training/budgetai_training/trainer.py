@@ -249,7 +249,7 @@ class BudgetCallback(TrainerCallback):
         interrupted = self._interrupted(state)
         control.should_log = True
         control.should_training_stop |= late or interrupted
-        # At its end a run is judged once more, whatever ends it: the best state is chosen.
+        # At its end a run is evaluated once more, whatever ends it: the best state is chosen.
         done = control.should_training_stop and not interrupted
         if self._fitting.evaluations and (due > self._evaluated or done):
             self._evaluated = due
@@ -260,7 +260,7 @@ class BudgetCallback(TrainerCallback):
 
     def _interrupted(self, state: TrainerState) -> bool:
         """Whether any process was asked to stop; then the last state is kept: what was learned
-        since the best one was seen has not been judged, and may be better."""
+        since the best one was seen has not been evaluated, and may be better."""
         asked = process_group.any_of(self._fitting.interruption.asked())
         if asked:
             state.best_model_checkpoint = None

@@ -1,5 +1,5 @@
-"""The user's code as the model will meet it: prompts to calibrate on, and held-out holes to judge
-by. What was held out of training is never calibrated on.
+"""The user's code as the model will meet it: prompts to calibrate on, and held-out holes to
+evaluate on. What was held out of training is never calibrated on.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from budgetai_core.evaluation.spans import Hole, cut
 from budgetai_core.repository.added_lines import Range
 from budgetai_core.repository.history import SINCE, added_since
 
-CALIBRATING, JUDGING = 24, 32
+CALIBRATION_TEXTS, EVALUATION_PROBES = 24, 32
 # Nobody types here, so texts begin at the line where they fit, not at one in 32.
 _SEEN = WindowLimits(before=1600, after=500, chunks=0, step=1)
 # Short prompts: every candidate is asked all of them.
@@ -38,7 +38,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Samples:
-    """`texts` to calibrate on (empty without a repository), `probes` to judge by, and `origin`,
+    """`texts` to calibrate on (empty without a repository), `probes` to evaluate on, and `origin`,
     a few words on where they come from."""
 
     texts: tuple[tuple[int, ...], ...]
@@ -78,15 +78,15 @@ class Reader:
 def draw(root: Path, manifest: AdapterManifest | None, reader: Reader, seed: int = 0) -> Samples:
     """Samples of the repository at `root`, of what the adapter was trained to write. Without a
     manifest nothing says what the model has seen: a tenth of the files, at least one, is kept for
-    judging. With one that holds nothing back, nothing is judged."""
+    evaluation. With one that holds nothing back, nothing is evaluated."""
     files, _ = repository.sources(repository.open_repository(root))
     unseen = _unseen(root, manifest, files)
     seen = [(f.path, f.text) for f in files if f.path not in unseen]
     held = [(f.path, f.text) for f in files if f.path in unseen]
     task = manifest.task if manifest else "completion"
     holes = docstring_probes.cut if task == docstring_probes.KIND else cut
-    texts = [reader.text(hole) for hole in holes(seen, CALIBRATING, seed)]
-    drawn = [reader.probe(hole) for hole in holes(held, JUDGING, seed, unseen)]
+    texts = [reader.text(hole) for hole in holes(seen, CALIBRATION_TEXTS, seed)]
+    drawn = [reader.probe(hole) for hole in holes(held, EVALUATION_PROBES, seed, unseen)]
     probes = tuple(probe for probe in drawn if probe)
     kept = "held out of training" if manifest else "kept back"
     what = "docstrings" if task == docstring_probes.KIND else "holes"

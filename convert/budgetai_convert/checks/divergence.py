@@ -1,7 +1,7 @@
 """What quantising costs, on held-out holes: KL divergence and best tokens against the 16-bit file,
 lines brought back, and speed.
 
-Lines are judged by teacher forcing: a line is brought back if each of its tokens is the best one
+Lines are scored by teacher forcing: a line is brought back if each of its tokens is the best one
 after those before it, which is when a greedy answer would be that line.
 """
 
@@ -98,17 +98,18 @@ def refer(
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Holes, and what the 16-bit file says of them; `lora` lies over every file that is judged."""
+class Evaluator:
+    """Holes, and what the 16-bit file says of them; `lora` lies over every file that is
+    evaluated."""
 
     probes: tuple[Probe, ...]
     reference: Reference
     lora: Path | None
 
-    def narrowed(self, count: int) -> "Judge":
+    def narrowed(self, count: int) -> "Evaluator":
         """By the first holes alone."""
         reference = dataclasses.replace(self.reference, exact=self.reference.exact[:count])
-        return Judge(self.probes[:count], reference, self.lora)
+        return Evaluator(self.probes[:count], reference, self.lora)
 
     def timed(self, name: str, model: Path, tick: Callable[[], None]) -> Measured:
         """Compare a file with the reference, and take its speeds."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from budgetai_convert.checks import divergence
 from budgetai_convert.checks.code_probes import Probe
-from budgetai_convert.checks.divergence import Judge, Measured, Reference
+from budgetai_convert.checks.divergence import Evaluator, Measured, Reference
 from budgetai_convert.progress_line import Begin
 from budgetai_convert.quantize import bit_allocation, llama_quantize, mixed_gguf
 from budgetai_convert.quantize.file_size import expected_size
@@ -62,7 +62,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class AutoInputs:
-    """What candidates are made of and judged by: the 16-bit file, the adapter that is laid over
+    """What candidates are made of and evaluated on: the 16-bit file, the adapter that is laid over
     it, the file of an importance matrix or an empty text, and held-out holes."""
 
     merged: Path
@@ -73,11 +73,11 @@ class AutoInputs:
 
 @dataclass(frozen=True)
 class CandidateMaker:
-    """Where candidates are made and judged. `folder` is for files that come and go."""
+    """Where candidates are made and evaluated. `folder` is for files that come and go."""
 
     material: AutoInputs
     folder: Path
-    judge: Judge
+    evaluator: Evaluator
     begin: Begin
 
     @property
@@ -105,14 +105,14 @@ class CandidateMaker:
         return target
 
     def measured(self, name: str, path: Path) -> Measured:
-        task = self.begin(f"Measuring {name}", len(self.judge.probes))
-        return self.judge.timed(name, path, task.add)
+        task = self.begin(f"Measuring {name}", len(self.evaluator.probes))
+        return self.evaluator.timed(name, path, task.add)
 
     def tried(self, name: str, path: Path) -> float:
         """The divergence over a few holes, in nats per token."""
-        judge = self.judge.narrowed(_TRYING)
-        task = self.begin(f"Trying {name}", len(judge.probes))
-        return judge.untimed(name, path, task.add).kld
+        evaluator = self.evaluator.narrowed(_TRYING)
+        task = self.begin(f"Trying {name}", len(evaluator.probes))
+        return evaluator.untimed(name, path, task.add).kld
 
     def mixed(self, name: str, types: dict[str, str], rest: str) -> Path:
         """A mixture by part; what belongs to no part comes from the pure file `rest`."""
@@ -135,7 +135,7 @@ def choose(material: AutoInputs, target: Path, limits: QuantLimits, begin: Begin
         folder = Path(name)
         task = begin("Asking the 16-bit file", len(probes))
         reference = divergence.refer(merged, probes, folder / "reference", task.add, material.lora)
-        maker = CandidateMaker(material, folder, Judge(probes, reference, material.lora), begin)
+        maker = CandidateMaker(material, folder, Evaluator(probes, reference, material.lora), begin)
         original = maker.measured("F16", merged)
         measured: dict[Measured, dict[str, str]] = {}
         for candidate, types in (*_stock(maker), *_mixtures(maker, limits)):

@@ -1,1 +1,1 @@
-"""Spans to judge a model by, and the metrics."""
+"""Spans to evaluate a model on, and the metrics."""

@@ -11,10 +11,10 @@ from budgetai_core.command import parse, print_json, run
 
 if TYPE_CHECKING:
     from budgetai_core.evaluation.metrics import Change
-    from budgetai_server.evaluation.generated_docstrings import Judged as DocstringsJudged
-    from budgetai_server.evaluation.lines import EvalSet, Judged
+    from budgetai_server.evaluation.generated_docstrings import DocstringEvaluation
+    from budgetai_server.evaluation.lines import EvalSet, LineEvaluation
     from budgetai_server.evaluation.options import EvalOptions
-    from budgetai_server.evaluation.typed import TypedChange, TypedJudged, TypedSet
+    from budgetai_server.evaluation.typed import TypedChange, TypedEvaluation, TypedSet
     from budgetai_server.inference.local import LocalEngine
 
 T = TypeVar("T")
@@ -60,23 +60,23 @@ def _usage(options: "EvalOptions") -> int:
 
 
 def _score(options: "EvalOptions") -> int:
-    from budgetai_server.evaluation.lines import eval_set, judge, models_of
+    from budgetai_server.evaluation.lines import eval_set, evaluate, models_of
 
     models = models_of(options)
     questions = eval_set(options, models)
     count = len(questions.holes)
-    judged = [
-        _with_bar(engine.name, count, options, partial(judge, engine, questions))
+    evaluations = [
+        _with_bar(engine.name, count, options, partial(evaluate, engine, questions))
         for engine in _engines(models, options)
     ]
     if options.json:
-        result = {"holes": count, "held_out": questions.note} | _plain(judged)
+        result = {"holes": count, "held_out": questions.note} | _plain(evaluations)
         print_json(
             result
-            | {"changes": [dataclasses.asdict(difference) for difference in _changes(judged)]}
+            | {"changes": [dataclasses.asdict(difference) for difference in _changes(evaluations)]}
         )
     else:
-        print(_table(judged, questions))
+        print(_table(evaluations, questions))
     return 0
 
 
@@ -95,13 +95,13 @@ def _typed(options: "EvalOptions") -> int:
             file=sys.stderr,
         )
         return _score(options)
-    judged: list[TypedJudged] = []
+    evaluations: list[TypedEvaluation] = []
     for model in models:
         with served(model, options.task) as engines:
             for engine, policy in engines:
-                work = partial(typed.judge, engine, policy, lines, options.patience)
-                judged.append(_with_bar(engine.name, lines.count, options, work))
-    changes = [typed.change(judged[0], other) for other in judged[1:]]
+                work = partial(typed.evaluate, engine, policy, lines, options.patience)
+                evaluations.append(_with_bar(engine.name, lines.count, options, work))
+    changes = [typed.change(evaluations[0], other) for other in evaluations[1:]]
     if options.json:
         print_json(
             {
@@ -109,31 +109,31 @@ def _typed(options: "EvalOptions") -> int:
                 "commits": len(lines.commits),
                 "left_out": lines.left_out,
                 "warnings": lines.warnings,
-                "models": [typed.as_json(model) for model in judged],
+                "models": [typed.as_json(model) for model in evaluations],
                 "changes": [dataclasses.asdict(change) for change in changes],
             }
         )
     else:
-        print(_typed_table(judged, changes, lines))
+        print(_typed_table(evaluations, changes, lines))
     return 0
 
 
 def _docstrings(options: "EvalOptions") -> int:
-    from budgetai_server.evaluation.generated_docstrings import docstring_eval_set, judge
+    from budgetai_server.evaluation.generated_docstrings import docstring_eval_set, evaluate
     from budgetai_server.evaluation.lines import models_of
 
     models = models_of(options)
     eval_set = docstring_eval_set(options, models)
     count = len(eval_set.questions)
-    judged = [
-        _with_bar(engine.name, count, options, partial(judge, engine, eval_set, led=led))
+    evaluations = [
+        _with_bar(engine.name, count, options, partial(evaluate, engine, eval_set, led=led))
         for engine in _engines(models, options)
         for led in ((True, False) if options.free else (True,))
     ]
     if options.json:
-        print_json({"docstrings": count, "held_out": eval_set.note} | _plain(judged))
+        print_json({"docstrings": count, "held_out": eval_set.note} | _plain(evaluations))
     else:
-        print(_docstring_table(judged, f"{count} docstrings; {eval_set.note}"))
+        print(_docstring_table(evaluations, f"{count} docstrings; {eval_set.note}"))
     return 0
 
 
@@ -158,31 +158,31 @@ def _with_bar(
         return work(lambda done: bar.update(task, completed=done))
 
 
-def _plain(judged: "Sequence[Judged | DocstringsJudged]") -> dict[str, Any]:
-    rows = [dataclasses.asdict(model) for model in judged]
+def _plain(evaluations: "Sequence[LineEvaluation | DocstringEvaluation]") -> dict[str, Any]:
+    rows = [dataclasses.asdict(model) for model in evaluations]
     return {"models": [{k: v for k, v in row.items() if k != "answers"} for row in rows]}
 
 
-def _table(judged: "list[Judged]", questions: "EvalSet") -> str:
-    width = max(len(model.name) for model in judged)
+def _table(evaluations: "list[LineEvaluation]", questions: "EvalSet") -> str:
+    width = max(len(model.name) for model in evaluations)
     head = f"{'model':{width}}  {'exact match':22}  {'edit similarity':22}  p50 ms  p95 ms"
     rows = [
         f"{model.name:{width}}  {model.scores.exact_match!s:22}  "
         f"{model.scores.edit_similarity!s:22}  {model.latency_p50:6.0f}  {model.latency_p95:6.0f}"
-        for model in judged
+        for model in evaluations
     ]
     lines = [f"{len(questions.holes)} holes; {questions.note}", head, *rows]
-    for model, difference in zip(judged[1:], _changes(judged), strict=True):
-        lines.append(f"{model.name} against {judged[0].name}: {difference}")
+    for model, difference in zip(evaluations[1:], _changes(evaluations), strict=True):
+        lines.append(f"{model.name} against {evaluations[0].name}: {difference}")
     return "\n".join(lines)
 
 
 def _typed_table(
-    judged: "list[TypedJudged]", changes: "list[TypedChange]", lines: "TypedSet"
+    evaluations: "list[TypedEvaluation]", changes: "list[TypedChange]", lines: "TypedSet"
 ) -> str:
     from budgetai_core.evaluation.metrics import signed
 
-    width = max(len(model.name) for model in judged)
+    width = max(len(model.name) for model in evaluations)
     left_out = ", ".join(f"{count} {reason}" for reason, count in sorted(lines.left_out.items()))
     rows = [
         f"{lines.count} lines of {len(lines.commits)} commits, as they were typed",
@@ -191,7 +191,7 @@ def _typed_table(
         f"{'model':{width}}  {'exact lines':22}  {'edit similarity':22}  {'keystrokes saved':24}"
         "  shown a line  of these taken  greedy exact",
     ]
-    for model in judged:
+    for model in evaluations:
         for label, scores in ((model.name, model.scores), ("  in new files", model.new_files)):
             if scores.count:
                 rows.append(
@@ -199,32 +199,32 @@ def _typed_table(
                     f"  {scores.keystrokes_saved!s:24}  {scores.shown_per_line:12.1f}"
                     f"  {scores.taken_share:14.0%}  {scores.raw_exact_match.mean:12.3f}"
                 )
-    for model in judged:
+    for model in evaluations:
         places = ", ".join(f"{count} {_PLACES[place]}" for place, count in model.misses.items())
         rows.append(f"where the missed lines of {model.name} stood: {places}")
     rows += [
-        f"{model.name} against {judged[0].name}: {change.better} lines became right, "
+        f"{model.name} against {evaluations[0].name}: {change.better} lines became right, "
         f"{change.worse} wrong; exact lines {signed(change.exact_match)}, edit similarity "
         f"{signed(change.edit_similarity)}, keystrokes saved {signed(change.keystrokes_saved)}"
-        for model, change in zip(judged[1:], changes, strict=True)
+        for model, change in zip(evaluations[1:], changes, strict=True)
     ]
     return "\n".join(rows)
 
 
-def _changes(judged: "Sequence[Judged]") -> "list[Change]":
+def _changes(evaluations: "Sequence[LineEvaluation]") -> "list[Change]":
     """From the first model to each of the others, in their order."""
     from budgetai_core.evaluation.metrics import change
 
-    return [change(judged[0].scores, model.scores) for model in judged[1:]]
+    return [change(evaluations[0].scores, model.scores) for model in evaluations[1:]]
 
 
-def _docstring_table(judged: "list[DocstringsJudged]", title: str) -> str:
-    width = max(len(model.name) for model in judged)
+def _docstring_table(evaluations: "list[DocstringEvaluation]", title: str) -> str:
+    width = max(len(model.name) for model in evaluations)
     head = f"{'model':{width}}  {'ROUGE-L':22}  {'structure':22}  {'sound':22}  silent  p50 s"
     rows = [
         f"{model.name:{width}}  {model.rouge!s:22}  {model.structure!s:22}  {model.sound!s:22}"
         f"  {model.silent:6}  {model.seconds:5.1f}"
-        for model in judged
+        for model in evaluations
     ]
     return "\n".join([title, head, *rows])
 

@@ -1,7 +1,7 @@
 """The way of a completion: eligible → remembered → scheduled → rendered → recorded.
 
 `CompletionService.complete` tells it for an editor; `complete` is the same without one, for those
-that judge a model.
+that evaluate a model.
 """
 
 import time

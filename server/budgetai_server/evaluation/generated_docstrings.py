@@ -42,7 +42,8 @@ class Question:
 
 @dataclass(frozen=True)
 class DocstringEvalSet:
-    """The docstrings a repository is judged on. `note` says where the held-out list comes from."""
+    """The docstrings a repository is evaluated on. `note` says where the held-out list comes
+    from."""
 
     name: str
     questions: tuple[Question, ...]
@@ -50,7 +51,7 @@ class DocstringEvalSet:
 
 
 @dataclass(frozen=True)
-class Judged:
+class DocstringEvaluation:
     """Scores of the docstrings of one model. `rouge` is ROUGE-L, `structure` F1 over what is to be
     named, `sound` the share that names all of it and nothing else. `led` by a form, as the server
     does it. `silent` counts those of which the model said nothing; `seconds` is their median."""
@@ -115,13 +116,13 @@ def _without(text: str, start: int, end: int) -> str:
     return text[:line] + text[end:].removeprefix("\n")
 
 
-def judge(
+def evaluate(
     engine: LocalEngine,
     eval_set: DocstringEvalSet,
     tick: Callable[[int], None] = lambda done: None,
     *,
     led: bool = True,
-) -> Judged:
+) -> DocstringEvaluation:
     """Write every docstring in turn."""
     answers, seconds = [], []
     for number, question in enumerate(eval_set.questions, 1):
@@ -131,7 +132,7 @@ def judge(
         tick(number)
     pairs = list(zip(eval_set.questions, answers, strict=True))
     shapes = [lint(question.documentable, text, question.language) for question, text in pairs]
-    return Judged(
+    return DocstringEvaluation(
         model=engine.path,
         adapter=engine.adapter,
         led=led,

@@ -23,7 +23,7 @@ from budgetai_server.inference.local import LocalEngine
 
 
 @dataclass(frozen=True)
-class Judged:
+class LineEvaluation:
     """A model's scores; latencies in milliseconds from request to text."""
 
     model: Path
@@ -40,7 +40,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class EvalSet:
-    """The places a repository is judged on. `note` says where the held-out list comes from."""
+    """The places a repository is evaluated on. `note` says where the held-out list comes from."""
 
     name: str
     holes: tuple[Hole, ...]
@@ -141,9 +141,9 @@ def _by_all(unseen: Sequence[dict[str, tuple[Range, ...]]]) -> dict[str, tuple[R
     return both
 
 
-def judge(
+def evaluate(
     engine: LocalEngine, questions: EvalSet, tick: Callable[[int], None] = lambda done: None
-) -> Judged:
+) -> LineEvaluation:
     """Complete every hole in turn."""
     answers, latencies = [], []
     for number, hole in enumerate(questions.holes, 1):
@@ -154,7 +154,7 @@ def judge(
         latencies.append((time.perf_counter() - began) * 1000)
         answers.append(done.text)
         tick(number)
-    return Judged(
+    return LineEvaluation(
         engine.path,
         engine.adapter,
         score(answers, [hole.expected for hole in questions.holes]),

@@ -10,7 +10,7 @@ from budgetai_core.options import Seconds, check_ranges, option
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions:
-    """What to judge, and on how many places."""
+    """What to evaluate, and on how many places."""
 
     repo: Path = option(Path(), "the repository whose held-out files are used", unit="folder")
     model: tuple[Path, ...] = option(
@@ -21,7 +21,7 @@ class EvalOptions:
     )
     task: str = option(
         TASKS[0],
-        "what is judged: lines that are completed, or docstrings that are written",
+        "what is evaluated: lines that are completed, or docstrings that are written",
         choices=TASKS,
     )
     free: bool = option(
@@ -29,8 +29,8 @@ class EvalOptions:
     )
     commits: str = option(
         "",
-        "judge as typed: lines of the commits since a revision or a date, as since:v1.2, typed into"
-        " the files of before; models must not have learned these commits",
+        "evaluate as typed: lines of the commits since a revision or a date, as since:v1.2, typed"
+        " into the files of before; models must not have learned these commits",
         unit="since:revision",
     )
     patience: Seconds = option(

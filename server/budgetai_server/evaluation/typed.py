@@ -1,7 +1,7 @@
 """How good a model is where a user types: lines of later commits, typed into the files of before.
 
-Each place is judged as the server would show it with its default options: the model's own speed on
-this machine decides how much context it gets, and a suggestion counts if it is there in time.
+Each place is evaluated as the server would show it with its default options: the model's own speed
+on this machine decides how much context it gets, and a suggestion counts if it is there in time.
 """
 
 import dataclasses
@@ -98,7 +98,7 @@ class TypedScores:
 
 
 @dataclass(frozen=True)
-class TypedJudged:
+class TypedEvaluation:
     """A model's answers. Scores are of lines in files that were there before; those of files that
     came with their commit are apart."""
 
@@ -179,13 +179,13 @@ def _warning(root: Path, since: str, model: Path) -> str:
     )
 
 
-def judge(
+def evaluate(
     engine: LocalEngine,
     policy: CompletionPolicy,
     lines: TypedSet,
     patience: float = 0.0,
     tick: Callable[[int], None] = lambda count: None,
-) -> TypedJudged:
+) -> TypedEvaluation:
     """Type every line in turn, in the tree it was typed in."""
     replay, index = Replay(lines.root), Index()
     answers: list[Answered] = []
@@ -202,7 +202,7 @@ def judge(
         # The next commit begins from its own parent.
         for path, before in changed.items():
             _put(index, path, before)
-    return TypedJudged(engine.path, engine.adapter, tuple(answers))
+    return TypedEvaluation(engine.path, engine.adapter, tuple(answers))
 
 
 def _put(index: Index, path: str, text: str | None) -> None:
@@ -352,7 +352,7 @@ class TypedChange:
     keystrokes_saved: Score
 
 
-def change(before: TypedJudged, after: TypedJudged) -> TypedChange:
+def change(before: TypedEvaluation, after: TypedEvaluation) -> TypedChange:
     """Compare two models line by line, in files that were there before."""
     pairs = [
         (old, new)
@@ -374,12 +374,12 @@ def change(before: TypedJudged, after: TypedJudged) -> TypedChange:
     )
 
 
-def as_json(judged: TypedJudged) -> dict[str, object]:
+def as_json(evaluation: TypedEvaluation) -> dict[str, object]:
     """Return what is printed of a model with --json; no code."""
     return {
-        "model": str(judged.model),
-        "adapter": judged.adapter,
-        "scores": dataclasses.asdict(judged.scores),
-        "new_files": dataclasses.asdict(judged.new_files),
-        "misses": judged.misses,
+        "model": str(evaluation.model),
+        "adapter": evaluation.adapter,
+        "scores": dataclasses.asdict(evaluation.scores),
+        "new_files": dataclasses.asdict(evaluation.new_files),
+        "misses": evaluation.misses,
     }

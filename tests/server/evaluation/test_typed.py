@@ -11,8 +11,9 @@ from budgetai_core.context.window import WindowLimits
 from budgetai_core.errors import OptionError, RepositoryError
 from budgetai_server.cli import evaluate
 from budgetai_server.completion.render import CompletionPolicy
+from budgetai_server.evaluation import typed
 from budgetai_server.evaluation.options import EvalOptions
-from budgetai_server.evaluation.typed import change, judge, scores, typed_set
+from budgetai_server.evaluation.typed import change, scores, typed_set
 from budgetai_server.inference.engine import Piece, Usage
 from support import revisions, tiny
 
@@ -76,29 +77,29 @@ def test_lines_are_typed_into_the_old_text(repo: Path) -> None:
         "TABLE = first_module.make_a_table()",
     ]
     engine = Knows(a=NEW, b=OTHER)
-    judged = judge(engine, CompletionPolicy(block=0), lines)  # type: ignore[arg-type]
+    evaluation = typed.evaluate(engine, CompletionPolicy(block=0), lines)  # type: ignore[arg-type]
     old = next(prompt for prompt in engine.prompts if prompt.path == "a.py")
     assert old.before.endswith("def first(path):\n    ")
     assert "def last(path):" in old.after
     assert "return os.stat(path)" not in old.before + old.after
     # The new text is nowhere until it has been typed.
     assert not any("getsize" in chunk.text for p in engine.prompts[:1] for chunk in p.chunks)
-    assert judged.scores.count == 2
-    assert judged.new_files.count == 2
-    assert judged.scores.exact_match.mean == 1
-    assert judged.scores.raw_exact_match.mean == 1
-    assert judged.misses == {"chunk": 0, "prompt": 0, "tree": 0, "nowhere": 0}
+    assert evaluation.scores.count == 2
+    assert evaluation.new_files.count == 2
+    assert evaluation.scores.exact_match.mean == 1
+    assert evaluation.scores.raw_exact_match.mean == 1
+    assert evaluation.misses == {"chunk": 0, "prompt": 0, "tree": 0, "nowhere": 0}
     # One key a line.
     characters = len("size = os.path.getsize(path)" + "return size * 2")
-    assert judged.scores.keystrokes_saved.mean == pytest.approx(1 - 2 / characters)
-    assert (judged.scores.shown_per_line, judged.scores.taken_share) == (1, 1)
+    assert evaluation.scores.keystrokes_saved.mean == pytest.approx(1 - 2 / characters)
+    assert (evaluation.scores.shown_per_line, evaluation.scores.taken_share) == (1, 1)
 
 
 def test_a_model_without_sense_saves_nothing_and_the_difference_is_told(repo: Path) -> None:
     lines = typed_set(since_v1(repo), [])
     policy = CompletionPolicy(block=0)
-    dumb = judge(Knows(), policy, lines)  # type: ignore[arg-type]
-    good = judge(Knows(a=NEW, b=OTHER), policy, lines)  # type: ignore[arg-type]
+    dumb = typed.evaluate(Knows(), policy, lines)  # type: ignore[arg-type]
+    good = typed.evaluate(Knows(a=NEW, b=OTHER), policy, lines)  # type: ignore[arg-type]
     assert dumb.scores.exact_match.mean == dumb.scores.keystrokes_saved.mean == 0
     assert sum(dumb.misses.values()) == lines.count
     difference = change(dumb, good)
@@ -111,9 +112,9 @@ def test_where_the_text_of_a_miss_stood(repo: Path) -> None:
     revisions.git(repo, "tag", "v2")
     commit(repo, a=NEW + "\n\nTABLE = first_module.make_a_table()\nUNHEARD_OF = os.getpid()\n")
     lines = typed_set(EvalOptions(repo=repo, commits="since:v2"), [])
-    judged = judge(Knows(), CompletionPolicy(block=0), lines)  # type: ignore[arg-type]
-    assert judged.misses["nowhere"] == 1
-    assert judged.misses["chunk"] + judged.misses["tree"] == 1
+    evaluation = typed.evaluate(Knows(), CompletionPolicy(block=0), lines)  # type: ignore[arg-type]
+    assert evaluation.misses["nowhere"] == 1
+    assert evaluation.misses["chunk"] + evaluation.misses["tree"] == 1
 
 
 def test_the_seed_draws_the_lines_and_no_commit_gives_more_than_five(repo: Path) -> None:

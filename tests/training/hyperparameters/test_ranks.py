@@ -112,10 +112,10 @@ def test_the_diagonal_of_matryoshka() -> None:
     assert rank_weights.diagonal((1, 2, 4), 4, 1.0) == pytest.approx(sums)
 
 
-def test_judged_are_few() -> None:
-    assert rank_weights.judged(range(1, 17)) == (1, 2, 4, 8, 16)
-    assert rank_weights.judged(range(3, 13)) == (3, 4, 8, 12)
-    assert rank_weights.judged((3, 5, 6)) == (3, 5, 6)
+def test_few_ranks_are_evaluated() -> None:
+    assert rank_weights.evaluated(range(1, 17)) == (1, 2, 4, 8, 16)
+    assert rank_weights.evaluated(range(3, 13)) == (3, 4, 8, 12)
+    assert rank_weights.evaluated((3, 5, 6)) == (3, 5, 6)
 
 
 LOSSES = {1: 2.4, 2: 2.09, 4: 2.015, 8: 2.0, 16: 2.01}

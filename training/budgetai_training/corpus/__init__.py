@@ -1,1 +1,1 @@
-"""From repositories on disk to files to learn from and files to judge by."""
+"""From repositories on disk to files to learn from and files to evaluate on."""

@@ -17,7 +17,7 @@ class CorpusFile:
     """A file of one repository. `path` is relative to it, with slashes.
 
     A file of weight 2 is shown twice as often as one of weight 1. `fresh` are the character
-    ranges (start, end) a held-out file is judged on; None means all of it.
+    ranges (start, end) a held-out file is evaluated on; None means all of it.
     """
 
     repository: str

@@ -17,7 +17,7 @@ HELD_OUT_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Placed:
-    """An entry with its part of the corpus, and what of it is judged."""
+    """An entry with its part of the corpus, and what of it is evaluated."""
 
     entry: Entry
     part: str

@@ -1,1 +1,1 @@
-"""What a run is judged by."""
+"""What a run is evaluated on."""

@@ -1,4 +1,5 @@
-"""What a run is judged by: held-out windows, holes by kind, and general code it must not forget."""
+"""What a run is evaluated on: held-out windows, holes by kind, and general code it must not
+forget."""
 
 import importlib.util
 import random
@@ -50,16 +51,16 @@ def line_eval_set(
 ) -> EvalSet:
     """Questions in an order in which any beginning is a fair choice."""
     rng = random.Random(f"exam/{seed}")
-    deciding, judging = _divided(_windows(corpus, indexes, rng), _asked_characters)
+    validation, reported = _divided(_windows(corpus, indexes, rng), _asked_characters)
     holes = hole_samples(corpus.held_out, indexes, f"{seed}", MAX_HOLES)
-    first = _questions(judging[:MAX_WINDOWS], _encode_windows(encoder), _window_groups)
+    first = _questions(reported[:MAX_WINDOWS], _encode_windows(encoder), _window_groups)
     others = [
         *_questions(holes, encoder.asked, lambda sample: (("hole", sample.kind),)),
         *_questions(general_samples(), encoder.learned, lambda sample: (GENERAL,)),
     ]
     rng.shuffle(others)
-    validation = _questions(deciding, _encode_windows(encoder), _window_groups)
-    return EvalSet(_interleaved(first, others), tuple(validation), tuple(holes))
+    validated = _questions(validation, _encode_windows(encoder), _window_groups)
+    return EvalSet(_interleaved(first, others), tuple(validated), tuple(holes))
 
 
 def docstring_eval_set(held_out: Sequence[Pair], encoder: Encoder, seed: int) -> EvalSet:
@@ -71,19 +72,19 @@ def docstring_eval_set(held_out: Sequence[Pair], encoder: Encoder, seed: int) ->
         shown = docstring_samples.sample(pair)
         return Question(encoder.learned(shown), (*_window_groups(shown), ("style", pair.style)))
 
-    deciding, judging = _divided(pairs, lambda pair: len(pair.answer))
+    validation, reported = _divided(pairs, lambda pair: len(pair.answer))
     others = _questions(general_samples(), encoder.learned, lambda sample: (GENERAL,))
-    report = _interleaved([ask(pair) for pair in judging[:MAX_WINDOWS]], others)
-    return EvalSet(report, tuple(map(ask, deciding)), pairs=tuple(judging))
+    report = _interleaved([ask(pair) for pair in reported[:MAX_WINDOWS]], others)
+    return EvalSet(report, tuple(map(ask, validation)), pairs=tuple(reported))
 
 
 def _divided(things: list[T], size: Callable[[T], int]) -> tuple[list[T], list[T]]:
-    """Those that decide and those that judge: every fourth decides; with so few that none would be
-    left, they do both."""
-    deciding = things[::4] if len(things) >= 4 else things
+    """Split into what decides during a run and what the report says: every fourth decides; with so
+    few that none would be left, all do both."""
+    validation = things[::4] if len(things) >= 4 else things
     # The longest say most: a new line of a few tokens would decide by chance.
-    deciding = sorted(deciding, key=size, reverse=True)[:MAX_VALIDATION]
-    return deciding, [thing for thing in things if thing not in deciding] or things
+    validation = sorted(validation, key=size, reverse=True)[:MAX_VALIDATION]
+    return validation, [thing for thing in things if thing not in validation] or things
 
 
 def _interleaved(first: Sequence[Question], others: Sequence[Question]) -> tuple[Question, ...]:

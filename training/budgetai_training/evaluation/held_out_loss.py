@@ -96,7 +96,7 @@ def _loss(model: Any, output: chunked_loss.Head, question: Question) -> Loss:
 def by_rank(
     model: Any, ranks: DyLoRA, output: chunked_loss.Head, questions: Sequence[Question]
 ) -> dict[int, float]:
-    """Mean held-out loss at each judged rank, in nats per token; under 0 where one rank alone is
+    """Mean held-out loss at each evaluated rank, in nats per token; under 0 where one rank alone is
     trained."""
     losses = each_rank(ranks, lambda: evaluate(model, output, questions))
     means = {rank: total(questions, answered).mean for rank, answered in losses.items()}

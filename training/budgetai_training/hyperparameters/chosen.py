@@ -17,7 +17,7 @@ class RateTry:
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
     """`rate` is the peak learning rate, `accumulate` counts micro-batches a step. The model is
-    judged `evaluations` times on the way, by `validation` questions each; its rank is chosen by
+    evaluated `evaluations` times on the way, by `validation` questions each; its rank is chosen by
     `ranking` of them. Training began when `training_from` seconds had been spent."""
 
     rate: float

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from budgetai_core.errors import OptionError
 
 # With so few, held-out loss is taken at each; of more, at those that double.
-_MAX_ALL_JUDGED = 5
+_MAX_ALL_EVALUATED = 5
 
 
 def parse(text: str, largest: float) -> tuple[int, ...]:
@@ -40,9 +40,9 @@ def doubling(largest: int) -> tuple[int, ...]:
     return (*(1 << n for n in range((largest - 1).bit_length())), largest)
 
 
-def judged(ranks: Sequence[int]) -> tuple[int, ...]:
+def evaluated(ranks: Sequence[int]) -> tuple[int, ...]:
     """The ranks of which held-out loss is taken: all of a few, or doubling ones and both ends."""
-    if len(ranks) <= _MAX_ALL_JUDGED:
+    if len(ranks) <= _MAX_ALL_EVALUATED:
         return tuple(ranks)
     return tuple(sorted({*ranks} & {ranks[0], *doubling(ranks[-1])}))
 

@@ -28,7 +28,7 @@ class DyLoRA:
         self._options = options
         self._weights: torch.Tensor | None = None
         self._frozen: FrozenRows | None = None
-        self.judged: tuple[int, ...] = ()
+        self.evaluated_ranks: tuple[int, ...] = ()
         if not options.nested:
             return
         self._ranks = options.trained_ranks
@@ -36,7 +36,7 @@ class DyLoRA:
         self._power = 0.5 if model.active_peft_config.use_rslora else 1.0
         shares = rank_weights.chances(self._ranks, options.lora.distribution, options.lora.decay)
         self._draw = Draw(self._ranks, shares, options.seed)
-        self.judged = rank_weights.judged(self._ranks)
+        self.evaluated_ranks = rank_weights.evaluated(self._ranks)
         for layer in layers(model).values():
             layer.lora_A[ADAPTER].register_forward_hook(self._weighted)
         if options.lora.frozen:
@@ -45,7 +45,7 @@ class DyLoRA:
     @property
     def passes(self) -> int:
         """Forward passes that each question of an evaluation costs."""
-        return max(1, len(self.judged))
+        return max(1, len(self.evaluated_ranks))
 
     def draw(self, number: int) -> None:
         """Train the rank that is drawn for the micro-batch `number`, or all by the diagonal."""
@@ -59,7 +59,7 @@ class DyLoRA:
 
     def cut(self, rank: int | None) -> None:
         """Be the LoRA of this rank; None is the largest."""
-        if self.judged:
+        if self.evaluated_ranks:
             self._weigh(rank_weights.cut(rank or self._size, self._size, self._power))
 
     def guard(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
@@ -90,12 +90,13 @@ def layers(model: Any) -> dict[str, Any]:
     return {n: m for n, m in model.named_modules() if ADAPTER in getattr(m, "lora_A", ())}
 
 
-def each_rank(nested: DyLoRA, judge: Callable[[], T]) -> dict[int, T]:
-    """What `judge` finds at each judged rank; at the only one, under 0, where there are none."""
-    if not nested.judged:
-        return {0: judge()}
+def each_rank(nested: DyLoRA, measure: Callable[[], T]) -> dict[int, T]:
+    """What `measure` gives at each evaluated rank; at the only one, under 0, where there are
+    none."""
+    if not nested.evaluated_ranks:
+        return {0: measure()}
     by_rank = {}
-    for rank in nested.judged:
+    for rank in nested.evaluated_ranks:
         nested.cut(rank)
-        by_rank[rank] = judge()
+        by_rank[rank] = measure()
     return by_rank

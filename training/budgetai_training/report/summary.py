@@ -109,7 +109,7 @@ _TEXTS = {
     "worse": "On files it was not shown, the tuned model is worse than the base. Better keep the "
     "base; a smaller --learning-rate, a longer --budget or more {what} may help.",
 }
-# What a task is judged by.
+# What a task is evaluated on.
 _WHAT = {"docstring": "docstrings"}
 _DIVERGED = (
     "Training diverged: held-out loss is not a number",

@@ -74,8 +74,8 @@ class DocstringCounts:
 
 @dataclass(frozen=True)
 class Pairs:
-    """What a corpus has to learn and to be judged by, in the order of its files. `left_out` counts
-    the docstrings of both parts that were passed over, by reason."""
+    """What a corpus has to learn and to be evaluated on, in the order of its files. `left_out`
+    counts the docstrings of both parts that were passed over, by reason."""
 
     train: tuple[Pair, ...]
     held_out: tuple[Pair, ...]
@@ -211,7 +211,7 @@ def _without_marks(line: str) -> str:
 
 
 def _is_new(pair: Pair, file: CorpusFile) -> bool:
-    """Whether all of a held-out docstring is what the file is judged by."""
+    """Whether all of a held-out docstring is what the file is evaluated on."""
     docstring = pair.documentable.docstring
     if file.fresh is None or docstring is None:
         return file.fresh is None

@@ -1,4 +1,5 @@
-"""Holes in held-out files: what a model is judged by, for each kind of hole and each language."""
+"""Holes in held-out files: what a model is evaluated on, for each kind of hole and each
+language."""
 
 import math
 import random
