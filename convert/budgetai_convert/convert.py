@@ -45,7 +45,7 @@ from budgetai_core.models import gguf_tokenizer
 _NEED_NO_IMATRIX = ("F16", "BF16", "Q8_0")
 _MIN_PROBES = 4
 # Each takes a second or two of torch's time, and must be answered as torch does, token by token.
-_HOLES_FOR_TORCH = 8
+_PROBES_FOR_TORCH = 8
 
 
 @dataclass(frozen=True)
@@ -241,8 +241,8 @@ class Conversion:
     ) -> tuple[Agreement, list[Answer]]:
         """Compare the merged file with torch, by the answers that the file gives: to short texts,
         and at held-out places if there are any."""
-        holes = samples.probes[:_HOLES_FOR_TORCH] if samples else ()
-        count = len(check_texts.PROMPTS) + len(holes)
+        probes = samples.probes[:_PROBES_FOR_TORCH] if samples else ()
+        count = len(check_texts.PROMPTS) + len(probes)
         task = self.begin("Checking the merge", 2 * count + self.plan.source.sizes.blocks)
         adapter = self.variant.adapter.folder if self.variant.adapter else None
         with ScoringModel(merged, lora=self.lora) as native:
@@ -251,12 +251,13 @@ class Conversion:
             texts = [native.beginning() + native.tokenize(text) for text in check_texts.PROMPTS]
             generated = [_greedy_answer(native, text, 0, task) for text in texts]
             generated += [
-                _greedy_answer(native, o.tokens[: o.hole], o.first - 1, task) for o in holes
+                _greedy_answer(native, probe.tokens[: probe.target], probe.first - 1, task)
+                for probe in probes
             ]
             answers = reference.answers(self.plan.source.path, adapter, generated, folder, task.add)
             agreed = agreement.compare(native, answers, task.add)
         agreement.check_f16(agreed)
-        self.checks["holes_as_torch"] = float(len(holes))
+        self.checks["holes_as_torch"] = float(len(probes))
         return agreed, answers
 
     def _check_metadata(self, native: ScoringModel) -> None:
@@ -335,7 +336,7 @@ class Conversion:
             self._check_held_out(*self._measure(merged, target, samples))
 
     def _measure(self, merged: Path, target: Path, samples: Samples) -> tuple[Measured, Reference]:
-        """The quantised file on held-out holes, and what the merged one says of them."""
+        """The quantised file on held-out lines, and what the merged one says of them."""
         probes, lora = samples.probes, self.lora
         task = self.begin("Completing held-out lines", 2 * len(probes))
         path = merged.with_suffix(".reference")

@@ -26,7 +26,7 @@ from budgetai_core.command import parse, print_json, run
 from budgetai_core.context import prompt as prompts
 from budgetai_core.context.index import Index
 from budgetai_core.errors import OptionError
-from budgetai_core.evaluation.spans import cut
+from budgetai_core.evaluation.spans import mask_spans
 from budgetai_core.llama import model as llama
 from budgetai_core.options import option
 from budgetai_core.repository import open_repository, sources
@@ -114,8 +114,8 @@ def _prompts(options: BatchOptions, reader: Reader) -> list[list[int]]:
     index = Index(texts)
     markers = prompts.find_markers(_marker(reader.llama))
     asked = []
-    for hole in cut(texts, options.places, options.seed):
-        prompt = prompts.build(hole.snapshot(root.name), index)
+    for span in mask_spans(texts, options.places, options.seed):
+        prompt = prompts.build(span.snapshot(root.name), index)
         head, before = prompts.encode(prompt, markers, reader.llama.tokenize)
         asked.append([*head, *before][-2000:])
     return asked

@@ -6,23 +6,23 @@ import tree_sitter
 
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import language_of
-from budgetai_core.evaluation.spans import Hole
+from budgetai_core.evaluation.spans import MaskedSpan
 from budgetai_server.completion.text_edit import Suggestion
 
 
-def breaks(hole: Hole, shown: Suggestion) -> tuple[bool, bool]:
+def breaks(span: MaskedSpan, shown: Suggestion) -> tuple[bool, bool]:
     """Whether more is wrong with an answer than without one, and than in the true text."""
-    rest = hole.after[shown.replaces :]
-    found = _wrong(hole.path, hole.before + shown.text + rest)
-    without, true = _usual(hole)
+    rest = span.after[shown.replaces :]
+    found = _wrong(span.path, span.before + shown.text + rest)
+    without, true = _usual(span)
     return found > without, found > true
 
 
 @cache
-def _usual(hole: Hole) -> tuple[int, int]:
+def _usual(span: MaskedSpan) -> tuple[int, int]:
     return (
-        _wrong(hole.path, hole.before + hole.after),
-        _wrong(hole.path, hole.before + hole.expected + hole.after),
+        _wrong(span.path, span.before + span.after),
+        _wrong(span.path, span.before + span.expected + span.after),
     )
 
 

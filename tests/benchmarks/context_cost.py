@@ -28,7 +28,7 @@ from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Prompt, Snapshot
 from budgetai_core.errors import OptionError, RepositoryError
 from budgetai_core.evaluation.metrics import percentile
-from budgetai_core.evaluation.spans import Hole, cut
+from budgetai_core.evaluation.spans import MaskedSpan, mask_spans
 from budgetai_core.options import option
 
 T = TypeVar("T")
@@ -74,11 +74,11 @@ def _main() -> int:
     timer = Timer(options.clock)
     index = timer("build", lambda: Index(texts.items()))
     typist = Typist(options.repo.resolve().name, index, options.limits, timer)
-    for number, hole in enumerate(cut(texts.items(), options.places, options.seed)):
+    for number, span in enumerate(mask_spans(texts.items(), options.places, options.seed)):
         if number == _NOT_COUNTED:
             timer.forget()
-        typist.type(hole)
-        index.update(hole.path, texts[hole.path])
+        typist.type(span)
+        index.update(span.path, texts[span.path])
     seconds = timer.seconds.pop("build")[0]
     known = {"clock": options.clock, "lines": lines, "files": len(texts)}
     found = known | {"build_seconds": seconds, "ms": timer.summary()}
@@ -136,13 +136,13 @@ class Typist:
         self._limits = limits_of(limits)
         self._timer = timer
 
-    def type(self, hole: Hole) -> None:
-        start, last = len(hole.before), None
-        for typed in range(len(hole.expected)):
-            text = hole.before + hole.expected[:typed] + hole.after
-            snapshot = Snapshot(self._name, hole.path, text, start + typed)
+    def type(self, span: MaskedSpan) -> None:
+        start, last = len(span.before), None
+        for typed in range(len(span.expected)):
+            text = span.before + span.expected[:typed] + span.after
+            snapshot = Snapshot(self._name, span.path, text, start + typed)
             if not typed:
-                self._timer("edit", partial(self._index.update, hole.path, text))
+                self._timer("edit", partial(self._index.update, span.path, text))
                 last = self._built("place", snapshot, None)
                 continue
             last = self._built("key", snapshot, last)

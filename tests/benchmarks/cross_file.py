@@ -111,7 +111,7 @@ def _judged(question: Question, replies: Replies) -> Outcome:
     reply = replies.to(question.prompt, question.snapshot)
     text = reply.shown(question.snapshot, LINE).text
     said = {"said": question.place.named_in(text), "tokens": reply.tokens}
-    return Outcome.judged(text, question.place.hole.expected, **said, **question.known())
+    return Outcome.judged(text, question.place.span.expected, **said, **question.known())
 
 
 def _effects(asked: Sequence[Question], replies: Replies) -> dict[str, Sequence[Effect]]:
@@ -121,7 +121,7 @@ def _effects(asked: Sequence[Question], replies: Replies) -> dict[str, Sequence[
     for name, rules in ((_PLAIN, UNREPAIRED), ("repaired", BLOCK)):
         found[name] = [
             Effect.of(
-                (q.repository, q.place.hole.path), q.place.hole, reply.shown(q.snapshot, rules)
+                (q.repository, q.place.span.path), q.place.span, reply.shown(q.snapshot, rules)
             )
             for q in different
             for reply in (replies.to(q.prompt, q.snapshot),)

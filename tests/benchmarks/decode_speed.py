@@ -24,7 +24,7 @@ from budgetai_core.context import prompt as prompts
 from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Prompt
 from budgetai_core.errors import BudgetAIError, OptionError
-from budgetai_core.evaluation.spans import Hole, cut
+from budgetai_core.evaluation.spans import MaskedSpan, mask_spans
 from budgetai_core.options import option
 from budgetai_core.repository import SourceFile, open_repository, sources
 from budgetai_server.inference.engine import Usage
@@ -58,11 +58,11 @@ def _main() -> int:
     root = open_repository(options.repo)
     files, _ = sources(root)
     texts = [(file.path, file.text) for file in files]
-    holes = cut(texts, options.places, options.seed)
+    spans = mask_spans(texts, options.places, options.seed)
     index = Index(texts)
-    asked = [prompts.build(hole.snapshot(root.name), index) for hole in holes]
+    asked = [prompts.build(span.snapshot(root.name), index) for span in spans]
     plain, drafting = (_engine(options, speculate) for speculate in (False, True))
-    drafting.learn(_without(files, holes))
+    drafting.learn(_without(files, spans))
     rounds = []
     for number in range(options.rounds):
         print(f"\rround {number + 1}/{options.rounds}", end="", file=sys.stderr, flush=True)
@@ -86,11 +86,11 @@ def _engine(options: SpeedOptions, speculate: bool) -> LocalEngine:
     return engine
 
 
-def _without(files: Iterable[SourceFile], holes: Sequence[Hole]) -> list[str]:
+def _without(files: Iterable[SourceFile], spans: Sequence[MaskedSpan]) -> list[str]:
     """The texts without what is missing at the holes."""
     texts = []
     for file in files:
-        missing = {(len(h.before), len(h.expected)) for h in holes if h.path == file.path}
+        missing = {(len(h.before), len(h.expected)) for h in spans if h.path == file.path}
         text = file.text
         for start, length in sorted(missing, reverse=True):
             text = text[:start] + text[start + length :]

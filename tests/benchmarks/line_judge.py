@@ -20,7 +20,7 @@ from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import build
 from budgetai_core.evaluation.metrics import first_line
 from budgetai_core.evaluation.metrics import score as scored
-from budgetai_core.evaluation.spans import Hole, cut
+from budgetai_core.evaluation.spans import MaskedSpan, mask_spans
 from budgetai_core.repository.history import added_since
 from budgetai_core.repository.history import resolve as commit_of
 from budgetai_training.chunked_loss import arithmetic
@@ -53,9 +53,9 @@ def judge(
     loaded = load(found, found.record().digest, load_in)
     model = PeftModel.from_pretrained(loaded.model, folder) if folder else loaded.model
     model.eval().config.use_cache = True
-    root, holes, index = _places(repo, since, count, seed)
+    root, spans, index = _places(repo, since, count, seed)
     encoder = Encoder(loaded.tokenizer)
-    asked = [asked_at(hole, root.name, index, encoder) for hole in holes]
+    asked = [asked_at(span, root.name, index, encoder) for span in spans]
     answers = answered(model, encoder, asked)
     total = scored(answers, [one.expected for one in asked])
     return {
@@ -69,20 +69,22 @@ def judge(
     }
 
 
-def _places(repo: Path, since: str, count: int, seed: int) -> tuple[Path, list[Hole], Index]:
+def _places(repo: Path, since: str, count: int, seed: int) -> tuple[Path, list[MaskedSpan], Index]:
     root = repository.open_repository(repo)
     files, _ = repository.sources(root)
     ranges = added_since(root, commit_of(root, since), files)
     texts = [(file.path, file.text) for file in files]
-    holes = cut([(path, text) for path, text in texts if path in ranges], count, seed, ranges)
-    return root, holes, Index(texts)
+    spans = mask_spans(
+        [(path, text) for path, text in texts if path in ranges], count, seed, ranges
+    )
+    return root, spans, Index(texts)
 
 
-def asked_at(hole: Hole, name: str, index: Index, encoder: Encoder) -> Asked:
-    prompt = build(hole.snapshot(name), index)
-    shown = Sample(CorpusFile(name, hole.path, ""), prompt, hole.kind, 0, False)
+def asked_at(span: MaskedSpan, name: str, index: Index, encoder: Encoder) -> Asked:
+    prompt = build(span.snapshot(name), index)
+    shown = Sample(CorpusFile(name, span.path, ""), prompt, span.kind, 0, False)
     kept, taken = encoder.vocabulary.take_back(encoder.tokenize(prompt.before))
-    return Asked((*encoder.head(shown), *kept), taken, hole.expected)
+    return Asked((*encoder.head(shown), *kept), taken, span.expected)
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.tree import Node, nodes
-from budgetai_core.evaluation.spans import Hole, worth_a_guess
+from budgetai_core.evaluation.spans import MaskedSpan, worth_a_guess
 from budgetai_core.repository.added_lines import Range
 
 # More than any prompt here shows: the same places serve all of them.
@@ -39,7 +39,7 @@ _BOUND = re.compile(r"\s*(?:,\s*\w+\s*)*(?:=(?![=>])|\??:|\bin\b)")
 class Place:
     """A hole, the name in it that decides, and the other files that define it."""
 
-    hole: Hole
+    span: MaskedSpan
     name: str
     defined_in: tuple[str, ...]
 
@@ -149,5 +149,5 @@ def _place(use: Use, index: Index, number: int, rng: random.Random) -> Place:
         column = last if number % 3 == 1 else rng.randint(column + _TYPED, last)
     cursor = use.start + column
     after = use.text[use.start + len(line) :]
-    hole = Hole(use.path, use.text[:cursor], line[column:].rstrip(), after, kind)
-    return Place(hole, use.name, tuple(sorted(index.paths_defining(use.name))))
+    span = MaskedSpan(use.path, use.text[:cursor], line[column:].rstrip(), after, kind)
+    return Place(span, use.name, tuple(sorted(index.paths_defining(use.name))))

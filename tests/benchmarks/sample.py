@@ -42,13 +42,13 @@ class Question:
 
     @property
     def snapshot(self) -> Snapshot:
-        return self.place.hole.snapshot(self.repository)
+        return self.place.span.snapshot(self.repository)
 
     def known(self) -> dict[str, Any]:
         """What is said of it without a model."""
         return {
             "repository": self.repository,
-            "path": self.place.hole.path,
+            "path": self.place.span.path,
             "condition": self.condition,
             "shown": any(self.place.named_in(chunk.text) for chunk in self.prompt.chunks),
         }
@@ -90,8 +90,8 @@ class Sample:
         """All places under all conditions. The index has each file as it is without what is
         missing there."""
         for number, place in enumerate(self.places):
-            path = place.hole.path
-            snapshot = place.hole.snapshot(self.name)
+            path = place.span.path
+            snapshot = place.span.snapshot(self.name)
             self.index.update(path, snapshot.text)
             self._edit(path, number)
             for condition in compared:

@@ -11,7 +11,7 @@ from benchmarks.intervals import ratio
 from benchmarks.places import places
 
 from budgetai_core.context.index import Index
-from budgetai_core.evaluation.spans import Hole
+from budgetai_core.evaluation.spans import MaskedSpan
 from budgetai_server.completion.text_edit import Suggestion
 
 OTHER = "def open_ledger(path, mode):\n    return path, mode\n"
@@ -24,7 +24,7 @@ OWN = FAR + "def open_ledger(path):\n    return path\n" + FAR + "book = open_led
 def found(text: str) -> list[tuple[str, str]]:
     texts = [("store.py", OTHER), ("use.py", text)]
     some = places(texts, Index(texts), 10, per_file=10, seed=0)
-    return [(place.name, place.hole.expected) for place in some]
+    return [(place.name, place.span.expected) for place in some]
 
 
 def test_a_line_needs_a_file_when_nothing_near_it_names_what_that_defines() -> None:
@@ -42,10 +42,10 @@ def test_a_ratio_comes_with_an_interval_over_files() -> None:
 
 
 def test_an_answer_is_judged_by_the_errors_it_leaves() -> None:
-    hole = Hole("use.js", "const book = load(", "1)", "\n", "end")
-    assert breaks(hole, Suggestion("2)")) == (False, False)
-    assert breaks(hole, Suggestion("2")) == (False, True)
-    whole = Hole("use.py", "", "load(1)", "\nread(1)\n", "line")
+    span = MaskedSpan("use.js", "const book = load(", "1)", "\n", "end")
+    assert breaks(span, Suggestion("2)")) == (False, False)
+    assert breaks(span, Suggestion("2")) == (False, True)
+    whole = MaskedSpan("use.py", "", "load(1)", "\nread(1)\n", "line")
     assert breaks(whole, Suggestion("load((")) == (True, True)
 
 

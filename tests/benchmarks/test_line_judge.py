@@ -9,7 +9,7 @@ import pytest
 from budgetai_core.artifacts.base_models import resolve
 from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import build
-from budgetai_core.evaluation.spans import cut
+from budgetai_core.evaluation.spans import mask_spans
 from budgetai_training.corpus.records import CorpusFile
 from budgetai_training.evaluation import line_generations
 from budgetai_training.model import load
@@ -31,12 +31,12 @@ def test_answers_do_not_depend_on_those_beside_them(
     loaded = load(found, found.record().digest, "fp32")
     loaded.model.eval().config.use_cache = True
     encoder, index = Encoder(loaded.tokenizer), Index([("code.py", tiny.CODE)])
-    holes = cut([("code.py", tiny.CODE)], 7, 0)
-    asked = [line_judge.asked_at(hole, "demo", index, encoder) for hole in holes]
+    spans = mask_spans([("code.py", tiny.CODE)], 7, 0)
+    asked = [line_judge.asked_at(span, "demo", index, encoder) for span in spans]
     answers = line_judge.answered(loaded.model, encoder, asked)
-    for hole, answer in zip(holes, answers, strict=True):
-        prompt = build(hole.snapshot("demo"), index)
-        shown = Sample(CorpusFile("demo", hole.path, ""), prompt, hole.kind, 0)
+    for span, answer in zip(spans, answers, strict=True):
+        prompt = build(span.snapshot("demo"), index)
+        shown = Sample(CorpusFile("demo", span.path, ""), prompt, span.kind, 0)
         alone = line_generations.written(
             loaded.model, loaded.tokenizer, encoder, shown, 40, line_generations._line_over
         )

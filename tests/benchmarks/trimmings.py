@@ -9,7 +9,7 @@ from intervals import ratio
 from markdown_table import table
 
 from budgetai_core.evaluation.metrics import wilson
-from budgetai_core.evaluation.spans import Hole
+from budgetai_core.evaluation.spans import MaskedSpan
 from budgetai_server.completion.text_edit import Suggestion
 
 _HEAD = (
@@ -29,8 +29,8 @@ class Effect:
     worse_than_true: bool
 
     @classmethod
-    def of(cls, group: Hashable, hole: Hole, found: Suggestion) -> "Effect":
-        return cls(group, bool(found.text), *breaks(hole, found))
+    def of(cls, group: Hashable, span: MaskedSpan, found: Suggestion) -> "Effect":
+        return cls(group, bool(found.text), *breaks(span, found))
 
 
 def summary(effects: Mapping[str, Sequence[Effect]], base: str) -> list[dict[str, Any]]:

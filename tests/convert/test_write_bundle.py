@@ -377,7 +377,7 @@ def test_what_was_held_out_judges_an_adapter_that_is_added(
     assert main([str(adapter), "--add-to", str(bundle), "--repo", str(repo), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["adapters"][0]["task"] == task
-    what = {"completion": "holes", "docstring": "docstrings"}[task]
+    what = {"completion": "lines", "docstring": "docstrings"}[task]
     assert told["notes"]["judged_by"].endswith(f" {what} in 1 files held out of training")
     # With so small a vocabulary half of the docstrings are longer than what is evaluated at once.
     assert told["checks"]["held_out_holes"] == int(told["notes"]["judged_by"].split()[0]) >= 3
@@ -386,8 +386,8 @@ def test_what_was_held_out_judges_an_adapter_that_is_added(
 
 def test_docstrings_are_asked_for_at_their_place() -> None:
     text = DOCUMENTED.format(n=1)
-    (hole,) = docstring_probes.cut([("area.py", text), ("notes.txt", text)], 9, 0)
-    assert hole.before.endswith('-> int:\n    """')
-    assert hole.expected == "Multiply the width by the height of rectangle 1."
-    assert hole.after.startswith('"""\n    return width') and "Args:" not in hole.after
-    assert not docstring_probes.cut([("area.py", text)], 9, 0, {"area.py": ((0, 60),)})
+    (span,) = docstring_probes.mask_docstrings([("area.py", text), ("notes.txt", text)], 9, 0)
+    assert span.before.endswith('-> int:\n    """')
+    assert span.expected == "Multiply the width by the height of rectangle 1."
+    assert span.after.startswith('"""\n    return width') and "Args:" not in span.after
+    assert not docstring_probes.mask_docstrings([("area.py", text)], 9, 0, {"area.py": ((0, 60),)})

@@ -286,7 +286,7 @@ def _write_answers(
         ):
             drafts = docstring_generations.side_by_side(*given, shown, seconds, interruption.asked)
         return (), drafts
-    lines = [hole for hole in run.eval_set.holes if hole.kind in ("line", "end")][:count]
+    lines = [span for span in run.eval_set.spans if span.kind in ("line", "end")][:count]
     with run.stages.stage("completing"), run.reporter.busy("completing held-out lines"):
         completions = line_generations.side_by_side(*given, lines, seconds, interruption.asked)
     return completions, ()

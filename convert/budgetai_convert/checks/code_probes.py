@@ -1,4 +1,4 @@
-"""The user's code as the model will meet it: prompts to calibrate on, and held-out holes to
+"""The user's code as the model will meet it: prompts to calibrate on, and held-out lines to
 evaluate on. What was held out of training is never calibrated on.
 """
 
@@ -12,7 +12,7 @@ from budgetai_core.artifacts.imatrix import CHUNK
 from budgetai_core.artifacts.manifest import AdapterManifest, held_in
 from budgetai_core.context.prompt import Markers, build, encode
 from budgetai_core.context.window import WindowLimits
-from budgetai_core.evaluation.spans import Hole, cut
+from budgetai_core.evaluation.spans import MaskedSpan, mask_spans
 from budgetai_core.repository.added_lines import Range
 from budgetai_core.repository.history import SINCE, added_since
 
@@ -29,11 +29,11 @@ Tokenize = Callable[[str], list[int]]
 @dataclass(frozen=True)
 class Probe:
     """A held-out line with what stands around it. Predictions are compared from `first` on;
-    tokens[hole:] are the line's missing end, the last one with the newline."""
+    tokens[target:] are the line's missing end, the last one with the newline."""
 
     tokens: tuple[int, ...]
     first: int
-    hole: int
+    target: int
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class Reader:
     tokenize: Tokenize
     beginning: tuple[int, ...]
 
-    def probe(self, hole: Hole) -> Probe | None:
-        """Return a hole as tokens, in one piece, so that a token across the cursor is as in the
-        file."""
-        prompt = build(hole.snapshot(self.name), limits=_ASKED)
+    def probe(self, span: MaskedSpan) -> Probe | None:
+        """Return a masked span as tokens, in one piece, so that a token across the cursor is as in
+        the file."""
+        prompt = build(span.snapshot(self.name), limits=_ASKED)
         head, before = encode(prompt, self.markers, self.tokenize, beginning=self.beginning)
-        whole = self.tokenize(prompt.before + hole.expected + "\n")
+        whole = self.tokenize(prompt.before + span.expected + "\n")
         shared = next((i for i, t in enumerate(before) if whole[i : i + 1] != [t]), len(before))
         start = len(head) + shared
         tokens = (*head, *whole)
@@ -68,11 +68,11 @@ class Reader:
             return None
         return Probe(tokens, max(1, start - _IN_FRONT), start)
 
-    def text(self, hole: Hole) -> tuple[int, ...]:
+    def text(self, span: MaskedSpan) -> tuple[int, ...]:
         """Return a stretch of code around a place, as the server would show it."""
-        prompt = build(hole.snapshot(self.name), limits=_SEEN)
+        prompt = build(span.snapshot(self.name), limits=_SEEN)
         head, _ = encode(prompt, self.markers, self.tokenize, beginning=self.beginning)
-        return tuple((head + self.tokenize(prompt.before + hole.expected + "\n"))[:CHUNK])
+        return tuple((head + self.tokenize(prompt.before + span.expected + "\n"))[:CHUNK])
 
 
 def draw(root: Path, manifest: AdapterManifest | None, reader: Reader, seed: int = 0) -> Samples:
@@ -84,12 +84,12 @@ def draw(root: Path, manifest: AdapterManifest | None, reader: Reader, seed: int
     seen = [(f.path, f.text) for f in files if f.path not in unseen]
     held = [(f.path, f.text) for f in files if f.path in unseen]
     task = manifest.task if manifest else "completion"
-    holes = docstring_probes.cut if task == docstring_probes.KIND else cut
-    texts = [reader.text(hole) for hole in holes(seen, CALIBRATION_TEXTS, seed)]
-    drawn = [reader.probe(hole) for hole in holes(held, EVALUATION_PROBES, seed, unseen)]
+    mask = docstring_probes.mask_docstrings if task == docstring_probes.KIND else mask_spans
+    texts = [reader.text(span) for span in mask(seen, CALIBRATION_TEXTS, seed)]
+    drawn = [reader.probe(span) for span in mask(held, EVALUATION_PROBES, seed, unseen)]
     probes = tuple(probe for probe in drawn if probe)
     kept = "held out of training" if manifest else "kept back"
-    what = "docstrings" if task == docstring_probes.KIND else "holes"
+    what = "docstrings" if task == docstring_probes.KIND else "lines"
     return Samples(tuple(texts), probes, f"{len(probes)} {what} in {len(held)} files {kept}")
 
 

@@ -1,4 +1,4 @@
-"""What quantising costs, on held-out holes: KL divergence and best tokens against the 16-bit file,
+"""What quantising costs, on held-out lines: KL divergence and best tokens against the 16-bit file,
 lines brought back, and speed.
 
 Lines are scored by teacher forcing: a line is brought back if each of its tokens is the best one
@@ -51,7 +51,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Measured:
-    """One file: bytes; nats per token; shares of places and of holes; tokens per second."""
+    """One file: bytes; nats per token; shares of places and of lines; tokens per second."""
 
     name: str
     size: int
@@ -99,7 +99,7 @@ def refer(
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Holes, and what the 16-bit file says of them; `lora` lies over every file that is
+    """Probes, and what the 16-bit file says of them; `lora` lies over every file that is
     evaluated."""
 
     probes: tuple[Probe, ...]
@@ -107,7 +107,7 @@ class Evaluator:
     lora: Path | None
 
     def narrowed(self, count: int) -> "Evaluator":
-        """By the first holes alone."""
+        """By the first probes alone."""
         reference = dataclasses.replace(self.reference, exact=self.reference.exact[:count])
         return Evaluator(self.probes[:count], reference, self.lora)
 
@@ -144,8 +144,8 @@ def loss(model: Path, probes: Sequence[Probe], tick: Callable[[], None]) -> floa
     losses: list[float] = []
     with ScoringModel(model) as native, native.evaluating(longest(probes)) as evaluate:
         for probe in probes:
-            log_probabilities = _log_softmax(evaluate(probe.tokens[:-1], probe.hole - 1))
-            wanted = np.array(probe.tokens[probe.hole :])
+            log_probabilities = _log_softmax(evaluate(probe.tokens[:-1], probe.target - 1))
+            wanted = np.array(probe.tokens[probe.target :])
             losses += list(-log_probabilities[np.arange(len(wanted)), wanted])
             tick()
     return float(np.mean(losses))
@@ -163,8 +163,8 @@ def _speed(native: ScoringModel, probes: Sequence[Probe]) -> tuple[float, float]
 
 
 def _brought_back(probe: Probe, logits: Logits, pieces: Sequence[str]) -> bool:
-    best = logits[probe.hole - probe.first :].argmax(1)
-    wanted = probe.tokens[probe.hole :]
+    best = logits[probe.target - probe.first :].argmax(1)
+    wanted = probe.tokens[probe.target :]
     same = [int(b) == w for b, w in zip(best[:-1], wanted[:-1], strict=True)]
     return all(same) and _ends_alike(pieces[best[-1]], pieces[wanted[-1]])
 

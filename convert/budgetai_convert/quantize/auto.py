@@ -33,7 +33,7 @@ _WIDE_STOCK = ("Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M", "IQ4_NL", "Q4_0")
 _NARROW_LADDERS = (("Q4_0", "Q6_K", "Q8_0"), ("IQ4_NL", "Q5_0", "Q6_K", "Q8_0"))
 _WIDE_LADDERS = (("Q4_0", "Q8_0"), ("Q4_K", "Q5_K", "Q6_K", "Q8_0"))
 _FILE_TYPES = {"Q4_K": "Q4_K_S", "Q5_K": "Q5_K_S"}
-# Which part deserves bits is asked of fewer holes than which file is taken.
+# Which part deserves bits is asked of fewer probes than which file is taken.
 _TRYING = 12
 
 
@@ -63,7 +63,7 @@ class Choice:
 @dataclass(frozen=True)
 class AutoInputs:
     """What candidates are made of and evaluated on: the 16-bit file, the adapter that is laid over
-    it, the file of an importance matrix or an empty text, and held-out holes."""
+    it, the file of an importance matrix or an empty text, and held-out probes."""
 
     merged: Path
     lora: Path | None
@@ -109,7 +109,7 @@ class CandidateMaker:
         return self.evaluator.timed(name, path, task.add)
 
     def tried(self, name: str, path: Path) -> float:
-        """The divergence over a few holes, in nats per token."""
+        """The divergence over a few probes, in nats per token."""
         evaluator = self.evaluator.narrowed(_TRYING)
         task = self.begin(f"Trying {name}", len(evaluator.probes))
         return evaluator.untimed(name, path, task.add).kld

@@ -7,7 +7,7 @@ import tree_sitter
 
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language
-from budgetai_core.docstrings.edit import DocstringHole
+from budgetai_core.docstrings.edit import InsertionPoint
 from budgetai_core.docstrings.text import commented, quoted
 
 # Statements that no sentence reads like; what only an expression is may be a sentence.
@@ -36,19 +36,23 @@ _HEAD = re.compile(
 _MAX_CODE_LINE = 400
 
 
-def body_text(hole: DocstringHole, inside: str) -> str:
-    """The text of an inside that stands in a hole: dedented, without the marks of its lines."""
-    whole, mark = f"{hole.opening}{inside}{hole.closing.strip()}", hole.opening.strip()
+def body_text(insertion: InsertionPoint, inside: str) -> str:
+    """The text of an inside that stands at an insertion point: dedented, without the marks of its
+    lines."""
+    whole, mark = (
+        f"{insertion.opening}{inside}{insertion.closing.strip()}",
+        insertion.opening.strip(),
+    )
     if mark.startswith("/"):
         return commented(whole, 0, len(whole), mark).text
     docstring = quoted(whole, 0, len(whole))
     return docstring.text if docstring else inside.strip()
 
 
-def ended(hole: DocstringHole, text: str) -> int:
+def ended(insertion: InsertionPoint, text: str) -> int:
     """How many characters of a text belong to the inside: up to the closing mark, or to the first
     line that is none of a comment without one."""
-    closing, mark = hole.closing.strip(), hole.opening.strip()
+    closing, mark = insertion.closing.strip(), insertion.opening.strip()
     if closing:
         at = text.find(closing)
         return at if at >= 0 else len(text)

@@ -1,4 +1,4 @@
-"""Where a docstring stands: the hole it is written in, and the one edit that puts it there."""
+"""Where a docstring stands: the point it is inserted at, and the one edit that puts it there."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _RAW = re.compile(r"[rR]")
 
 
 @dataclass(frozen=True)
-class DocstringHole:
+class InsertionPoint:
     """A document with an empty docstring; the cursor stands between its marks."""
 
     text: str
@@ -24,12 +24,12 @@ class DocstringHole:
     closing: str
 
 
-def hole(text: str, documentable: Documentable, style: DocstringStyle) -> DocstringHole:
+def insertion_point(text: str, documentable: Documentable, style: DocstringStyle) -> InsertionPoint:
     """The document as it is when the docstring is written; an existing one is taken away."""
     mark = opening(documentable, style)
     start, end, before, after = _around(text, documentable, mark)
     before = text[:start] + before + mark
-    return DocstringHole(
+    return InsertionPoint(
         before + closing(mark) + after + text[end:], len(before), mark, closing(mark)
     )
 
@@ -52,13 +52,13 @@ def replacement(
     return start, end, before + whole + after
 
 
-def update_hole(text: str, documentable: Documentable, change: Update) -> DocstringHole:
+def update_point(text: str, documentable: Documentable, change: Update) -> InsertionPoint:
     """The document as it is while a docstring is brought up to date: the cursor stands behind its
     opening mark, and its inside is taken away."""
     assert documentable.docstring
     before = text[: documentable.docstring.start] + change.opening
     after = change.closing + text[documentable.docstring.end :]
-    return DocstringHole(before + after, len(before), change.opening, change.closing)
+    return InsertionPoint(before + after, len(before), change.opening, change.closing)
 
 
 def updated(

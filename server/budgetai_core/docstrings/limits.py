@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from budgetai_core.context.window import WindowLimits
 from budgetai_core.docstrings.documentable import Documentable
-from budgetai_core.docstrings.edit import DocstringHole
+from budgetai_core.docstrings.edit import InsertionPoint
 
 # BEFORE holds a signature, or a neighbour whose docstring shows the manner. Nobody types in
 # between, so that the window's start need not stay where it was. A prompt is evaluated whole each
@@ -15,7 +15,7 @@ LIMITS = WindowLimits(before=480, after=1200, chunks=0, step=1)
 _MARGIN = 120
 
 
-def limits(text: str, documentable: Documentable, place: DocstringHole) -> WindowLimits:
+def limits(text: str, documentable: Documentable, place: InsertionPoint) -> WindowLimits:
     """For the place of the docstring of a definition of `text`. The body says what a function does,
     and it is behind the cursor: AFTER shows it, and little more, whether the definition has a
     docstring or not."""

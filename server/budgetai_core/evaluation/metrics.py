@@ -26,7 +26,7 @@ class Score:
 
 @dataclass(frozen=True)
 class LineScores:
-    """Scores over `count` holes, and those of each hole in turn."""
+    """Scores over `count` spans, and those of each in turn."""
 
     count: int
     exact_match: Score
@@ -37,7 +37,7 @@ class LineScores:
 
 @dataclass(frozen=True)
 class Change:
-    """From one model's answers to another's at the same holes: how many became right, how many
+    """From one model's answers to another's at the same spans: how many became right, how many
     wrong, and the mean differences, between -1 and 1."""
 
     better: int
@@ -67,8 +67,8 @@ def score(predicted: Sequence[str], expected: Sequence[str]) -> LineScores:
 
 
 def change(before: LineScores, after: LineScores) -> Change:
-    """Return what came of it at each hole. The interval of the differences of exact match is that
-    of Agresti and Min 2005: Wald's, with half a hole more in each of the four cases."""
+    """Return what came of it at each span. The interval of the differences of exact match is that
+    of Agresti and Min 2005: Wald's, with half a span more in each of the four cases."""
     pairs = list(zip(before.right, after.right, strict=True))
     better, worse = pairs.count((False, True)), pairs.count((True, False))
     count = len(pairs) + 2

@@ -1,4 +1,5 @@
-"""Holes in files: places where a line's end is taken away, to see if a model brings it back."""
+"""Masked spans: files in which the end of a line is taken away, to see if a model brings it
+back."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,7 @@ MIN_LENGTH = 6
 
 
 @dataclass(frozen=True)
-class Hole:
+class MaskedSpan:
     """A file without the end of one line. `expected` is that end, without the newline.
 
     `kind` is "line" when all of the line's text is missing, "end" when the cursor is inside it.
@@ -28,17 +29,17 @@ class Hole:
         return Snapshot(repository, self.path, self.before + self.after, len(self.before))
 
 
-def cut(
+def mask_spans(
     files: Iterable[tuple[str, str]],
     count: int,
     seed: int,
     within: Mapping[str, Sequence[tuple[int, int]]] | None = None,
-) -> list[Hole]:
-    """Return at most `count` holes in (path, text) files, drawn evenly over all lines worth a
-    guess.
+) -> list[MaskedSpan]:
+    """Return at most `count` masked spans in (path, text) files, drawn evenly over all lines worth
+    a guess.
 
     Half of them miss a whole line's text, half the part right of a place inside it. The same
-    arguments give the same holes. `within` has, for some paths, the character ranges to stay in.
+    arguments give the same spans. `within` has, for some paths, the character ranges to stay in.
     """
     within = within or {}
     rng = random.Random(seed)
@@ -50,7 +51,7 @@ def cut(
         and (path not in within or _inside(start, start + len(line), within[path]))
     ]
     drawn = rng.sample(lines, min(count, len(lines)))
-    return [_hole(place, number, rng) for number, place in enumerate(drawn)]
+    return [_masked(place, number, rng) for number, place in enumerate(drawn)]
 
 
 def _inside(start: int, end: int, ranges: Sequence[tuple[int, int]]) -> bool:
@@ -73,7 +74,7 @@ def worth_a_guess(line: str, language: Language | None) -> bool:
     return len(stripped) >= MIN_LENGTH and not stripped.startswith((comment, "*", "/*"))
 
 
-def _hole(place: tuple[str, str, int, str], number: int, rng: random.Random) -> Hole:
+def _masked(place: tuple[str, str, int, str], number: int, rng: random.Random) -> MaskedSpan:
     path, text, start, line = place
     column = len(line) - len(line.lstrip())
     kind = "line"
@@ -81,4 +82,4 @@ def _hole(place: tuple[str, str, int, str], number: int, rng: random.Random) -> 
         kind = "end"
         column = rng.randint(column + 2, len(line.rstrip()) - 3)
     cursor = start + column
-    return Hole(path, text[:cursor], line[column:].rstrip(), text[start + len(line) :], kind)
+    return MaskedSpan(path, text[:cursor], line[column:].rstrip(), text[start + len(line) :], kind)

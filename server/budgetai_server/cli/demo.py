@@ -19,7 +19,7 @@ from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_core.command import parse, run
 from budgetai_core.errors import BudgetAIError
 from budgetai_core.evaluation.metrics import LineScores, change, first_line, score
-from budgetai_core.evaluation.spans import Hole
+from budgetai_core.evaluation.spans import MaskedSpan
 from budgetai_core.options import Seconds, option
 from budgetai_server.evaluation.options import EvalOptions
 
@@ -57,10 +57,10 @@ def _main() -> int:
     wanted = EvalOptions(repo=root, holes=options.holes)
     questions = eval_set(wanted, [model])
     answers = {
-        name: asyncio.run(_ask(path, root, questions.holes))
+        name: asyncio.run(_ask(path, root, questions.spans))
         for name, path in (("base", base), ("tuned", model))
     }
-    print(_report(AdapterManifest.read(adapter), questions.holes, answers))
+    print(_report(AdapterManifest.read(adapter), questions.spans, answers))
     print(_where(adapter, model))
     return 0
 
@@ -84,8 +84,8 @@ def _newest(path: Path | None, what: str) -> Path:
     return path
 
 
-async def _ask(model: Path, root: Path, holes: tuple[Hole, ...]) -> list[str]:
-    """First lines from a server process that serves `model`, one per hole."""
+async def _ask(model: Path, root: Path, spans: tuple[MaskedSpan, ...]) -> list[str]:
+    """First lines from a server process that serves `model`, one per span."""
     from budgetai_server.cli.demo_editor import position_after, started
 
     answers = []
@@ -93,21 +93,21 @@ async def _ask(model: Path, root: Path, holes: tuple[Hole, ...]) -> list[str]:
         await editor.open_workspace(root, {"multiline": "off"})
         if not any("serves" in message for message in editor.messages):
             raise BudgetAIError("; ".join(editor.messages))
-        for number, hole in enumerate(holes):
-            uri = (root / hole.path).as_uri() + f"?hole={number}"
-            editor.open(uri, hole.before + hole.after)
-            suggestions = await editor.inline(uri, position_after(hole.before))
+        for number, span in enumerate(spans):
+            uri = (root / span.path).as_uri() + f"?hole={number}"
+            editor.open(uri, span.before + span.after)
+            suggestions = await editor.inline(uri, position_after(span.before))
             answers.append(suggestions[0] if suggestions else "")
             editor.close(uri)
-            print(f"\r{model.name}: {number + 1}/{len(holes)}", end="", file=sys.stderr)
+            print(f"\r{model.name}: {number + 1}/{len(spans)}", end="", file=sys.stderr)
         print(file=sys.stderr)
     return answers
 
 
 def _report(
-    manifest: AdapterManifest, holes: tuple[Hole, ...], answers: dict[str, list[str]]
+    manifest: AdapterManifest, spans: tuple[MaskedSpan, ...], answers: dict[str, list[str]]
 ) -> str:
-    expected = [hole.expected for hole in holes]
+    expected = [span.expected for span in spans]
     scores = {name: score(given, expected) for name, given in answers.items()}
     losses = {
         "base": manifest.scores["held_out_loss_before"],
@@ -116,8 +116,8 @@ def _report(
     lines = [f"\n{'':6}  held-out loss  {'exact match':22}  edit similarity (first line)"]
     lines += [_row(name, losses[name], scores[name]) for name in answers]
     lines.append(f"\n{change(scores['base'], scores['tuned'])}")
-    lines.append(f"{len(holes)} places in files that were held out; 95 % intervals\n")
-    return "\n".join(lines + _examples(holes, answers))
+    lines.append(f"{len(spans)} places in files that were held out; 95 % intervals\n")
+    return "\n".join(lines + _examples(spans, answers))
 
 
 def _row(name: str, loss: float | None, scores: LineScores) -> str:
@@ -125,19 +125,19 @@ def _row(name: str, loss: float | None, scores: LineScores) -> str:
     return f"{name:6}  {shown:13}  {scores.exact_match!s:22}  {scores.edit_similarity}"
 
 
-def _examples(holes: tuple[Hole, ...], answers: dict[str, list[str]]) -> list[str]:
+def _examples(spans: tuple[MaskedSpan, ...], answers: dict[str, list[str]]) -> list[str]:
     """A few places, those first where base and tuned model differ."""
     order = sorted(
-        range(len(holes)),
+        range(len(spans)),
         key=lambda i: first_line(answers["base"][i]) == first_line(answers["tuned"][i]),
     )
     lines = []
     for i in order[:SHOWN]:
-        hole = holes[i]
-        lines.append(f"{hole.path}:{hole.before.count(chr(10)) + 1}")
-        lines.append(f"  code   {hole.before.rpartition(chr(10))[2].strip()}▮")
+        span = spans[i]
+        lines.append(f"{span.path}:{span.before.count(chr(10)) + 1}")
+        lines.append(f"  code   {span.before.rpartition(chr(10))[2].strip()}▮")
         lines += [f"  {name:6} {first_line(given[i])}" for name, given in answers.items()]
-        lines.append(f"  truth  {hole.expected}\n")
+        lines.append(f"  truth  {span.expected}\n")
     return lines
 
 

@@ -64,7 +64,7 @@ def _score(options: "EvalOptions") -> int:
 
     models = models_of(options)
     questions = eval_set(options, models)
-    count = len(questions.holes)
+    count = len(questions.spans)
     evaluations = [
         _with_bar(engine.name, count, options, partial(evaluate, engine, questions))
         for engine in _engines(models, options)
@@ -171,7 +171,7 @@ def _table(evaluations: "list[LineEvaluation]", questions: "EvalSet") -> str:
         f"{model.scores.edit_similarity!s:22}  {model.latency_p50:6.0f}  {model.latency_p95:6.0f}"
         for model in evaluations
     ]
-    lines = [f"{len(questions.holes)} holes; {questions.note}", head, *rows]
+    lines = [f"{len(questions.spans)} lines; {questions.note}", head, *rows]
     for model, difference in zip(evaluations[1:], _changes(evaluations), strict=True):
         lines.append(f"{model.name} against {evaluations[0].name}: {difference}")
     return "\n".join(lines)

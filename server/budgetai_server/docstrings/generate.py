@@ -1,4 +1,4 @@
-"""The story of a docstring: definition → hole → prompt → the parts of a form → one edit.
+"""The story of a docstring: definition → insertion point → prompt → the parts of a form → one edit.
 
 What the signature decides is written here: sections, names, indentation. The model generates the
 rest, part by part, after all that is there already. So no model can invent a parameter, and each
@@ -17,7 +17,13 @@ from budgetai_core.context.languages import Language
 from budgetai_core.context.prompt import Prompt, Snapshot
 from budgetai_core.docstrings.body import ended, is_code
 from budgetai_core.docstrings.documentable import Documentable, documentables
-from budgetai_core.docstrings.edit import DocstringHole, hole, replacement, update_hole, updated
+from budgetai_core.docstrings.edit import (
+    InsertionPoint,
+    insertion_point,
+    replacement,
+    update_point,
+    updated,
+)
 from budgetai_core.docstrings.limits import limits
 from budgetai_core.docstrings.lint import lint, stale
 from budgetai_core.docstrings.parse.comment_syntax import lead as lead_of
@@ -151,16 +157,16 @@ class Writing:
         self._update: Update | None = None
         if documentable.docstring and language and not free:
             self._update = update(document.text, documentable, language)
-        self.hole = self._empty(style)
+        self.insertion = self._empty(style)
         self._prompt: Prompt | None = None
         self._descriptions: list[str] = []
         self._parts: deque[Literal | Free] = deque([_FREE] if free else self._form())
         self._write_literals()
 
-    def _empty(self, style: DocstringStyle) -> DocstringHole:
+    def _empty(self, style: DocstringStyle) -> InsertionPoint:
         if self._update:
-            return update_hole(self.document.text, self.documentable, self._update)
-        return hole(self.document.text, self.documentable, style)
+            return update_point(self.document.text, self.documentable, self._update)
+        return insertion_point(self.document.text, self.documentable, style)
 
     def _form(self) -> Iterable[Literal | Free]:
         if self._update:
@@ -231,7 +237,7 @@ class Writing:
         for piece in engine.generate(prompt, part.tokens, cancelled, usage):
             text += piece.text
             # A line that is empty so far is none: some begin on the line below.
-            if text.lstrip().count("\n") >= part.lines or ended(self.hole, text) < len(text):
+            if text.lstrip().count("\n") >= part.lines or ended(self.insertion, text) < len(text):
                 break
         else:
             text = _whole_words(text) if usage.answer_tokens >= part.tokens else text
@@ -244,12 +250,12 @@ class Writing:
     def _prose(self, raw: str, part: Free) -> str:
         """What was generated, line by line and each with what stands in front of it, as far as it
         says no more of the code than there is."""
-        lead, kept = lead_of(self.hole.opening), list[str]()
-        lines = raw[: ended(self.hole, raw)].strip().split("\n")[: part.lines]
+        lead, kept = lead_of(self.insertion.opening), list[str]()
+        lines = raw[: ended(self.insertion, raw)].strip().split("\n")[: part.lines]
         if part is _FREE:
             return self._closed("\n".join(lines))
         for line in lines:
-            text = clean(line.strip().removeprefix(lead.strip()), self.hole.closing)
+            text = clean(line.strip().removeprefix(lead.strip()), self.insertion.closing)
             if self._invents("\n".join([*kept, text])) or self._is_statement(text):
                 break
             kept.append(self._fitted(text))
@@ -264,9 +270,9 @@ class Writing:
 
     def _closed(self, text: str) -> str:
         """Return what was generated without a template, and the line of the closing mark."""
-        if "\n" not in text or not self.hole.closing:
+        if "\n" not in text or not self.insertion.closing:
             return text
-        return f"{text}\n{self.documentable.indent}{' ' if self.hole.opening == '/**' else ''}"
+        return f"{text}\n{self.documentable.indent}{' ' if self.insertion.opening == '/**' else ''}"
 
     def _invents(self, text: str) -> bool:
         language = self.document.language
@@ -275,8 +281,8 @@ class Writing:
     def _shown(self, engine: Engine, cancelled: Callable[[], bool]) -> Prompt:
         """The prompt in front of all parts. It is evaluated exactly: what was spliced for a quick
         completion would be heard in each of them."""
-        place = replace(self.document, text=self.hole.text, cursor=self.hole.cursor)
-        shown = limits(self.document.text, self.documentable, self.hole)
+        place = replace(self.document, text=self.insertion.text, cursor=self.insertion.cursor)
+        shown = limits(self.document.text, self.documentable, self.insertion)
         prompt = prompts.build(place, limits=shown)
         if engine.ahead:
             engine.warm(prompt, cancelled, self._usage())

@@ -12,7 +12,7 @@ from budgetai_core.context.index import Index
 from budgetai_core.context.languages import Language, language_of
 from budgetai_core.docstrings.body import body_text
 from budgetai_core.docstrings.documentable import Documentable, documentables
-from budgetai_core.docstrings.edit import hole
+from budgetai_core.docstrings.edit import insertion_point
 from budgetai_core.docstrings.lint import lint
 from budgetai_core.docstrings.style import DocstringStyle
 from budgetai_core.docstrings.worth_learning import worth_learning
@@ -156,4 +156,4 @@ def _written(
         )
     except SilentError:
         return ""
-    return body_text(hole(text, documentable, style), written.inside)
+    return body_text(insertion_point(text, documentable, style), written.inside)

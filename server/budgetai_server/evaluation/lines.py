@@ -1,4 +1,5 @@
-"""How good a model is on a repository: holes in held-out files, completed as the server would."""
+"""How good a model is on a repository: masked spans in held-out files, completed as the server
+would."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest, hel
 from budgetai_core.context.index import Index
 from budgetai_core.errors import AdapterError, ModelError, RepositoryError
 from budgetai_core.evaluation.metrics import LineScores, percentile, score
-from budgetai_core.evaluation.spans import Hole, cut
+from budgetai_core.evaluation.spans import MaskedSpan, mask_spans
 from budgetai_core.repository import SourceFile
 from budgetai_core.repository.added_lines import Range, intersection
 from budgetai_core.repository.history import SINCE, added_since
@@ -43,7 +44,7 @@ class EvalSet:
     """The places a repository is evaluated on. `note` says where the held-out list comes from."""
 
     name: str
-    holes: tuple[Hole, ...]
+    spans: tuple[MaskedSpan, ...]
     index: Index
     note: str
 
@@ -74,17 +75,17 @@ def models_of(options: EvalOptions) -> tuple[Path, ...]:
 
 
 def eval_set(options: EvalOptions, models: Sequence[Path]) -> EvalSet:
-    """Cut holes in the files that no compared model has been trained on. Raises RepositoryError
+    """Mask spans of the files that no compared model has been trained on. Raises RepositoryError
     where they have no line."""
     sources = sources_of(options, models)
     held = [(path, text) for path, text in sources.texts if path in sources.ranges]
-    holes = cut(held, options.holes, options.seed, sources.ranges)
-    if not holes:
+    spans = mask_spans(held, options.holes, options.seed, sources.ranges)
+    if not spans:
         raise RepositoryError(
             f"the held-out files of {options.repo} have no line to complete",
             "Train on a larger repository",
         )
-    return EvalSet(sources.name, tuple(holes), Index(sources.texts), sources.note)
+    return EvalSet(sources.name, tuple(spans), Index(sources.texts), sources.note)
 
 
 def sources_of(options: EvalOptions, models: Sequence[Path]) -> Sources:
@@ -144,12 +145,12 @@ def _by_all(unseen: Sequence[dict[str, tuple[Range, ...]]]) -> dict[str, tuple[R
 def evaluate(
     engine: LocalEngine, questions: EvalSet, tick: Callable[[int], None] = lambda done: None
 ) -> LineEvaluation:
-    """Complete every hole in turn."""
+    """Complete every masked span in turn."""
     answers, latencies = [], []
-    for number, hole in enumerate(questions.holes, 1):
+    for number, span in enumerate(questions.spans, 1):
         began = time.perf_counter()
         done = complete(
-            engine, hole.snapshot(questions.name), questions.index, CompletionPolicy(block=0)
+            engine, span.snapshot(questions.name), questions.index, CompletionPolicy(block=0)
         )
         latencies.append((time.perf_counter() - began) * 1000)
         answers.append(done.text)
@@ -157,7 +158,7 @@ def evaluate(
     return LineEvaluation(
         engine.path,
         engine.adapter,
-        score(answers, [hole.expected for hole in questions.holes]),
+        score(answers, [span.expected for span in questions.spans]),
         percentile(latencies, 0.5),
         percentile(latencies, 0.95),
         tuple(answers),

@@ -109,7 +109,7 @@ class KVCache:
             if not self.llama.forget(slot.number, length):
                 self.llama.forget(slot.number, -1)
                 length = 0
-            # A splice may have left a hole in front of `length`.
+            # A splice may have left a gap in front of `length`.
             length = min(length, self.llama.end(slot.number))
         slot.cut(length)
 

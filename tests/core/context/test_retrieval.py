@@ -150,8 +150,8 @@ def test_a_line_that_is_to_be_guessed_is_not_shown() -> None:
     imported = "from shop.price import total_price, discount\n"
     text = f"import os\n{imported}\n\ndef f(x):\n    return total_price(x)\n"
     index = Index([("cart.py", text), ("shop/price.py", "def total_price(x): ...\n")])
-    hole = Snapshot("shop", "cart.py", text.replace(imported, "\n"), len("import os\n"))
-    assert "cart.py" not in {chunk.path for chunk in build(hole, index).chunks}
+    snapshot = Snapshot("shop", "cart.py", text.replace(imported, "\n"), len("import os\n"))
+    assert "cart.py" not in {chunk.path for chunk in build(snapshot, index).chunks}
 
 
 def test_a_file_that_the_index_does_not_know_has_imports_too(index: Index) -> None:

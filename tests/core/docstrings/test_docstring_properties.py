@@ -12,7 +12,7 @@ from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.tree import errors, nodes
 from budgetai_core.docstrings.documentable import Documentable, documentables
-from budgetai_core.docstrings.edit import hole, replacement
+from budgetai_core.docstrings.edit import insertion_point, replacement
 from budgetai_core.docstrings.lint import lint, stale
 from budgetai_core.docstrings.parse.sections import sections
 from budgetai_core.docstrings.style import DocstringStyle, repository_style
@@ -98,7 +98,7 @@ def test_a_hole_is_an_empty_docstring(name: str) -> None:
     found = documentables(case.parsed)
     style = repository_style(found, case.language)
     for documentable in found:
-        empty = hole(case.text, documentable, style)
+        empty = insertion_point(case.text, documentable, style)
         assert empty.text[: empty.cursor].endswith(empty.opening)
         assert empty.text[empty.cursor :].startswith(empty.closing or "\n")
         inside = filled(documentable, style)

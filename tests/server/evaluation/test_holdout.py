@@ -47,15 +47,15 @@ def test_holes_are_cut_in_what_was_added(repo: Path, tmp_path: Path) -> None:
     since = model(tmp_path, "since", holdout=f"since:{first}")
     options = EvalOptions(repo=repo, holes=1000)
     questions = eval_set(options, [since])
-    assert {hole.path for hole in questions.holes} == {"a.py"}
-    assert len(questions.holes) == 12
-    for hole in questions.holes:
-        assert hole.expected in NEW
+    assert {span.path for span in questions.spans} == {"a.py"}
+    assert len(questions.spans) == 12
+    for span in questions.spans:
+        assert span.expected in NEW
     # Compared with one that had b.py held out, nothing is left that both have not seen.
     with pytest.raises(RepositoryError, match="no line to complete"):
         eval_set(options, [since, model(tmp_path, "b", held_out=("b.py",))])
     both = eval_set(options, [since, model(tmp_path, "a", held_out=("a.py", "b.py"))])
-    assert len(both.holes) == 12
+    assert len(both.spans) == 12
 
 
 def test_each_of_several_repositories_is_judged_on_its_own_files(
@@ -64,7 +64,7 @@ def test_each_of_several_repositories_is_judged_on_its_own_files(
     """What --also added has its repository's name in front; a.py was learned there."""
     of_two = model(tmp_path, "two", held_out=("a.py", "repo:b.py"))
     questions = eval_set(EvalOptions(repo=repo, holes=1000), [of_two])
-    assert {hole.path for hole in questions.holes} == {"b.py"}
+    assert {span.path for span in questions.spans} == {"b.py"}
     # Of a repository that was learned and of which nothing was held out nothing is asked: a.py is
     # held out in the main one.
     of_one = model(tmp_path, "one", held_out=("a.py",), also=("repo",))
@@ -72,7 +72,7 @@ def test_each_of_several_repositories_is_judged_on_its_own_files(
         eval_set(EvalOptions(repo=repo, holes=1000), [of_one])
     other = repo.rename(tmp_path / "main")
     questions = eval_set(EvalOptions(repo=other, holes=1000), [of_two])
-    assert {hole.path for hole in questions.holes} == {"a.py"}
+    assert {span.path for span in questions.spans} == {"a.py"}
 
 
 def test_a_commit_that_is_not_there(repo: Path, tmp_path: Path) -> None:

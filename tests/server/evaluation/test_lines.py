@@ -5,7 +5,7 @@ import math
 import pytest
 
 from budgetai_core.evaluation.metrics import change, first_line, mean, percentile, score, wilson
-from budgetai_core.evaluation.spans import cut
+from budgetai_core.evaluation.spans import mask_spans
 from budgetai_server.cli import evaluate
 
 FILES = [
@@ -19,25 +19,25 @@ FILES = [
 
 def test_holes_put_together_are_the_file() -> None:
     texts = dict(FILES)
-    holes = cut(FILES, 100, seed=0)
-    assert {hole.path for hole in holes} == {"a.py", "b.go"}
-    for hole in holes:
-        assert hole.before + hole.expected + hole.after == texts[hole.path]
-        assert "\n" not in hole.expected
-        assert len(hole.expected.strip()) >= 3
-        assert "comment" not in hole.expected
-        snapshot = hole.snapshot("r")
-        assert snapshot.text[snapshot.cursor :] == hole.after
+    spans = mask_spans(FILES, 100, seed=0)
+    assert {span.path for span in spans} == {"a.py", "b.go"}
+    for span in spans:
+        assert span.before + span.expected + span.after == texts[span.path]
+        assert "\n" not in span.expected
+        assert len(span.expected.strip()) >= 3
+        assert "comment" not in span.expected
+        snapshot = span.snapshot("r")
+        assert snapshot.text[snapshot.cursor :] == span.after
 
 
 def test_half_of_the_holes_are_inside_lines() -> None:
-    kinds = [hole.kind for hole in cut(FILES, 100, seed=0)]
+    kinds = [span.kind for span in mask_spans(FILES, 100, seed=0)]
     assert abs(kinds.count("line") - kinds.count("end")) <= 1
 
 
-def test_the_seed_draws_the_holes() -> None:
+def test_the_seed_draws_the_spans() -> None:
     many = [("a.py", "".join(f"value_{n} = {n} + 1\n" for n in range(100)))]
-    assert cut(many, 10, 1) == cut(many, 10, 1) != cut(many, 10, 2)
+    assert mask_spans(many, 10, 1) == mask_spans(many, 10, 1) != mask_spans(many, 10, 2)
 
 
 def test_only_the_first_line_counts() -> None:

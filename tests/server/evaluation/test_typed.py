@@ -154,4 +154,4 @@ def test_the_command(
     assert evaluate.main([*base, "--commits", "since:HEAD"]) == 0
     told = capsys.readouterr()
     assert "No commit since:HEAD has a line to type; lines are cut instead" in told.err
-    assert "holes; all files" in told.out
+    assert "lines; all files" in told.out

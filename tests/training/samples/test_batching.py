@@ -14,7 +14,7 @@ from budgetai_training.model import load
 from budgetai_training.samples.batching import Epochs, collate, grouped, size
 from budgetai_training.samples.encoding import UNLABELLED, Encoder
 from budgetai_training.samples.epoch import epoch
-from budgetai_training.samples.holes import hole_samples
+from budgetai_training.samples.masked_spans import span_samples
 from budgetai_training.samples.sample import Sample
 from support import tiny
 
@@ -52,7 +52,7 @@ def test_where_the_file_goes_on_unseen_no_end_is_learned(encoder: Encoder) -> No
 
 
 def test_at_a_hole_the_answer_alone_is_asked_for(encoder: Encoder) -> None:
-    for sample in hole_samples(FILES, INDEXES, "0", 20):
+    for sample in span_samples(FILES, INDEXES, "0", 20):
         encoded = encoder.asked(sample)
         asked = [label for label in encoded["labels"] if label != UNLABELLED]
         assert encoded["input_ids"][-len(asked) :] == asked

@@ -10,7 +10,7 @@ from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build, encode
 from budgetai_core.docstrings.body import body_text, ended
 from budgetai_core.docstrings.documentable import documentables
-from budgetai_core.docstrings.edit import hole
+from budgetai_core.docstrings.edit import insertion_point
 from budgetai_core.docstrings.limits import limits
 from budgetai_core.docstrings.style import repository_style
 from budgetai_core.errors import OptionError, RepositoryError
@@ -151,13 +151,13 @@ def test_what_is_stale_or_missing_is_left_out_and_told(pairs: Pairs) -> None:
 
 def test_an_answer_is_what_stood_between_the_marks(pairs: Pairs) -> None:
     for pair in everything(pairs):
-        text, cursor = pair.hole.text, pair.hole.cursor
-        assert text[:cursor].endswith(pair.hole.opening)
+        text, cursor = pair.insertion.text, pair.insertion.cursor
+        assert text[:cursor].endswith(pair.insertion.opening)
         assert pair.documentable.docstring
-        assert body_text(pair.hole, pair.answer) == pair.documentable.docstring.text
+        assert body_text(pair.insertion, pair.answer) == pair.documentable.docstring.text
         # Put in, it makes the file as it was.
         assert text[:cursor] + pair.answer + text[cursor:] == pair.file.text
-        assert ended(pair.hole, pair.answer + text[cursor:]) == len(pair.answer)
+        assert ended(pair.insertion, pair.answer + text[cursor:]) == len(pair.answer)
 
 
 def test_no_prompt_shows_its_own_answer(pairs: Pairs) -> None:
@@ -192,7 +192,7 @@ def test_the_prompt_is_the_servers_token_for_token(pairs: Pairs, tmp_path: Path)
             for s in documentables(ParsedDocument.of(bare, language))
             if (s.kind, s.name) == (pair.documentable.kind, pair.documentable.name)
         )
-        place = hole(bare, asked, usual)
+        place = insertion_point(bare, asked, usual)
         snapshot = Snapshot("shop", pair.file.path, place.text, place.cursor)
         prompt = build(snapshot, limits=limits(bare, asked, place))
         head, before = encode(prompt, encoder.markers, encoder.tokenize)

@@ -54,10 +54,12 @@ def _written(
         return ""
 
     def done(text: str) -> bool:
-        return process_group.agreed(time.monotonic() > end) or ended(pair.hole, text) < len(text)
+        return process_group.agreed(time.monotonic() > end) or ended(pair.insertion, text) < len(
+            text
+        )
 
     text = written(model, tokenizer, encoder, shown, _MAX_TOKENS, done)
-    return text[: ended(pair.hole, text)]
+    return text[: ended(pair.insertion, text)]
 
 
 def _beside(pair: Pair, base: str, tuned: str) -> Drafts:
@@ -66,7 +68,7 @@ def _beside(pair: Pair, base: str, tuned: str) -> Drafts:
         line=pair.line,
         name=".".join(filter(None, (pair.documentable.owner, pair.documentable.name))),
         style=pair.style,
-        expected=body_text(pair.hole, pair.answer),
+        expected=body_text(pair.insertion, pair.answer),
         base=_draft(pair, base),
         tuned=_draft(pair, tuned),
     )
@@ -75,11 +77,11 @@ def _beside(pair: Pair, base: str, tuned: str) -> Drafts:
 def _draft(pair: Pair, inside: str) -> Draft:
     language = language_of(pair.file.path)
     assert language is not None
-    text = body_text(pair.hole, inside)
+    text = body_text(pair.insertion, inside)
     named = lint(pair.documentable, text, language)
     return Draft(
         text=text,
-        rouge=rouge_l(text, body_text(pair.hole, pair.answer)),
+        rouge=rouge_l(text, body_text(pair.insertion, pair.answer)),
         structure=named.score,
         sound=named.sound,
     )

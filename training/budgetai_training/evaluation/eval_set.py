@@ -1,4 +1,4 @@
-"""What a run is evaluated on: held-out windows, holes by kind, and general code it must not
+"""What a run is evaluated on: held-out windows, masked spans by kind, and general code it must not
 forget."""
 
 import importlib.util
@@ -18,7 +18,7 @@ from budgetai_training.samples import docstring_samples
 from budgetai_training.samples.docstring_samples import Pair
 from budgetai_training.samples.encoding import Encoded, Encoder
 from budgetai_training.samples.epoch import epoch
-from budgetai_training.samples.holes import hole_samples
+from budgetai_training.samples.masked_spans import span_samples
 from budgetai_training.samples.sample import Sample
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ GENERAL = ("general", "python")
 GENERAL_WHAT = "eight modules of Python's own library"
 FRESH = "fresh"
 MAX_WINDOWS = 64
-MAX_HOLES = 48
+MAX_SPANS = 48
 MAX_VALIDATION = 12
 # Modules of Python's own library that have hardly changed for years. They stand in for code in
 # general: every base has seen much of the kind, and no repository is like them.
@@ -37,12 +37,12 @@ MODULES = ("bisect", "heapq", "textwrap", "shlex", "fnmatch", "sched", "colorsys
 @dataclass(frozen=True)
 class EvalSet:
     """`report` is asked before and after training; `validation`, other places where there are
-    enough, decides while it goes on. `holes` are places to complete, `pairs` docstrings to write.
+    enough, decides while it goes on. `spans` are places to complete, `pairs` docstrings to write.
     """
 
     report: tuple[Question, ...]
     validation: tuple[Question, ...]
-    holes: tuple[Sample, ...] = ()
+    spans: tuple[Sample, ...] = ()
     pairs: tuple[Pair, ...] = ()
 
 
@@ -52,15 +52,15 @@ def line_eval_set(
     """Questions in an order in which any beginning is a fair choice."""
     rng = random.Random(f"exam/{seed}")
     validation, reported = _divided(_windows(corpus, indexes, rng), _asked_characters)
-    holes = hole_samples(corpus.held_out, indexes, f"{seed}", MAX_HOLES)
+    spans = span_samples(corpus.held_out, indexes, f"{seed}", MAX_SPANS)
     first = _questions(reported[:MAX_WINDOWS], _encode_windows(encoder), _window_groups)
     others = [
-        *_questions(holes, encoder.asked, lambda sample: (("hole", sample.kind),)),
+        *_questions(spans, encoder.asked, lambda sample: (("hole", sample.kind),)),
         *_questions(general_samples(), encoder.learned, lambda sample: (GENERAL,)),
     ]
     rng.shuffle(others)
     validated = _questions(validation, _encode_windows(encoder), _window_groups)
-    return EvalSet(_interleaved(first, others), tuple(validated), tuple(holes))
+    return EvalSet(_interleaved(first, others), tuple(validated), tuple(spans))
 
 
 def docstring_eval_set(held_out: Sequence[Pair], encoder: Encoder, seed: int) -> EvalSet:

@@ -47,42 +47,42 @@ def side_by_side(
     model: Any,
     tokenizer: Any,
     encoder: Encoder,
-    holes: Sequence[Sample],
+    spans: Sequence[Sample],
     seconds: float,
     stop: Callable[[], bool],
 ) -> tuple[Completion, ...]:
-    """Complete line holes with and without the adapter until `seconds` are over."""
+    """Complete masked lines with and without the adapter until `seconds` are over."""
     model.eval()
     began = time.monotonic()
     completions: list[Completion] = []
-    for hole in holes:
+    for span in spans:
         spent = time.monotonic() - began
         # The next one takes about as long as those before it did on average.
         if process_group.agreed(stop() or spent + spent / max(len(completions), 1) > seconds):
             break
         with arithmetic(model.device, model.get_output_embeddings().weight.dtype):
             with model.disable_adapter():
-                base = complete(model, tokenizer, encoder, hole)
-            tuned = complete(model, tokenizer, encoder, hole)
-        completions.append(_beside(hole, base, tuned))
+                base = complete(model, tokenizer, encoder, span)
+            tuned = complete(model, tokenizer, encoder, span)
+        completions.append(_beside(span, base, tuned))
     return tuple(completions)
 
 
-def _beside(hole: Sample, base: str, tuned: str) -> Completion:
-    before = hole.prompt.before[: len(hole.prompt.before) - hole.answer]
-    answer = hole.prompt.before[len(before) :]
+def _beside(span: Sample, base: str, tuned: str) -> Completion:
+    before = span.prompt.before[: len(span.prompt.before) - span.answer]
+    answer = span.prompt.before[len(before) :]
     # The window may not begin with the file's first line; its end is found by the answer's place.
-    line = hole.file.text.count("\n", 0, max(hole.file.text.find(before + answer), 0) + len(before))
+    line = span.file.text.count("\n", 0, max(span.file.text.find(before + answer), 0) + len(before))
     shown = "\n".join(before.split("\n")[-_SHOWN_LINES:])
     return Completion(
-        path=hole.file.path, line=line + 1, before=shown, expected=answer.split("\n")[0],
+        path=span.file.path, line=line + 1, before=shown, expected=answer.split("\n")[0],
         base=base, tuned=tuned,
     )  # fmt: skip
 
 
-def complete(model: Any, tokenizer: Any, encoder: Encoder, hole: Sample) -> str:
-    """The first line of the greedy answer at a hole."""
-    text = written(model, tokenizer, encoder, hole, _MAX_TOKENS, _line_over)
+def complete(model: Any, tokenizer: Any, encoder: Encoder, span: Sample) -> str:
+    """The first line of the greedy answer at a masked span."""
+    text = written(model, tokenizer, encoder, span, _MAX_TOKENS, _line_over)
     return text.split("\n")[0].rstrip()
 
 
@@ -95,12 +95,12 @@ def _ends(model: Any, encoder: Encoder) -> list[int]:
 
 @torch.no_grad()
 def written(
-    model: Any, tokenizer: Any, encoder: Encoder, hole: Sample, max_tokens: int, enough: Enough
+    model: Any, tokenizer: Any, encoder: Encoder, span: Sample, max_tokens: int, enough: Enough
 ) -> str:
-    """The greedy answer at a hole, of at most `max_tokens` tokens; perhaps a little more than
-    enough."""
-    prompt = hole.prompt
-    asked = replace(hole, prompt=replace(prompt, before=prompt.before[: -hole.answer or None]))
+    """The greedy answer at a masked span, of at most `max_tokens` tokens; perhaps a little more
+    than enough."""
+    prompt = span.prompt
+    asked = replace(span, prompt=replace(prompt, before=prompt.before[: -span.answer or None]))
     vocabulary = encoder.vocabulary
     kept, taken = vocabulary.take_back(encoder.tokenize(asked.prompt.before))
     ids = encoder.head(asked) + kept

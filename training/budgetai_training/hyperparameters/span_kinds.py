@@ -1,4 +1,4 @@
-"""What a cut takes out of a text, as data: kinds of holes and the tree-sitter nodes that are one.
+"""What a cut takes out of a text, as data: kinds of spans and the tree-sitter nodes that are one.
 
 The kinds, where the cut is, and what it takes out:
 
@@ -48,7 +48,7 @@ _KIND_OF = {name: kind for kind, names in _TYPES.items() for name in names.split
 
 @cache
 def kind_of(node_type: str, language: Language) -> str | None:
-    """The kind of hole that a node of this type leaves, or None where it is no unit of its own."""
+    """The kind of span that a node of this type is, or None where it is no unit of its own."""
     if node_type in language.blocks:
         return "body"
     by_ending = (kind for ending, kind in _ENDINGS.items() if node_type.endswith(ending))

@@ -55,7 +55,7 @@ def held_out(groups: Sequence[Group]) -> str:
     rows = _rows(groups)
     if not rows:
         return ""
-    # A row of air between all, the languages, the styles and the holes.
+    # A row of air between all, the languages, the styles and the spans.
     spacers = accumulate(int(a.by != b.by) for a, b in zip(rows, [rows[0], *rows], strict=False))
     places = [number + 0.5 * spacer for number, spacer in enumerate(spacers)]
 

@@ -16,7 +16,7 @@ from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build
 from budgetai_core.docstrings.documentable import Docstring, Documentable, documentables
-from budgetai_core.docstrings.edit import DocstringHole, hole
+from budgetai_core.docstrings.edit import InsertionPoint, insertion_point
 from budgetai_core.docstrings.limits import limits
 from budgetai_core.docstrings.parse.comment_syntax import closing
 from budgetai_core.docstrings.parse.sections import style_of
@@ -47,19 +47,19 @@ class Pair:
     file: CorpusFile
     documentable: Documentable
     style: str
-    hole: DocstringHole
+    insertion: InsertionPoint
     answer: str
 
     @property
     def line(self) -> int:
         """Of the place in the file, counted from 1."""
-        return self.hole.text.count("\n", 0, self.hole.cursor) + 1
+        return self.insertion.text.count("\n", 0, self.insertion.cursor) + 1
 
     @property
     def characters(self) -> int:
         """How many a sample shows, about."""
-        most = limits(self.file.text, self.documentable, self.hole)
-        around = min(len(self.hole.text), most.before + most.after)
+        most = limits(self.file.text, self.documentable, self.insertion)
+        around = min(len(self.insertion.text), most.before + most.after)
         return around + len(self.answer)
 
 
@@ -178,7 +178,7 @@ def _pair(
     docstring = documentable.docstring
     if language is None or docstring is None:
         return NONE
-    place = hole(file.text, documentable, usual)
+    place = insertion_point(file.text, documentable, usual)
     answer = inside(file.text, docstring, place)
     if answer is None:
         return OTHER_MARKS
@@ -188,7 +188,7 @@ def _pair(
     return Pair(file, documentable, style, place, answer)
 
 
-def inside(text: str, docstring: Docstring, place: DocstringHole) -> str | None:
+def inside(text: str, docstring: Docstring, place: InsertionPoint) -> str | None:
     """A docstring without its marks; None where they are of another kind than those of the place,
     so that it could not stand there."""
     mark, end = docstring.mark, closing(docstring.mark)
@@ -221,8 +221,8 @@ def _is_new(pair: Pair, file: CorpusFile) -> bool:
 def sample(pair: Pair, share: float = 1.0) -> Sample:
     """What a server would send at the place, and the answer; less of it by a `share` below 1."""
     file = pair.file
-    place = Snapshot(file.repository, file.path, pair.hole.text, pair.hole.cursor)
-    most = limits(file.text, pair.documentable, pair.hole)
+    place = Snapshot(file.repository, file.path, pair.insertion.text, pair.insertion.cursor)
+    most = limits(file.text, pair.documentable, pair.insertion)
     prompt = build(place, limits=most.scaled(share))
     shown = replace(prompt, before=prompt.before + pair.answer)
     return Sample(file, shown, KIND, len(pair.answer), answer_alone=True)

@@ -78,13 +78,13 @@ def _line(text: str, kind: str, start: int, limit: int, rng: random.Random) -> W
     if kind == "newline" or line.end - line.text < 2:
         end = text.index("\n", line.end) + 1
         return Window(start, end, "newline", end - line.text)
-    answer_start, end = line_hole(line, kind, rng)
+    answer_start, end = line_span(line, kind, rng)
     return Window(start, end, kind, end - answer_start)
 
 
-def line_hole(line: Line, kind: str, rng: random.Random) -> tuple[int, int]:
-    """From where to where a hole of kind line, end or inside goes, in a line of two characters or
-    more. Behind a hole inside a line there is more of the line."""
+def line_span(line: Line, kind: str, rng: random.Random) -> tuple[int, int]:
+    """From where to where a span of kind line, end or inside goes, in a line of two characters or
+    more. Behind a span inside a line there is more of the line."""
     if kind == "line":
         return line.text, line.end
     if kind == "end":

@@ -1,4 +1,4 @@
-"""Holes to judge by: balanced, and nothing that is shown depends on the answer."""
+"""Masked spans to evaluate on: balanced, and nothing that is shown depends on the answer."""
 
 from collections import Counter
 from dataclasses import replace
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Snapshot, build
 from budgetai_training.corpus.records import CorpusFile
-from budgetai_training.samples.holes import HOLE_KINDS, hole_samples
+from budgetai_training.samples.masked_spans import SPAN_KINDS, span_samples
 
 TEXT = "".join(
     f"def rate_{n}(items, limit):\n"
@@ -25,7 +25,7 @@ INDEX = {"r": Index([("helpers.py", HELPERS), *((f.path, f.text) for f in FILES[
 
 
 def test_the_prompt_is_the_servers_at_the_hole() -> None:
-    for sample in hole_samples(FILES, INDEX, "0", 60):
+    for sample in span_samples(FILES, INDEX, "0", 60):
         before, after = sample.prompt.before, sample.prompt.after
         text = sample.file.text
         assert 0 < sample.answer <= len(before)
@@ -33,16 +33,16 @@ def test_the_prompt_is_the_servers_at_the_hole() -> None:
         ends = [
             n for n in range(len(text)) if text.startswith(after, n) and text.endswith(before, 0, n)
         ]
-        holes = [n - len(answer) for n in ends]
+        spans = [n - len(answer) for n in ends]
         shown = [
-            Snapshot("r", sample.file.path, text[:n] + text[n + len(answer) :], n) for n in holes
+            Snapshot("r", sample.file.path, text[:n] + text[n + len(answer) :], n) for n in spans
         ]
         prompts = [build(place, INDEX["r"]) for place in shown]
         assert replace(sample.prompt, before=head) in prompts
 
 
 def test_no_chunk_is_of_the_file_itself() -> None:
-    found = hole_samples(FILES, INDEX, "0", 200)
+    found = span_samples(FILES, INDEX, "0", 200)
     chunks = [(s.file.path, chunk.path) for s in found for chunk in s.prompt.chunks]
     assert chunks
     assert not [pair for pair in chunks if pair[0] == pair[1]]
@@ -54,7 +54,7 @@ def test_what_is_shown_does_not_depend_on_the_answer() -> None:
     text += "".join(f"other_{n} = {n}\n" for n in range(40))
     low = text.index("helper_7")
     file = CorpusFile("r", "x.py", text, fresh=((low, low + len("helper_7(1, 2)")),))
-    found = hole_samples([file], INDEX, "0", 50)
+    found = span_samples([file], INDEX, "0", 50)
     whole = [s for s in found if s.prompt.before.endswith("value = helper_7(1, 2)")]
     assert whole
     assert not any(s.prompt.chunks for s in whole if s.answer == len("helper_7(1, 2)"))
@@ -64,31 +64,31 @@ def test_answers_lie_in_fresh_ranges() -> None:
     ranges = ((700, 900), (100, 260))
     file = replace(FILES[0], fresh=ranges)
     allowed = [file.text[low:high] for low, high in ranges]
-    found = hole_samples([file], INDEX, "0", 500)
+    found = span_samples([file], INDEX, "0", 500)
     assert {s.kind for s in found} >= {"line", "end", "inside", "expression"}
     for sample in found:
         answer = sample.prompt.before[-sample.answer :]
         assert any(answer in part for part in allowed)
-    assert not hole_samples([replace(file, fresh=())], INDEX, "0", 10)
+    assert not span_samples([replace(file, fresh=())], INDEX, "0", 10)
 
 
 def test_every_beginning_is_balanced_over_kinds_and_files() -> None:
-    found = hole_samples(FILES, INDEX, "0", 112)
+    found = span_samples(FILES, INDEX, "0", 112)
     assert len(found) == 112
     for count in (14, 28, 70, 112):
         kinds = Counter(s.kind for s in found[:count])
         files = Counter(s.key for s in found[:count])
-        assert set(kinds) == set(HOLE_KINDS)
+        assert set(kinds) == set(SPAN_KINDS)
         assert len(files) == len(FILES)
         assert max(kinds.values()) - min(kinds.values()) <= 1
         assert max(files.values()) - min(files.values()) <= 1
-    assert hole_samples(FILES, INDEX, "0", 40) == found[:40]
-    assert hole_samples(FILES, INDEX, "1", 40) != found[:40]
+    assert span_samples(FILES, INDEX, "0", 40) == found[:40]
+    assert span_samples(FILES, INDEX, "1", 40) != found[:40]
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.text("ab(){}:,= \n\r\té.\ud800", max_size=300), st.sampled_from(["a.py", "a.c", "a.lua"]))
 def test_any_text_gives_holes_or_none(text: str, path: str) -> None:
-    for sample in hole_samples([CorpusFile("r", path, text)], INDEX, "0", 20):
+    for sample in span_samples([CorpusFile("r", path, text)], INDEX, "0", 20):
         assert 0 < sample.answer <= len(sample.prompt.before)
         assert sample.prompt.before + sample.prompt.after in text

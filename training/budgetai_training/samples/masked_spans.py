@@ -1,4 +1,4 @@
-"""Holes in held-out files: what a model is evaluated on, for each kind of hole and each
+"""Masked spans of held-out files: what a model is evaluated on, for each kind of span and each
 language."""
 
 import math
@@ -17,24 +17,24 @@ from budgetai_training.corpus.records import CorpusFile
 from budgetai_training.hyperparameters.span_kinds import NODES
 from budgetai_training.samples.node_ends import NodeEnds, Span, lines_up
 from budgetai_training.samples.sample import Sample
-from budgetai_training.samples.windows import line_hole
+from budgetai_training.samples.windows import line_span
 
 # Without "newline": an editor's cursor on a line has that line's newline behind it.
-HOLE_KINDS = ("line", "end", "inside", *NODES)
+SPAN_KINDS = ("line", "end", "inside", *NODES)
 
 
-def hole_samples(
+def span_samples(
     files: Sequence[CorpusFile], indexes: Mapping[str, Index], seed: str, count: int
 ) -> list[Sample]:
     """At most `count` places where a span has been taken out of a file, in an order drawn from
-    the seed in which kinds take turns, and files as well as they have holes of the kind.
+    the seed in which kinds take turns, and files as well as they have spans of the kind.
 
-    The prompt is the server's at the hole; BEFORE is the text in front of it, and the answer. In
+    The prompt is the server's at the span; BEFORE is the text in front of it, and the answer. In
     files that name fresh ranges, answers lie inside them.
     """
     rng = random.Random(seed)
     files = rng.sample(files, len(files))
-    stock: dict[str, list[tuple[int, list[Span]]]] = {kind: [] for kind in HOLE_KINDS}
+    stock: dict[str, list[tuple[int, list[Span]]]] = {kind: [] for kind in SPAN_KINDS}
     for number, file in enumerate(files):
         for kind, spans in _spans(file, rng).items():
             if spans:
@@ -52,12 +52,12 @@ def _spans(file: CorpusFile, rng: random.Random) -> dict[str, list[Span]]:
     node_ends = NodeEnds(file.text, language)
     by_kind = {kind: list(node_ends.of_kind(kind)) for kind in NODES}
     for kind in ("line", "end", "inside"):
-        holes = (
-            line_hole(line, kind, rng)
+        spans = (
+            line_span(line, kind, rng)
             for line in lines_up(file.text, 0, len(file.text))
             if worth_a_guess(file.text[line.text : line.end], language)
         )
-        by_kind[kind] = [Span(end, start) for start, end in holes]
+        by_kind[kind] = [Span(end, start) for start, end in spans]
     if file.fresh is None:
         return by_kind
     ranges = sorted(file.fresh)
