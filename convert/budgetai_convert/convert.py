@@ -99,21 +99,23 @@ def _write_bundle(plan: ConversionPlan, begin: Begin) -> Result:
     adapters beside it, each checked over that base."""
     with replaced_folder(plan.final) as folder:
         base = folder / BUNDLE_BASE
-        laid = [write_bundle.lay(folder, plan.source, variant) for variant in plan.variants]
+        bundled = [
+            write_bundle.write_adapter(folder, plan.source, variant) for variant in plan.variants
+        ]
         first, *others = (
             Conversion(plan, variant, begin, adapter.path)
-            for variant, adapter in zip(plan.variants, laid, strict=True)
+            for variant, adapter in zip(plan.variants, bundled, strict=True)
         )
         first.make(base)
         for other in others:
             other.check_over(base)
-        laid = [
+        bundled = [
             dataclasses.replace(adapter, checks=conversion.checks)
-            for adapter, conversion in zip(laid, (first, *others), strict=True)
+            for adapter, conversion in zip(bundled, (first, *others), strict=True)
         ]
         manifest, title = first.manifest(base), plan.title(first.variant)
-        write_bundle.describe(folder, title, plan.source, manifest, first.choice, laid)
-    entries = tuple(adapter.entry for adapter in laid)
+        write_bundle.describe(folder, title, plan.source, manifest, first.choice, bundled)
+    entries = tuple(adapter.entry for adapter in bundled)
     return Result(plan.final, manifest, choice=first.choice, entries=entries)
 
 
@@ -123,12 +125,12 @@ def _add_to_bundle(plan: ConversionPlan, begin: Begin) -> Result:
     base, entries = folder / BUNDLE_BASE, []
     for variant in plan.variants:
         with _scratch(plan, folder) as scratch:
-            laid = write_bundle.lay(scratch, plan.source, variant)
-            conversion = Conversion(plan, variant, begin, laid.path)
+            bundled = write_bundle.write_adapter(scratch, plan.source, variant)
+            conversion = Conversion(plan, variant, begin, bundled.path)
             conversion.check_over(base)
-            laid.path.replace(folder / laid.entry.file)
-        laid = dataclasses.replace(laid, checks=conversion.checks)
-        entries.append(write_bundle.add(folder, plan.source, laid))
+            bundled.path.replace(folder / bundled.entry.file)
+        bundled = dataclasses.replace(bundled, checks=conversion.checks)
+        entries.append(write_bundle.add(folder, plan.source, bundled))
     return Result(folder, conversion.manifest(base), entries=tuple(entries))
 
 
@@ -340,7 +342,7 @@ class Conversion:
         probes, lora = samples.probes, self.lora
         task = self.begin("Completing held-out lines", 2 * len(probes))
         path = merged.with_suffix(".reference")
-        f16 = divergence.refer(merged, probes, path, task.add, lora)
+        f16 = divergence.evaluate_reference(merged, probes, path, task.add, lora)
         return Evaluator(probes, f16, lora).untimed(self.plan.quant, target, task.add), f16
 
     def _check_held_out(self, measured: Measured, f16: Reference) -> None:
@@ -352,7 +354,7 @@ class Conversion:
             "held_out_exact_f16": f16.matched,
             "held_out_holes": float(len(measured.exact)),
         }
-        if not divergence.as_good(f16, measured):
+        if not divergence.not_worse(f16, measured):
             raise CheckError(
                 f"{measured.name} completes {measured.matched:.0%} of {len(measured.exact)} "
                 f"held-out lines, 16 bits {f16.matched:.0%}: more than chance",

@@ -29,7 +29,7 @@ _EDITED = ("task", "scale", "languages")
 
 
 @dataclass(frozen=True)
-class LaidAdapter:
+class BundledAdapter:
     """An adapter's file at `path`, what a bundle says of it, and the `checks` it has passed."""
 
     path: Path
@@ -38,7 +38,7 @@ class LaidAdapter:
     checks: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-def lay(folder: Path, source: Source, variant: Variant) -> LaidAdapter:
+def write_adapter(folder: Path, source: Source, variant: Variant) -> BundledAdapter:
     """Write the adapter's file into `folder`, under a name that tells its content."""
     assert variant.adapter is not None and variant.entry is not None
     path = folder / f"{variant.entry.name}.gguf"
@@ -49,7 +49,7 @@ def lay(folder: Path, source: Source, variant: Variant) -> LaidAdapter:
     entry = dataclasses.replace(
         variant.entry, file=final.name, size=final.stat().st_size, sha256=digest
     )
-    return LaidAdapter(final, entry, variant.adapter.manifest)
+    return BundledAdapter(final, entry, variant.adapter.manifest)
 
 
 def describe(
@@ -58,32 +58,32 @@ def describe(
     source: Source,
     manifest: ModelManifest,
     choice: Choice | None,
-    laid: Sequence[LaidAdapter],
+    bundled: Sequence[BundledAdapter],
 ) -> None:
     """Write what a new bundle says of itself, its manifest last."""
     names = {".md": "README.md", ".svg": "auto.svg"}
     for suffix, text in sidecars(title, manifest, choice).items():
         (folder / names[suffix]).write_text(text, encoding="utf-8")
-    for adapter in laid:
+    for adapter in bundled:
         _write_modelfile(folder, source, adapter.entry)
     values = dataclasses.asdict(manifest)
-    for adapter in laid[1:]:
+    for adapter in bundled[1:]:
         values |= _unseen(values, adapter.manifest)
     values |= {
         "base_file": BUNDLE_BASE,
-        "adapters": [dataclasses.asdict(adapter.entry) for adapter in laid],
-        _CHECKS: {adapter.entry.name: dict(adapter.checks) for adapter in laid},
+        "adapters": [dataclasses.asdict(adapter.entry) for adapter in bundled],
+        _CHECKS: {adapter.entry.name: dict(adapter.checks) for adapter in bundled},
     }
     write_json(folder / MANIFEST, values)
 
 
-def add(folder: Path, source: Source, laid: LaidAdapter) -> AdapterEntry:
+def add(folder: Path, source: Source, bundled: BundledAdapter) -> AdapterEntry:
     """List an adapter whose file is there, in the place of the one of its name. What the user has
     said of that one in the manifest stays."""
     # Read again: the same command may have added others meanwhile.
     before = Bundle.read(folder).adapters
-    kept = [other for other in before if other.name != laid.entry.name]
-    entry = laid.entry
+    kept = [other for other in before if other.name != bundled.entry.name]
+    entry = bundled.entry
     for other in before:
         if other.name == entry.name:
             edited = {name: getattr(other, name) for name in _EDITED}
@@ -92,8 +92,8 @@ def add(folder: Path, source: Source, laid: LaidAdapter) -> AdapterEntry:
     values = read_json(folder / MANIFEST)
     # At the end of the list: of two that fit alike, the last one is served.
     values["adapters"] = [dataclasses.asdict(other) for other in (*kept, entry)]
-    values[_CHECKS] = values.get(_CHECKS, {}) | {entry.name: dict(laid.checks)}
-    write_json(folder / MANIFEST, values | _unseen(values, laid.manifest))
+    values[_CHECKS] = values.get(_CHECKS, {}) | {entry.name: dict(bundled.checks)}
+    write_json(folder / MANIFEST, values | _unseen(values, bundled.manifest))
     used = {BUNDLE_BASE, entry.file, *(other.file for other in kept)}
     _remove(folder, {other.file for other in before} - used)
     return entry

@@ -84,7 +84,9 @@ def fresh(options: Options, merged: Path) -> tuple[Probe, ...]:
 
 def rows(options: Options, files: dict[str, Path], probes: tuple[Probe, ...]) -> Iterator[Measured]:
     merged = files["16 bits"]
-    reference = divergence.refer(merged, probes, options.place / "reference", lambda: None)
+    reference = divergence.evaluate_reference(
+        merged, probes, options.place / "reference", lambda: None
+    )
     evaluator = Evaluator(probes, reference, None)
     for name, path in files.items():
         print(f"measuring {name}", file=sys.stderr, flush=True)

@@ -26,7 +26,7 @@ def said() -> Said:
 
 @pytest.fixture
 def callback(said: Said) -> BudgetCallback:
-    process_group.meet()
+    process_group.init()
     pace = Pace(Clock(60, 0), max_steps=10, all_steps=10)
     given: Any = SimpleNamespace(pace=pace, watcher=said)
     return BudgetCallback(given)

@@ -10,7 +10,7 @@ from budgetai_core.command import flags, parse
 from budgetai_core.errors import OptionError
 from budgetai_core.options import Seconds
 from budgetai_training.cli import main
-from budgetai_training.compare import Outcome, table
+from budgetai_training.compare import MethodResult, table
 from budgetai_training.hyperparameters.lora import Lora
 from budgetai_training.options import TrainOptions
 from budgetai_training.report import report_files as report
@@ -41,8 +41,8 @@ def test_options_of_one_method_are_no_mistake_beside_another() -> None:
 
 
 def test_the_table_has_a_row_for_each() -> None:
-    base = Outcome("base", 0, 0, None, 0.0, 2.5, 1, 10, "")
-    tuned = Outcome("dylora", 4, 4_884_480, 1_900_000_000, 61.0, 2.125, 3, 10, "/out/dylora")
+    base = MethodResult("base", 0, 0, None, 0.0, 2.5, 1, 10, "")
+    tuned = MethodResult("dylora", 4, 4_884_480, 1_900_000_000, 61.0, 2.125, 3, 10, "/out/dylora")
     lines = table([base, tuned]).splitlines()
     assert lines[1].split() == ["base", "-", "-", "-", "-", "2.500", "1", "of", "10"]
     assert lines[2].split() == [

@@ -11,7 +11,7 @@ from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_core.errors import OptionError
 from budgetai_training import cli, dry_run
 from budgetai_training.corpus import load as corpus
-from budgetai_training.evaluation.answers import Draft, Drafts
+from budgetai_training.evaluation.answers import DocstringComparison, GeneratedDocstring
 from budgetai_training.options import TrainOptions
 from budgetai_training.progress_bar import Reporter
 from budgetai_training.report import report_files as report
@@ -201,8 +201,8 @@ def test_too_few_docstrings_are_one_line(
 
 
 def test_a_page_of_drafts_shows_text_as_text() -> None:
-    nasty = Draft(text="</pre><script>", rouge=0.5, structure=1.0, sound=True)
-    each = Drafts(
+    nasty = GeneratedDocstring(text="</pre><script>", rouge=0.5, structure=1.0, sound=True)
+    each = DocstringComparison(
         path="a.py", line=3, name="", style="google", expected="<b>", base=nasty, tuned=nasty
     )
     run = Report(

@@ -28,11 +28,11 @@ def held(number: int, folder: Path, load_in: str) -> None:
     frozen = {n: p.numel() for n, p in model.named_parameters() if not p.requires_grad}
     with torch.no_grad():
         whole = model(input_ids=IDS).logits
-    assert not fsdp.is_spread(model)
+    assert not fsdp.is_sharded(model)
     counted = peft_adapter.parameters(model)
     assert counted == model.get_nb_trainable_parameters()
-    fsdp.spread(model, 2)
-    assert fsdp.is_spread(model)
+    fsdp.shard(model, 2)
+    assert fsdp.is_sharded(model)
     assert peft_adapter.parameters(model) == counted
     with torch.no_grad():
         spread = model(input_ids=IDS).logits
@@ -58,6 +58,6 @@ def test_fsdp_is_heeded_where_there_are_several_processes(monkeypatch: pytest.Mo
     for number, wanted in ((1, False), (2, True)):
         monkeypatch.setattr(process_group, "count", lambda number=number: number)
         monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-        assert process_group.meet() == wanted
+        assert process_group.init() == wanted
         assert "ACCELERATE_USE_FSDP" not in os.environ
-    assert not process_group.meet()
+    assert not process_group.init()

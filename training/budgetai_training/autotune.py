@@ -44,7 +44,7 @@ def decide(run: Run, samples: Epochs, per_sample: float) -> Hyperparameters:
     usual = peft_adapter.usual_rate(run.model, run.options)
     in_time = run.clock.left() / max(per_sample * run.plan.batch, 1e-6)
     # A fast machine is through with the samples long before the budget ends.
-    affordable = min(in_time, len(samples) / process_group.count())
+    affordable = min(in_time, len(samples) / process_group.world_size())
     evaluations, questions = _evaluations(run, per_sample)
     return Hyperparameters(
         rate=next((t.rate for t in rates if t.chosen), run.options.learning_rate or usual),
@@ -170,7 +170,7 @@ def check_time(run: Run, per_sample: float) -> None:
     if run.options.resume and run.folder.checkpoint():
         return
     per_batch = per_sample * run.plan.batch
-    if process_group.agreed(run.clock.left()) >= per_batch:
+    if process_group.broadcast(run.clock.left()) >= per_batch:
         return
     enough = run.clock.spent() + run.clock.reserve + 20 * per_batch
     raise BudgetError(

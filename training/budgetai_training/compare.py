@@ -26,7 +26,7 @@ _HEADS = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MethodResult:
     """What a method led to. `seconds` were spent on training; `exact` counts held-out lines
     completed as they stand, of `lines`."""
 
@@ -41,7 +41,7 @@ class Outcome:
     adapter: str
 
 
-def compared(options: TrainOptions) -> Iterator[Outcome]:
+def compared(options: TrainOptions) -> Iterator[MethodResult]:
     """Train by each method in turn; the base comes first, once something is known of it. A method
     that fails has said why, and is left out. Raises AdapterError where all have failed."""
     out = options.out or layout.new_adapter(options.repo)
@@ -74,16 +74,16 @@ def _train(options: TrainOptions) -> None:
         raise
 
 
-def _base(run_report: Report) -> Outcome:
+def _base(run_report: Report) -> MethodResult:
     whole = next((group for group in run_report.held_out if group.by == "all"), None)
     exact = sum(right(line.base, line.expected) for line in run_report.completions)
     lines = len(run_report.completions)
     loss = whole.before if whole else None
-    return Outcome("base", 0, 0, None, 0.0, loss, exact, lines, "")
+    return MethodResult("base", 0, 0, None, 0.0, loss, exact, lines, "")
 
 
-def _outcome(manifest: AdapterManifest, run_report: Report, folder: Path) -> Outcome:
-    return Outcome(
+def _outcome(manifest: AdapterManifest, run_report: Report, folder: Path) -> MethodResult:
+    return MethodResult(
         method=manifest.method,
         rank=manifest.usual_rank,
         parameters=run_report.trained_parameters,
@@ -96,7 +96,7 @@ def _outcome(manifest: AdapterManifest, run_report: Report, folder: Path) -> Out
     )
 
 
-def table(outcomes: Sequence[Outcome]) -> str:
+def table(outcomes: Sequence[MethodResult]) -> str:
     """Columns for a terminal."""
     rows = [_HEADS, *map(_row, outcomes)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
@@ -106,7 +106,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def _row(outcome: Outcome) -> tuple[str, ...]:
+def _row(outcome: MethodResult) -> tuple[str, ...]:
     return (
         outcome.method,
         str(outcome.rank or "-"),

@@ -1,4 +1,4 @@
-"""A base spread over processes: each holds its share of every layer, and the whole adapter.
+"""A base sharded over processes: each holds its share of every layer, and the whole adapter.
 
 torch's FSDP2 (Zhao et al. 2023, "PyTorch FSDP") for what is frozen, which is what takes the memory;
 the adapter is replicated, so its gradients, checkpoints and files are those of plain DDP. Whoever
@@ -13,8 +13,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 
-def spread(model: Any, processes: int) -> None:
-    """Spread the frozen parameters of each layer of `model`, adapter included, over all processes.
+def shard(model: Any, processes: int) -> None:
+    """Shard the frozen parameters of each layer of `model`, adapter included, over all processes.
     Embeddings and the head stay whole: the loss reads the head by itself."""
     mesh = init_device_mesh(model.device.type, (processes,))
     trained = {p for p in model.parameters() if p.requires_grad}
@@ -25,13 +25,13 @@ def spread(model: Any, processes: int) -> None:
     fully_shard(decoder, mesh=mesh, ignored_params=set(decoder.parameters()))
 
 
-def is_spread(model: Any) -> bool:
+def is_sharded(model: Any) -> bool:
     return any(isinstance(module, FSDPModule) for module in model.modules())
 
 
-def replicated(model: Any) -> DistributedDataParallel:
+def data_parallel(model: Any) -> DistributedDataParallel:
     """`model` with the gradients of its adapter averaged over all processes; what is frozen and
-    spread is none of DDP's business."""
+    sharded is none of DDP's business."""
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
     buffers = [name for name, _ in model.named_buffers()]
     leave_out: Any = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model

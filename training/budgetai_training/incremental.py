@@ -11,22 +11,22 @@ from budgetai_core.artifacts.manifest import COMPARED, NESTED, AdapterManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import AdapterError, OptionError, RepositoryError
 from budgetai_training.corpus.records import Corpus, digest
-from budgetai_training.corpus.split import Fixed
+from budgetai_training.corpus.split import FixedSplit
 from budgetai_training.options import TrainOptions
 
 # Keys of --lora that are those of the adapter.
 ADAPTER_KEYS = ("alpha", "target", "layers", "rslora", "dora")
 
 
-def fixed(options: TrainOptions, begun: Sequence[str] | None = None) -> Fixed | None:
+def fixed(options: TrainOptions, begun: Sequence[str] | None = None) -> FixedSplit | None:
     """The split that a run keeps which goes on from an adapter, or was begun with one; None where
     it draws its own. Raises AdapterError for an adapter that cannot be gone on from."""
     folder = options.continue_from
     before = _by_file(AdapterManifest.read(folder), folder) if folder else None
     learned = frozenset(before.learned if before else ())
     if begun is not None:
-        return Fixed("the run", frozenset(begun), learned)
-    return Fixed(str(folder), frozenset(before.held_out), learned) if before else None
+        return FixedSplit("the run", frozenset(begun), learned)
+    return FixedSplit(str(folder), frozenset(before.held_out), learned) if before else None
 
 
 def gone(before: AdapterManifest, corpus: Corpus, folder: Path | None) -> str:

@@ -18,27 +18,27 @@ from budgetai_core.errors import BudgetAIError
 T = TypeVar("T")
 
 
-def meet() -> bool:
-    """Join the others; nothing where there are none. Whether the base is to be spread over them:
+def init() -> bool:
+    """Join the others; nothing where there are none. Whether the base is to be sharded over them:
     where FSDP was chosen in `accelerate config`."""
-    # Taken away, since accelerate would spread the adapter too, and over GPUs alone.
-    spread = os.environ.pop("ACCELERATE_USE_FSDP", "").lower() == "true"
+    # Taken away, since accelerate would shard the adapter too, and over GPUs alone.
+    sharded = os.environ.pop("ACCELERATE_USE_FSDP", "").lower() == "true"
     PartialState(cpu=not torch.cuda.is_available())
-    return spread and count() > 1
+    return sharded and world_size() > 1
 
 
-def count() -> int:
+def world_size() -> int:
     return int(PartialState().num_processes)
 
 
-def first() -> bool:
+def is_main() -> bool:
     """Whether this process is the one that speaks and writes."""
     return bool(PartialState().is_main_process)
 
 
-def agreed(value: T) -> T:
+def broadcast(value: T) -> T:
     """The first process's value, in all. For what can be pickled."""
-    if count() == 1:
+    if world_size() == 1:
         return value
     box: list[Any] = [value]
     dist.broadcast_object_list(box, src=0)
@@ -46,27 +46,27 @@ def agreed(value: T) -> T:
     return decided
 
 
-def by_first(make: Callable[[], T]) -> T:
+def on_main_process(make: Callable[[], T]) -> T:
     """What the first process makes, in all; the others wait for it. So do its errors. Nothing that
-    runs the model: it may be spread over all."""
-    if count() == 1:
+    runs the model: it may be sharded over all."""
+    if world_size() == 1:
         return make()
     outcome: tuple[Any, BudgetAIError | None] = (None, None)
-    if first():
+    if is_main():
         try:
             outcome = (make(), None)
         except BudgetAIError as error:
             outcome = (None, error)
-    value, problem = agreed(outcome)
+    value, problem = broadcast(outcome)
     if problem:
         raise problem
     return cast(T, value)
 
 
-def any_of(flag: bool) -> bool:
+def any_process(flag: bool) -> bool:
     """Whether it is true in any process."""
-    if count() == 1:
+    if world_size() == 1:
         return flag
-    seen: list[Any] = [None] * count()
+    seen: list[Any] = [None] * world_size()
     dist.all_gather_object(seen, flag)
     return any(seen)

@@ -123,10 +123,12 @@ class RunFolder:
         # The command line needs this module before torch is loaded.
         from budgetai_training import process_group
 
-        kept = process_group.by_first(self._read)
+        kept = process_group.on_main_process(self._read)
         if name not in kept:
-            kept[name] = process_group.agreed(make()) if by_all else process_group.by_first(make)
-            process_group.by_first(lambda: write_json(self.path / layout.RUN_FILE, kept))
+            kept[name] = (
+                process_group.broadcast(make()) if by_all else process_group.on_main_process(make)
+            )
+            process_group.on_main_process(lambda: write_json(self.path / layout.RUN_FILE, kept))
         return dict(kept[name])
 
     def held_out(self) -> tuple[str, ...] | None:
@@ -160,7 +162,7 @@ class RunFolder:
         to go on with. Raises StorageError while another process has it."""
         from budgetai_training import process_group
 
-        if not process_group.first():
+        if not process_group.is_main():
             yield
             return
         self.path.mkdir(parents=True, exist_ok=True)

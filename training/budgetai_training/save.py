@@ -14,7 +14,7 @@ from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_training import memory_plan, process_group
 from budgetai_training.evaluation import held_out_loss
-from budgetai_training.evaluation.answers import Completion, Drafts
+from budgetai_training.evaluation.answers import DocstringComparison, LineComparison
 from budgetai_training.evaluation.eval_set import GENERAL, GENERAL_WHAT
 from budgetai_training.evaluation.held_out_loss import ALL, Loss
 from budgetai_training.hyperparameters.chosen import RateTry
@@ -52,8 +52,8 @@ class Trained:
     after: Sequence[Loss]
     rates: tuple[RateTry, ...]
     ranks: tuple[RankTry, ...]
-    completions: tuple[Completion, ...]
-    drafts: tuple[Drafts, ...]
+    completions: tuple[LineComparison, ...]
+    drafts: tuple[DocstringComparison, ...]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def save(run: Run, trained: Trained) -> Result:
     after = held_out_loss.grouped(run.eval_set.report, trained.after)
     manifest = _manifest(run, trained, before, after)
     page = run.folder.out / report.PAGE
-    if process_group.first():
+    if process_group.is_main():
         made = run.folder.path / FINAL
         with run.stages.stage("saving"):
             peft_adapter.write(run.model, manifest, made)
@@ -82,7 +82,7 @@ def save(run: Run, trained: Trained) -> Result:
         if logs.exists():
             shutil.move(logs, made / LOGS)
         run.folder.finish(made)
-    process_group.agreed(True)
+    process_group.broadcast(True)
     return Result(run.folder.out, manifest, page if page.exists() else None)
 
 

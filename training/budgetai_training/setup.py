@@ -71,7 +71,7 @@ def begin(options: TrainOptions, folder: RunFolder, base: Base) -> tuple[TrainOp
     before = incremental.adapter_before(options, record.digest)
     if options.resume:
         folder.check_base(record.digest)
-    elif process_group.first():
+    elif process_group.is_main():
         folder.begin(options, record.digest)
     return replace(options, rank=before.rank) if before else options, record
 
@@ -114,15 +114,15 @@ def split(options: TrainOptions, folder: RunFolder, corpus: Corpus, reporter: Re
 
 
 def attach(
-    options: TrainOptions, loaded: LoadedBase, plan: MemoryPlan, folder: RunFolder, *, spread: bool
+    options: TrainOptions, loaded: LoadedBase, plan: MemoryPlan, folder: RunFolder, *, sharded: bool
 ) -> tuple[Any, DyLoRA]:
-    """Put what is trained on the base; `spread` it over all processes. Raises StorageError where
+    """Put what is trained on the base; `sharded` over all processes. Raises StorageError where
     the disk will not hold its checkpoints."""
     transformers.set_seed(options.seed)
     model = peft_adapter.attach(loaded.model, options, checkpointing=plan.checkpointing)
     dylora = DyLoRA(model, options)
-    if spread:
-        fsdp.spread(model, process_group.count())
+    if sharded:
+        fsdp.shard(model, process_group.world_size())
     folder.check_space(peft_adapter.parameters(model)[0])
     return model, dylora
 
@@ -146,7 +146,7 @@ def describe(
     model: Any,
     pairs: Pairs | None,
     *,
-    spread: bool,
+    sharded: bool,
 ) -> list[str]:
     """Tell what is learned, by which method, and what it takes, a line each."""
     left_out = ", ".join(f"{n} {reason}" for reason, n in sorted(corpus.reasons.items()))
@@ -160,8 +160,8 @@ def describe(
     size = peft_adapter.size(model)
     kind = peft_adapter.method(model, options) + (f" of rank {size}" if size else "")
     given_up = f" with {', '.join(plan.notes)}" if plan.notes else ""
-    if spread:
-        count = process_group.count()
+    if sharded:
+        count = process_group.world_size()
         lines.append(f"each of {count} processes holds a share of every layer (FSDP)")
     return [
         *lines,

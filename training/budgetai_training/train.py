@@ -15,7 +15,7 @@ from budgetai_core.models import base_weights
 from budgetai_training import autotune, chunked_loss, layer_selection, process_group, setup
 from budgetai_training.corpus.records import Corpus
 from budgetai_training.evaluation import docstring_generations, held_out_loss, line_generations
-from budgetai_training.evaluation.answers import Completion, Drafts
+from budgetai_training.evaluation.answers import DocstringComparison, LineComparison
 from budgetai_training.evaluation.eval_set import docstring_eval_set, line_eval_set
 from budgetai_training.evaluation.held_out_loss import Baseline, Loss, Question
 from budgetai_training.hyperparameters import rank_selection
@@ -50,9 +50,9 @@ def train(
     options: TrainOptions, folder: RunFolder, corpus: Corpus, reporter: Reporter, started: float
 ) -> Result:
     """Tune a base on a corpus inside the budget. `started` is a `time.monotonic()` second."""
-    spread = process_group.meet()
-    _check_processes(options, spread=spread)
-    folder = process_group.agreed(folder)
+    sharded = process_group.init()
+    _check_processes(options, sharded=sharded)
+    folder = process_group.broadcast(folder)
     clock = Clock(float(options.budget), started, spent_before=folder.spent())
     interruption = Interruption(lambda: reporter.say("stopping after this step …"))
     with folder.kept_if_resumable():
@@ -71,8 +71,8 @@ def train(
         learned = setup.split(options, folder, corpus, reporter)
         pairs = pairs_of(corpus).among(learned.train) if options.task == DOCSTRING else None
         with stages.stage("loading"):
-            model, dylora = setup.attach(options, loaded, plan, folder, spread=spread)
-        for line in setup.describe(options, corpus, learned, plan, model, pairs, spread=spread):
+            model, dylora = setup.attach(options, loaded, plan, folder, sharded=sharded)
+        for line in setup.describe(options, corpus, learned, plan, model, pairs, sharded=sharded):
             reporter.say(line)
 
         # Encode: samples to learn, questions to evaluate on.
@@ -95,7 +95,7 @@ def train(
         with interruption.listening():
             samples = setup.epochs(run)
             baseline = _evaluate_base(run, interruption)
-            if process_group.any_of(interruption.asked()):
+            if process_group.any_process(interruption.asked()):
                 raise KeyboardInterrupt
             run, chosen = _autotune(run, samples, baseline)
             state = _fit(run, samples, chosen, interruption)
@@ -105,7 +105,7 @@ def train(
             trained = Trained(
                 state=state,
                 samples=samples,
-                shown=state.global_step * chosen.accumulate * process_group.count(),
+                shown=state.global_step * chosen.accumulate * process_group.world_size(),
                 before=baseline.losses,
                 after=after,
                 rates=chosen.rates,
@@ -116,10 +116,10 @@ def train(
             return save(run, trained)
 
 
-def _check_processes(options: TrainOptions, *, spread: bool) -> None:
-    if spread and options.method == "full":
+def _check_processes(options: TrainOptions, *, sharded: bool) -> None:
+    if sharded and options.method == "full":
         raise OptionError("--method full trains what FSDP would spread", "Choose plain multi-GPU")
-    if spread and options.lora.target == layer_selection.AUTO:
+    if sharded and options.lora.target == layer_selection.AUTO:
         raise OptionError("--lora target=auto needs a whole base in each process", "Choose another")
 
 
@@ -169,7 +169,7 @@ def _autotune(run: Run, samples: Epochs, baseline: Baseline) -> tuple[Run, Hyper
     answering = ANSWER_SHARE * run.clock.budget if run.options.evaluate == QUICK else 0.0
     run.clock.reserve = SAVING_SECONDS + (0.0 if full else 1.2 * baseline.seconds + answering)
     run.clock.granted = baseline.seconds if full else 0.0
-    per_sample = process_group.agreed(_sample_seconds(run, samples, baseline))
+    per_sample = process_group.broadcast(_sample_seconds(run, samples, baseline))
     autotune.check_time(run, per_sample)
     run = layer_selection.select_layers(run, samples, per_sample)
     decided = run.folder.once(
@@ -203,7 +203,7 @@ def _fit(
         f"{chosen.accumulate} a step, learning rate {chosen.rate:g}"
         + (f", going on from {checkpoint.name}" if checkpoint else "")
     )
-    per_step = chosen.accumulate * process_group.count()
+    per_step = chosen.accumulate * process_group.world_size()
     pace = Pace(run.clock, run.options.max_steps, all_steps=-(-len(samples) // per_step))
     optimizer = peft_adapter.optimizer(run.model, chosen.rate, run.options)
     questions = run.eval_set.validation[: chosen.validation]
@@ -243,7 +243,7 @@ def _choose_rank(run: Run, count: int, interruption: Interruption) -> tuple[Rank
             lambda: held_out_loss.evaluate(run.model, output, questions, stop=interruption.asked),
         )
     # Half of a comparison is none.
-    losses = process_group.agreed({} if interruption.asked() or not questions else losses)
+    losses = process_group.broadcast({} if interruption.asked() or not questions else losses)
     means = {rank: rank_selection.mean(answered) for rank, answered in losses.items()}
     chosen = rank_selection.select_rank(losses, Tolerance.parse(run.options.lora.tolerance))
     run.dylora.cut(chosen)
@@ -268,7 +268,7 @@ def _evaluate_tuned(
 
 def _write_answers(
     run: Run, interruption: Interruption
-) -> tuple[tuple[Completion, ...], tuple[Drafts, ...]]:
+) -> tuple[tuple[LineComparison, ...], tuple[DocstringComparison, ...]]:
     """Held-out lines, or docstrings, of base and tuned model side by side; some are better than a
     budget overdrawn."""
     count = ANSWERS[run.options.evaluate]

@@ -178,11 +178,11 @@ class LabelledLossTrainer(Trainer):
         return float(total / tokens)
 
     def _wrap_model(self, model: Any, training: bool = True, dataloader: Any = None) -> Any:
-        """accelerate's own DDP takes no model that is spread."""
-        if not (training and fsdp.is_spread(model)) or model is not self.model:
+        """accelerate's own DDP takes no model that is sharded."""
+        if not (training and fsdp.is_sharded(model)) or model is not self.model:
             return super()._wrap_model(model, training, dataloader)
         self.accelerator.prepare_model(model, device_placement=False, evaluation_mode=True)
-        return fsdp.replicated(model)
+        return fsdp.data_parallel(model)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """A checkpoint that cannot be written is no reason to end the training."""
@@ -217,7 +217,7 @@ class BudgetCallback(TrainerCallback):
     def on_pre_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **given: Any
     ) -> None:
-        self._fitting.pace.progress = process_group.agreed(
+        self._fitting.pace.progress = process_group.broadcast(
             self._fitting.pace.now(state.global_step + 1)
         )
         self._leave_out_if_broken(given["model"], state.global_step + 1)
@@ -225,7 +225,7 @@ class BudgetCallback(TrainerCallback):
     def _leave_out_if_broken(self, model: torch.nn.Module, step: int) -> None:
         """A gradient that is no number would make every weight none; a faulty kernel is enough."""
         tuned = [p for p in model.parameters() if p.grad is not None]
-        if not process_group.any_of(not _finite(tuned)):
+        if not process_group.any_process(not _finite(tuned)):
             self._broken = 0
             return
         self._broken += 1
@@ -245,7 +245,7 @@ class BudgetCallback(TrainerCallback):
         late = self._clock.left() < self._slowest
         due = self._due(self._fitting.pace.progress)
         save = self._clock.spent() - self._saved_at > self._fitting.options.checkpoint_every
-        late, due, save = process_group.agreed((late, due, save))
+        late, due, save = process_group.broadcast((late, due, save))
         interrupted = self._interrupted(state)
         control.should_log = True
         control.should_training_stop |= late or interrupted
@@ -261,7 +261,7 @@ class BudgetCallback(TrainerCallback):
     def _interrupted(self, state: TrainerState) -> bool:
         """Whether any process was asked to stop; then the last state is kept: what was learned
         since the best one was seen has not been evaluated, and may be better."""
-        asked = process_group.any_of(self._fitting.interruption.asked())
+        asked = process_group.any_process(self._fitting.interruption.asked())
         if asked:
             state.best_model_checkpoint = None
         return asked
@@ -274,7 +274,7 @@ class BudgetCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
         # Many micro-batches a step could overdraw the budget; the first step is always made.
-        late = process_group.agreed(self._clock.left() <= 0 and state.global_step > 0)
+        late = process_group.broadcast(self._clock.left() <= 0 and state.global_step > 0)
         control.should_training_stop |= late or self._interrupted(state)
         return control
 
@@ -298,7 +298,7 @@ class BudgetCallback(TrainerCallback):
     ) -> None:
         self._saved_at = self._clock.spent()
         folder = Path(args.output_dir or ".") / f"checkpoint-{state.global_step}"
-        if not process_group.first() or not (folder / TRAINER_STATE_NAME).exists():
+        if not process_group.is_main() or not (folder / TRAINER_STATE_NAME).exists():
             return
         with contextlib.suppress(OSError):
             # Written last, and only where the rest was: --resume looks for it.
@@ -319,7 +319,7 @@ def fit(model: Any, samples: Epochs, fitting: FitArguments) -> TrainerState:
     callbacks: list[Any] = [BudgetCallback(fitting)]
     if fitting.evaluations:
         callbacks.append(EarlyStoppingCallback(PATIENCE))
-    if process_group.first():
+    if process_group.is_main():
         # With a folder of ours instead of one from the environment.
         callbacks.append(TensorBoardCallback(SummaryWriter(str(fitting.folder / LOGS))))
     with chunked_loss.headless(model) as output, _casting(model, fitting.mixed):

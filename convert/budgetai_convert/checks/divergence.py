@@ -71,7 +71,7 @@ class Measured:
         return 64 / self.prefill + 12 / self.decode
 
 
-def refer(
+def evaluate_reference(
     model: Path,
     probes: Sequence[Probe],
     path: Path,
@@ -189,13 +189,13 @@ def _log_softmax(logits: Logits) -> Logits:
     return np.asarray(shifted - np.log(total), np.float32)
 
 
-def as_good(reference: Reference, measured: Measured) -> bool:
+def not_worse(reference: Reference, measured: Measured) -> bool:
     """Return whether a file brings back no fewer lines than the 16-bit one, as far as chance
     tells."""
-    return lost(reference.exact, measured.exact) >= _CHANCE
+    return sign_test(reference.exact, measured.exact) >= _CHANCE
 
 
-def lost(reference: Sequence[bool], candidate: Sequence[bool]) -> float:
+def sign_test(reference: Sequence[bool], candidate: Sequence[bool]) -> float:
     """Return how likely so many more lines are lost than gained by chance: the one-sided sign test
     (McNemar's, exact). Small values say that quantising has made the model worse."""
     gone = sum(a and not b for a, b in zip(reference, candidate, strict=True))

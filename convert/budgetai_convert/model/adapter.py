@@ -39,7 +39,7 @@ _PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
 
 
 @dataclass(frozen=True)
-class Update:
+class LowRankUpdate:
     """What an adapter adds to one weight: scale · B A, with A [rank, in] and B [out, rank]; with
     DoRA the `lengths` [out] that its rows then get."""
 
@@ -80,7 +80,7 @@ class Adapter:
 
     folder: Path
     manifest: AdapterManifest
-    updates: dict[str, Update]
+    updates: dict[str, LowRankUpdate]
     origin: Path
 
 
@@ -176,7 +176,7 @@ def _pairs(tensors: dict[str, StoredTensor]) -> dict[str, dict[str, StoredTensor
     return pairs
 
 
-def _update(module: str, sides: dict[str, StoredTensor], config: dict[str, Any]) -> Update:
+def _update(module: str, sides: dict[str, StoredTensor], config: dict[str, Any]) -> LowRankUpdate:
     if not {"A", "B"} <= set(sides):
         raise AdapterError(f"the adapter has only one of two matrices for {module}")
     a, b, lengths = sides["A"], sides["B"], sides.get("lengths")
@@ -192,7 +192,7 @@ def _update(module: str, sides: dict[str, StoredTensor], config: dict[str, Any])
         )
     alpha = _for_module(config, "alpha_pattern", "lora_alpha", module)
     root = math.sqrt(rank) if config.get("use_rslora") else rank
-    return Update(a, b, alpha / root, lengths)
+    return LowRankUpdate(a, b, alpha / root, lengths)
 
 
 def _for_module(config: dict[str, Any], patterns: str, name: str, module: str) -> float:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from budgetai_convert.model import nf4
-from budgetai_convert.model.adapter import Adapter, Update
+from budgetai_convert.model.adapter import Adapter, LowRankUpdate
 from budgetai_core.artifacts.gguf_reader import Floats, slabs
 from budgetai_core.errors import AdapterError, BaseError
 from budgetai_core.models.architectures import Sizes
 from budgetai_core.models.base_weights import Source, Weight
 
-_Placed = dict[str, tuple[str, Update]]
+_Placed = dict[str, tuple[str, LowRankUpdate]]
 
 
 def placed(source: Source, adapter: Adapter) -> _Placed:
@@ -58,7 +58,7 @@ def merged(
         yield weight, values
 
 
-def _add(sizes: Sizes, name: str, values: Floats, module: str, update: Update) -> None:
+def _add(sizes: Sizes, name: str, values: Floats, module: str, update: LowRankUpdate) -> None:
     """values [out, in] += scale · B A, with the rows of B in file order: [out, r] @ [r, in]; a
     few rows at a time, so that nothing of the weight's size is held twice."""
     a, b = update.load(module)

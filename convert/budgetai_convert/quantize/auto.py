@@ -134,14 +134,16 @@ def choose(material: AutoInputs, target: Path, limits: QuantLimits, begin: Begin
     with tempfile.TemporaryDirectory(dir=merged.parent) as name:
         folder = Path(name)
         task = begin("Asking the 16-bit file", len(probes))
-        reference = divergence.refer(merged, probes, folder / "reference", task.add, material.lora)
+        reference = divergence.evaluate_reference(
+            merged, probes, folder / "reference", task.add, material.lora
+        )
         maker = CandidateMaker(material, folder, Evaluator(probes, reference, material.lora), begin)
         original = maker.measured("F16", merged)
         measured: dict[Measured, dict[str, str]] = {}
         for candidate, types in (*_stock(maker), *_mixtures(maker, limits)):
             measured[candidate] = types
-            _weed(maker, [row for row in measured if divergence.as_good(reference, row)], limits)
-        sound = [row for row in measured if divergence.as_good(reference, row)]
+            _weed(maker, [row for row in measured if divergence.not_worse(reference, row)], limits)
+        sound = [row for row in measured if divergence.not_worse(reference, row)]
         chosen = pick([*sound, original], limits)
         (merged if chosen is original else maker.path(chosen.name)).replace(target)
         return Choice(chosen, measured.get(chosen, {}), tuple(measured), original, reference)

@@ -50,7 +50,7 @@ class Chunk:
     text: str
 
 
-class Lines(NamedTuple):
+class Excerpt(NamedTuple):
     """A proposal: what stands in the lines `first` to `last` of a file, counted from 0, without
     the last."""
 
@@ -96,9 +96,9 @@ class Selection:
     def __init__(self, query: Query, room: int) -> None:
         self._room = room
         self._shown = _stripped(query.before) | _stripped(query.after)
-        self._chosen: defaultdict[str, list[Lines]] = defaultdict(list)
+        self._chosen: defaultdict[str, list[Excerpt]] = defaultdict(list)
 
-    def take(self, proposed: Iterable[Lines], most: int) -> None:
+    def take(self, proposed: Iterable[Excerpt], most: int) -> None:
         """The proposals that fit into `most` characters and say something new, in their order."""
         room = min(most, self._room)
         for lines in proposed:
@@ -110,10 +110,10 @@ class Selection:
                 room -= cost
                 self._room -= cost
 
-    def _cost(self, lines: Lines) -> int:
+    def _cost(self, lines: Excerpt) -> int:
         return len(lines.text) + 1 + (0 if self._chosen.get(lines.path) else len(lines.path) + 2)
 
-    def _new(self, lines: Lines) -> bool:
+    def _new(self, lines: Excerpt) -> bool:
         others = self._chosen.get(lines.path, ())
         if any(lines.first < other.last and other.first < lines.last for other in others):
             return False
@@ -128,7 +128,7 @@ class Selection:
         )
 
 
-def _place(lines: Lines) -> int:
+def _place(lines: Excerpt) -> int:
     return lines.first
 
 
@@ -136,11 +136,11 @@ def _stripped(text: str) -> set[str]:
     return {line for line in map(str.strip, text.split("\n")) if len(line) > 2}
 
 
-def _imports(index: Index, query: Query) -> Iterator[Lines]:
+def _imports(index: Index, query: Query) -> Iterator[Excerpt]:
     """The imports of the file itself that are not shown: they name what may be used. Those of the
     repository's own names come first."""
     used = set(_IDENTIFIER.findall(f"{query.before} {query.after}"))
-    proposed: dict[Lines, bool] = {}
+    proposed: dict[Excerpt, bool] = {}
     for names, lines in _imported(index, query):
         unused = [name for name in names if name not in used]
         if unused or not names:
@@ -149,7 +149,7 @@ def _imports(index: Index, query: Query) -> Iterator[Lines]:
     yield from sorted(proposed, key=lambda lines: (not proposed[lines], lines.first))
 
 
-def _imported(index: Index, query: Query) -> Iterator[tuple[tuple[str, ...], Lines]]:
+def _imported(index: Index, query: Query) -> Iterator[tuple[tuple[str, ...], Excerpt]]:
     """What the file imports, and the statement. The index may know one that has been deleted, or
     that is to be guessed: only what the document says counts."""
     source, facts = _known(index, query)
@@ -157,7 +157,7 @@ def _imported(index: Index, query: Query) -> Iterator[tuple[tuple[str, ...], Lin
     for statement in facts.imports:
         text, last = _bracketed(lines, statement.line)
         if text and "\n".join(lines[statement.line : last]) in query.text:
-            yield statement.names, Lines(query.path, statement.line, last, text)
+            yield statement.names, Excerpt(query.path, statement.line, last, text)
 
 
 def _known(index: Index, query: Query) -> tuple[str, FileSymbols]:
@@ -188,7 +188,7 @@ def _bracketed(lines: Sequence[str], first: int) -> tuple[str, int]:
     return " ".join(" ".join(lines[first : last + 1]).split()), last + 1
 
 
-def _named(index: Index, query: Query) -> Iterator[Lines]:
+def _named(index: Index, query: Query) -> Iterator[Excerpt]:
     """The definitions of names near the cursor, the nearest first, and of imported ones; of a
     class its members too."""
     for name in _ranked_names(index, query):
@@ -220,32 +220,32 @@ def _meant(index: Index, path: str, name: str) -> list[str]:
     return sorted(imported or (defining if len(defining) <= _MAX_DEFINING_FILES else ()))
 
 
-def _members(index: Index, path: str, owner: Definition) -> Iterator[Lines]:
+def _members(index: Index, path: str, owner: Definition) -> Iterator[Excerpt]:
     owned = (other for other in index.of_path(path) if other.owner == owner.name)
     methods = (other for other in owned if other.kind not in _SHOWN_BY_THE_CLASS)
     return (_signature(path, member) for member in islice(methods, _MEMBERS))
 
 
-def _signature(path: str, definition: Definition) -> Lines:
+def _signature(path: str, definition: Definition) -> Excerpt:
     indent = "    " if definition.owner else ""
-    return Lines(path, definition.line, definition.line + 1, indent + definition.signature)
+    return Excerpt(path, definition.line, definition.line + 1, indent + definition.signature)
 
 
-def _siblings(index: Index, query: Query) -> Iterator[Lines]:
+def _siblings(index: Index, query: Query) -> Iterator[Excerpt]:
     """Definitions of the file that tests this one or is tested by it, of header or source."""
     for path in sorted(index.siblings(query.path)):
         for definition in index.of_path(path):
             yield _signature(path, definition)
 
 
-def _recent(index: Index, query: Query) -> Iterator[Lines]:
+def _recent(index: Index, query: Query) -> Iterator[Excerpt]:
     """Lines around the places of other files that were edited last, the newest first."""
     for path, line in index.recent:
         if path != query.path and path in index:
             yield _cut(index, path, max(0, line - _AROUND), line + _AROUND + 1)
 
 
-def _similar(index: Index, query: Query) -> Iterator[Lines]:
+def _similar(index: Index, query: Query) -> Iterator[Excerpt]:
     """Blocks of other files that resemble the lines at the cursor, with what follows them."""
     words = words_of(query.near)
     least = _LIKE * sum(index.windows.rarity(word) for word in words)
@@ -255,12 +255,12 @@ def _similar(index: Index, query: Query) -> Iterator[Lines]:
         yield _cut(index, block.path, block.first, block.last + _FOLLOWING)
 
 
-def _cut(index: Index, path: str, first: int, last: int) -> Lines:
+def _cut(index: Index, path: str, first: int, last: int) -> Excerpt:
     lines = _lines(index.text(path))[first:last]
-    return Lines(path, first, first + len(lines), "\n".join(lines).rstrip())
+    return Excerpt(path, first, first + len(lines), "\n".join(lines).rstrip())
 
 
-_PROPOSED_BY: dict[str, Callable[[Index, Query], Iterable[Lines]]] = {
+_PROPOSED_BY: dict[str, Callable[[Index, Query], Iterable[Excerpt]]] = {
     "imports": _imports,
     "names": _named,
     "siblings": _siblings,

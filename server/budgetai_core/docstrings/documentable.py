@@ -81,7 +81,7 @@ class Documentable:
     allowed: tuple[str, ...] = ()
     open_ended: bool = False
     exported: bool = False
-    told_elsewhere: bool = False
+    documented_elsewhere: bool = False
 
     @property
     def takes_more(self) -> bool:
@@ -159,7 +159,7 @@ def _documentable(outline: Outline, region: Region, location: Location) -> Docum
         allowed=allowed,
         open_ended=open_ended,
         exported=(name in names and owner is None) or region.start in starts,
-        told_elsewhere=owner is not None and (owner.start, owner.end) in outline.fulfils,
+        documented_elsewhere=owner is not None and (owner.start, owner.end) in outline.fulfils,
     )
 
 
@@ -178,7 +178,7 @@ def _with_others(entries: list[Documentable], parsed: ParsedDocument) -> Iterato
             if len(signatures) > 1 and len(documented) < 2 and signature is first:
                 signature = replace(signature, allowed=(*signature.allowed, *names))
             elif not signature.docstring and len(signatures) > 1:
-                signature = replace(signature, told_elsewhere=True)
+                signature = replace(signature, documented_elsewhere=True)
             yield signature
 
 

@@ -13,7 +13,7 @@ from rapidfuzz.distance import Indel
 from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.evaluation.spans import worth_a_guess
-from budgetai_core.repository.commits import Change
+from budgetai_core.repository.commits import FileChange
 
 # A commit that mostly says anew what it takes away, but for spacing and marks, only reformats.
 _REFORMATTED_SHARE = 0.8
@@ -41,7 +41,7 @@ class TypedLine:
         return Snapshot(repository, self.path, before + self.after, len(before))
 
 
-def typed_lines(change: Change) -> Iterator[TypedLine]:
+def typed_lines(change: FileChange) -> Iterator[TypedLine]:
     """Yield the lines that the change adds and that are worth a guess, from top to bottom.
 
     Hunks above a line are in, those below are not. The lines that its own hunk removes are gone
@@ -69,7 +69,7 @@ def typed_lines(change: Change) -> Iterator[TypedLine]:
             )
 
 
-def reformats(changes: Sequence[Change]) -> bool:
+def reformats(changes: Sequence[FileChange]) -> bool:
     """Return whether what a commit adds to its files is nearly all what it takes away from them,
     but for spacing, quotes, commas and brackets."""
     added = again = 0

@@ -22,7 +22,7 @@ MAX_FILES = 200
 
 
 @dataclass(frozen=True)
-class Change:
+class FileChange:
     """What a commit made of a file. `before` is None for a new one."""
 
     path: str
@@ -71,7 +71,7 @@ class Replay:
         for examined in examiner.examine(sorted(blobs), read):
             yield examined.path, None if examined.reason else examined.text
 
-    def changes(self, parent: str, commit: str) -> list[Change]:
+    def changes(self, parent: str, commit: str) -> list[FileChange]:
         """Return what a commit changed in files of code, by path. A renamed file goes on from the
         text it had under its old name; one that only changed its name is left out."""
         rows = list(self._rows(parent, commit))
@@ -88,7 +88,7 @@ class Replay:
             if reason or unreadable:
                 self.left_out[reason or unreadable] += 1
             elif before != text:
-                changes.append(Change(path, before, text))
+                changes.append(FileChange(path, before, text))
         return changes
 
     def _use(self, examiner: Examiner, path: str, data: bytes | None) -> tuple[str, str]:

@@ -96,7 +96,7 @@ def _is_date(text: str) -> bool:
     return True
 
 
-class Tree:
+class CommitTree:
     """The files of a commit. Without a commit there are none."""
 
     def __init__(self, root: Path, commit: str) -> None:
@@ -158,7 +158,7 @@ def added_since(
     root: Path, commit: str, files: Sequence[SourceFile]
 ) -> dict[str, tuple[Range, ...]]:
     """What files hold that nobody could know at the commit: by path, ranges of characters."""
-    before = {file.path: file.text for file in Tree(root, commit).examined() if file.text}
+    before = {file.path: file.text for file in CommitTree(root, commit).examined() if file.text}
     known = informative_lines(before.values())
     added = {f.path: added_ranges(f.text, before.get(f.path, ""), known) for f in files}
     return {path: ranges for path, ranges in added.items() if ranges}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from budgetai_core.command import parse, print_json, run
 
 if TYPE_CHECKING:
-    from budgetai_server.docstrings.batch import Change, Tree
+    from budgetai_server.docstrings.batch import PendingFiles, WrittenFile
     from budgetai_server.docstrings.options import DocstringOptions
 
 PROGRAM = "budgetai-docstring"
@@ -20,11 +20,11 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _main(argv: list[str] | None) -> int:
-    from budgetai_server.docstrings.batch import look
+    from budgetai_server.docstrings.batch import pending_files
     from budgetai_server.docstrings.options import DocstringOptions
 
     options = parse(PROGRAM, ABOUT, DocstringOptions, argv)
-    tree = look(options)
+    tree = pending_files(options)
     for note in tree.left_out:
         _print_note(note)
     return _check(tree, options) if options.check else _write(tree, options)
@@ -34,7 +34,7 @@ def _print_note(note: str) -> None:
     print(f"{PROGRAM}: {note}", file=sys.stderr)
 
 
-def _check(tree: "Tree", options: "DocstringOptions") -> int:
+def _check(tree: "PendingFiles", options: "DocstringOptions") -> int:
     findings = tree.findings()
     if options.json:
         print_json({"findings": [dataclasses.asdict(finding) for finding in findings]})
@@ -44,8 +44,8 @@ def _check(tree: "Tree", options: "DocstringOptions") -> int:
     return FOUND if findings else 0
 
 
-def _write(tree: "Tree", options: "DocstringOptions") -> int:
-    done: list[Change] = []
+def _write(tree: "PendingFiles", options: "DocstringOptions") -> int:
+    done: list[WrittenFile] = []
     try:
         _follow(tree, options, done)
     finally:
@@ -54,7 +54,7 @@ def _write(tree: "Tree", options: "DocstringOptions") -> int:
     return 0
 
 
-def _follow(tree: "Tree", options: "DocstringOptions", done: "list[Change]") -> None:
+def _follow(tree: "PendingFiles", options: "DocstringOptions", done: "list[WrittenFile]") -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
@@ -71,7 +71,7 @@ def _follow(tree: "Tree", options: "DocstringOptions", done: "list[Change]") -> 
             done.append(change)
 
 
-def _report(options: "DocstringOptions", done: "list[Change]") -> None:
+def _report(options: "DocstringOptions", done: "list[WrittenFile]") -> None:
     for note in (note for change in done for note in change.notes):
         _print_note(note)
     if options.json:

@@ -12,7 +12,7 @@ from budgetai_core.command import parse, print_json, run
 if TYPE_CHECKING:
     from budgetai_core.evaluation.metrics import Change
     from budgetai_server.evaluation.generated_docstrings import DocstringEvaluation
-    from budgetai_server.evaluation.lines import EvalSet, LineEvaluation
+    from budgetai_server.evaluation.lines import LineEvalSet, LineEvaluation
     from budgetai_server.evaluation.options import EvalOptions
     from budgetai_server.evaluation.typed import TypedChange, TypedEvaluation, TypedSet
     from budgetai_server.inference.local import LocalEngine
@@ -163,7 +163,7 @@ def _plain(evaluations: "Sequence[LineEvaluation | DocstringEvaluation]") -> dic
     return {"models": [{k: v for k, v in row.items() if k != "answers"} for row in rows]}
 
 
-def _table(evaluations: "list[LineEvaluation]", questions: "EvalSet") -> str:
+def _table(evaluations: "list[LineEvaluation]", questions: "LineEvalSet") -> str:
     width = max(len(model.name) for model in evaluations)
     head = f"{'model':{width}}  {'exact match':22}  {'edit similarity':22}  p50 ms  p95 ms"
     rows = [

@@ -77,7 +77,7 @@ def review(
 
 def _elsewhere(documentable: Documentable, parsed: ParsedDocument) -> bool:
     """Whether the docstring of a definition belongs to something else."""
-    if documentable.told_elsewhere:
+    if documentable.documented_elsewhere:
         return True
     head = parsed.text[documentable.start : documentable.head_end]
     called = documentable.kind in _FUNCTIONS

@@ -23,8 +23,8 @@ from budgetai_core.errors import ModelError
 from budgetai_server.docstrings.audit import Finding, finding, review
 from budgetai_server.docstrings.generate import (
     DocstringRequest,
+    EmptyAnswerError,
     PendingDocstring,
-    SilentError,
     Written,
     write,
 )
@@ -37,7 +37,7 @@ EngineFor = Callable[[str], Engine]
 
 
 @dataclass(frozen=True)
-class Tree:
+class PendingFiles:
     """Files with the docstrings to write in them; `left_out` says what was named but not read."""
 
     root: Path
@@ -58,7 +58,7 @@ class Tree:
 
 
 @dataclass(frozen=True)
-class Change:
+class WrittenFile:
     """What became of a file: docstrings that were asked for and written, and notes for the user."""
 
     path: str
@@ -68,7 +68,7 @@ class Change:
     notes: tuple[str, ...]
 
 
-def look(options: DocstringOptions) -> Tree:
+def pending_files(options: DocstringOptions) -> PendingFiles:
     """Read the files. Raises RepositoryError."""
     root = repository.open_repository(options.repo)
     files, left_out = [], []
@@ -78,12 +78,12 @@ def look(options: DocstringOptions) -> Tree:
             left_out.append(reason)
         elif pending := review(file.path, file.parsed, private=options.private, update=update):
             files.append((file, tuple(pending)))
-    return Tree(root, tuple(files), tuple(left_out))
+    return PendingFiles(root, tuple(files), tuple(left_out))
 
 
 def changes(
-    tree: Tree, options: DocstringOptions, tell: Callable[[str], None] = lambda words: None
-) -> Iterator[Change]:
+    tree: PendingFiles, options: DocstringOptions, tell: Callable[[str], None] = lambda words: None
+) -> Iterator[WrittenFile]:
     """Write the docstrings file by file, and with `options.write` save each. Raises ModelError
     where there is no model; an interrupt ends the work as KeyboardInterrupt."""
     if not tree.files:
@@ -92,7 +92,7 @@ def changes(
     sources, _ = repository.sources(tree.root)
     index = Index((file.path, file.text) for file in sources)
     with _interruptible() as interrupted:
-        author = Author(tree.root.name, engine_for, index, interrupted, tell)
+        author = DocstringWriter(tree.root.name, engine_for, index, interrupted, tell)
         for file, pending in tree.files:
             yield changed(tree.root, author, file, pending, saving=options.write)
 
@@ -114,18 +114,18 @@ def _open(root: Path, options: DocstringOptions) -> EngineFor:
 
 def changed(
     root: Path,
-    author: "Author",
+    author: "DocstringWriter",
     file: CodeFile,
     pending: tuple[PendingDocstring, ...],
     *,
     saving: bool,
-) -> Change:
+) -> WrittenFile:
     """Write the docstrings of a file, and put it in the place of the old one if that is wanted."""
     new, written, notes = author.fill(file, pending)
     if saving and new != file and (reason := _unsaved(root, new)):
         notes.append(f"{file.path}: left as it is: {reason}")
         new, written = file, []
-    return Change(file.path, len(pending), tuple(written), diff(file, new), tuple(notes))
+    return WrittenFile(file.path, len(pending), tuple(written), diff(file, new), tuple(notes))
 
 
 def _unsaved(root: Path, file: CodeFile) -> str:
@@ -139,7 +139,7 @@ def _unsaved(root: Path, file: CodeFile) -> str:
 
 
 @dataclass(frozen=True)
-class Author:
+class DocstringWriter:
     """Writes docstrings in files of one repository."""
 
     repository: str
@@ -159,7 +159,7 @@ class Author:
             request = DocstringRequest.of(docstring.documentable)
             try:
                 edit = self._write(file, replace(request, start=request.start + moved), style)
-            except SilentError as error:
+            except EmptyAnswerError as error:
                 notes.append(f"{file.path}: {error}")
                 continue
             except Cancelled:
@@ -179,7 +179,7 @@ class Author:
         parsed = file.parsed
         documentable = request.find(parsed)
         if documentable is None or parsed.language is None:
-            raise SilentError(f"{request.name} is not found any more")
+            raise EmptyAnswerError(f"{request.name} is not found any more")
         self.tell(f"{file.path} {request.name}")
         engine = self.engine_for(parsed.language.name)
         return write(

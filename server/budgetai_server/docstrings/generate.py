@@ -48,7 +48,7 @@ _WORD = re.compile(r"[^\W_]+")
 _UNICODE_ESCAPE = re.compile(r"\\+u")
 
 
-class SilentError(BudgetAIError):
+class EmptyAnswerError(BudgetAIError):
     """The model generates no docstring for something."""
 
 
@@ -197,7 +197,7 @@ class Writing:
             words = _fallback(part.name, self.documentable)
         if not words:
             name = self.documentable.name or self.document.path
-            raise SilentError(f"the model has nothing to say of {name}")
+            raise EmptyAnswerError(f"the model has nothing to say of {name}")
         self._parts.popleft()
         self._descriptions.append(words)
         self.inside += words

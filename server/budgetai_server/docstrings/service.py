@@ -17,7 +17,7 @@ from budgetai_core.errors import BudgetAIError
 from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.docstrings.generate import (
     DocstringRequest,
-    SilentError,
+    EmptyAnswerError,
     Writing,
     Written,
     pending_docstring,
@@ -128,7 +128,7 @@ class DocstringService:
         )
         try:
             await self._generate(writing, lambda part: None, urgent=True)
-        except SilentError:
+        except EmptyAnswerError:
             return None
         whole = writing.written().text.strip()
         if not whole.startswith(triggered.mark):

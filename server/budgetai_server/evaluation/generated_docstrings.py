@@ -20,7 +20,7 @@ from budgetai_core.errors import RepositoryError
 from budgetai_core.evaluation.metrics import Score, mean, percentile, wilson
 from budgetai_core.evaluation.rouge import rouge_l
 from budgetai_core.repository.added_lines import Range
-from budgetai_server.docstrings.generate import DocstringRequest, SilentError, write
+from budgetai_server.docstrings.generate import DocstringRequest, EmptyAnswerError, write
 from budgetai_server.docstrings.neighbor_style import neighbor_style
 from budgetai_server.evaluation.candidates import named
 from budgetai_server.evaluation.lines import Sources, sources_of
@@ -29,7 +29,7 @@ from budgetai_server.inference.local import LocalEngine
 
 
 @dataclass(frozen=True)
-class Question:
+class DocstringQuestion:
     """A definition in a text from which its docstring was taken, and what that said."""
 
     path: str
@@ -46,7 +46,7 @@ class DocstringEvalSet:
     from."""
 
     name: str
-    questions: tuple[Question, ...]
+    questions: tuple[DocstringQuestion, ...]
     note: str
 
 
@@ -85,7 +85,7 @@ def docstring_eval_set(options: EvalOptions, models: Sequence[Path]) -> Docstrin
     return DocstringEvalSet(sources.name, tuple(drawn), sources.note)
 
 
-def _questions(sources: Sources) -> Iterator[Question]:
+def _questions(sources: Sources) -> Iterator[DocstringQuestion]:
     index = Index(sources.texts)
     for path, text in sources.texts:
         language = language_of(path)
@@ -95,7 +95,7 @@ def _questions(sources: Sources) -> Iterator[Question]:
 
 def _of_file(
     path: str, text: str, language: Language, ranges: Mapping[str, Sequence[Range]], index: Index
-) -> Iterator[Question]:
+) -> Iterator[DocstringQuestion]:
     for documentable in documentables(ParsedDocument.of(text, language)):
         docstring = documentable.docstring
         if docstring is None or worth_learning(documentable, language):
@@ -107,7 +107,7 @@ def _of_file(
         # Another string may have come to stand where the docstring stood.
         if bare and bare.docstring is None:
             style = neighbor_style(parsed, path, index)
-            yield Question(path, parsed.text, language, bare, style, docstring.text)
+            yield DocstringQuestion(path, parsed.text, language, bare, style, docstring.text)
 
 
 def _without(text: str, start: int, end: int) -> str:
@@ -146,7 +146,7 @@ def evaluate(
 
 
 def _written(
-    engine: LocalEngine, eval_set: DocstringEvalSet, question: Question, *, led: bool
+    engine: LocalEngine, eval_set: DocstringEvalSet, question: DocstringQuestion, *, led: bool
 ) -> str:
     """What a model says of a definition; empty where it has nothing to say."""
     text, documentable, style = question.text, question.documentable, question.style
@@ -154,6 +154,6 @@ def _written(
         written = write(
             engine, text, question.path, eval_set.name, documentable, style, free=not led
         )
-    except SilentError:
+    except EmptyAnswerError:
         return ""
     return body_text(insertion_point(text, documentable, style), written.inside)

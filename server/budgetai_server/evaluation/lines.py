@@ -40,7 +40,7 @@ class LineEvaluation:
 
 
 @dataclass(frozen=True)
-class EvalSet:
+class LineEvalSet:
     """The places a repository is evaluated on. `note` says where the held-out list comes from."""
 
     name: str
@@ -74,7 +74,7 @@ def models_of(options: EvalOptions) -> tuple[Path, ...]:
     return (newest,)
 
 
-def eval_set(options: EvalOptions, models: Sequence[Path]) -> EvalSet:
+def eval_set(options: EvalOptions, models: Sequence[Path]) -> LineEvalSet:
     """Mask spans of the files that no compared model has been trained on. Raises RepositoryError
     where they have no line."""
     sources = sources_of(options, models)
@@ -85,7 +85,7 @@ def eval_set(options: EvalOptions, models: Sequence[Path]) -> EvalSet:
             f"the held-out files of {options.repo} have no line to complete",
             "Train on a larger repository",
         )
-    return EvalSet(sources.name, tuple(spans), Index(sources.texts), sources.note)
+    return LineEvalSet(sources.name, tuple(spans), Index(sources.texts), sources.note)
 
 
 def sources_of(options: EvalOptions, models: Sequence[Path]) -> Sources:
@@ -143,7 +143,7 @@ def _by_all(unseen: Sequence[dict[str, tuple[Range, ...]]]) -> dict[str, tuple[R
 
 
 def evaluate(
-    engine: LocalEngine, questions: EvalSet, tick: Callable[[int], None] = lambda done: None
+    engine: LocalEngine, questions: LineEvalSet, tick: Callable[[int], None] = lambda done: None
 ) -> LineEvaluation:
     """Complete every masked span in turn."""
     answers, latencies = [], []

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from budgetai_convert.checks.divergence import Measured, Reference, lost
+from budgetai_convert.checks.divergence import Measured, Reference, sign_test
 from budgetai_convert.cli import main
 from budgetai_convert.quantize import (
     auto,
@@ -146,9 +146,9 @@ def test_bytes_go_where_they_save_most() -> None:
 
 
 def test_lines_lost_beyond_chance() -> None:
-    assert lost([True] * 10, [True] * 10) == 1
-    assert lost([True] * 10 + [False] * 3, [False] * 8 + [True] * 5) < 0.12
-    assert lost([True] * 10, [False] * 10) < 0.001
+    assert sign_test([True] * 10, [True] * 10) == 1
+    assert sign_test([True] * 10 + [False] * 3, [False] * 8 + [True] * 5) < 0.12
+    assert sign_test([True] * 10, [False] * 10) < 0.001
 
 
 def test_table_and_picture() -> None:

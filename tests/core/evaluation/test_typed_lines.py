@@ -3,7 +3,7 @@
 import random
 
 from budgetai_core.evaluation.typed_lines import choose, reformats, typed_lines
-from budgetai_core.repository.commits import Change
+from budgetai_core.repository.commits import FileChange
 
 OLD = """import os
 
@@ -32,7 +32,7 @@ def second(path, encoding):
 
 
 def test_each_line_stands_in_the_file_as_it_was_when_it_was_typed() -> None:
-    lines = list(typed_lines(Change("a.py", OLD, NEW)))
+    lines = list(typed_lines(FileChange("a.py", OLD, NEW)))
     assert [line.expected for line in lines] == [
         "import sys",
         "def second(path, encoding):",
@@ -62,7 +62,7 @@ def test_every_line_brings_the_file_from_the_old_text_to_the_new_one() -> None:
             place = rng.randrange(len(new) + 1)
             new[place : place + rng.randrange(3)] = [f"fresh_{rng.randrange(99)} = call()"]
         before, after = "\n".join(old), "\n".join(new)
-        for line in typed_lines(Change("a.py", before, after)):
+        for line in typed_lines(FileChange("a.py", before, after)):
             assert (line.before + line.expected).split("\n") == new[: line.before.count("\n") + 1]
             behind = line.after.removeprefix("\n")
             assert before.endswith(behind)
@@ -70,28 +70,28 @@ def test_every_line_brings_the_file_from_the_old_text_to_the_new_one() -> None:
 
 
 def test_a_moved_line_is_not_typed() -> None:
-    moved = Change(
+    moved = FileChange(
         "a.py", "value = call(1)\nother = call(2)\n", "other = call(2)\nvalue = call(1)\n"
     )
     assert list(typed_lines(moved)) == []
 
 
 def test_a_new_file_is_typed_from_nothing() -> None:
-    (first, second) = typed_lines(Change("a.py", None, "value = call(1)\nother = call(2)\n"))
+    (first, second) = typed_lines(FileChange("a.py", None, "value = call(1)\nother = call(2)\n"))
     assert (first.before, first.after, first.new_file) == ("", "", True)
     assert (second.before, second.expected) == ("value = call(1)\n", "other = call(2)")
 
 
 def test_a_commit_that_only_reformats_is_told() -> None:
-    quotes = Change("a.py", "call('a',\n     'b')\n", 'call(\n    "a",\n    "b",\n)\n')
+    quotes = FileChange("a.py", "call('a',\n     'b')\n", 'call(\n    "a",\n    "b",\n)\n')
     assert reformats([quotes])
-    assert not reformats([quotes, Change("b.py", OLD, NEW)])
-    assert not reformats([Change("c.py", None, NEW)])
+    assert not reformats([quotes, FileChange("b.py", OLD, NEW)])
+    assert not reformats([FileChange("c.py", None, NEW)])
     assert not reformats([])
 
 
 def test_the_choice_is_even_and_repeats() -> None:
-    lines = list(typed_lines(Change("a.py", OLD, NEW)))
+    lines = list(typed_lines(FileChange("a.py", OLD, NEW)))
     assert choose(lines, 9, "0") == lines
     chosen = choose(lines, 2, "0")
     assert len(chosen) == 2

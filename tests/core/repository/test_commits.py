@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_core.repository.commits import MAX_FILES, Change, Replay, commits_after
+from budgetai_core.repository.commits import MAX_FILES, FileChange, Replay, commits_after
 from support.revisions import commit, git
 
 CODE = "def first(path):\n    return open(path).read()\n"
@@ -30,8 +30,8 @@ def test_changes_of_each_commit_and_the_tree_before_it(repository: Path) -> None
     replay = Replay(repository)
     assert list(replay.go_to(first)) == [("a.py", CODE)]
     assert replay.changes(first, second) == [
-        Change("a.py", CODE, CODE + "\n\nVALUE = 1\n"),
-        Change("b.py", None, "import a\n"),
+        FileChange("a.py", CODE, CODE + "\n\nVALUE = 1\n"),
+        FileChange("b.py", None, "import a\n"),
     ]
     assert dict(replay.go_to(second)) == {"a.py": CODE + "\n\nVALUE = 1\n", "b.py": "import a\n"}
     assert dict(replay.go_to(third)) == {"b.py": None}
@@ -49,7 +49,7 @@ def test_a_renamed_file_goes_on_and_one_that_is_only_renamed_says_nothing(reposi
     replay = Replay(repository)
     assert replay.changes(first, moved) == []
     assert replay.left_out["renamed only"] == 1
-    assert replay.changes(moved, changed) == [Change("other.py", CODE, CODE + "\nVALUE = 1\n")]
+    assert replay.changes(moved, changed) == [FileChange("other.py", CODE, CODE + "\nVALUE = 1\n")]
 
 
 def test_merges_stand_for_the_commits_they_merge(repository: Path) -> None:

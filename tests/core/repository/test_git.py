@@ -9,7 +9,7 @@ import pytest
 
 from budgetai_core.errors import RepositoryError
 from budgetai_core.repository import git, listing
-from budgetai_core.repository.history import Tree, resolve
+from budgetai_core.repository.history import CommitTree, resolve
 
 WHO = ("-c", "user.name=a", "-c", "user.email=a@example.com")
 
@@ -100,6 +100,6 @@ def test_a_partial_clone(repository: Path, tmp_path: Path) -> None:
     clone = tmp_path / "a clone"
     run(tmp_path, "clone", "-q", "--filter=blob:none", repository.as_uri(), str(clone))
     with pytest.raises(RepositoryError, match="is a partial clone") as caught:
-        Tree(clone, resolve(clone, "v1"))
+        CommitTree(clone, resolve(clone, "v1"))
     subprocess.run(pasted(caught.value), check=True, capture_output=True)
-    assert [file.text for file in Tree(clone, resolve(clone, "v1")).examined()] == ["x = 1\n"]
+    assert [file.text for file in CommitTree(clone, resolve(clone, "v1")).examined()] == ["x = 1\n"]

@@ -16,7 +16,7 @@ from budgetai_core.context.languages import language_of
 from budgetai_server.cli.docstring import main
 from budgetai_server.docstrings import batch
 from budgetai_server.docstrings.audit import review
-from budgetai_server.docstrings.batch import Author, look
+from budgetai_server.docstrings.batch import DocstringWriter, pending_files
 from budgetai_server.docstrings.options import DocstringOptions
 from budgetai_server.docstrings.source_files import CodeFile, save
 from support.says import Says
@@ -126,7 +126,7 @@ def test_what_is_left_out(repo: Path, capsys: pytest.CaptureFixture[str]) -> Non
 )  # fmt: skip
 def test_what_is_there_for_others(repo: Path, name: str, code: str, names: set[str]) -> None:
     (repo / name).write_text(code)
-    found = look(DocstringOptions(repo=repo, paths=(repo / name,), check=True)).findings()
+    found = pending_files(DocstringOptions(repo=repo, paths=(repo / name,), check=True)).findings()
     assert {one.name for one in found} == names
 
 
@@ -197,16 +197,18 @@ def test_without_a_model_it_says_so(repo: Path, capsys: pytest.CaptureFixture[st
     assert done.code == 2 and "--check and --write" in done.err
 
 
-def author(*parts: str) -> Author:
+def author(*parts: str) -> DocstringWriter:
     engine = Says(*parts)
-    return Author("repo", lambda language: engine, Index(), lambda: False, lambda words: None)
+    return DocstringWriter(
+        "repo", lambda language: engine, Index(), lambda: False, lambda words: None
+    )
 
 
 def written(repo: Path, data: bytes, *parts: str) -> bytes:
     """The file after its docstrings were written by an engine that says these parts."""
     (repo / "a.py").write_bytes(data)
     (repo / "a.py").chmod(0o750)
-    ((file, offers),) = look(DocstringOptions(repo=repo)).files
+    ((file, offers),) = pending_files(DocstringOptions(repo=repo)).files
     done = batch.changed(repo, author(*parts), file, offers, saving=True)
     assert done.notes == ()
     assert (repo / "a.py").stat().st_mode & 0o777 == 0o750
@@ -234,7 +236,7 @@ def test_a_file_that_has_changed_meanwhile_is_left(repo: Path) -> None:
 
 
 def test_what_was_not_saved_is_not_told_as_written(repo: Path) -> None:
-    ((file, offers),) = look(DocstringOptions(repo=repo)).files
+    ((file, offers),) = pending_files(DocstringOptions(repo=repo)).files
     (repo / "a.py").write_text("x = 1\n")
     change = batch.changed(repo, author("Take it.", "name", "a row"), file, offers, saving=True)
     assert (change.written, change.diff) == ((), "")
@@ -245,7 +247,7 @@ def test_a_file_that_cannot_be_written_stops_no_other(repo: Path) -> None:
     """Beside a name as long as names may be no temporary file can stand."""
     name = "a" * 250 + ".py"
     (repo / "a.py").rename(repo / name)
-    ((file, offers),) = look(DocstringOptions(repo=repo)).files
+    ((file, offers),) = pending_files(DocstringOptions(repo=repo)).files
     change = batch.changed(repo, author("Take it.", "name", "a row"), file, offers, saving=True)
     assert any("cannot be written: File name too long" in note for note in change.notes)
     assert (repo / name).read_text() == CODE
@@ -254,7 +256,7 @@ def test_a_file_that_cannot_be_written_stops_no_other(repo: Path) -> None:
 def test_a_diff_that_git_applies(repo: Path) -> None:
     text = CODE.replace("\n", "\r\n").rstrip()
     (repo / "a.py").write_bytes(text.encode())
-    ((file, offers),) = look(DocstringOptions(repo=repo, update=True)).files
+    ((file, offers),) = pending_files(DocstringOptions(repo=repo, update=True)).files
     new, found, _ = author("Take it.", "name", "a row", "how many", "Put it.", "a row").fill(
         file, offers
     )

@@ -18,7 +18,7 @@ from budgetai_core.docstrings.documentable import Documentable, documentables
 from budgetai_core.docstrings.lint import lint
 from budgetai_server.docstrings.generate import (
     DocstringRequest,
-    SilentError,
+    EmptyAnswerError,
     Writing,
     pending_docstring,
     write,
@@ -142,7 +142,7 @@ def test_no_model_invents_anything_or_touches_code(path: str, small: LocalEngine
     for engine in [*rounds, *(Says(*WILD[n:], *WILD[:n]) for n in range(len(WILD)))]:
         try:
             new = documented(path, text, engine)
-        except SilentError:
+        except EmptyAnswerError:
             continue
         after = named(path, new, "take")
         assert after.docstring, new
@@ -182,10 +182,10 @@ def test_what_is_true_stays_word_by_word() -> None:
 
 
 def test_nothing_to_say_is_an_error_in_one_line() -> None:
-    with pytest.raises(SilentError, match="nothing to say of take"):
+    with pytest.raises(EmptyAnswerError, match="nothing to say of take"):
         documented("a.py", SAMPLES["a.py"], Says("...\n", "\n"))
     for summary in ("take", "return self.rows[name] - count", "so " * 20):
-        with pytest.raises(SilentError):
+        with pytest.raises(EmptyAnswerError):
             documented("a.py", SAMPLES["a.py"], Says(summary))
 
 
@@ -199,7 +199,7 @@ def test_a_secret_is_in_no_docstring(secret: str) -> None:
     written = documented("a.py", SAMPLES["a.py"], engine)
     assert secret not in written
     assert "name: the name." in written
-    with pytest.raises(SilentError):
+    with pytest.raises(EmptyAnswerError):
         documented("a.py", SAMPLES["a.py"], Says(f"Connect with {secret}.\n"))
 
 
@@ -323,7 +323,7 @@ def test_only_new_words_are_escaped_in_what_is_there() -> None:
      ">>> take(1)", "@param x the x", ":param name: x"],
 )  # fmt: skip
 def test_code_and_markup_are_no_summary(said: str) -> None:
-    with pytest.raises(SilentError):
+    with pytest.raises(EmptyAnswerError):
         documented("a.py", SAMPLES["a.py"], Says(f"{said}\n"))
 
 

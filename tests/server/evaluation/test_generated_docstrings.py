@@ -77,10 +77,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_questions_are_texts_without_their_docstring(repo: Path) -> None:
-    exam = docstring_eval_set(EvalOptions(repo=repo), [])
-    asked = {question.documentable.name: question for question in exam.questions}
+    eval_set = docstring_eval_set(EvalOptions(repo=repo), [])
+    asked = {question.documentable.name: question for question in eval_set.questions}
     assert set(asked) == {"", "discount", "Order", "total", "nothing", "label"}
-    for question in exam.questions:
+    for question in eval_set.questions:
         text = (repo / question.path).read_text()
         summary = question.expected.split("\n")[0]
         assert summary in text
@@ -94,8 +94,8 @@ def test_questions_are_texts_without_their_docstring(repo: Path) -> None:
 
 def test_the_seed_draws_the_questions(repo: Path) -> None:
     def drawn(seed: int) -> list[str]:
-        exam = docstring_eval_set(EvalOptions(repo=repo, holes=3, seed=seed), [])
-        return [question.documentable.name for question in exam.questions]
+        eval_set = docstring_eval_set(EvalOptions(repo=repo, holes=3, seed=seed), [])
+        return [question.documentable.name for question in eval_set.questions]
 
     assert len(drawn(0)) == 3
     assert drawn(0) == drawn(0)

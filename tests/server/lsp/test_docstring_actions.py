@@ -35,7 +35,7 @@ def half(number):
 '''
 
 
-class Author(Editor):
+class DocstringWriter(Editor):
     """An editor that takes edits and shows progress. `told` has the kinds of what it was told."""
 
     def __init__(self) -> None:
@@ -43,9 +43,9 @@ class Author(Editor):
         self.edits: list[types.WorkspaceEdit] = []
         self.reports: list[Any] = []
         self.begun = asyncio.Event()
-        self.feature(types.WORKSPACE_APPLY_EDIT)(partial(Author.apply, self))
+        self.feature(types.WORKSPACE_APPLY_EDIT)(partial(DocstringWriter.apply, self))
         self.feature(types.WINDOW_WORK_DONE_PROGRESS_CREATE)(lambda _: None)
-        self.feature(types.PROGRESS)(partial(Author.shown, self))
+        self.feature(types.PROGRESS)(partial(DocstringWriter.shown, self))
 
     def apply(self, params: types.ApplyWorkspaceEditParams) -> types.ApplyWorkspaceEditResult:
         self.edits.append(params.edit)
@@ -120,8 +120,8 @@ class Author(Editor):
 @asynccontextmanager
 async def authoring(
     settings: dict[str, Any] | None = None, **client: bool
-) -> AsyncIterator[Author]:
-    editor = Author()
+) -> AsyncIterator[DocstringWriter]:
+    editor = DocstringWriter()
     await editor.start_io(sys.executable, "-m", "budgetai_server", "--model", str(BASE))
     try:
         await editor.open_workspace_with(settings, **client)

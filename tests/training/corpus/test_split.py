@@ -10,7 +10,7 @@ import pytest
 from budgetai_core.errors import BudgetAIError
 from budgetai_training.corpus import load as corpus
 from budgetai_training.corpus.records import Corpus
-from budgetai_training.corpus.split import Fixed
+from budgetai_training.corpus.split import FixedSplit
 from budgetai_training.options import TrainOptions
 from support.revisions import commit, git
 
@@ -100,7 +100,9 @@ def test_relatives_are_on_the_same_side(tmp_path: Path) -> None:
 def test_a_run_that_goes_on_keeps_its_split(tmp_path: Path) -> None:
     """Also where a later file is a copy or a relative of one that is held out."""
     write(tmp_path, {f"m{n}.py": code(n, functions=20) for n in range(8)})
-    kept = Fixed("run", frozenset({"m3.py"}), frozenset(f"m{n}.py" for n in range(8) if n != 3))
+    kept = FixedSplit(
+        "run", frozenset({"m3.py"}), frozenset(f"m{n}.py" for n in range(8) if n != 3)
+    )
     write(
         tmp_path,
         {
@@ -135,7 +137,7 @@ def test_notes_against_a_split_that_is_fixed(
     root = write(tmp_path / "repo", {f"m{n}.py": code(n) for n in range(8)})
     notes = tmp_path / "corpus.jsonl"
     notes.write_text(json.dumps({"repository": "repo", "path": path, "part": part}) + "\n")
-    kept = Fixed("run", frozenset({"m3.py"}), frozenset({"m4.py"}))
+    kept = FixedSplit("run", frozenset({"m3.py"}), frozenset({"m4.py"}))
     options = TrainOptions(repo=root, corpus=notes)
     if not words:
         assert paths(corpus.read(options, fixed=kept).held_out) == ["m3.py", "m5.py"]

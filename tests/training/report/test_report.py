@@ -14,7 +14,7 @@ import pytest
 
 from budgetai_core.artifacts.typed_json import structured
 from budgetai_core.errors import AdapterError
-from budgetai_training.evaluation.answers import Completion
+from budgetai_training.evaluation.answers import LineComparison
 from budgetai_training.hyperparameters.chosen import RateTry
 from budgetai_training.hyperparameters.rank_selection import RankTry
 from budgetai_training.report import file_counts, number_format
@@ -90,7 +90,9 @@ def measured(name: str = "name", points: int = 40) -> Report:
         memory=Memory(predicted=2 << 30, peak=1 << 30, available=8 << 30, notes=(name,)),
         forgetting=Forgetting(what=name, before=1.7, after=1.8),
         completions=(
-            Completion(path=name, line=7, before=name, expected="x = 1", base=name, tuned="x = 1 "),
+            LineComparison(
+                path=name, line=7, before=name, expected="x = 1", base=name, tuned="x = 1 "
+            ),
         ),
         options={name: name},
         notes=(name,),
@@ -276,7 +278,7 @@ def test_large_runs_make_a_page_of_bearable_size() -> None:
 
 def test_code_keeps_its_spaces_and_a_right_answer_is_marked() -> None:
     code = "\n\n\tif x:\n\t\treturn  "
-    each = Completion(path="a.py", line=3, before=code, expected="1", base="", tuned="1\n")
+    each = LineComparison(path="a.py", line=3, before=code, expected="1", base="", tuned="1\n")
     html = page(account(completions=(each,)))
     # The parser of a browser takes the first newline of a <pre> away.
     assert f'<pre class="context">\n{code}<span' in html

@@ -5,15 +5,15 @@ from pathlib import Path
 
 from budgetai_core.errors import OptionError
 from budgetai_core.repository.files import Examined
-from budgetai_core.repository.history import Tree, resolve
+from budgetai_core.repository.history import CommitTree, resolve
 from budgetai_core.repository.wildmatch import Pattern, Patterns
 from budgetai_training.options import TrainOptions
 
 # The option that speaks against a file, or nothing.
-Narrowing = Callable[[Examined], str]
+PathFilter = Callable[[Examined], str]
 
 
-def narrowing(root: Path, options: TrainOptions) -> Narrowing:
+def path_filter(root: Path, options: TrainOptions) -> PathFilter:
     """Raises OptionError for a glob, RepositoryError for a revision that makes no sense."""
     include = _globs(options.include, "--include")
     exclude = _globs(options.exclude, "--exclude")
@@ -40,6 +40,6 @@ def _globs(patterns: Sequence[str], flag: str) -> Patterns | None:
 
 def _unchanged(root: Path, revision: str) -> Callable[[Examined], bool]:
     """A file is unchanged where its text stood in the repository then, under whatever name."""
-    then = Tree(root, resolve(root, revision)).examined(thorough=True)
+    then = CommitTree(root, resolve(root, revision)).examined(thorough=True)
     texts = {hash(file.text) for file in then}
     return lambda file: hash(file.text) in texts

@@ -7,13 +7,13 @@ from pathlib import Path
 from budgetai_core.errors import OptionError, RepositoryError
 from budgetai_core.repository import git, listing, open_repository
 from budgetai_core.repository.files import Examined, Examiner, from_disk
-from budgetai_core.repository.history import SINCE, Tree, resolve
+from budgetai_core.repository.history import SINCE, CommitTree, resolve
 from budgetai_training.corpus import annotations
 from budgetai_training.corpus.annotations import Notes
-from budgetai_training.corpus.filters import narrowing
+from budgetai_training.corpus.filters import path_filter
 from budgetai_training.corpus.records import Corpus
-from budgetai_training.corpus.screening import Entry, Source
-from budgetai_training.corpus.split import Fixed, Placed, by_file, by_time
+from budgetai_training.corpus.screening import CorpusEntry, CorpusSource
+from budgetai_training.corpus.split import FixedSplit, SplitEntry, by_file, by_time
 from budgetai_training.options import TrainOptions
 
 # Called with the number of files read and the number of all.
@@ -24,13 +24,13 @@ Tick = Callable[[int, int], None]
 class _Job:
     """One repository to read, at a revision or as it lies there."""
 
-    source: Source
+    source: CorpusSource
     count: int
     files: Iterator[Examined]
 
 
 def read(
-    options: TrainOptions, tick: Tick = lambda done, total: None, fixed: Fixed | None = None
+    options: TrainOptions, tick: Tick = lambda done, total: None, fixed: FixedSplit | None = None
 ) -> Corpus:
     """Read what the options name, the same for the same files and seed; where a run goes on, its
     split is `fixed`. Raises RepositoryError where there is nothing to learn from, OptionError for a
@@ -90,20 +90,20 @@ def _revision(root: Path, options: TrainOptions) -> str:
 
 
 def _job(name: str, root: Path, commit: str, options: TrainOptions, notes: Notes) -> _Job:
-    source = Source(name, commit, notes, narrowing(root, options))
+    source = CorpusSource(name, commit, notes, path_filter(root, options))
     # Only who looks at a file that is left out, or wants it, needs its text.
     thorough = options.dry_run or bool(notes.exact)
     if commit:
-        tree = Tree(root, commit)
+        tree = CommitTree(root, commit)
         return _Job(source, len(tree), tree.examined(thorough=thorough))
     paths = sorted(set(listing(root)))
     files = Examiner(root, paths).examine(paths, from_disk(root), thorough=thorough)
     return _Job(source, len(paths), files)
 
 
-def _read(jobs: Sequence[_Job], tick: Tick) -> list[list[Entry]]:
+def _read(jobs: Sequence[_Job], tick: Tick) -> list[list[CorpusEntry]]:
     total, done = sum(job.count for job in jobs), 0
-    by_job: list[list[Entry]] = []
+    by_job: list[list[CorpusEntry]] = []
     for job in jobs:
         entries = []
         for file in job.files:
@@ -114,7 +114,7 @@ def _read(jobs: Sequence[_Job], tick: Tick) -> list[list[Entry]]:
     return by_job
 
 
-def _check_notes(options: TrainOptions, notes: Notes, entries: Sequence[Entry]) -> None:
+def _check_notes(options: TrainOptions, notes: Notes, entries: Sequence[CorpusEntry]) -> None:
     """Raises OptionError for notes on files that are not there. A dry run leaves them out of the
     file that it writes."""
     known = {(entry.repository, entry.path) for entry in entries}
@@ -128,7 +128,7 @@ def _check_notes(options: TrainOptions, notes: Notes, entries: Sequence[Entry]) 
         )
 
 
-def _corpus(name: str, placed: Sequence[Placed], holdout: str) -> Corpus:
+def _corpus(name: str, placed: Sequence[SplitEntry], holdout: str) -> Corpus:
     corpus = Corpus(
         name,
         tuple(p.file for p in placed if p.is_trained_on),

@@ -8,7 +8,7 @@ from budgetai_core.context.languages import language_of
 from budgetai_core.errors import OptionError
 from budgetai_core.repository.files import Examined
 from budgetai_training.corpus.annotations import Note, Notes
-from budgetai_training.corpus.filters import Narrowing
+from budgetai_training.corpus.filters import PathFilter
 from budgetai_training.corpus.records import CorpusFile, Row, digest, named
 from budgetai_training.corpus.redaction import redact
 
@@ -37,7 +37,7 @@ _EMPTY = frozenset(
 
 
 @dataclass(frozen=True)
-class Entry:
+class CorpusEntry:
     """A file and all that is known of it; `note` is what the user wants, if anything."""
 
     repository: str
@@ -49,7 +49,7 @@ class Entry:
     secrets: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def insisted(self) -> bool:
+    def is_forced(self) -> bool:
         """Whether the user wants the file, whatever speaks against it."""
         return self.note is not None and self.note.include and not self.note.moved
 
@@ -57,7 +57,7 @@ class Entry:
         """As a corpus with this main repository calls it."""
         return named(main, self.repository, self.path)
 
-    def without(self, reason: str) -> "Entry":
+    def without(self, reason: str) -> "CorpusEntry":
         return replace(self, reason=reason, secrets={})
 
     def file(self, fresh: tuple[tuple[int, int], ...] | None = None) -> CorpusFile:
@@ -82,20 +82,20 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Source:
+class CorpusSource:
     """Where entries come from: a repository as it is, or at a revision. `against` says which
     option, if any, speaks against a file."""
 
     repository: str
     revision: str
     notes: Notes
-    against: Narrowing
+    against: PathFilter
 
-    def entry(self, file: Examined) -> Entry:
+    def entry(self, file: Examined) -> CorpusEntry:
         """Raises OptionError where the user wants what cannot be had."""
         note = self.notes.of(self.repository, file.path, self.revision)
-        entry = Entry(self.repository, self.revision, file.path, file.text, file.reason, note)
-        if entry.insisted and note and file.reason and not file.text:
+        entry = CorpusEntry(self.repository, self.revision, file.path, file.text, file.reason, note)
+        if entry.is_forced and note and file.reason and not file.text:
             raise OptionError(
                 f"line {note.line} of the corpus: {file.path} cannot be included: {file.reason}",
                 "Write exclude",
@@ -106,11 +106,11 @@ class Source:
         text, secrets = redact(file.text)
         return replace(entry, text=text, secrets=secrets, reason="")
 
-    def _reason(self, entry: Entry) -> str:
+    def _reason(self, entry: CorpusEntry) -> str:
         seen = Examined(entry.path, entry.text, entry.reason)
         if entry.note and not entry.note.include:
             return entry.reason or entry.note.reason or BY_HAND
-        if entry.insisted:
+        if entry.is_forced:
             return self.against(seen)
         low = not entry.reason and low_content(entry.path, entry.text)
         return entry.reason or self.against(seen) or (LOW_CONTENT if low else "")

@@ -9,17 +9,17 @@ from budgetai_core.repository.added_lines import added_ranges, informative_lines
 from budgetai_training.corpus.annotations import Note
 from budgetai_training.corpus.dedup import RELATED, Sketches
 from budgetai_training.corpus.records import HELD_OUT, TRAIN, CorpusFile, Row
-from budgetai_training.corpus.screening import Entry
+from budgetai_training.corpus.screening import CorpusEntry
 
 NOTHING_NEW = "nothing new"
 HELD_OUT_SHARE = 0.1
 
 
 @dataclass(frozen=True)
-class Placed:
+class SplitEntry:
     """An entry with its part of the corpus, and what of it is evaluated."""
 
-    entry: Entry
+    entry: CorpusEntry
     part: str
     fresh: tuple[tuple[int, int], ...] | None = None
 
@@ -41,7 +41,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Fixed:
+class FixedSplit:
     """What a run that goes on holds out, and what has been learned already: names of files. `by`
     is what has decided it, for errors."""
 
@@ -67,8 +67,8 @@ def _contradiction(note: Note, what: str) -> OptionError:
 
 
 def by_file(
-    entries: Sequence[Entry], seed: int, main: str, fixed: Fixed | None = None
-) -> list[Placed]:
+    entries: Sequence[CorpusEntry], seed: int, main: str, fixed: FixedSplit | None = None
+) -> list[SplitEntry]:
     """A tenth of the files, families of related ones together, or what is `fixed`. What the user
     wrote counts, but no file is learned that is related to a held-out one."""
     order = {(entry.repository, entry.path): at for at, entry in enumerate(entries)}
@@ -85,17 +85,21 @@ def by_file(
     placed = []
     for at, entry in enumerate(entries):
         if entry.reason or places[at] in held:
-            placed.append(Placed(entry, HELD_OUT))
+            placed.append(SplitEntry(entry, HELD_OUT))
             continue
         near = next((other for other in sketches.like(places[at], RELATED) if other in held), None)
         if near is not None:
             entry = entry.without(f"relative of held-out {entries[kept[near]].path}")
-        placed.append(Placed(entry, TRAIN))
+        placed.append(SplitEntry(entry, TRAIN))
     return sorted(placed, key=lambda file: order[file.entry.repository, file.entry.path])
 
 
 def _held(
-    entries: Sequence[Entry], kept: dict[int, int], families: Sequence[int], seed: int, main: str
+    entries: Sequence[CorpusEntry],
+    kept: dict[int, int],
+    families: Sequence[int],
+    seed: int,
+    main: str,
 ) -> set[int]:
     """Places of the sketches whose files are held out; `kept` leads from a place to its entry."""
     files = [entries[at].file() for at in kept.values()]
@@ -107,7 +111,7 @@ def _held(
     }
 
 
-def _is_held(entry: Entry, drawn: bool) -> bool:
+def _is_held(entry: CorpusEntry, drawn: bool) -> bool:
     noted = entry.note.part if entry.note else ""
     return noted == HELD_OUT if noted else drawn
 
@@ -151,25 +155,25 @@ def _drawn(name: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}{name}".encode("utf-8", "surrogatepass")).digest()
 
 
-def by_time(learned: Sequence[Entry], later: Sequence[Entry]) -> list[Placed]:
+def by_time(learned: Sequence[CorpusEntry], later: Sequence[CorpusEntry]) -> list[SplitEntry]:
     """All that was there at a revision is learned; what files hold since then is held out."""
     learned, _, _ = _without_copies(learned)
     name = later[0].repository if later else ""
     before = {entry.path: entry.text for entry in learned if entry.repository == name}
     known = informative_lines(entry.text for entry in learned if not entry.reason)
-    placed = [Placed(entry, TRAIN) for entry in learned]
+    placed = [SplitEntry(entry, TRAIN) for entry in learned]
     for entry in later:
         text = before.get(entry.path)
         fresh = added_ranges(entry.text, text or "", known) if not entry.reason else ()
         if fresh:
-            placed.append(Placed(entry, HELD_OUT, fresh))
+            placed.append(SplitEntry(entry, HELD_OUT, fresh))
         elif text is None:
-            placed.append(Placed(entry.without(entry.reason or NOTHING_NEW), ""))
+            placed.append(SplitEntry(entry.without(entry.reason or NOTHING_NEW), ""))
     _check_parts(placed)
     return placed
 
 
-def _check_parts(placed: Iterable[Placed]) -> None:
+def _check_parts(placed: Iterable[SplitEntry]) -> None:
     """Raises OptionError for a note that would move a file to another time."""
     for file in placed:
         note = file.entry.note
@@ -181,13 +185,13 @@ def _check_parts(placed: Iterable[Placed]) -> None:
 
 
 def _without_copies(
-    entries: Sequence[Entry],
-) -> tuple[list[Entry], Sketches, dict[int, int]]:
+    entries: Sequence[CorpusEntry],
+) -> tuple[list[CorpusEntry], Sketches, dict[int, int]]:
     """Near-duplicates get their reason. Also the sketches of what had none, and where in them
     each entry is."""
     kept = [at for at, entry in enumerate(entries) if not entry.reason]
     sketches = Sketches([entries[at].text for at in kept])
-    copies = sketches.first_copies([entries[at].insisted for at in kept])
+    copies = sketches.first_copies([entries[at].is_forced for at in kept])
     decided = list(entries)
     for place, first in copies.items():
         reason = f"near-duplicate: {entries[kept[first]].path}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Completion:
+class LineComparison:
     """A held-out place: the last lines `before` the cursor, what stands there, two answers."""
 
     path: str
@@ -16,7 +16,7 @@ class Completion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Draft:
+class GeneratedDocstring:
     """A docstring that a model wrote. `rouge` is ROUGE-L, F1 over words (Lin 2004); `structure` is
     F1 over the parameters, returns and exceptions to be named; `sound` where all are and no other.
     """
@@ -28,7 +28,7 @@ class Draft:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drafts:
+class DocstringComparison:
     """A held-out definition: the docstring that stands there, and those of two models."""
 
     path: str
@@ -36,8 +36,8 @@ class Drafts:
     name: str
     style: str
     expected: str
-    base: Draft
-    tuned: Draft
+    base: GeneratedDocstring
+    tuned: GeneratedDocstring
 
 
 def right(answer: str, expected: str) -> bool:

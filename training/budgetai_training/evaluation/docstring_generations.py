@@ -13,7 +13,7 @@ from budgetai_core.docstrings.lint import lint
 from budgetai_core.evaluation.rouge import rouge_l
 from budgetai_training import process_group
 from budgetai_training.chunked_loss import arithmetic
-from budgetai_training.evaluation.answers import Draft, Drafts
+from budgetai_training.evaluation.answers import DocstringComparison, GeneratedDocstring
 from budgetai_training.evaluation.line_generations import written
 from budgetai_training.samples.docstring_samples import Pair
 from budgetai_training.samples.encoding import Encoder
@@ -29,18 +29,18 @@ def side_by_side(
     pairs: Sequence[tuple[Pair, Sample]],
     seconds: float,
     stop: Callable[[], bool],
-) -> tuple[Drafts, ...]:
+) -> tuple[DocstringComparison, ...]:
     """Write the docstrings of pairs with and without the adapter until `seconds` are over. One that
     time has cut short is left out."""
     model.eval()
     end = time.monotonic() + seconds
-    drafts: list[Drafts] = []
+    drafts: list[DocstringComparison] = []
     for pair, shown in pairs:
         with arithmetic(model.device, model.get_output_embeddings().weight.dtype):
             with model.disable_adapter():
                 base = _written(model, tokenizer, encoder, pair, shown, end)
             tuned = _written(model, tokenizer, encoder, pair, shown, end)
-        if process_group.agreed(stop() or time.monotonic() > end):
+        if process_group.broadcast(stop() or time.monotonic() > end):
             break
         drafts.append(_beside(pair, base, tuned))
     return tuple(drafts)
@@ -50,11 +50,11 @@ def _written(
     model: Any, tokenizer: Any, encoder: Encoder, pair: Pair, shown: Sample, end: float
 ) -> str:
     """The inside of a docstring, as the model goes on behind the opening mark."""
-    if process_group.agreed(time.monotonic() > end):
+    if process_group.broadcast(time.monotonic() > end):
         return ""
 
     def done(text: str) -> bool:
-        return process_group.agreed(time.monotonic() > end) or ended(pair.insertion, text) < len(
+        return process_group.broadcast(time.monotonic() > end) or ended(pair.insertion, text) < len(
             text
         )
 
@@ -62,8 +62,8 @@ def _written(
     return text[: ended(pair.insertion, text)]
 
 
-def _beside(pair: Pair, base: str, tuned: str) -> Drafts:
-    return Drafts(
+def _beside(pair: Pair, base: str, tuned: str) -> DocstringComparison:
+    return DocstringComparison(
         path=pair.file.path,
         line=pair.line,
         name=".".join(filter(None, (pair.documentable.owner, pair.documentable.name))),
@@ -74,12 +74,12 @@ def _beside(pair: Pair, base: str, tuned: str) -> Drafts:
     )
 
 
-def _draft(pair: Pair, inside: str) -> Draft:
+def _draft(pair: Pair, inside: str) -> GeneratedDocstring:
     language = language_of(pair.file.path)
     assert language is not None
     text = body_text(pair.insertion, inside)
     named = lint(pair.documentable, text, language)
-    return Draft(
+    return GeneratedDocstring(
         text=text,
         rouge=rouge_l(text, body_text(pair.insertion, pair.answer)),
         structure=named.score,

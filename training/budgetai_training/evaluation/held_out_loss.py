@@ -77,12 +77,12 @@ def evaluate(
     losses: list[Loss] = []
     for question in questions:
         late = bool(losses) and time.monotonic() - started > seconds
-        if process_group.agreed(late or stop()):
+        if process_group.broadcast(late or stop()):
             break
         losses.append(_loss(model, output, question))
         tick(len(losses))
     model.train(training)
-    return process_group.agreed(losses)
+    return process_group.broadcast(losses)
 
 
 def _loss(model: Any, output: chunked_loss.Head, question: Question) -> Loss:

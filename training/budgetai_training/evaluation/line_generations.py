@@ -11,7 +11,7 @@ from transformers import StoppingCriteria
 from budgetai_core.models.token_healing import Vocabulary
 from budgetai_training import fsdp, process_group
 from budgetai_training.chunked_loss import arithmetic
-from budgetai_training.evaluation.answers import Completion
+from budgetai_training.evaluation.answers import LineComparison
 from budgetai_training.samples import healing
 from budgetai_training.samples.encoding import Encoder
 from budgetai_training.samples.sample import Sample
@@ -50,15 +50,15 @@ def side_by_side(
     spans: Sequence[Sample],
     seconds: float,
     stop: Callable[[], bool],
-) -> tuple[Completion, ...]:
+) -> tuple[LineComparison, ...]:
     """Complete masked lines with and without the adapter until `seconds` are over."""
     model.eval()
     began = time.monotonic()
-    completions: list[Completion] = []
+    completions: list[LineComparison] = []
     for span in spans:
         spent = time.monotonic() - began
         # The next one takes about as long as those before it did on average.
-        if process_group.agreed(stop() or spent + spent / max(len(completions), 1) > seconds):
+        if process_group.broadcast(stop() or spent + spent / max(len(completions), 1) > seconds):
             break
         with arithmetic(model.device, model.get_output_embeddings().weight.dtype):
             with model.disable_adapter():
@@ -68,13 +68,13 @@ def side_by_side(
     return tuple(completions)
 
 
-def _beside(span: Sample, base: str, tuned: str) -> Completion:
+def _beside(span: Sample, base: str, tuned: str) -> LineComparison:
     before = span.prompt.before[: len(span.prompt.before) - span.answer]
     answer = span.prompt.before[len(before) :]
     # The window may not begin with the file's first line; its end is found by the answer's place.
     line = span.file.text.count("\n", 0, max(span.file.text.find(before + answer), 0) + len(before))
     shown = "\n".join(before.split("\n")[-_SHOWN_LINES:])
-    return Completion(
+    return LineComparison(
         path=span.file.path, line=line + 1, before=shown, expected=answer.split("\n")[0],
         base=base, tuned=tuned,
     )  # fmt: skip
@@ -123,6 +123,6 @@ def written(
         eos_token_id=_ends(model, encoder),
         stopping_criteria=[_Done(vocabulary, start, taken, enough)],
         prefix_allowed_tokens_fn=allowed,
-        synced_gpus=fsdp.is_spread(model),
+        synced_gpus=fsdp.is_sharded(model),
     )
     return healing.answer_text(vocabulary, out[0, start:].tolist(), taken)

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
-from budgetai_training.evaluation.answers import Completion, Drafts
+from budgetai_training.evaluation.answers import DocstringComparison, LineComparison
 from budgetai_training.hyperparameters.chosen import RateTry
 from budgetai_training.hyperparameters.rank_selection import RankTry
 from budgetai_training.samples.docstring_samples import DocstringCounts
@@ -104,10 +104,10 @@ class Report:
     ranks: tuple[RankTry, ...] = ()
     memory: Memory | None = None
     forgetting: Forgetting | None = None
-    completions: tuple[Completion, ...] = ()
+    completions: tuple[LineComparison, ...] = ()
     task: str = "completion"
     docstrings: DocstringCounts | None = None
-    drafts: tuple[Drafts, ...] = ()
+    drafts: tuple[DocstringComparison, ...] = ()
     options: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)

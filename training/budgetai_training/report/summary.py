@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from budgetai_training.evaluation.answers import Completion, Drafts, right
+from budgetai_training.evaluation.answers import DocstringComparison, LineComparison, right
 from budgetai_training.report.number_format import loss, measured, percent
 from budgetai_training.report.schema import Forgetting, Group, Report
 
@@ -57,13 +57,13 @@ def mood(losses: Group | Forgetting) -> Mood:
     return "better" if after < before else "worse"
 
 
-def exactly(completions: Sequence[Completion], model: Literal["base", "tuned"]) -> str:
+def exactly(completions: Sequence[LineComparison], model: Literal["base", "tuned"]) -> str:
     """Return how many completions of a model are right, as 3 of 10."""
     hits = sum(right(getattr(line, model), line.expected) for line in completions)
     return f"{hits} of {len(completions)}"
 
 
-def drafted(drafts: Sequence[Drafts], model: Literal["base", "tuned"]) -> str:
+def drafted(drafts: Sequence[DocstringComparison], model: Literal["base", "tuned"]) -> str:
     """Return the mean scores of the docstrings that a model wrote."""
     written = [getattr(draft, model) for draft in drafts]
     rouge = fmean(draft.rouge for draft in written)
