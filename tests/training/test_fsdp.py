@@ -56,7 +56,7 @@ def test_each_process_holds_half_of_the_frozen_layers_and_the_whole_adapter(
 def test_fsdp_is_heeded_where_there_are_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """And taken from accelerate, which would spread the adapter too."""
     for number, wanted in ((1, False), (2, True)):
-        monkeypatch.setattr(process_group, "count", lambda number=number: number)
+        monkeypatch.setattr(process_group, "world_size", lambda number=number: number)
         monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
         assert process_group.init() == wanted
         assert "ACCELERATE_USE_FSDP" not in os.environ
