@@ -184,7 +184,7 @@ class Conversion:
         self.checks = _agreements(f16, quantised) | self.checks
 
     def manifest(self, model: Path) -> ModelManifest:
-        """What is to be written beside the finished model."""
+        """Return what is to be written beside the finished model."""
         size = model.stat().st_size
         return manifest_of(self.plan, self.variant, size, self.checks, self.notes, self.choice)
 
@@ -217,8 +217,9 @@ class Conversion:
         return other if rounded < plain else None
 
     def _metadata(self) -> Metadata:
-        """The base's metadata and ours: names only, no path of this machine. A model that was not
-        tuned on our prompts does not say so, and a bundle's base nothing of its adapters."""
+        """Return the base's metadata and ours: names only, no path of this machine. A model that
+        was not tuned on our prompts does not say so, and a bundle's base nothing of its
+        adapters."""
         own = {"budgetai.base": pack(self.plan.base.name, GGUFValueType.STRING)}
         if self._prompt_format:
             own["budgetai.prompt_format"] = pack(self._prompt_format, GGUFValueType.UINT32)
@@ -281,8 +282,8 @@ class Conversion:
             agreement.check_tokenizer(native, own.tokenize, texts)
 
     def _draw_samples(self, merged: Path) -> Samples | None:
-        """The repository's code as prompts. Raises OptionError if auto has nothing to evaluate
-        on."""
+        """Return the repository's code as prompts. Raises OptionError if auto has nothing to
+        evaluate on."""
         samples, root, adapter = None, self.variant.root, self.variant.adapter
         if adapter and (rest := gguf_tokenizer.left_out(adapter.origin, self.plan.source.metadata)):
             self.notes["tokenizer"] = f"the base's: the adapter's own has {rest}, left out"
@@ -304,7 +305,7 @@ class Conversion:
         return samples
 
     def _importance(self, merged: Path, samples: Samples | None, folder: Path) -> str:
-        """The path of the importance matrix of the repository's code, or an empty text."""
+        """Return the path of the importance matrix of the repository's code, or an empty text."""
         copy = self.plan.imatrix
         wanted = self.plan.importance and (copy or self.plan.quant not in _NEED_NO_IMATRIX)
         if not wanted or samples is None or not samples.texts:
@@ -338,7 +339,7 @@ class Conversion:
             self._check_held_out(*self._measure(merged, target, samples))
 
     def _measure(self, merged: Path, target: Path, samples: Samples) -> tuple[Measured, Reference]:
-        """The quantised file on held-out lines, and what the merged one says of them."""
+        """Return the quantised file on held-out lines, and what the merged one says of them."""
         probes, lora = samples.probes, self.lora
         task = self.begin("Completing held-out lines", 2 * len(probes))
         path = merged.with_suffix(".reference")

@@ -70,7 +70,8 @@ class ConversionPlan:
         return _expected_size(self.source, quant)
 
     def title(self, variant: Variant) -> str:
-        """What a model is called by people: its repository, else its adapter, else its base."""
+        """Return what a model is called by people: its repository, else its adapter, else its
+        base."""
         if variant.adapter is None:
             return self.base.name
         repository = Path(variant.adapter.manifest.repository).name
@@ -92,15 +93,15 @@ def planned(options: ConvertOptions) -> Iterator[ConversionPlan]:
 
 
 def adapter_folder(options: ConvertOptions) -> Path:
-    """The folder of a single adapter. Raises OptionError where there are several."""
+    """Return the folder of a single adapter. Raises OptionError where there are several."""
     if len(options.source) > 1:
         raise OptionError(f"{len(options.source)} adapters at once", "Only a bundle holds several")
     return options.source[0] if options.source else _newest_adapter(options)
 
 
 def is_model(path: Path) -> bool:
-    """Whether this is a model rather than an adapter: a file, a folder of one, or a known name.
-    What begins with the name of a folder here is no Hub id."""
+    """Return whether this is a model rather than an adapter: a file, a folder of one, or a known
+    name. What begins with the name of a folder here is no Hub id."""
     if (path / adapter_layout.CONFIG).is_file():
         # Whatever else lies there: some trainers leave the base's files beside the adapter.
         return False
@@ -124,7 +125,7 @@ def _newest_adapter(options: ConvertOptions) -> Path:
 def _made(
     options: ConvertOptions, folders: Sequence[Path], adapters: Sequence[Adapter]
 ) -> ConversionPlan:
-    """The plan of a model or of a bundle."""
+    """Return the plan of a model or of a bundle."""
     if len(adapters) > 1 and not options.bundle:
         raise OptionError(f"{len(adapters)} adapters at once", "Use --bundle to keep them apart")
     quant = llama_quantize.known(options.quant)
@@ -146,7 +147,7 @@ def _made(
 
 
 def _added(options: ConvertOptions, adapters: Sequence[Adapter]) -> ConversionPlan:
-    """The plan of adapters for a bundle that is there."""
+    """Return the plan of adapters for a bundle that is there."""
     assert options.add_to is not None
     if options.bundle or options.out:
         raise OptionError("--add-to names a bundle that is there", "Leave --bundle and --out out")
@@ -172,8 +173,8 @@ class _MadeBundle:
 
 
 def _base_of_bundle(folder: Path) -> tuple[str, str]:
-    """The type of a bundle's base, and the digest of what that was made from. Raises ModelError if
-    it is no bundle, or broken."""
+    """Return the type of a bundle's base, and the digest of what that was made from. Raises
+    ModelError if it is no bundle, or broken."""
     Bundle.read(folder)
     try:
         made = structured(_MadeBundle, read_json(folder / MANIFEST))
@@ -221,7 +222,7 @@ def _variants(options: ConvertOptions, adapters: Sequence[Adapter]) -> tuple[Var
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
-    """The name itself, or with the first number that makes it another."""
+    """Return the name itself, or with the first number that makes it another."""
     free, count = name, 1
     while free in taken:
         count += 1
@@ -244,7 +245,7 @@ def _entry(adapter: Adapter) -> AdapterEntry:
 
 
 def _root(adapter: Adapter | None, options: ConvertOptions) -> Path | None:
-    """The repository named, or the one around the current folder if the adapter is of it."""
+    """Return the repository named, or the one around the current folder if the adapter is of it."""
     if options.repo is not None:
         if not options.repo.is_dir():
             raise RepositoryError(f"no such repository: {options.repo}", "Give a folder")

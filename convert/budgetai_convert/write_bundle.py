@@ -100,7 +100,7 @@ def add(folder: Path, source: Source, bundled: BundledAdapter) -> AdapterEntry:
 
 
 def _unseen(values: Mapping[str, Any], added: AdapterManifest) -> dict[str, Any]:
-    """What neither the adapters of a bundle's manifest nor one more has been trained on, as
+    """Return what neither the adapters of a bundle's manifest nor one more has been trained on, as
     manifests say it: the bundle is evaluated on that. Nothing, where they were held out in
     different ways."""
     alike = values.get("holdout", "") == added.holdout

@@ -24,7 +24,7 @@ def manifest_of(
     notes: Mapping[str, str],
     choice: Choice | None,
 ) -> ModelManifest:
-    """What is known of a model of `size` bytes that has passed its `checks`."""
+    """Return what is known of a model of `size` bytes that has passed its `checks`."""
     trained = variant.adapter.manifest if variant.adapter else None
     return ModelManifest(
         prompt_format=PROMPT_FORMAT,
@@ -63,7 +63,7 @@ def write_sidecars(
 
 
 def sidecars(title: str, manifest: ModelManifest, choice: Choice | None) -> dict[str, str]:
-    """A model card, and the picture of what auto measured, by the ending of their names."""
+    """Return a model card, and the picture of what auto measured, by the ending of their names."""
     texts = {".md": card(title, manifest, choice)}
     return texts | ({".svg": picture(choice)} if choice else {})
 

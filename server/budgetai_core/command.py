@@ -53,7 +53,7 @@ def parse(program: str, about: str, options: type[T], argv: list[str] | None = N
 
 
 def flags(options: Any) -> list[str]:
-    """A command line that `options` would be read from."""
+    """Return a command line that `options` would be read from."""
     arguments: list[str] = []
     for field in dataclasses.fields(options):
         value, flag = getattr(options, field.name), flag_name(field.name)

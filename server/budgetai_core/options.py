@@ -150,7 +150,8 @@ def _argparse_seconds(text: str) -> Seconds:
 
 
 def groups(options: type) -> dict[str, list["dataclasses.Field[Any]"]]:
-    """The fields of `options` by group, the basic ones first, others as they are declared."""
+    """Return the fields of `options` by group, the basic ones first, others as they are
+    declared."""
     by_group: dict[str, list[dataclasses.Field[Any]]] = {BASIC: []}
     for declared in fields(options):
         by_group.setdefault(declared.metadata["group"], []).append(declared)
@@ -278,7 +279,7 @@ def _checked(declared: "dataclasses.Field[Any]", hint: Any, value: object) -> An
 
 
 def markdown_table(options: type) -> str:
-    """The option tables of docs/options.md, one a group, made from the declarations."""
+    """Return the option tables of docs/options.md, one a group, made from the declarations."""
     tables = []
     for group, members in groups(options).items():
         head = [] if group == BASIC else [f"{group[0].upper()}{group[1:]}:", ""]

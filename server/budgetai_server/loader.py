@@ -36,15 +36,15 @@ class Opened:
     adapters: AdapterRegistry | None = None
 
     def __str__(self) -> str:
-        """What is served, how, and what of it could not be used."""
+        """Return what is served, how, and what of it could not be used."""
         token_budget = f"{self.engine.name}: {self.words}"
         if self.adapters is None:
             return token_budget
         return ". ".join([f"{token_budget}; {self.adapters}", *self.adapters.refused])
 
     def engine_for(self, task: str, language: str, repository: str) -> Engine:
-        """The engine with the adapter that fits best, if there are any. May be called from any
-        thread."""
+        """Return the engine with the adapter that fits best, if there are any. May be called from
+        any thread."""
         if self.adapters is None:
             return self.engine
         return self.adapters.engine_for(task, language, repository)
@@ -113,7 +113,7 @@ def open_endpoint(options: ServerOptions) -> Opened:
 
 
 def _speed(engine: LocalEngine, options: ServerOptions) -> SpeedProfile:
-    """What was measured at an earlier start on this machine, or is measured now."""
+    """Return what was measured at an earlier start on this machine, or is measured now."""
     key = speed_key(engine.path, engine.threads, options.gpu_layers, build())
     if kept := kept_speed(key):
         return kept

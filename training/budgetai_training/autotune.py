@@ -67,8 +67,8 @@ def _accumulation(run: Run, affordable: float) -> int:
 
 
 def _evaluations(run: Run, per_sample: float) -> tuple[int, int]:
-    """How often the run is evaluated on the way, and by how many questions; (0, 0) where their
-    share of the budget holds less than two evaluations, of which one could be the better."""
+    """Return how often the run is evaluated on the way, and by how many questions; (0, 0) where
+    their share of the budget holds less than two evaluations, of which one could be the better."""
     most, times = len(run.eval_set.validation), MAX_EVALUATIONS
     if run.options.evaluate == NONE or not most:
         return 0, 0

@@ -81,7 +81,7 @@ def hidden_at_labels(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, t
 
 
 def weights_at_labels(batch: dict[str, Any]) -> torch.Tensor:
-    """How much each of those labels counts (n,), in the same order."""
+    """Return how much each of those labels counts (n,), in the same order."""
     weights: torch.Tensor = batch["weights"][:, 1:][batch["labels"][:, 1:] >= 0]
     return weights
 

@@ -51,7 +51,7 @@ def show(options: TrainOptions) -> int:
 
 
 def summary(corpus: Corpus) -> dict[str, Any]:
-    """The corpus in numbers, for scripts."""
+    """Return the corpus in numbers, for scripts."""
     characters = sum(len(file.text) for file in corpus.train)
     return {
         "repository": corpus.name,
@@ -90,7 +90,7 @@ def _write_rows(corpus: Corpus, file: Path, *, own: bool) -> Path | None:
 
 
 def _is(content: bytes, mark: Path) -> bool:
-    """Whether the content is what the mark was made of."""
+    """Return whether the content is what the mark was made of."""
     return mark.exists() and mark.read_bytes() == hashlib.sha256(content).hexdigest().encode()
 
 

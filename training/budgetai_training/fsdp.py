@@ -40,7 +40,7 @@ def data_parallel(model: Any) -> DistributedDataParallel:
 
 
 def _decoder(model: Any) -> tuple[torch.nn.Module, torch.nn.ModuleList]:
-    """The module that runs the layers, and these."""
+    """Return the module that runs the layers, and these."""
     count = model.config.num_hidden_layers
     return next(
         (parent, child)

@@ -19,8 +19,8 @@ ADAPTER_KEYS = ("alpha", "target", "layers", "rslora", "dora")
 
 
 def fixed(options: TrainOptions, begun: Sequence[str] | None = None) -> FixedSplit | None:
-    """The split that a run keeps which goes on from an adapter, or was begun with one; None where
-    it draws its own. Raises AdapterError for an adapter that cannot be gone on from."""
+    """Return the split that a run keeps which goes on from an adapter, or was begun with one; None
+    where it draws its own. Raises AdapterError for an adapter that cannot be gone on from."""
     folder = options.continue_from
     before = _by_file(AdapterManifest.read(folder), folder) if folder else None
     learned = frozenset(before.learned if before else ())
@@ -30,8 +30,8 @@ def fixed(options: TrainOptions, begun: Sequence[str] | None = None) -> FixedSpl
 
 
 def gone(before: AdapterManifest, corpus: Corpus, folder: Path | None) -> str:
-    """A line that tells of files which the adapter holds out and which are no more, or an empty
-    one. Under another name they would be learned: raises AdapterError where none is left."""
+    """Return a line that tells of files which the adapter holds out and which are no more, or an
+    empty one. Under another name they would be learned: raises AdapterError where none is left."""
     there = set(corpus.held_out_names)
     missing = [name for name in before.held_out if name not in there]
     if missing and len(missing) == len(before.held_out):
@@ -57,8 +57,8 @@ def _by_file(before: AdapterManifest, folder: Path) -> AdapterManifest:
 
 
 def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None:
-    """The manifest of the adapter to go on from, for a base with this digest. Raises AdapterError
-    where it does not fit, OptionError for options that would make it another one."""
+    """Return the manifest of the adapter to go on from, for a base with this digest. Raises
+    AdapterError where it does not fit, OptionError for options that would make it another one."""
     folder = options.continue_from
     if folder is None:
         return None
@@ -108,8 +108,8 @@ def _check_kind(before: AdapterManifest, folder: Path, options: TrainOptions) ->
 
 
 def changed(corpus: Corpus, options: TrainOptions) -> Corpus:
-    """The files that differ from those the adapter to go on from has learned, and a share of the
-    others, drawn from the seed, and others than the last time: what is never shown again is
+    """Return the files that differ from those the adapter to go on from has learned, and a share of
+    the others, drawn from the seed, and others than the last time: what is never shown again is
     forgotten.
 
     Raises RepositoryError where nothing has changed.

@@ -30,8 +30,8 @@ SHARE = 0.1
 
 
 def select_layers(run: Run, samples: Epochs, per_sample: float) -> Run:
-    """The run with the layers that lead furthest where --lora has target=auto, else as it is. Where
-    a tenth of the budget does not hold the tries, all layers are tuned."""
+    """Return the run with the layers that lead furthest where --lora has target=auto, else as it
+    is. Where a tenth of the budget does not hold the tries, all layers are tuned."""
     if run.options.lora.target != AUTO:
         return run
     chosen = run.folder.once("target", lambda: _tried(run, samples, per_sample), by_all=True)
@@ -83,7 +83,7 @@ def _size(sizes: Mapping[str, int], target: str, which: str, count: int) -> int:
 
 
 def _with(run: Run, name: str, rank: int) -> Run:
-    """The run with a new adapter on a set of layers; the one it had is taken off."""
+    """Return the run with a new adapter on a set of layers; the one it had is taken off."""
     target, which = SETS[name]
     chosen = replace(run.options.lora, target=target, layers=which)
     options = replace(run.options, lora=chosen, rank=rank)

@@ -117,8 +117,8 @@ def peak(shape: Shape, plan: MemoryPlan) -> float:
 
 
 def _activations(shape: Shape, plan: MemoryPlan) -> float:
-    """What backward needs of the forward pass: some 24 vectors of the model's width and 10 of the
-    inner one a token and layer, in 16 bits (twice that in 32)."""
+    """Return what backward needs of the forward pass: some 24 vectors of the model's width and 10
+    of the inner one a token and layer, in 16 bits (twice that in 32)."""
     size = 4 if plan.load_in == "fp32" else 2
     tokens = DENSE * plan.window * plan.batch
     layer = size * tokens * (24 * shape.width + 10 * shape.inner)
@@ -144,7 +144,7 @@ def available(limit: float = 0.0) -> int:
 
 
 def _free_memory() -> int:
-    """What the system can give, or the container's limit where that is lower."""
+    """Return what the system can give, or the container's limit where that is lower."""
     free = psutil.virtual_memory().available
     try:
         with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:  # noqa: PTH123
@@ -160,7 +160,7 @@ def _free_memory() -> int:
 
 
 def used_at_most() -> int:
-    """The peak so far, in bytes: of the GPU where there is one, else of this process."""
+    """Return the peak so far, in bytes: of the GPU where there is one, else of this process."""
     if on_gpu():
         return int(torch.cuda.max_memory_allocated())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -68,7 +68,7 @@ def load(base: Base, digest: str, load_in: str) -> LoadedBase:
 
 
 def shape(base: Base, digest: str, rank: int) -> Shape:
-    """The sizes of a base with LoRA of a rank on all its linear layers, by its configuration
+    """Return the sizes of a base with LoRA of a rank on all its linear layers, by its configuration
     alone: no weight is read."""
     with _loading(base):
         folder = _as_folder(base, digest).path
@@ -133,7 +133,7 @@ def _where(base: Base) -> dict[str, Any]:
 
 
 def _configuration(folder: Path) -> Any:
-    """The folder's configuration, without nulls that transformers does not take. Raises
+    """Return the folder's configuration, without nulls that transformers does not take. Raises
     BaseError."""
     values = model_config.read(folder)
     # The parts of a configuration are checked by a library of its own, with errors of its own.
@@ -170,7 +170,7 @@ def _load_4bit(base: Base) -> Any:
 
 
 def _unpacked(base: Base, digest: str) -> Base:
-    """A GGUF as a folder of plain 16-bit weights, made when it is first used.
+    """Return a GGUF as a folder of plain 16-bit weights, made when it is first used.
 
     transformers takes long to read a GGUF, and does not quantise it to NF4 while it does. bf16
     keeps what a file of at most 8 bits per weight says to within its own error.
@@ -204,7 +204,7 @@ def _load_gguf(base: Base) -> Any:
 
 
 def _load_tokenizer(base: Base) -> Any:
-    """The base's tokenizer, made to agree with llama.cpp's on text from files."""
+    """Return the base's tokenizer, made to agree with llama.cpp's on text from files."""
     tokenizer = AutoTokenizer.from_pretrained(**_where(base))
     backend = tokenizer.backend_tokenizer
     # A marker that is "added" but not "special" (Qwen2.5-Coder's are) would be found in text.

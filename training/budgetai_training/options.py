@@ -244,7 +244,7 @@ class TrainOptions:
         return rank_weights.doubling(self.rank)
 
     def of_method(self, method: str, out: Path | None = None) -> "TrainOptions":
-        """The same run by another method, without what means nothing to it."""
+        """Return the same run by another method, without what means nothing to it."""
         kept = self.lora.without(self.lora.meaningless(method))
         before = None if method in COMPARED else self.continue_from
         return replace(self, compare="", method=method, out=out, lora=kept, continue_from=before)
@@ -303,8 +303,8 @@ class TrainOptions:
 
 
 def of_earlier_version(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of options as a run folder keeps them, in the options of now. Those of versions
-    that had an option for each key of --lora are put together."""
+    """Return the values of options as a run folder keeps them, in the options of now. Those of
+    versions that had an option for each key of --lora are put together."""
     if "lora" in values:
         return dict(values)
     given = {key: values[name] for name, key in _LORA_KEYS.items() if name in values}

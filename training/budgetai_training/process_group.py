@@ -32,12 +32,12 @@ def world_size() -> int:
 
 
 def is_main() -> bool:
-    """Whether this process is the one that speaks and writes."""
+    """Return whether this process is the one that speaks and writes."""
     return bool(PartialState().is_main_process)
 
 
 def broadcast(value: T) -> T:
-    """The first process's value, in all. For what can be pickled."""
+    """Return the first process's value, in all. For what can be pickled."""
     if world_size() == 1:
         return value
     box: list[Any] = [value]
@@ -47,8 +47,8 @@ def broadcast(value: T) -> T:
 
 
 def on_main_process(make: Callable[[], T]) -> T:
-    """What the first process makes, in all; the others wait for it. So do its errors. Nothing that
-    runs the model: it may be sharded over all."""
+    """Return what the first process makes, in all; the others wait for it. So do its errors.
+    Nothing that runs the model: it may be sharded over all."""
     if world_size() == 1:
         return make()
     outcome: tuple[Any, BudgetAIError | None] = (None, None)
@@ -64,7 +64,7 @@ def on_main_process(make: Callable[[], T]) -> T:
 
 
 def any_process(flag: bool) -> bool:
-    """Whether it is true in any process."""
+    """Return whether it is true in any process."""
     if world_size() == 1:
         return flag
     seen: list[Any] = [None] * world_size()

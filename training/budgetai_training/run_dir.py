@@ -47,7 +47,7 @@ class RunFolder:
 
     @classmethod
     def place(cls, options: TrainOptions) -> "RunFolder":
-        """A folder for a new run. Raises OptionError where something stands in the way."""
+        """Return a folder for a new run. Raises OptionError where something stands in the way."""
         out = options.out.absolute() if options.out else layout.new_adapter(options.repo)
         if out.exists():
             raise OptionError(f"--out {out} exists already", "Name a folder that does not exist")
@@ -67,7 +67,7 @@ class RunFolder:
 
     @classmethod
     def unfinished(cls, options: TrainOptions) -> "RunFolder":
-        """The run to resume. Raises AdapterError where there is none."""
+        """Return the run to resume. Raises AdapterError where there is none."""
         out = options.out.absolute() if options.out else None
         path = _working(out) if out and out.name else layout.newest_partial(options.repo)
         if path is None or not (path / layout.RUN_FILE).exists():
@@ -85,7 +85,7 @@ class RunFolder:
         write_json(self.path / layout.RUN_FILE, {"options": plain, "base": digest})
 
     def options(self, asked: TrainOptions) -> TrainOptions:
-        """The options to resume with: those of the beginning, but for a limit given anew.
+        """Return the options to resume with: those of the beginning, but for a limit given anew.
 
         Raises OptionError for what would make it another run.
         """
@@ -118,8 +118,8 @@ class RunFolder:
     def once(
         self, name: str, make: Callable[[], dict[str, Any]], *, by_all: bool = False
     ) -> dict[str, Any]:
-        """What was decided at the run's start under `name`; decided by `make` the first time, by
-        the first process, or by all at once where `make` runs the model."""
+        """Return what was decided at the run's start under `name`; decided by `make` the first
+        time, by the first process, or by all at once where `make` runs the model."""
         # The command line needs this module before torch is loaded.
         from budgetai_training import process_group
 
@@ -132,14 +132,15 @@ class RunFolder:
         return dict(kept[name])
 
     def held_out(self) -> tuple[str, ...] | None:
-        """The names of the files that the run holds out since its beginning, if it has begun."""
+        """Return the names of the files that the run holds out since its beginning, if it has
+        begun."""
         if not (self.path / layout.RUN_FILE).exists():
             return None
         kept = self._read().get("held_out")
         return tuple(kept["names"]) if kept else None
 
     def checkpoint(self) -> Path | None:
-        """The newest complete checkpoint; the file with the time spent is written last."""
+        """Return the newest complete checkpoint; the file with the time spent is written last."""
         complete = [path.parent for path in self.path.glob(f"checkpoint-*/{SPENT_FILE}")]
         return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
@@ -150,7 +151,7 @@ class RunFolder:
 
     @classmethod
     def opened(cls, options: TrainOptions) -> tuple["RunFolder", TrainOptions]:
-        """The folder to work in, and the options to go on with where a run is resumed."""
+        """Return the folder to work in, and the options to go on with where a run is resumed."""
         if options.resume:
             folder = cls.unfinished(options)
             return folder, folder.options(options)
@@ -218,7 +219,7 @@ class RunFolder:
 
 
 def _plain(value: Any) -> Any:
-    """An option's value as JSON has it; paths as they hold in every folder."""
+    """Return an option's value as JSON has it; paths as they hold in every folder."""
     if isinstance(value, Path):
         return str(value.resolve())
     if isinstance(value, Lora):
@@ -227,7 +228,7 @@ def _plain(value: Any) -> Any:
 
 
 def _as_option(name: str, value: Any) -> Any:
-    """A kept value as the option's own type, the one in its annotation."""
+    """Return a kept value as the option's own type, the one in its annotation."""
     kind = get_type_hints(TrainOptions)[name]
     if isinstance(value, list):
         part = get_args(kind)[0]
@@ -238,7 +239,7 @@ def _as_option(name: str, value: Any) -> Any:
 
 
 def _fixed_base(base: str) -> str:
-    """A base that is a path, as one that holds in every folder; a name stays as it is."""
+    """Return a base that is a path, as one that holds in every folder; a name stays as it is."""
     path = Path(base).expanduser()
     return str(path.resolve()) if base != EMBEDDED and path.exists() else base
 

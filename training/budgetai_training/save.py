@@ -119,8 +119,8 @@ def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> Adap
 
 
 def _learned(run: Run, trained: Trained) -> dict[str, str]:
-    """The digest of each text that was shown, now or to the adapter that was gone on from. Where
-    the time ended within the first epoch, --continue-from shows the others."""
+    """Return the digest of each text that was shown, now or to the adapter that was gone on from.
+    Where the time ended within the first epoch, --continue-from shows the others."""
     folder = run.options.continue_from
     known = AdapterManifest.read(folder).learned if folder else {}
     keys = {file.key for file in run.learned.train}
@@ -150,7 +150,8 @@ def _counts(run: Run, trained: Trained) -> dict[str, int]:
 
 
 def _best_step(state: TrainerState) -> int:
-    """The step whose state was kept: the last, or the best whose checkpoint could be written."""
+    """Return the step whose state was kept: the last, or the best whose checkpoint could be
+    written."""
     best = state.best_model_checkpoint
     return int(best.rpartition("-")[2]) if best else state.global_step
 
@@ -252,7 +253,7 @@ def _forgetting(manifest: AdapterManifest) -> Forgetting | None:
 
 
 def _options_given(options: TrainOptions) -> dict[str, str]:
-    """The options with a value of their own."""
+    """Return the options with a value of their own."""
     usual = TrainOptions()
     names = [field.name for field in fields(options) if field.name not in _OF_THIS_CALL]
     given = {name: getattr(options, name) for name in names}

@@ -82,7 +82,7 @@ class Pace:
     progress: float = 0.0
 
     def now(self, step: int) -> float:
-        """The progress after `step` steps."""
+        """Return the progress after `step` steps."""
         limit = step / self.max_steps if self.max_steps else self.clock.progress()
         return min(1.0, max(limit, step / self.all_steps))
 

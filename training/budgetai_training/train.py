@@ -147,7 +147,7 @@ def _evaluate_base(run: Run, interruption: Interruption) -> Baseline:
 def _held_out_losses(
     run: Run, questions: Sequence[Question], seconds: float, stop: Callable[[], bool]
 ) -> list[Loss]:
-    """The losses of questions, told to the user."""
+    """Return the losses of questions, told to the user."""
     with (
         run.stages.stage("evaluating"),
         run.reporter.counting("held-out loss", len(questions)) as tick,

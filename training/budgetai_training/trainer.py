@@ -61,7 +61,7 @@ class Interruption:
         self._notice = notice
 
     def asked(self) -> bool:
-        """Whether the user wants the run to end."""
+        """Return whether the user wants the run to end."""
         return self._requested
 
     @contextmanager
@@ -171,7 +171,7 @@ class LabelledLossTrainer(Trainer):
         super().log(logs, start_time)
 
     def _mean_loss(self) -> float:
-        """The mean loss of a token since the last log, over all processes."""
+        """Return the mean loss of a token since the last log, over all processes."""
         sums = torch.tensor([float(self._sum), float(self._tokens)], device=self.args.device)
         total, tokens = self.accelerator.reduce(sums, "sum").tolist()
         self._sum, self._tokens = 0.0, 0
@@ -259,15 +259,15 @@ class BudgetCallback(TrainerCallback):
         return control
 
     def _interrupted(self, state: TrainerState) -> bool:
-        """Whether any process was asked to stop; then the last state is kept: what was learned
-        since the best one was seen has not been evaluated, and may be better."""
+        """Return whether any process was asked to stop; then the last state is kept: what was
+        learned since the best one was seen has not been evaluated, and may be better."""
         asked = process_group.any_process(self._fitting.interruption.asked())
         if asked:
             state.best_model_checkpoint = None
         return asked
 
     def _due(self, progress: float) -> int:
-        """How many evaluations should have been made by now."""
+        """Return how many evaluations should have been made by now."""
         return int(progress * self._fitting.evaluations)
 
     def on_substep_end(
@@ -350,7 +350,8 @@ def _casting(model: Any, mixed: bool) -> AbstractContextManager[None]:
 
 
 def _finished(model: Any, fitting: FitArguments) -> TrainerState | None:
-    """The state of a run that was killed after its last step; its best weights are loaded."""
+    """Return the state of a run that was killed after its last step; its best weights are
+    loaded."""
     if fitting.checkpoint is None:
         return None
     state: TrainerState = TrainerState.load_from_json(str(fitting.checkpoint / TRAINER_STATE_NAME))

@@ -108,8 +108,8 @@ def _compare_one(answer: Answer, logits: NDArray[np.float32]) -> Agreement:
 
 
 def _margins(answer: Answer, best: NDArray[np.int64]) -> list[float]:
-    """How much lower torch rates what the file says than its own best, token by token: what the
-    file said one by one, and what it says now that all tokens are given."""
+    """Return how much lower torch rates what the file says than its own best, token by token: what
+    the file said one by one, and what it says now that all tokens are given."""
     margins = []
     for place in range(answer.prompt - 1, len(answer.tokens)):
         row = place - answer.first

@@ -156,7 +156,7 @@ def longest(probes: Sequence[Probe]) -> int:
 
 
 def _speed(native: ScoringModel, probes: Sequence[Probe]) -> tuple[float, float]:
-    """The better of a few runs: whatever else the machine does only makes a run slower."""
+    """Return the better of a few runs: whatever else the machine does only makes a run slower."""
     tokens = [token for probe in probes for token in probe.tokens][:_READ]
     runs = [native.speed(tokens, _WRITTEN) for _ in range(_REPEATS)]
     return max(run[0] for run in runs), max(run[1] for run in runs)
@@ -170,7 +170,8 @@ def _brought_back(probe: Probe, logits: Logits, pieces: Sequence[str]) -> bool:
 
 
 def _ends_alike(continuation: str, wanted: str) -> bool:
-    """Whether the last tokens are the same up to the newline; what follows it is another line."""
+    """Return whether the last tokens are the same up to the newline; what follows it is another
+    line."""
     return continuation == wanted or (
         _NEWLINE in continuation
         and continuation.partition(_NEWLINE)[0] == wanted.partition(_NEWLINE)[0]

@@ -45,7 +45,8 @@ def _of_file(
 def _masked(
     path: str, text: str, documentable: Documentable, language: Language
 ) -> Iterator[MaskedSpan]:
-    """The span as this docstring itself is written; none where its marks are of another kind."""
+    """Yield the span as this docstring itself is written; none where its marks are of another
+    kind."""
     place = insertion_point(text, documentable, repository_style((documentable,), language))
     assert documentable.docstring is not None
     whole = text[documentable.docstring.start : documentable.docstring.end]

@@ -13,7 +13,7 @@ _CONTEXT = 2048
 
 
 def modelfile(metadata: Metadata, model: str, adapter: str = "") -> str:
-    """The text of a Modelfile; `model` and `adapter` are names of files beside it."""
+    """Return the text of a Modelfile; `model` and `adapter` are names of files beside it."""
     marked = gguf_tokenizer.mark(metadata)
     tokens = unpack(metadata[gguf_tokenizer.TOKENS])
     lines = [f"# Written by {PROGRAM}.", f"FROM ./{model}"]
@@ -25,8 +25,8 @@ def modelfile(metadata: Metadata, model: str, adapter: str = "") -> str:
 
 
 def template(markers: Markers, tokens: list[str]) -> str:
-    """The fill-in-the-middle template of a vocabulary; without such tokens its file separator
-    stands before each part; without that the text before the cursor alone."""
+    """Return the fill-in-the-middle template of a vocabulary; without such tokens its file
+    separator stands before each part; without that the text before the cursor alone."""
     if markers.prefix is not None and markers.suffix is not None and markers.middle is not None:
         prefix, suffix, middle = (
             tokens[marker] for marker in (markers.prefix, markers.suffix, markers.middle)

@@ -59,7 +59,7 @@ class LowRankUpdate:
         return a, b
 
     def load_lengths(self, module: str) -> Floats | None:
-        """The lengths of DoRA as float32. Raises AdapterError as `load` does."""
+        """Return the lengths of DoRA as float32. Raises AdapterError as `load` does."""
         if self.lengths is None:
             return None
         lengths = self.lengths.load()
@@ -85,8 +85,9 @@ class Adapter:
 
 
 def read_manifest(folder: Path, base: str = "") -> AdapterManifest:
-    """The manifest of an adapter whose prompts this version writes, or whose prompts are unknown;
-    `base` names the base of one that others made. Raises AdapterError, BaseError or OptionError."""
+    """Return the manifest of an adapter whose prompts this version writes, or whose prompts are
+    unknown; `base` names the base of one that others made. Raises AdapterError, BaseError or
+    OptionError."""
     if not folder.is_dir():
         raise AdapterError(f"no adapter folder {folder}", "Give a folder that budgetai-train made")
     if not (folder / CONFIG).is_file() and (names := adapter_layout.subfolders(folder)):
@@ -132,8 +133,8 @@ def read(
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    """The configuration of a LoRA, rsLoRA or DoRA. Raises AdapterError with peft's way out for all
-    others."""
+    """Return the configuration of a LoRA, rsLoRA or DoRA. Raises AdapterError with peft's way out
+    for all others."""
     config = adapter_layout.read_config(folder)
     kind = config.get("peft_type")
     if kind != "LORA":
@@ -196,7 +197,8 @@ def _update(module: str, sides: dict[str, StoredTensor], config: dict[str, Any])
 
 
 def _for_module(config: dict[str, Any], patterns: str, name: str, module: str) -> float:
-    """A setting that a pattern may override for some modules, by the rule peft has for it."""
+    """Return a setting that a pattern may override for some modules, by the rule peft has for
+    it."""
     value, special = config.get(name), config.get(patterns) or {}
     try:
         keys = [key for key in special if re.match(rf"(.*\.)?({key})$", module)]

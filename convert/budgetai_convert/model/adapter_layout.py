@@ -88,12 +88,13 @@ def plain(folder: Path) -> Iterator[Path]:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """The names of the adapters inside a folder that is none: peft saves named ones so."""
+    """Return the names of the adapters inside a folder that is none: peft saves named ones so."""
     return sorted(path.parent.name for path in folder.glob(f"*/{CONFIG}"))
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that hold an adapter's weights. Raises AdapterError with what is there instead."""
+    """Return the files that hold an adapter's weights. Raises AdapterError with what is there
+    instead."""
     shards = sorted(folder.glob(_SHARDS))
     for files in ([folder / WEIGHTS], [folder / _MLX_WEIGHTS], shards):
         if files and all(file.is_file() for file in files):
@@ -108,7 +109,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def tensors(path: Path) -> dict[str, StoredTensor]:
-    """The tensors of a file by name. Raises AdapterError for one that is not whole."""
+    """Return the tensors of a file by name. Raises AdapterError for one that is not whole."""
     with path.open("rb") as file:
         if file.read(len(_LFS)) == _LFS:
             raise AdapterError(f"{path.name} is a pointer of Git LFS", "Run: git lfs pull")
@@ -116,8 +117,8 @@ def tensors(path: Path) -> dict[str, StoredTensor]:
 
 
 def largest_rank(folder: Path) -> int:
-    """The largest rank of an adapter's matrices, which patterns may raise or lower; 0 without any.
-    Raises AdapterError."""
+    """Return the largest rank of an adapter's matrices, which patterns may raise or lower; 0
+    without any. Raises AdapterError."""
     ranks = [
         tensor.shape[1 if _MLX_KEY.fullmatch(text) else 0]
         for path in weight_files(folder)
@@ -135,7 +136,7 @@ def _known(text: str) -> Key:
 
 
 def _laid_out(text: str, key: Key, tensor: StoredTensor) -> Floats:
-    """The values as peft has them: A [r, in] and B [out, r]; mlx-lm turns both."""
+    """Return the values as peft has them: A [r, in] and B [out, r]; mlx-lm turns both."""
     turned = _MLX_KEY.fullmatch(text) and key.side in ("A", "B")
     values = tensor.load()
     return np.ascontiguousarray(values.T) if turned else values

@@ -26,9 +26,9 @@ _WRAPPED = "Linear"
 
 
 def load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
-    """The model of a GGUF file or a folder, in 32 bits, with a peft adapter beside its weights.
-    `progress` is told of each block that has been passed. Raises KeyError for weights that are not
-    there, and what transformers and peft raise: OSError, ValueError, RuntimeError,
+    """Return the model of a GGUF file or a folder, in 32 bits, with a peft adapter beside its
+    weights. `progress` is told of each block that has been passed. Raises KeyError for weights that
+    are not there, and what transformers and peft raise: OSError, ValueError, RuntimeError,
     NotImplementedError."""
     import torch
     from accelerate import init_empty_weights
@@ -60,8 +60,8 @@ def load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
 
 
 def configuration(base: Path) -> Any:
-    """The configuration of a model that is looked at as transformers would. Raises BaseError where
-    it cannot read one."""
+    """Return the configuration of a model that is looked at as transformers would. Raises BaseError
+    where it cannot read one."""
     from transformers import AutoConfig
 
     if base.is_file():

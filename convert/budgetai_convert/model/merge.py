@@ -16,8 +16,8 @@ _Placed = dict[str, tuple[str, LowRankUpdate]]
 
 
 def placed(source: Source, adapter: Adapter) -> _Placed:
-    """The adapter's module and update by GGUF tensor name. Raises AdapterError for a module that
-    the base has not, and for matrices of another shape."""
+    """Return the adapter's module and update by GGUF tensor name. Raises AdapterError for a module
+    that the base has not, and for matrices of another shape."""
     shapes = {weight.name: weight.shape for weight in source.weights}
     updates: _Placed = {}
     for module, update in adapter.updates.items():
@@ -40,9 +40,9 @@ def placed(source: Source, adapter: Adapter) -> _Placed:
 def merged(
     source: Source, adapter: Adapter | None, *, four_bits: bool = False
 ) -> Iterator[tuple[Weight, Floats]]:
-    """Each weight of the base with the adapter added, as float32. With `four_bits` the matrices
-    of the blocks are first rounded as QLoRA holds them. Raises BaseError for values that are not
-    finite."""
+    """Yield each weight of the base with the adapter added, as float32. With `four_bits` the
+    matrices of the blocks are first rounded as QLoRA holds them. Raises BaseError for values that
+    are not finite."""
     updates = placed(source, adapter) if adapter else {}
     for weight in source.weights:
         values = weight.load()

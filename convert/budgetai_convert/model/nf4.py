@@ -51,8 +51,8 @@ def _nearest(values: Floats, steps: Floats) -> Floats:
 
 
 def _dynamic_steps() -> NDArray[np.float32]:
-    """The 256 steps of the dynamic 8-bit type (arXiv 2110.02861): seven decades, the upper ones
-    divided more finely."""
+    """Return the 256 steps of the dynamic 8-bit type (arXiv 2110.02861): seven decades, the upper
+    ones divided more finely."""
     decades = []
     for power in range(7):
         edges = np.linspace(0.1, 1, 2**power + 1, dtype=np.float32)

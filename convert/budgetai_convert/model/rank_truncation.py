@@ -103,8 +103,8 @@ def _values(adapter: Adapter, rank: int, *, nested: bool) -> dict[str, Floats]:
 
 
 def _settings(adapter: Adapter, rank: int) -> dict[str, Any]:
-    """What a configuration says of a cut to one rank: matrices that had less keep theirs, which
-    peft has to be told, and then multiplies by the rank over it."""
+    """Return what a configuration says of a cut to one rank: matrices that had less keep theirs,
+    which peft has to be told, and then multiplies by the rank over it."""
     lower = {
         re.escape(module): update.a.shape[0]
         for module, update in adapter.updates.items()
@@ -131,7 +131,7 @@ def nearest(a: Floats, b: Floats, rank: int) -> tuple[Floats, Floats]:
 
 
 def scores(manifest: AdapterManifest, rank: int) -> dict[str, float | None]:
-    """Those of training, which were taken at the usual rank: of another nothing is known."""
+    """Return those of training, which were taken at the usual rank: of another nothing is known."""
     if rank == manifest.usual_rank:
         return manifest.scores
     return {n: s if n.endswith("_before") else None for n, s in manifest.scores.items()}

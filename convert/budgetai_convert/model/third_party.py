@@ -19,8 +19,8 @@ UNKNOWN_PROMPTS = 0
 
 
 def manifest(folder: Path, config: dict[str, Any], named: str, rank: int) -> AdapterManifest:
-    """What can be said of such an adapter of this rank, over the base `named` or the one in its
-    `config`. A named base on the Hub is fetched. Raises AdapterError or BaseError."""
+    """Return what can be said of such an adapter of this rank, over the base `named` or the one in
+    its `config`. A named base on the Hub is fetched. Raises AdapterError or BaseError."""
     base = _named_base(config, named) if named else _own_base(folder, config)
     return AdapterManifest(
         prompt_format=UNKNOWN_PROMPTS,
@@ -40,8 +40,8 @@ def manifest(folder: Path, config: dict[str, Any], named: str, rank: int) -> Ada
 
 
 def _named_base(config: dict[str, Any], named: str) -> Base:
-    """The base that the user names, at the revision that the adapter was trained on where it is
-    the one that the adapter names, too."""
+    """Return the base that the user names, at the revision that the adapter was trained on where it
+    is the one that the adapter names, too."""
     base = base_models.resolve(named)
     if base.kind == "hub" and not base.revision and base.name == _name(config):
         base = replace(base, revision=_revision(config))
@@ -49,7 +49,7 @@ def _named_base(config: dict[str, Any], named: str) -> Base:
 
 
 def _own_base(folder: Path, config: dict[str, Any]) -> Base:
-    """The base that the adapter names, if it is here: what a file names is never fetched."""
+    """Return the base that the adapter names, if it is here: what a file names is never fetched."""
     name = _name(config)
     if not name:
         raise AdapterError(f"the adapter {folder.name} names no base", "Name it with --base")

@@ -26,7 +26,7 @@ class Stored(Protocol):
         """Rows first; None for a tensor that is not there."""
 
     def load(self, name: str) -> "Tensor":
-        """The values as float32. Raises KeyError."""
+        """Return the values as float32. Raises KeyError."""
 
 
 class Safetensors:

@@ -88,7 +88,7 @@ class CandidateMaker:
         return self.folder / f"{name.replace(' ', '-')}.gguf"
 
     def quantised(self, quant: str, *, pure: bool = False) -> Path:
-        """The file of one type, made when first asked for."""
+        """Return the file of one type, made when first asked for."""
         name = f"pure-{quant}" if pure else quant
         target = self.path(name)
         if not target.exists():
@@ -109,13 +109,13 @@ class CandidateMaker:
         return self.evaluator.timed(name, path, task.add)
 
     def tried(self, name: str, path: Path) -> float:
-        """The divergence over a few probes, in nats per token."""
+        """Return the divergence over a few probes, in nats per token."""
         evaluator = self.evaluator.narrowed(_TRYING)
         task = self.begin(f"Trying {name}", len(evaluator.probes))
         return evaluator.untimed(name, path, task.add).kld
 
     def mixed(self, name: str, types: dict[str, str], rest: str) -> Path:
-        """A mixture by part; what belongs to no part comes from the pure file `rest`."""
+        """Return a mixture by part; what belongs to no part comes from the pure file `rest`."""
         kinds = {*types.values(), rest}
         sources = {kind: self.quantised(kind, pure=True) for kind in sorted(kinds)}
         origin = {
@@ -159,8 +159,8 @@ def _weed(maker: CandidateMaker, measured: Sequence[Measured], limits: QuantLimi
 
 
 def pick(candidates: Sequence[Measured], limits: QuantLimits) -> Measured:
-    """The fastest within both limits; without a limit on divergence, the best within the size;
-    without any, the fastest within DEFAULT_KLD. Raises CheckError."""
+    """Return the fastest within both limits; without a limit on divergence, the best within the
+    size; without any, the fastest within DEFAULT_KLD. Raises CheckError."""
     if not limits.kld and not limits.size:
         limits = QuantLimits(DEFAULT_KLD, 0)
     fitting = [candidate for candidate in candidates if limits.allow(candidate)]
@@ -189,14 +189,14 @@ def _stock(maker: CandidateMaker) -> Iterator[tuple[Measured, dict[str, str]]]:
 
 
 def wide(path: Path) -> bool:
-    """Whether the rows of all matrices divide into the blocks of K-quants."""
+    """Return whether the rows of all matrices divide into the blocks of K-quants."""
     return set(_parts(path, _WIDE)) == set(_parts(path))
 
 
 def _mixtures(
     maker: CandidateMaker, limits: QuantLimits
 ) -> Iterator[tuple[Measured, dict[str, str]]]:
-    """What the search proposes on each ladder, measured."""
+    """Yield what the search proposes on each ladder, measured."""
     counts, fitting = _parts(maker.merged), _parts(maker.merged, _WIDE)
     wanted = limits if limits.kld or limits.size else QuantLimits(DEFAULT_KLD, 0)
     for ladder in _WIDE_LADDERS if wide(maker.merged) else _NARROW_LADDERS:
@@ -224,7 +224,7 @@ def _rungs(ladder: Sequence[str], fitting: bool) -> Sequence[str]:
 
 
 def _raised(maker: CandidateMaker, ladder: Sequence[str], part: str) -> float:
-    """The divergence at the foot of a ladder with one part at its top."""
+    """Return the divergence at the foot of a ladder with one part at its top."""
     path = maker.mixed("trial", {part: ladder[-1]}, ladder[0])
     return maker.tried(f"{ladder[0]} with {part} in {ladder[-1]}", path)
 

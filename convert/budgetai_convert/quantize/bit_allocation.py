@@ -30,7 +30,8 @@ Ladders = Mapping[str, Sequence[str]]
 
 
 def part_of(tensor: str) -> str:
-    """The part that a weight belongs to, or an empty text: norms and biases are not quantised."""
+    """Return the part that a weight belongs to, or an empty text: norms and biases are not
+    quantised."""
     role = tensor.removesuffix(".weight").rpartition(".")[2]
     return next((part for part, roles in PARTS.items() if role in roles), "")
 
@@ -74,7 +75,7 @@ def _moves(
     values: Mapping[str, int],
     saved: Mapping[str, float],
 ) -> list[tuple[str, str, float, float]]:
-    """Every part's next rungs, with their bytes and their gains."""
+    """Return every part's next rungs, with their bytes and their gains."""
     return [
         (
             part,
@@ -92,7 +93,7 @@ def _bytes(count: int, low: str, high: str) -> float:
 
 
 def _gain(ladder: Sequence[str], low: str, high: str, saved: float) -> float:
-    """The share of the measured saving that lies between two rungs."""
+    """Return the share of the measured saving that lies between two rungs."""
     whole = _error(ladder[0], ladder[0]) - _error(ladder[-1], ladder[0])
     gained = _error(low, ladder[0]) - _error(high, ladder[0])
     return max(saved, 0.0) * gained / whole
@@ -103,8 +104,8 @@ def _error(kind: str, foot: str) -> float:
 
 
 def proposals(steps: Sequence[Step], max_kld: float) -> list[Step]:
-    """The steps worth measuring: the last, the smallest that should fit the divergence, and one
-    with some reserve, for estimates err."""
+    """Return the steps worth measuring: the last, the smallest that should fit the divergence, and
+    one with some reserve, for estimates err."""
     worth_measuring = list(steps[-1:])
     if max_kld:
         worth_measuring += [step for step in steps if step.kld <= max_kld][:1]

@@ -26,7 +26,7 @@ _PROBE_BYTES = 1 << 20
 
 
 def known(name: str) -> str:
-    """The quantisation called `name`, in any case of letters. Raises OptionError."""
+    """Return the quantisation called `name`, in any case of letters. Raises OptionError."""
     if name.lower() == AUTO:
         return AUTO
     if name.upper() not in QUANTS:
@@ -66,7 +66,8 @@ def _running(child: "subprocess.Popen[bytes]") -> bool:
 
 
 def _failure(code: int, log: bytes, target: Path, quant: str) -> BudgetAIError:
-    """What ended the quantiser: a signal, a disk that takes no more, or what llama.cpp says."""
+    """Return what ended the quantiser: a signal, a disk that takes no more, or what llama.cpp
+    says."""
     failed = f"llama.cpp could not write the {quant} file"
     if code == -signal.SIGKILL:
         return ModelError(f"{failed}: it was killed", "Is there enough free memory?")

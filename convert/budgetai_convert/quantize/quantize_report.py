@@ -65,8 +65,8 @@ def as_json(choice: Choice) -> dict[str, object]:
 
 
 def picture(choice: Choice) -> str:
-    """An SVG: size to the right, divergence upwards on a logarithmic scale, each file a circle
-    whose area is its reading speed. Better is lower, further left, and larger."""
+    """Return an SVG: size to the right, divergence upwards on a logarithmic scale, each file a
+    circle whose area is its reading speed. Better is lower, further left, and larger."""
     shown = [measured for measured in choice.measured if measured.kld > 0]
     sizes, klds = (
         [measured.size for measured in shown],

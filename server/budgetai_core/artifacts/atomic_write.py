@@ -50,7 +50,7 @@ def replaced_folder(final: Path) -> Iterator[Path]:
 
 
 def _umask() -> int:
-    """The user's own, which a temporary file does not follow."""
+    """Return the user's own, which a temporary file does not follow."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

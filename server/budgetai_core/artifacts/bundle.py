@@ -139,7 +139,7 @@ def _manifest(folder: Path) -> _Manifest:
 
 
 def _named(folder: Path, entry: AdapterEntry) -> AdapterEntry:
-    """The entry with a name, its file looked at and its values found to make sense."""
+    """Return the entry with a name, its file looked at and its values found to make sense."""
     _check_file(folder, entry.file, entry.size)
     entry = dataclasses.replace(entry, name=entry.name or Path(entry.file).stem)
     wrong = ""

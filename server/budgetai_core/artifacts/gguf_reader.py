@@ -124,7 +124,7 @@ class _Cursor:
         return self.data[start : self.at].decode("utf-8", "replace")
 
     def value(self) -> bytes:
-        """The bytes of a metadata value, type included."""
+        """Return the bytes of a metadata value, type included."""
         start = self.at
         kind = self.number("I")
         if kind == GGUFValueType.ARRAY:

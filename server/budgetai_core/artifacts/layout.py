@@ -40,7 +40,7 @@ def repository_folder(root: Path) -> Path:
 
 
 def unpacked_base(digest: str) -> Path:
-    """Where the plain weights of the GGUF base with this digest are kept."""
+    """Return where the plain weights of the GGUF base with this digest are kept."""
     return home() / "bases" / digest[:20]
 
 
@@ -88,7 +88,7 @@ def newest_model(root: Path) -> Path | None:
 
 
 def _newest(root: Path, *patterns: str) -> Path | None:
-    """The last by name of what is found, a manifest standing for its folder."""
+    """Return the last by name of what is found, a manifest standing for its folder."""
     for folder in _upwards(root.resolve()):
         paths = [path for pattern in patterns for path in repository_folder(folder).glob(pattern)]
         candidates = [path.parent if path.name == MANIFEST else path for path in paths]

@@ -69,7 +69,8 @@ def _converter() -> "Converter":
 
 
 def _plain(value: Any, kind: type) -> Any:
-    """A value of this very type. Any number is a float; JSON has no word for some of them."""
+    """Return a value of this very type. Any number is a float; JSON has no word for some of
+    them."""
     if kind is float and (type(value) in (int, float) or value in _NOT_FINITE):
         try:
             return float(value)

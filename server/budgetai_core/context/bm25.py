@@ -156,7 +156,8 @@ def blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
 
 
 def words_of(text: str) -> set[str]:
-    """The names in a text and their parts, in small letters: `list_tools` is list and tools too."""
+    """Return the names in a text and their parts, in small letters: `list_tools` is list and tools
+    too."""
     words: set[str] = set()
     for line in text.split("\n"):
         for word in _WORD.findall(line[:_MAX_LINE_CHARACTERS]):

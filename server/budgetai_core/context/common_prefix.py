@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 def common_length(a: Sequence[object], b: Sequence[object]) -> int:
-    """The length of the longest common beginning."""
+    """Return the length of the longest common beginning."""
     low, high = 0, min(len(a), len(b))
     # Comparing slices is done in C: prompts and documents are long, and each key compares.
     while low < high:

@@ -32,7 +32,7 @@ class CursorSyntax(NamedTuple):
 
 
 def cursor_syntax(parsed: ParsedDocument, cursor: int) -> CursorSyntax:
-    """What stands around the cursor, a character offset; code where nothing else is known.
+    """Return what stands around the cursor, a character offset; code where nothing else is known.
 
     Behind an opening quote begins the string, at the end of a line the comment on it goes on, and
     what a string interpolates is code.
@@ -102,7 +102,8 @@ def _unclosed(parsed: ParsedDocument, cursor: int) -> CursorSyntax:
 
 
 def _open_quote(parsed: ParsedDocument, cursor: int) -> int | None:
-    """The first of the quotes that open a string on the cursor's line, and that none closes."""
+    """Return the first of the quotes that open a string on the cursor's line, and that none
+    closes."""
     start = parsed.text.rfind("\n", 0, cursor) + 1
     quote, opened = "", start
     for at in _quotes(parsed.text, start, cursor):

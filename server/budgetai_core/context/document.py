@@ -49,7 +49,7 @@ class ParsedDocument:
         return self.tree.root_node if self.tree and not _rubble(self.tree.root_node) else None
 
     def edited(self, text: str) -> "ParsedDocument":
-        """The same document with another text; parses only what changed."""
+        """Return the same document with another text; parses only what changed."""
         parse = parser(self.language) if self.language else None
         if parse is None or self.tree is None:
             return ParsedDocument(text, self.language, encoded(text), None)
@@ -68,7 +68,8 @@ class ParsedDocument:
         return ParsedDocument(text, self.language, data, _tree(parse, data, tree))
 
     def byte(self, character: int) -> int:
-        """Where a character starts, in bytes of UTF-8; a place outside the text is moved in."""
+        """Return where a character starts, in bytes of UTF-8; a place outside the text is moved
+        in."""
         character = min(max(character, 0), len(self.text))
         if len(self.data) == len(self.text):
             return character
@@ -76,7 +77,7 @@ class ParsedDocument:
         return self._offsets[step] + len(encoded(self.text[character - rest : character]))
 
     def character(self, byte: int) -> int:
-        """The character that starts at a byte, or that the byte is a part of."""
+        """Return the character that starts at a byte, or that the byte is a part of."""
         byte = min(max(byte, 0), len(self.data))
         if len(self.data) == len(self.text):
             return byte
@@ -95,7 +96,7 @@ class ParsedDocument:
 def _tree(
     parse: tree_sitter.Parser, data: bytes, old: tree_sitter.Tree | None = None
 ) -> tree_sitter.Tree | None:
-    """A tree, or None where it would take too long."""
+    """Return a tree, or None where it would take too long."""
     end = thread_time() + _PATIENCE
 
     def read(byte: int, _: tree_sitter.Point) -> bytes:
@@ -113,7 +114,7 @@ def _tree(
 
 
 def _rubble(root: tree_sitter.Node) -> bool:
-    """Whether some error is a heap of parts that belong to nothing."""
+    """Return whether some error is a heap of parts that belong to nothing."""
     pending = [root]
     while pending:
         node = pending.pop()
@@ -131,7 +132,7 @@ def encoded(text: str) -> bytes:
 
 
 def _head(old: bytes, new: bytes) -> int:
-    """How many bytes two texts share at their start; whole characters."""
+    """Return how many bytes two texts share at their start; whole characters."""
     shared = common_length(old, new)
     while shared and (_inside(old, shared) or _inside(new, shared)):
         shared -= 1
@@ -139,7 +140,7 @@ def _head(old: bytes, new: bytes) -> int:
 
 
 def _tail(old: bytes, new: bytes) -> int:
-    """How many bytes two texts share at their end; whole characters."""
+    """Return how many bytes two texts share at their end; whole characters."""
     shared = common_length(old[::-1], new[::-1])
     while shared and _inside(old, len(old) - shared):
         shared -= 1
@@ -147,7 +148,7 @@ def _tail(old: bytes, new: bytes) -> int:
 
 
 def _inside(data: bytes, byte: int) -> bool:
-    """Whether a character began before this byte and goes on with it."""
+    """Return whether a character began before this byte and goes on with it."""
     return byte < len(data) and data[byte] & 0xC0 == 0x80
 
 

@@ -444,7 +444,7 @@ def _spans(match: re.Match[str]) -> Iterator[tuple[int, int]]:
 
 
 def _partners(text: str, at: int) -> Iterator[int]:
-    """The place of a `{` and of the `}` that closes it, where there is one."""
+    """Yield the place of a `{` and of the `}` that closes it, where there is one."""
     yield at
     depth = 0
     for place in range(at, len(text)):

@@ -21,8 +21,8 @@ _SHELL_FOLDER = re.compile(r"""^["']?(?:\$\{?\w+\}?|\$\([^()]{0,200}\)|`[^`]{0,2
 
 
 def targets(imports: Iterable[Import], path: str, paths: PathSuffixes) -> tuple[str, ...]:
-    """What a file imports, in the order of its imports: paths, and folders (ending in a slash)
-    where an import takes all files of a folder at once."""
+    """Return what a file imports, in the order of its imports: paths, and folders (ending in a
+    slash) where an import takes all files of a folder at once."""
     language = language_of(path)
     resolve = _RESOLVERS.get(language.name) if language else None
     if resolve is None:
@@ -201,7 +201,7 @@ def _csharp(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
 
 
 def _above(path: str) -> Iterator[str]:
-    """The folders above a file, the nearest first."""
+    """Yield the folders above a file, the nearest first."""
     while path:
         path = dirname(path)
         yield path

@@ -86,21 +86,21 @@ class Index:
         return tuple(self._texts)
 
     def text(self, path: str) -> str:
-        """The text of a file; empty for one that is not there."""
+        """Return the text of a file; empty for one that is not there."""
         return self._texts.get(path, "")
 
     def facts(self, path: str) -> FileSymbols:
         return self._facts.get(path, _NOTHING)
 
     def of_path(self, path: str) -> Sequence[Definition]:
-        """The definitions of a file, in its order."""
+        """Return the definitions of a file, in its order."""
         return self.facts(path).definitions
 
     def paths_defining(self, name: str) -> set[str]:
         return set(self._defining.get(name, ()))
 
     def imports(self, path: str) -> tuple[str, ...]:
-        """The files of the repository that a file imports, as far as paths tell."""
+        """Return the files of the repository that a file imports, as far as paths tell."""
         with self.lock:
             if path not in self._imports:
                 paths = imports.files(self.facts(path).imports, path, self._paths)
@@ -108,7 +108,7 @@ class Index:
             return self._imports[path]
 
     def siblings(self, path: str) -> set[str]:
-        """The file that tests this one or is tested by it; header or source."""
+        """Return the file that tests this one or is tested by it; header or source."""
         return self._siblings.of(path)
 
     def edited(self, path: str, line: int) -> None:

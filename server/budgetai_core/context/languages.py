@@ -144,17 +144,17 @@ _BY_ID = {name: language for language in LANGUAGES for name in language.ids}
 
 
 def language_of(path: str) -> Language | None:
-    """The language of a file by its name; None where it is no code we know."""
+    """Return the language of a file by its name; None where it is no code we know."""
     return _BY_EXTENSION.get(PurePosixPath(path).suffix.lower())
 
 
 def language_called(name: str) -> Language | None:
-    """The language that an editor calls by a name; None for one we do not know."""
+    """Return the language that an editor calls by a name; None for one we do not know."""
     return _BY_ID.get(name.lower())
 
 
 def parser(language: Language) -> tree_sitter.Parser | None:
-    """A tree-sitter parser, or None where there is no grammar or its wheel is not installed.
+    """Return a tree-sitter parser, or None where there is no grammar or its wheel is not installed.
 
     A new one each time: it costs nothing, and one parser must not parse on two threads at once.
     """
@@ -163,7 +163,7 @@ def parser(language: Language) -> tree_sitter.Parser | None:
 
 
 def cursor(language: Language, about: str = "") -> tree_sitter.QueryCursor | None:
-    """What runs the language's queries once; None where there are none.
+    """Return what runs the language's queries once; None where there are none.
 
     A text may nest so deeply that each of its nodes is the beginning of a thing that is looked
     for. How many are kept in mind is bounded, or such a text would take minutes.
@@ -174,8 +174,9 @@ def cursor(language: Language, about: str = "") -> tree_sitter.QueryCursor | Non
 
 @cache
 def query(language: Language, about: str = "") -> tree_sitter.Query | None:
-    """The language's queries as one, or None where its grammar is missing or another version of it
-    does not know a node that is asked for. `about` names a folder of queries for one purpose."""
+    """Return the language's queries as one, or None where its grammar is missing or another version
+    of it does not know a node that is asked for. `about` names a folder of queries for one
+    purpose."""
     grammar = _grammar(language)
     folder = resources.files(__package__) / "queries" / about
     try:

@@ -5,12 +5,12 @@ Pure functions. Offsets count characters.
 
 
 def plain(source: str) -> str:
-    """A text with \\n in the place of each \\r\\n."""
+    """Return a text with \\n in the place of each \\r\\n."""
     return source.replace("\r\n", "\n")
 
 
 def in_source(source: str, offset: int) -> int:
-    """Where a character of `plain(source)` stands in the source itself."""
+    """Return where a character of `plain(source)` stands in the source itself."""
     at = 0
     for line in source.split("\r\n"):
         if offset <= len(line):
@@ -21,5 +21,5 @@ def in_source(source: str, offset: int) -> int:
 
 
 def like(source: str, text: str) -> str:
-    """A text with \\n at its line ends, as it is to be put into the source."""
+    """Return a text with \\n at its line ends, as it is to be put into the source."""
     return text.replace("\n", "\r\n") if "\r\n" in source else text

@@ -23,13 +23,14 @@ class _Ends:
                 del self._names[key]
 
     def first(self, end: str) -> str | None:
-        """The first of the names in their order."""
+        """Return the first of the names in their order."""
         names = self._names.get(_keys(end)[-1], ())
         return next((name for name in names if name == end or name.endswith("/" + end)), None)
 
 
 def _keys(name: str) -> tuple[str, ...]:
-    """The last part of a name, and the last two: enough to leave few names to look through."""
+    """Return the last part of a name, and the last two: enough to leave few names to look
+    through."""
     *_, outer, last = ("", *name.split("/"))
     return (last, f"{outer}/{last}") if outer else (last,)
 
@@ -68,14 +69,15 @@ class PathSuffixes:
             self._folder_ends.remove(folder)
 
     def inside(self, folder: str) -> list[str]:
-        """The files that lie in a folder itself, whose name ends in a slash."""
+        """Return the files that lie in a folder itself, whose name ends in a slash."""
         return sorted(self._folders.get(folder.rstrip("/"), ()))
 
     def first(self, candidates: Iterable[str]) -> str | None:
         return next((path for path in candidates if path in self), None)
 
     def near(self, tail: str, importer: str) -> str | None:
-        """The path that ends so in the importer's folder or the nearest above it; else any."""
+        """Return the path that ends so in the importer's folder or the nearest above it; else
+        any."""
         folder = dirname(importer)
         while folder.strip("/") and join(folder, tail) not in self:
             folder = dirname(folder)
@@ -83,7 +85,7 @@ class PathSuffixes:
         return nearest if nearest in self else self._ends.first(tail)
 
     def folder(self, tail: str) -> str | None:
-        """The folder that ends so, with a slash at its end."""
+        """Return the folder that ends so, with a slash at its end."""
         folder_path = self._folder_ends.first(tail) if tail else None
         return f"{folder_path}/" if folder_path else None
 

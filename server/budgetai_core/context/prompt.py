@@ -116,7 +116,7 @@ def build(
     last: Prompt | None = None,
     sources: Collection[str] = SOURCES,
 ) -> Prompt:
-    """The prompt for a place. Depends on the arguments alone, and never raises on any text.
+    """Return the prompt for a place. Depends on the arguments alone, and never raises on any text.
 
     `last` is an earlier prompt of the same session. Within a few lines of its place its chunks are
     shown again, and where the cursor has moved up, the text after it too, so that it need not be
@@ -143,14 +143,14 @@ def build(
 
 
 def _near(last: Prompt, path: str, line: int) -> bool:
-    """Whether the chunks of an earlier prompt were chosen for a place near enough: with each other
-    choice everything is evaluated anew."""
+    """Return whether the chunks of an earlier prompt were chosen for a place near enough: with each
+    other choice everything is evaluated anew."""
     chosen = last.chosen_at
     return last.path == path and chosen is not None and abs(line - chosen) < _RETRIEVAL_STEP
 
 
 def _serves(last: Prompt, snapshot: Snapshot, cursor: int, after: str) -> bool:
-    """Whether what an earlier prompt shows in front of BEFORE does for a place above it."""
+    """Return whether what an earlier prompt shows in front of BEFORE does for a place above it."""
     return (
         last.path == snapshot.path
         and last.after != after

@@ -53,7 +53,7 @@ def _parts(parsed: ParsedDocument, root: tree_sitter.Node) -> Iterator[tree_sitt
 
 
 def _hidden_lines(data: bytes, root: tree_sitter.Node) -> Iterator[int]:
-    """Where the top level seems to begin anew inside something that is not understood."""
+    """Yield where the top level seems to begin anew inside something that is not understood."""
     for node in [root] if root.is_error else root.children:
         line = _TOP_LEVEL.search(data, data.find(b"\n", _first_token(node)) + 1)
         if node.has_error and line and line.start() < node.end_byte:
@@ -65,7 +65,7 @@ def _first_token(node: tree_sitter.Node) -> int:
 
 
 def _range(parsed: ParsedDocument, start: int, end: int) -> tree_sitter.Node | None:
-    """The tree of a part of a text, at its own place in it."""
+    """Return the tree of a part of a text, at its own place in it."""
     parse = parser(parsed.language) if parsed.language else None
     if parse is None:
         return None
@@ -79,7 +79,7 @@ def _point(before: bytes) -> tree_sitter.Point:
 
 
 def _unread(root: tree_sitter.Node) -> int:
-    """How many bytes of a tree stand in errors, and how many tokens it had to make up."""
+    """Return how many bytes of a tree stand in errors, and how many tokens it had to make up."""
     pending, count = [root], 0
     while pending:
         node = pending.pop()

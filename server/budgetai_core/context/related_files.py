@@ -14,7 +14,7 @@ _MAX_FILES = 3
 
 
 def stem(path: str) -> str | None:
-    """What two siblings have in common; None where that says nothing."""
+    """Return what two siblings have in common; None where that says nothing."""
     name = splitext(basename(path))[0]
     bare = _MARK.sub("", name).lower()
     return bare if len(bare) > 2 and bare not in _COMMON else None
@@ -35,6 +35,6 @@ class RelatedFiles:
             self._paths[name].discard(path)
 
     def of(self, path: str) -> set[str]:
-        """The other files with the path's stem, where these are few."""
+        """Return the other files with the path's stem, where these are few."""
         others = self._paths.get(stem(path) or "", set()) - {path}
         return others if len(others) <= _MAX_FILES else set()

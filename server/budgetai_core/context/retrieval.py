@@ -137,8 +137,8 @@ def _stripped(text: str) -> set[str]:
 
 
 def _imports(index: Index, query: Query) -> Iterator[Excerpt]:
-    """The imports of the file itself that are not shown: they name what may be used. Those of the
-    repository's own names come first."""
+    """Yield the imports of the file itself that are not shown: they name what may be used. Those of
+    the repository's own names come first."""
     used = set(_IDENTIFIER.findall(f"{query.before} {query.after}"))
     proposed: dict[Excerpt, bool] = {}
     for names, lines in _imported(index, query):
@@ -150,8 +150,8 @@ def _imports(index: Index, query: Query) -> Iterator[Excerpt]:
 
 
 def _imported(index: Index, query: Query) -> Iterator[tuple[tuple[str, ...], Excerpt]]:
-    """What the file imports, and the statement. The index may know one that has been deleted, or
-    that is to be guessed: only what the document says counts."""
+    """Yield what the file imports, and the statement. The index may know one that has been deleted,
+    or that is to be guessed: only what the document says counts."""
     source, facts = _known(index, query)
     lines = _lines(source)
     for statement in facts.imports:
@@ -161,7 +161,8 @@ def _imported(index: Index, query: Query) -> Iterator[tuple[tuple[str, ...], Exc
 
 
 def _known(index: Index, query: Query) -> tuple[str, FileSymbols]:
-    """A text of the file and its facts: those of the index, which has no new or held-out files."""
+    """Return a text of the file and its facts: those of the index, which has no new or held-out
+    files."""
     if query.path in index:
         return index.text(query.path), index.facts(query.path)
     return query.text, _facts(query.path, query.text)
@@ -179,7 +180,8 @@ def _facts(path: str, text: str) -> FileSymbols:
 
 
 def _bracketed(lines: Sequence[str], first: int) -> tuple[str, int]:
-    """A statement that goes on while a bracket is open, on one line; and the line after it."""
+    """Return a statement that goes on while a bracket is open, on one line; and the line after
+    it."""
     depth, last = 0, first
     for last in range(first, min(first + _STATEMENT, len(lines))):
         depth += sum(map(lines[last].count, "([{")) - sum(map(lines[last].count, ")]}"))
@@ -189,7 +191,7 @@ def _bracketed(lines: Sequence[str], first: int) -> tuple[str, int]:
 
 
 def _named(index: Index, query: Query) -> Iterator[Excerpt]:
-    """The definitions of names near the cursor, the nearest first, and of imported ones; of a
+    """Yield the definitions of names near the cursor, the nearest first, and of imported ones; of a
     class its members too."""
     for name in _ranked_names(index, query):
         for path in _meant(index, query.path, name):
@@ -214,7 +216,8 @@ def _ranked_names(index: Index, query: Query) -> list[str]:
 
 
 def _meant(index: Index, path: str, name: str) -> list[str]:
-    """The files whose definition of a name is meant: those that are imported, or all of few."""
+    """Return the files whose definition of a name is meant: those that are imported, or all of
+    few."""
     defining = index.paths_defining(name) - {path}
     imported = defining.intersection(index.imports(path))
     return sorted(imported or (defining if len(defining) <= _MAX_DEFINING_FILES else ()))

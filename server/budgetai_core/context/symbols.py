@@ -171,7 +171,7 @@ class _Symbols:
             self._regions[region.start, region.end, region.name] = region
 
     def _keyword(self, pattern: int) -> str:
-        """What a definition begins with, where that word stands in front of several."""
+        """Return what a definition begins with, where that word stands in front of several."""
         asked = query(self.parsed.language) if self.parsed.language else None
         return (asked.pattern_settings(pattern).get("keyword") if asked else None) or ""
 
@@ -220,7 +220,7 @@ class _Symbols:
         return f"{head}{open_} {listed}{close}{tail}" if listed else head
 
     def _tail(self, region: _Region) -> str:
-        """What stands behind the closing bracket: C names a typedef there."""
+        """Return what stands behind the closing bracket: C names a typedef there."""
         _, bracket, tail = self.parsed.data[region.head_end : region.end].rpartition(b"}")
         words = _joined(tail).rstrip(";") if bracket and len(tail) < _MAX_VALUE else ""
         return f" {words}" if words else ""
@@ -230,7 +230,7 @@ class _Symbols:
 
 
 def _placed(regions: Iterable[_Region]) -> Iterator[_Region]:
-    """The definitions that are not local, in file order, each with its owner."""
+    """Yield the definitions that are not local, in file order, each with its owner."""
     around: list[_Region] = []
     seen: set[tuple[str, str]] = set()
     for region in sorted(regions, key=lambda region: (region.start, -region.end)):
@@ -264,7 +264,7 @@ def _named_twice(region: _Region, owner: _Region | None) -> bool:
 
 
 def _kind(region: _Region) -> str:
-    """The kind a definition has where it stands."""
+    """Return the kind a definition has where it stands."""
     if region.kind in _FUNCTIONS:
         return "method" if region.owner else "function"
     if region.kind == "variable":
@@ -281,7 +281,7 @@ def _fitting(texts: Iterable[str], room: int, between: int) -> Iterator[str]:
 
 
 def _plain(owner: str) -> str:
-    """The name of a type, without what it is made for and where it lives."""
+    """Return the name of a type, without what it is made for and where it lives."""
     return owner.partition("<")[0].rpartition("::")[2]
 
 

@@ -32,7 +32,7 @@ class Node(NamedTuple):
 
 
 def nodes(text: str, language: Language | None) -> Iterator[Node]:
-    """Every named node, parents before their children; none without a grammar."""
+    """Yield every named node, parents before their children; none without a grammar."""
     parsed = ParsedDocument.of(text, language)
     if parsed.root is None:
         return
@@ -46,7 +46,7 @@ def definitions(text: str, language: Language | None) -> list[Definition]:
 
 
 def errors(parsed: ParsedDocument, start: int = 0, end: int | None = None) -> int:
-    """How many nodes of a character range are errors, or were missing in it."""
+    """Return how many nodes of a character range are errors, or were missing in it."""
     if parsed.root is None:
         return 0
     low, high = parsed.byte(start), parsed.byte(len(parsed.text) if end is None else end)
@@ -62,7 +62,7 @@ def errors(parsed: ParsedDocument, start: int = 0, end: int | None = None) -> in
 
 
 def block_end(text: str, opener: int, start: int, language: Language | None) -> int | None:
-    """Where the block ends whose opening mark stands at `opener` and whose text goes on at
+    """Return where the block ends whose opening mark stands at `opener` and whose text goes on at
     `start`; None when the text has no such block, or the language no grammar."""
     parsed = ParsedDocument.of(text, language)
     if parsed.root is None or language is None:
@@ -88,8 +88,8 @@ def _walk(root: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
 def _outermost_block(
     node: tree_sitter.Node, kinds: frozenset[str], low: int, high: int
 ) -> tree_sitter.Node | None:
-    """The first and widest block that starts at or after byte `low` and holds byte `high`, or
-    begins right after it with only white space between."""
+    """Return the first and widest block that starts at or after byte `low` and holds byte `high`,
+    or begins right after it with only white space between."""
     while True:
         for child in node.named_children:
             if child.end_byte < high:

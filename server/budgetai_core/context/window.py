@@ -22,12 +22,12 @@ class WindowLimits:
     step: int = 32
 
     def scaled(self, share: float) -> "WindowLimits":
-        """All sizes times `share`, for a machine that can evaluate less in time."""
+        """Return all sizes times `share`, for a machine that can evaluate less in time."""
         return WindowLimits(*(max(1, round(size * share)) for size in astuple(self)))
 
 
 def before(text: str, cursor: int, limit: int, step: int) -> str:
-    """The text up to `cursor`, at most `limit` characters, starting at a sticky line.
+    """Return the text up to `cursor`, at most `limit` characters, starting at a sticky line.
 
     Lines are counted in steps; where such steps are longer than the limit (minified code),
     the start moves in steps of 1,024 characters.
@@ -51,7 +51,7 @@ def before(text: str, cursor: int, limit: int, step: int) -> str:
 
 
 def near(text: str, cursor: int, shown: str, lines: int = 3) -> bool:
-    """Whether text that was shown as AFTER begins at the cursor, or a few lines below it.
+    """Return whether text that was shown as AFTER begins at the cursor, or a few lines below it.
 
     A small gap costs little: on 80 lines 29 % were exact without one, 30 % and 26 % with one line
     and three. Text that is shown on both sides of the cursor costs much: 13 %.
@@ -63,7 +63,8 @@ def near(text: str, cursor: int, shown: str, lines: int = 3) -> bool:
 
 
 def after(text: str, cursor: int, limit: int) -> str:
-    """The text from `cursor` on, at most `limit` characters, cut at a line's end if it can be.
+    """Return the text from `cursor` on, at most `limit` characters, cut at a line's end if it can
+    be.
 
     The end is sticky as well: the number of lines below it is a multiple of 8, or of fewer where
     few lines are shown, so that moving the cursor by a line leaves it where it was.

@@ -37,8 +37,8 @@ _MAX_CODE_LINE = 400
 
 
 def body_text(insertion: InsertionPoint, inside: str) -> str:
-    """The text of an inside that stands at an insertion point: dedented, without the marks of its
-    lines."""
+    """Return the text of an inside that stands at an insertion point: dedented, without the marks
+    of its lines."""
     whole, mark = (
         f"{insertion.opening}{inside}{insertion.closing.strip()}",
         insertion.opening.strip(),
@@ -50,8 +50,8 @@ def body_text(insertion: InsertionPoint, inside: str) -> str:
 
 
 def ended(insertion: InsertionPoint, text: str) -> int:
-    """How many characters of a text belong to the inside: up to the closing mark, or to the first
-    line that is none of a comment without one."""
+    """Return how many characters of a text belong to the inside: up to the closing mark, or to the
+    first line that is none of a comment without one."""
     closing, mark = insertion.closing.strip(), insertion.opening.strip()
     if closing:
         at = text.find(closing)
@@ -67,8 +67,8 @@ def ended(insertion: InsertionPoint, text: str) -> int:
 
 
 def is_code(line: str, language: Language) -> bool:
-    """Whether a line is a statement, a call or a head of the language, complete or without its
-    body. A sentence that its grammar takes for an expression is none."""
+    """Return whether a line is a statement, a call or a head of the language, complete or without
+    its body. A sentence that its grammar takes for an expression is none."""
     line = line.strip()
     if not line or len(line) > _MAX_CODE_LINE:
         return False

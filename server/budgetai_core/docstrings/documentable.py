@@ -93,7 +93,8 @@ class Documentable:
 # An editor asks at each move of the cursor, where 30,000 lines took 0.2 seconds each time.
 @lru_cache(maxsize=2)
 def documentables(parsed: ParsedDocument) -> tuple[Documentable, ...]:
-    """All that can have a docstring, in document order; what has no room for one is left out."""
+    """Return all that can have a docstring, in document order; what has no room for one is left
+    out."""
     rules = comment_syntax(parsed.language)
     if rules is None:
         return ()
@@ -114,8 +115,8 @@ def _order(documentable: Documentable) -> tuple[int, int]:
 
 
 def documentable_at(parsed: ParsedDocument, cursor: int) -> Documentable | None:
-    """The innermost definition around a character, its docstring included; a module only on its
-    first line and in its docstring."""
+    """Return the innermost definition around a character, its docstring included; a module only on
+    its first line and in its docstring."""
     around = [
         documentable
         for documentable in documentables(parsed)
@@ -164,8 +165,8 @@ def _documentable(outline: Outline, region: Region, location: Location) -> Docum
 
 
 def _with_others(entries: list[Documentable], parsed: ParsedDocument) -> Iterator[Documentable]:
-    """Each definition as it is beside others: signatures of one name, and a getter and a setter,
-    have one docstring for all, and that of the first tells the parameters of all."""
+    """Yield each definition as it is beside others: signatures of one name, and a getter and a
+    setter, have one docstring for all, and that of the first tells the parameters of all."""
     if not parsed.language or parsed.language.name not in ("typescript", "tsx", "javascript"):
         yield from entries
         return
@@ -211,8 +212,8 @@ def _sets(entries: list[Documentable], parsed: ParsedDocument) -> Iterator[list[
 
 
 def _parameters(outline: Outline, region: Region) -> tuple[Parameter, ...]:
-    """Those of a function. A Python class has those of its `__init__`, as a call of it needs them,
-    or, where it is a dataclass or the like, its fields; other classes have none."""
+    """Return those of a function. A Python class has those of its `__init__`, as a call of it needs
+    them, or, where it is a dataclass or the like, its fields; other classes have none."""
     if region.kind == "class" and "list" not in region.nodes:
         return _constructed(outline, region)
     listed = _listed(outline, region.nodes.get("list"), "parameter")
@@ -220,14 +221,14 @@ def _parameters(outline: Outline, region: Region) -> tuple[Parameter, ...]:
 
 
 def _receiver(outline: Outline, region: Region, listed: tuple[Parameter, ...]) -> str:
-    """The name of what a function is called on, where its parameters begin with it."""
+    """Return the name of what a function is called on, where its parameters begin with it."""
     language = outline.parsed.language
     first = listed[0].name if listed else ""
     return first if language and language.name == "python" and first in _RECEIVERS else ""
 
 
 def _allowed(outline: Outline, region: Region) -> tuple[tuple[str, ...], bool]:
-    """What a docstring may list besides parameters, and whether more than is known here."""
+    """Return what a docstring may list besides parameters, and whether more than is known here."""
     holder = region.nodes.get("list")
     if holder:
         captures = outline.listed[holder.start_byte].values()
@@ -241,7 +242,7 @@ def _allowed(outline: Outline, region: Region) -> tuple[tuple[str, ...], bool]:
 
 
 def _inherited(outline: Outline, region: Region, seen: set[int]) -> tuple[tuple[str, ...], bool]:
-    """The fields that a class has from its bases, and whether one of these is not known."""
+    """Return the fields that a class has from its bases, and whether one of these is not known."""
     names, unknown = list[str](), False
     for node in outline.extras["base", region.start]:
         base = outline.classes.get(node.text or b"")
@@ -268,7 +269,7 @@ def _constructed(outline: Outline, region: Region) -> tuple[Parameter, ...]:
 
 
 def _has_fields(outline: Outline, region: Region) -> bool:
-    """Whether a class of Python takes its fields."""
+    """Return whether a class of Python takes its fields."""
     marks = (*outline.extras["decorator", region.start], *outline.extras["base", region.start])
     return any(_WITH_FIELDS.match(_text(outline.parsed, node)) for node in marks)
 
@@ -289,7 +290,7 @@ def _listed(outline: Outline, holder: tree_sitter.Node | None, label: str) -> tu
 
 
 def _made(parsed: ParsedDocument, captures: Captures) -> bool:
-    """Whether it is a field that a dataclass gives a value itself."""
+    """Return whether it is a field that a dataclass gives a value itself."""
     value = _text(parsed, captures["optional"][0]) if {"field", "optional"} <= {*captures} else ""
     return _NOT_TAKEN.search(value) is not None
 
@@ -300,7 +301,7 @@ def _stars(parsed: ParsedDocument, captures: Captures) -> str:
 
 
 def _nameless(outline: Outline, region: Region) -> int:
-    """How many parameters are taken apart, and have no name of their own."""
+    """Return how many parameters are taken apart, and have no name of their own."""
     holder = region.nodes.get("list")
     listed = outline.listed[holder.start_byte] if holder else {}
     return sum("nameless" in nodes for nodes in listed.values())

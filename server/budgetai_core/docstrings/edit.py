@@ -25,7 +25,7 @@ class InsertionPoint:
 
 
 def insertion_point(text: str, documentable: Documentable, style: DocstringStyle) -> InsertionPoint:
-    """The document as it is when the docstring is written; an existing one is taken away."""
+    """Return the document as it is when the docstring is written; an existing one is taken away."""
     mark = opening(documentable, style)
     start, end, before, after = _around(text, documentable, mark)
     before = text[:start] + before + mark
@@ -53,8 +53,8 @@ def replacement(
 
 
 def update_point(text: str, documentable: Documentable, change: Update) -> InsertionPoint:
-    """The document as it is while a docstring is brought up to date: the cursor stands behind its
-    opening mark, and its inside is taken away."""
+    """Return the document as it is while a docstring is brought up to date: the cursor stands
+    behind its opening mark, and its inside is taken away."""
     assert documentable.docstring
     before = text[: documentable.docstring.start] + change.opening
     after = change.closing + text[documentable.docstring.end :]
@@ -81,7 +81,8 @@ def updated(
 
 
 def _around(text: str, documentable: Documentable, mark: str) -> tuple[int, int, str, str]:
-    """What the edit takes the place of, and what it puts in front of and behind the docstring."""
+    """Return what the edit takes the place of, and what it puts in front of and behind the
+    docstring."""
     indent, at = documentable.indent, documentable.at
     if documentable.docstring:
         start, end = documentable.docstring.start, documentable.docstring.end
@@ -98,7 +99,7 @@ def _around(text: str, documentable: Documentable, mark: str) -> tuple[int, int,
 
 
 def _quoted(inside: str, mark: str, *, was_raw: bool) -> str:
-    """A string that ends where it should, and whose backslashes say what is seen."""
+    """Return a string that ends where it should, and whose backslashes say what is seen."""
     inside = inside.partition(mark)[0]
     slashes = len(inside) - len(inside.rstrip("\\"))
     inside = inside[:-1] if slashes % 2 else inside
@@ -117,7 +118,7 @@ def _block(inside: str, mark: str, style: str) -> str:
 
 
 def _lines(inside: str, mark: str, indent: str) -> str:
-    """Each line with its mark, and none that speaks to a tool as `//go:build` does."""
+    """Return each line with its mark, and none that speaks to a tool as `//go:build` does."""
     first, *others = inside.rstrip().split("\n")
     lines = [first, *(line.strip().removeprefix(mark) for line in others)]
     spaced = (f" {line}" if line[:1].strip() else line for line in lines)

@@ -37,7 +37,7 @@ class LintResult:
 
 
 def lint(documentable: Documentable, text: str, language: Language) -> LintResult:
-    """How a docstring's text, without its marks, agrees with its definition.
+    """Return how a docstring's text, without its marks, agrees with its definition.
 
     What is written in sentences (Go, Rust) is named where its word stands. A class need not list
     the parameters of its constructor, but if it lists some it has to list all. What a class or
@@ -53,9 +53,9 @@ def lint(documentable: Documentable, text: str, language: Language) -> LintResul
 
 
 def stale(documentable: Documentable, language: Language) -> tuple[str, ...]:
-    """What the definition's docstring says of parameters that the code does not have, and, where it
-    lists parameters, those that it leaves out, as "parameter x". Empty when they agree, and where
-    it has no list."""
+    """Return what the definition's docstring says of parameters that the code does not have, and,
+    where it lists parameters, those that it leaves out, as "parameter x". Empty when they agree,
+    and where it has no list."""
     gone, missing = parameter_differences(documentable, language)
     names = [*gone, *(parameter.name for parameter in missing)]
     return tuple(f"parameter {name}" for name in names)
@@ -64,8 +64,8 @@ def stale(documentable: Documentable, language: Language) -> tuple[str, ...]:
 def parameter_differences(
     documentable: Documentable, language: Language
 ) -> tuple[list[str], list[Parameter]]:
-    """The names that a list of parameters has and the code has not, and the parameters that it
-    lacks; both empty where there is no list."""
+    """Return the names that a list of parameters has and the code has not, and the parameters that
+    it lacks; both empty where there is no list."""
     text = documentable.docstring.text if documentable.docstring else ""
     parsed = sections(text, language)
     if not parsed.parameters:
@@ -83,7 +83,7 @@ def parameter_differences(
 
 
 def _parts(documentable: Documentable, parsed: Sections) -> tuple[list[str], set[str]]:
-    """What a definition has to name, and what of it may be left out."""
+    """Return what a definition has to name, and what of it may be left out."""
     parameters = {f"parameter {parameter.name}": parameter for parameter in documentable.parameters}
     parts = list(parameters)
     optional = {
@@ -106,7 +106,7 @@ def _named(parsed: Sections) -> set[str]:
 
 
 def _mentioned(has: list[str], parsed: Sections, text: str) -> set[str]:
-    """What has a section or a list item, and all whose word stands in the sentences."""
+    """Return what has a section or a list item, and all whose word stands in the sentences."""
     words = set(re.findall(r"\w+", text))
     names = _named(parsed)
     for part in has:

@@ -69,8 +69,8 @@ class CommentLocator(Locator):
         return Location(start, end, head_end, self.line(top), self.indent(top), doc)
 
     def _climb(self, start: int) -> tuple[int, int, list[_Piece]]:
-        """The definition's start with its attributes, that with comments, and its documentation,
-        from below."""
+        """Return the definition's start with its attributes, that with comments, and its
+        documentation, from below."""
         top, docs = start, list[_Piece]()
         while piece := self._over.get(top):
             if docs and not piece.attribute and not self._goes_on(docs[-1], piece, top):
@@ -82,8 +82,8 @@ class CommentLocator(Locator):
         return start, top, docs
 
     def _goes_on(self, below: _Piece, piece: _Piece, top: int) -> bool:
-        """Whether a piece is a line of the comment whose next line is known; nothing that is no
-        comment may stand between, or it would be taken for documentation."""
+        """Return whether a piece is a line of the comment whose next line is known; nothing that is
+        no comment may stand between, or it would be taken for documentation."""
         return piece.mark == below.mark and not self._closed(piece.mark) and below.start == top
 
     def _docstring(self, docs: list[_Piece]) -> Docstring | None:
@@ -96,7 +96,7 @@ class CommentLocator(Locator):
         return commented(self.text, start, end, docs[0].mark)
 
     def _top(self) -> Location | None:
-        """The top of a file: a comment there that belongs to no definition."""
+        """Return the top of a file: a comment there that belongs to no definition."""
         shebang = _SHEBANG.match(self.text)
         at = top = shebang.end() if shebang else 0
         docs: list[_Piece] = []
@@ -129,7 +129,7 @@ class CommentLocator(Locator):
         return _Piece(start, start + len(whole), self._mark(whole), False)
 
     def _mark(self, whole: str) -> str:
-        """What marks a comment as documentation; Go takes all but directives for it."""
+        """Return what marks a comment as documentation; Go takes all but directives for it."""
         if self._rules.mark == "//":
             return "/*" if whole.startswith("/*") else "" if directive(whole) else "//"
         for mark in ("///", "/**", *_INNER):
@@ -143,6 +143,6 @@ class CommentLocator(Locator):
         return mark.startswith("/*")
 
     def _next(self, at: int) -> int:
-        """The first character that is no white space."""
+        """Return the first character that is no white space."""
         match = _SPACE.match(self.text, at)
         return match.end() if match else at

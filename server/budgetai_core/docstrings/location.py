@@ -32,7 +32,7 @@ class Locator:
         return character(node.start_byte), character(node.end_byte)
 
     def whole(self, region: Region) -> tuple[int, int]:
-        """A definition with what it is wrapped in, as an export."""
+        """Return a definition with what it is wrapped in, as an export."""
         span = region.start, region.end
         while span in self.outline.wholes:
             node = self.outline.wholes[span]
@@ -41,15 +41,15 @@ class Locator:
         return character(span[0]), character(span[1])
 
     def line(self, at: int) -> int:
-        """Where a line begins; a byte order mark is none of the first."""
+        """Return where a line begins; a byte order mark is none of the first."""
         start = self.text.rfind("\n", 0, at) + 1
         return start or int(self.text.startswith("\ufeff"))
 
     def indent(self, at: int) -> str:
-        """The white space at the start of a line."""
+        """Return the white space at the start of a line."""
         line = self.text[self.line(at) : at]
         return line[: len(line) - len(line.lstrip())]
 
     def alone(self, at: int) -> bool:
-        """Whether only white space stands left of a character on its line."""
+        """Return whether only white space stands left of a character on its line."""
         return not self.text[self.line(at) : at].strip(" \t\ufeff")

@@ -89,12 +89,12 @@ def repository_style(documentables: Iterable[Documentable], language: Language) 
 
 
 def opening(documentable: Documentable, style: DocstringStyle) -> str:
-    """The habitual mark; Rust has another one for a whole file."""
+    """Return the habitual mark; Rust has another one for a whole file."""
     return "//!" if documentable.kind == "module" and style.mark == "///" else style.mark
 
 
 def _sections(basis: DocstringStyle, read: Sequence[_Read]) -> DocstringStyle:
-    """Which sections are written by those who have something to say in them."""
+    """Return which sections are written by those who have something to say in them."""
     calls = [entry for entry in read if entry.called]
     takes = [entry for entry in calls if entry.documentable.parameters]
     lists = [entry for entry in read if entry.parsed.parameters]
@@ -145,6 +145,6 @@ def _mark(rules: CommentSyntax, read: Sequence[_Read]) -> str:
 
 
 def _lines(read: Sequence[_Read]) -> int:
-    """How many lines the sentences at the beginning have, in the middle of them all."""
+    """Return how many lines the sentences at the beginning have, in the middle of them all."""
     counts = (len((entry.parsed.summary + entry.parsed.description).split("\n")) for entry in read)
     return min(median_low([*counts] or [1]), _MAX_LINES)

@@ -16,7 +16,7 @@ _SUMMARY, _PARAMETER, _RETURNS, _RAISES, _LINE = 48, 40, 48, 40, 28
 
 
 def template(documentable: Documentable, style: DocstringStyle) -> tuple[Literal | Free, ...]:
-    """The inside of a docstring, from behind the opening mark to the closing one."""
+    """Return the inside of a docstring, from behind the opening mark to the closing one."""
     page = TemplateBuilder(documentable, style)
     _WRITERS.get(style.style, _opening)(page)
     return page.parts()

@@ -49,7 +49,7 @@ class Inside:
 
 
 def inside_of(text: str, docstring: Docstring) -> Inside:
-    """The inside of a docstring that was read from a text."""
+    """Return the inside of a docstring that was read from a text."""
     whole, mark = text[docstring.start : docstring.end], docstring.mark
     if mark.startswith("//"):
         rows = whole.split("\n")
@@ -77,7 +77,7 @@ def _inside(opening: str, closing: str, rows: list[str], ends: list[int]) -> Ins
 
 
 def quoted(text: str, start: int, end: int) -> Docstring | None:
-    """A Python string; None for what says something else than it shows, as an f-string."""
+    """Return a Python string; None for what says something else than it shows, as an f-string."""
     whole = text[start:end]
     opening = _QUOTED.match(whole)
     if opening is None or len(whole) < opening.end() + len(opening[1]):
@@ -93,7 +93,7 @@ def quoted(text: str, start: int, end: int) -> Docstring | None:
 
 
 def commented(text: str, start: int, end: int, mark: str) -> Docstring:
-    """A comment that `mark` opens, or lines that all begin with it."""
+    """Return a comment that `mark` opens, or lines that all begin with it."""
     whole = text[start:end]
     if mark.startswith("/*"):
         inside = whole.removesuffix("*/").removeprefix(mark)
@@ -114,7 +114,7 @@ def _begins_below(inside: str) -> bool:
 
 
 def directive(line: str) -> bool:
-    """Whether a line comment speaks to a tool, as `//go:build` does."""
+    """Return whether a line comment speaks to a tool, as `//go:build` does."""
     return _DIRECTIVE.match(line) is not None
 
 

@@ -60,7 +60,7 @@ class _Changes:
 
 
 def update(text: str, documentable: Documentable, language: Language) -> Update | None:
-    """How the docstring of a definition of a text becomes true. None where there is none, or
+    """Return how the docstring of a definition of a text becomes true. None where there is none, or
     nothing of it would stay."""
     if documentable.docstring is None:
         return None
@@ -121,7 +121,7 @@ class _Updating:
             self._change(self._with_separator(entry, (name.start, name.end)), "")
 
     def _with_separator(self, entry: Entry, span: Span) -> Span:
-        """A name among others, with its marks and what sets it apart."""
+        """Return a name among others, with its marks and what sets it apart."""
         text, (low, high) = self.lines.text, entry.label
         marks = r"(?::\w[\w:]*:(?=`))?[\\*`~!]*"
         start = span[0] - len(re.search(rf"{marks}\Z", text[low : span[0]])[0])  # type: ignore[index]
@@ -165,7 +165,7 @@ class _Updating:
         return self._row(entry.start) not in self.changes.dropped
 
     def _group(self, entry: Entry) -> Span:
-        """The lines of an entry, with the parts and the type of its parameter around it."""
+        """Return the lines of an entry, with the parts and the type of its parameter around it."""
         start, end = entry.start, entry.end
         names = {name.text for name in entry.names}
         for other in self.entries:
@@ -179,7 +179,7 @@ class _Updating:
         return start, end
 
     def _blank_row(self) -> list[_Row]:
-        """The empty line that stands between all entries, if one does."""
+        """Return the empty line that stands between all entries, if one does."""
         pairs = [
             (above, below)
             for above, below in zip(self.listed, self.listed[1:], strict=False)
@@ -192,7 +192,7 @@ class _Updating:
         return [_Row(row, [])]
 
     def _like(self, parameter: Parameter) -> Entry:
-        """The entry whose form is best to write another one in."""
+        """Return the entry whose form is best to write another one in."""
         text = self.lines.text
 
         def oddity(entry: Entry) -> tuple[bool, ...]:
@@ -211,7 +211,7 @@ class _Updating:
         return min(self.listed, key=oddity)
 
     def _entry(self, parameter: Parameter, like: Entry) -> list[_Row]:
-        """The rows of a new entry, in the form of another one."""
+        """Return the rows of a new entry, in the form of another one."""
         first = self._head_line(like)
         stop = self.lines.starts[first + 1] - 1
         beside = 0 < like.told < stop
@@ -232,7 +232,7 @@ class _Updating:
         return self._with_type(parameter, like, rows)
 
     def _head_line(self, entry: Entry) -> int:
-        """The line in which names and type end."""
+        """Return the line in which names and type end."""
         return self.lines.text.count("\n", 0, max(entry.label[1], (entry.grouped or (0, 0))[1]))
 
     def _underlined(self, section: Section | None) -> bool:
@@ -243,7 +243,7 @@ class _Updating:
         return self.lines.text[entry.label[1] : entry.told].strip() == "-"
 
     def _head(self, parameter: Parameter, like: Entry, stop: int) -> str:
-        """What stands in front of a description, with another name and type."""
+        """Return what stands in front of a description, with another name and type."""
         text = self.lines.text
         label = text[slice(*like.label)]
         name = parameter.name
@@ -318,7 +318,7 @@ class _Updating:
             self.changes.dropped.update(fewer)
 
     def _rows(self) -> list[_Row]:
-        """All rows as they will be, with marks that fit their places."""
+        """Return all rows as they will be, with marks that fit their places."""
         rows: list[_Row] = []
         for number, (source, at) in enumerate(
             zip(self.inside.rows, self.inside.prefixes, strict=True)
@@ -392,14 +392,14 @@ def _alike(old: str, new: str) -> bool:
 
 
 def _replaced(text: str, spans: Sequence[tuple[Span, str]], start: int) -> str:
-    """A text with other pieces in the places of spans, which count from `start`."""
+    """Return a text with other pieces in the places of spans, which count from `start`."""
     for (low, high), new in sorted(spans, reverse=True):
         text = text[: max(low - start, 0)] + new + text[high - start :]
     return text
 
 
 def _joined(rows: Sequence[_Row]) -> Iterator[Literal | Free]:
-    """The parts of all rows, literal ones that meet as one."""
+    """Yield the parts of all rows, literal ones that meet as one."""
     text = ""
     for number, row in enumerate(rows):
         text += ("\n" if number else "") + row.prefix

@@ -43,7 +43,7 @@ def worth_learning(documentable: Documentable, language: Language) -> str:
 
 
 def _echoes(documentable: Documentable, text: str) -> bool:
-    """Whether nothing is said that the name does not say."""
+    """Return whether nothing is said that the name does not say."""
     named = {part.lower() for part in _PART.findall(f"{documentable.name} {documentable.owner}")}
     words = {word.lower() for word in _WORD.findall(text)} - _FILLERS
     return not {word.rstrip("s") for word in words} - {part.rstrip("s") for part in named}

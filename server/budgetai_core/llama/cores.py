@@ -4,7 +4,7 @@ import os
 
 
 def available_cores() -> int:
-    """The cores this process may use, which can be fewer than the machine has, or what
+    """Return the cores this process may use, which can be fewer than the machine has, or what
     OMP_NUM_THREADS says, as for other programs."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdecimal() and int(wanted):

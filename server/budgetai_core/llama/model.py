@@ -110,7 +110,7 @@ class Llama:
         llama_cpp.llama_model_free(self._model)
 
     def metadata(self, key: str) -> str | None:
-        """A value of the GGUF's metadata as text."""
+        """Return a value of the GGUF's metadata as text."""
         buffer = ctypes.create_string_buffer(4096)
         length = llama_cpp.llama_model_meta_val_str(self._model, key.encode(), buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace") if length >= 0 else None
@@ -124,7 +124,7 @@ class Llama:
         return list(tokens[:count])
 
     def pieces(self) -> list[bytes]:
-        """The bytes of each token; none for control tokens, which are never text."""
+        """Return the bytes of each token; none for control tokens, which are never text."""
         buffer = ctypes.create_string_buffer(512)
 
         def piece(token: int) -> bytes:
@@ -140,7 +140,7 @@ class Llama:
         return [piece(token) for token in range(self.size)]
 
     def beginning(self) -> tuple[int, ...]:
-        """The tokens with which the vocabulary wants every text to begin."""
+        """Return the tokens with which the vocabulary wants every text to begin."""
         wanted = llama_cpp.llama_vocab_get_add_bos(self._vocab)
         return (llama_cpp.llama_vocab_bos(self._vocab),) if wanted else ()
 
@@ -226,7 +226,7 @@ class Llama:
         return True
 
     def end(self, sequence: int) -> int:
-        """The position after the last token of a sequence."""
+        """Return the position after the last token of a sequence."""
         last: int = llama_cpp.llama_memory_seq_pos_max(self._memory, sequence)
         return last + 1
 
@@ -269,12 +269,12 @@ class _Batch:
 
 
 def build() -> str:
-    """What the speed of this build depends on."""
+    """Return what the speed of this build depends on."""
     return f"{llama_cpp.__version__} {gpu_offload()}"
 
 
 def gpu_offload() -> bool:
-    """Whether the installed build can put layers on a GPU."""
+    """Return whether the installed build can put layers on a GPU."""
     return bool(llama_cpp.llama_supports_gpu_offload())
 
 

@@ -97,12 +97,12 @@ class ScoringModel:
         return list(room[: max(count, 0)])
 
     def pieces(self) -> list[str]:
-        """The texts of all tokens by id, with which markers are found."""
+        """Return the texts of all tokens by id, with which markers are found."""
         raw = (llama_cpp.llama_vocab_get_text(self.vocab, i) for i in range(self.size))
         return [text.decode("utf-8", "replace") if text else "" for text in raw]
 
     def beginning(self) -> list[int]:
-        """The tokens with which every text begins."""
+        """Return the tokens with which every text begins."""
         adds = llama_cpp.llama_vocab_get_add_bos(self.vocab)
         return [int(llama_cpp.llama_vocab_bos(self.vocab))] if adds else []
 
@@ -183,7 +183,7 @@ class ScoringModel:
             llama_cpp.llama_batch_free(batch)
 
     def greedy(self, tokens: Sequence[int], count: int) -> list[int]:
-        """The `count` tokens that follow, each the best one after those before it."""
+        """Return the `count` tokens that follow, each the best one after those before it."""
         chosen: list[int] = []
         with self._context(len(tokens) + count) as context:
             rows = self._evaluated(context, tokens, len(tokens) - 1)
@@ -210,8 +210,8 @@ class ScoringModel:
 
 
 def _watcher(watch: Watch) -> Any:
-    """A callback of llama.cpp's scheduler, called twice for each node of the graph: is its result
-    wanted, and here it is. What stands in front of a matrix is its second operand."""
+    """Return a callback of llama.cpp's scheduler, called twice for each node of the graph: is its
+    result wanted, and here it is. What stands in front of a matrix is its second operand."""
 
     def called(address: int, ask: bool, _: Any) -> bool:
         weight, inputs = _product(_Tensor.from_address(address))
@@ -225,7 +225,7 @@ def _watcher(watch: Watch) -> Any:
 
 
 def _product(node: _Tensor) -> tuple[_Tensor | None, _Tensor | None]:
-    """The weight and the inputs of a product of a matrix with float rows; else nothing."""
+    """Return the weight and the inputs of a product of a matrix with float rows; else nothing."""
     if not (node.src[0] and node.src[1]):
         return None, None
     weight, inputs = node.src[0].contents, node.src[1].contents
@@ -236,7 +236,8 @@ def _product(node: _Tensor) -> tuple[_Tensor | None, _Tensor | None]:
 
 
 def _rows(inputs: _Tensor) -> NDArray[np.float32]:
-    """The values [tokens, columns], where they stand; valid only until the callback returns."""
+    """Return the values [tokens, columns], where they stand; valid only until the callback
+    returns."""
     shape = tuple(int(n) for n in inputs.ne)[::-1]
     strides = tuple(int(n) for n in inputs.nb)[::-1]
     size = sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) + 4

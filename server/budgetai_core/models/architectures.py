@@ -117,7 +117,7 @@ class Sizes:
         return self.rope.divisors(self.head_width, self.rope_base)
 
     def shapes(self) -> Shapes:
-        """Every tensor a file of this model holds, by GGUF name; rows first."""
+        """Return every tensor a file of this model holds, by GGUF name; rows first."""
         shapes_by_name: Shapes = {"token_embd.weight": (self.vocabulary, self.width)}
         shapes_by_name |= self._norm("output_norm", self.width)
         if not self.tied:
@@ -156,7 +156,7 @@ class Sizes:
         return shapes | ({"ffn_gate": (self.feed_forward, self.width)} if self.family.gated else {})
 
     def metadata(self) -> Metadata:
-        """The sizes as GGUF metadata."""
+        """Return the sizes as GGUF metadata."""
         integers = {
             "block_count": self.blocks,
             "context_length": self.context,
@@ -203,7 +203,7 @@ def _interleaved(values: Floats, heads: int) -> Floats:
 
 
 def names(architecture: str, blocks: int) -> gguf.TensorNameMap:
-    """What GGUF calls the tensors of a family."""
+    """Return what GGUF calls the tensors of a family."""
     return gguf.get_tensor_name_map(FAMILIES[architecture].arch, blocks)
 
 
@@ -242,7 +242,7 @@ def check_tensors(sizes: Sizes, shapes: Shapes, name: str) -> None:
 
 
 def sizes_of_gguf(file: GGUFFile) -> Sizes:
-    """The sizes a GGUF file states. Raises BaseError for other architectures."""
+    """Return the sizes a GGUF file states. Raises BaseError for other architectures."""
     name, architecture = file.path.name, file.value("general.architecture")
     _refuse_no_model(file)
     family = FAMILIES.get(str(architecture))
@@ -312,7 +312,8 @@ def _refuse_variants(file: GGUFFile, architecture: str) -> None:
 
 
 def _rope_of_gguf(file: GGUFFile, architecture: str, base: float) -> RopeScaling:
-    """The scaling by the file's keys and its tensor of divisors. Raises BaseError for others."""
+    """Return the scaling by the file's keys and its tensor of divisors. Raises BaseError for
+    others."""
     kind = file.value(f"{architecture}.rope.scaling.type", "none")
     factor = file.value(f"{architecture}.rope.scaling.factor", 0.0)
     factor = factor or file.value(f"{architecture}.rope.scale_linear", 0.0) or 1.0

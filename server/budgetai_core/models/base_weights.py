@@ -52,7 +52,7 @@ class Source:
     retyped: tuple[str, ...] = ()
 
     def name_of(self, module: str) -> str | None:
-        """The GGUF name of a module's weight (model.layers.0.self_attn.q_proj), or None."""
+        """Return the GGUF name of a module's weight (model.layers.0.self_attn.q_proj), or None."""
         names = _names(self.sizes.architecture, self.sizes.blocks)
         name = names.get_name(f"{module}.weight", try_suffixes=(".weight",))
         return name if name in {weight.name for weight in self.weights} else None
@@ -86,8 +86,8 @@ def check(base: Base) -> None:
 
 
 def fetched(base: Base) -> Base:
-    """The base with its files on this machine. One of the Hub is checked, downloaded where it is
-    not there yet, and held to the commit it was found at. Raises BaseError."""
+    """Return the base with its files on this machine. One of the Hub is checked, downloaded where
+    it is not there yet, and held to the commit it was found at. Raises BaseError."""
     if base.path is not None:
         return base
     check(base)
@@ -104,7 +104,8 @@ def _fetched(base: Base, files: list[str]) -> Path:
 
 
 def cached(base: Base) -> Base | None:
-    """A base that was fetched from the Hub before, without asking there; None if it was not."""
+    """Return a base that was fetched from the Hub before, without asking there; None if it was
+    not."""
     try:
         folder = _snapshot(base, [*_DESCRIPTIONS, *_WEIGHTS], offline=True)
     except (OSError, ValueError, RuntimeError):
@@ -113,7 +114,7 @@ def cached(base: Base) -> Base | None:
 
 
 def _snapshot(base: Base, files: list[str], *, offline: bool = False) -> Path:
-    """The folder of a model's files on the Hub; it is named after their commit."""
+    """Return the folder of a model's files on the Hub; it is named after their commit."""
     from huggingface_hub import snapshot_download
 
     folder = snapshot_download(
@@ -183,8 +184,8 @@ def _folder_weight(sizes: Sizes, name: str, tensor: StoredTensor | None) -> Weig
 
 
 def _is_tied(stored: dict[str, StoredTensor], sizes: Sizes) -> bool:
-    """Whether embedding and head are one, as transformers 5 counts it: not if the files hold two
-    that differ, whatever the configuration says."""
+    """Return whether embedding and head are one, as transformers 5 counts it: not if the files hold
+    two that differ, whatever the configuration says."""
     embedding, head = stored.get(_EMBEDDING), stored.get(_HEAD)
     return sizes.tied and (not (embedding and head) or embedding.equals(head))
 
@@ -195,7 +196,7 @@ def _names(architecture: str, blocks: int) -> gguf.TensorNameMap:
 
 
 def _stored(folder: Path, sizes: Sizes) -> dict[str, StoredTensor]:
-    """The folder's tensors by GGUF name."""
+    """Return the folder's tensors by GGUF name."""
     names = _names(sizes.architecture, sizes.blocks)
     stored: dict[str, StoredTensor] = {}
     for path in weight_files(folder):
@@ -210,8 +211,8 @@ def _stored(folder: Path, sizes: Sizes) -> dict[str, StoredTensor]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files transformers would read: those of the index, else model.safetensors, else all.
-    Raises BaseError for one that is missing, or an index that cannot be read."""
+    """Return the files transformers would read: those of the index, else model.safetensors, else
+    all. Raises BaseError for one that is missing, or an index that cannot be read."""
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").is_file():
         return [folder / "model.safetensors"]

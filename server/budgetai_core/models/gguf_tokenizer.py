@@ -68,7 +68,7 @@ def mark(metadata: Metadata) -> MarkedVocabulary:
 
 
 def special(metadata: Metadata) -> list[str]:
-    """The texts of all tokens that are not found in text by merging."""
+    """Return the texts of all tokens that are not found in text by merging."""
     tokens, types = unpack(metadata[TOKENS]), unpack(metadata[TYPES])
     kinds = (TokenType.CONTROL, TokenType.USER_DEFINED)
     return [text for text, kind in zip(tokens, types, strict=True) if kind in kinds]
@@ -183,7 +183,8 @@ def _names() -> str:
 
 
 def _ends(folder: Path, ids: dict[str, int]) -> Metadata:
-    """Which tokens begin, end and pad a text, and whether one is put in front of every text."""
+    """Return which tokens begin, end and pad a text, and whether one is put in front of every
+    text."""
     settings = _optional(folder / "tokenizer_config.json")
     config = _json(folder / "config.json")
     numbers = {role: _role(role, settings, config, ids) for role in ("bos", "eos", "pad", "unk")}
@@ -234,8 +235,8 @@ def _packed_templates(templates: dict[str, str]) -> Metadata:
 
 
 def left_out(folder: Path, metadata: Metadata) -> str:
-    """What a tokenizer in an adapter's folder has that the model's vocabulary has not, in words;
-    empty where there is none, or nothing. Raises BaseError for files that cannot be read."""
+    """Return what a tokenizer in an adapter's folder has that the model's vocabulary has not, in
+    words; empty where there is none, or nothing. Raises BaseError for files that cannot be read."""
     parts = []
     described = _optional(folder / "tokenizer.json")
     model, added = described.get("model"), described.get("added_tokens")

@@ -121,7 +121,8 @@ def refuse_quantised(config: Config, name: str) -> None:
 
 
 def original_of(name: str) -> str:
-    """What the model that this one was quantised from is probably called, or an empty text."""
+    """Return what the model that this one was quantised from is probably called, or an empty
+    text."""
     original = _QUANTISED_NAME.sub("", name)
     return original if original != name and "/" in name and not Path(name).exists() else ""
 
@@ -133,7 +134,7 @@ def sizes(config: Config, name: str) -> Sizes:
 
 
 def parameters_of(sizes: Sizes) -> Config:
-    """The configuration of a model of these sizes, as transformers has it."""
+    """Return the configuration of a model of these sizes, as transformers has it."""
     family = sizes.family
     factors = {theirs: dict(sizes.factors)[ours] for ours, theirs in family.factors}
     biased = {
@@ -197,7 +198,7 @@ class _Reader:
         )
 
     def _value(self, key: str, default: Any = None) -> Any:
-        """A value, else what transformers takes for it."""
+        """Return a value, else what transformers takes for it."""
         if key in self._config:
             value = self._config[key]
             return default if value is None else value

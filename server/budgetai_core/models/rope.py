@@ -31,8 +31,8 @@ class RopeScaling:
     original: int = 8192
 
     def divisors(self, head_width: int, base: float) -> Floats | None:
-        """What the angle of each pair of a head is divided by, (head_width / 2,); None unless kind
-        is llama3."""
+        """Return what the angle of each pair of a head is divided by, (head_width / 2,); None
+        unless kind is llama3."""
         if self.kind != "llama3":
             return None
         exponents = np.arange(0, head_width, 2, dtype=np.float64) / head_width
@@ -41,7 +41,7 @@ class RopeScaling:
         return np.asarray(1 / ((1 - share) / self.factor + share), np.float32)
 
     def parameters(self, base: float) -> dict[str, Any]:
-        """The `rope_parameters` of a configuration of transformers."""
+        """Return the `rope_parameters` of a configuration of transformers."""
         values: dict[str, Any] = {"rope_type": self.kind, "rope_theta": base}
         if self.kind != "default":
             values["factor"] = self.factor

@@ -64,6 +64,6 @@ class Vocabulary:
 
 
 def _after(prefix: bytes) -> bytes:
-    """The least byte string that is greater than all that begin with `prefix`."""
+    """Return the least byte string that is greater than all that begin with `prefix`."""
     trimmed = prefix.rstrip(b"\xff")
     return trimmed[:-1] + bytes([trimmed[-1] + 1]) if trimmed else b"\xff" * (len(prefix) + 64)

@@ -14,7 +14,8 @@ _SPACING = re.compile(r"[\s'\"`,;()]+")
 
 
 def informative_lines(texts: Iterable[str]) -> set[str]:
-    """The lines of texts that are long enough to be recognised, as `fresh_ranges` compares them."""
+    """Return the lines of texts that are long enough to be recognised, as `fresh_ranges` compares
+    them."""
     return {key for text in texts for line in text.split("\n") if (key := _key(line))}
 
 
@@ -34,7 +35,7 @@ def added_ranges(text: str, before: str, known: AbstractSet[str]) -> tuple[Range
 
 
 def intersection(first: Sequence[Range], second: Sequence[Range]) -> tuple[Range, ...]:
-    """The parts of ranges that both have; each of the two is in order."""
+    """Return the parts of ranges that both have; each of the two is in order."""
     return tuple(
         (max(a, c), min(b, d)) for a, b in first for c, d in second if max(a, c) < min(b, d)
     )

@@ -92,7 +92,7 @@ class Replay:
         return changes
 
     def _use(self, examiner: Examiner, path: str, data: bytes | None) -> tuple[str, str]:
-        """Why nothing of a file is asked, or an empty reason and its text."""
+        """Return why nothing of a file is asked, or an empty reason and its text."""
         if reason := examiner.by_name(path):
             return reason, ""
         if data is None:

@@ -33,7 +33,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 
 
 def decoded(data: bytes) -> tuple[str, str]:
-    """The text, with line ends as \\n, and an empty reason; or no text, and the reason."""
+    """Return the text, with line ends as \\n, and an empty reason; or no text, and the reason."""
     text, reason = _decoded(data)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return (text, "") if text.strip() else ("", reason or "empty")
@@ -71,8 +71,8 @@ def _repaired(data: bytes) -> str:
 
 
 def encoding(data: bytes) -> tuple[bytes, str]:
-    """The byte order mark, if there is one, and the codec of what follows, for bytes that `decoded`
-    finds to be text."""
+    """Return the byte order mark, if there is one, and the codec of what follows, for bytes that
+    `decoded` finds to be text."""
     for mark, _ in _MARKS:
         if data.startswith(mark):
             return mark, _PLAIN[mark]
@@ -84,7 +84,7 @@ def encoding(data: bytes) -> tuple[bytes, str]:
 
 
 def _named(data: bytes) -> str:
-    """The encoding of text that a file names itself."""
+    """Return the encoding of text that a file names itself."""
     cookie = _COOKIE.search(b"\n".join(data.split(b"\n", 2)[:2]))
     return _text_codec(cookie[1].decode("ascii", "replace")) if cookie else ""
 

@@ -48,7 +48,7 @@ class Examined:
 
 
 def open_repository(path: Path) -> Path:
-    """The resolved path of a folder that exists. Raises RepositoryError."""
+    """Return the resolved path of a folder that exists. Raises RepositoryError."""
     if not path.exists():
         raise RepositoryError(f"no such repository: {path}", "Give --repo a folder that exists")
     if not path.is_dir():
@@ -57,7 +57,8 @@ def open_repository(path: Path) -> Path:
 
 
 def sources(root: Path) -> tuple[list[SourceFile], list[Decision]]:
-    """The code files under `root` in the order of their paths, and a decision for every file."""
+    """Return the code files under `root` in the order of their paths, and a decision for every
+    file."""
     paths = sorted(set(listing(root)))
     examined = list(Examiner(root, paths).examine(paths, from_disk(root)))
     files = [SourceFile(file.path, file.text) for file in examined if not file.reason]
@@ -65,7 +66,8 @@ def sources(root: Path) -> tuple[list[SourceFile], list[Decision]]:
 
 
 def read_source(root: Path, path: str) -> tuple[str, str]:
-    """The text of a file and an empty reason, or an empty text and the reason to leave it out."""
+    """Return the text of a file and an empty reason, or an empty text and the reason to leave it
+    out."""
     (file,) = Examiner(root, [path]).examine([path], from_disk(root))
     return ("", file.reason) if file.reason else (file.text, "")
 
@@ -92,7 +94,7 @@ class Examiner:
             yield Examined(path, text, unreadable or reason or self.by_text(path, text))
 
     def by_name(self, path: str) -> str:
-        """The reason, if there is one without a look at the text."""
+        """Return the reason, if there is one without a look at the text."""
         return self._never(path) or self._by_origin(path)
 
     def _never(self, path: str) -> str:
@@ -118,12 +120,12 @@ class Examiner:
         return "generated" if generated_code.named_generated(path) else ""
 
     def written_here(self, path: str) -> bool:
-        """Whether the attributes say that no program wrote the file, however it looks."""
+        """Return whether the attributes say that no program wrote the file, however it looks."""
         return self._marks.get(path, Marks()).generated is False
 
     def by_text(self, path: str, text: str) -> str:
-        """The reason that a text gives, whatever its name. Whether a program wrote it, git may
-        know better."""
+        """Return the reason that a text gives, whatever its name. Whether a program wrote it, git
+        may know better."""
         if reason := pointers.stand_in(text):
             return reason
         written_here = self.written_here(path)

@@ -52,7 +52,7 @@ _HEAD_LINES = 12
 
 
 def vendored(path: str) -> bool:
-    """Whether the name says that the file was taken over from elsewhere."""
+    """Return whether the name says that the file was taken over from elsewhere."""
     return bool(_VENDORED.search(path))
 
 
@@ -69,6 +69,6 @@ def named_minified(path: str) -> bool:
 
 
 def says_generated(text: str) -> bool:
-    """Whether a comment at the head of the text says that a program wrote it."""
+    """Return whether a comment at the head of the text says that a program wrote it."""
     head = "\n".join(text[:4_000].split("\n")[:_HEAD_LINES])
     return bool(_REMARK.search(head))

@@ -23,7 +23,8 @@ _PATIENCE = 300
 
 
 def ask(root: Path, *arguments: str, stdin: bytes = b"") -> bytes | None:
-    """What git answers in the folder `root`; None where git is missing, refuses, or hangs."""
+    """Return what git answers in the folder `root`; None where git is missing, refuses, or
+    hangs."""
     try:
         done = _run(root, arguments, stdin)
     except (OSError, ValueError, subprocess.TimeoutExpired):
@@ -59,9 +60,9 @@ def blobs(root: Path, digests: Sequence[str]) -> dict[str, bytes]:
 
 
 def has_repository(root: Path) -> bool:
-    """Whether git knows the folder as one of a repository. A repository that git refuses to read is
-    not taken for none, or files that it does not track would be read as if it did: then this raises
-    RepositoryError, with git's own words."""
+    """Return whether git knows the folder as one of a repository. A repository that git refuses to
+    read is not taken for none, or files that it does not track would be read as if it did: then
+    this raises RepositoryError, with git's own words."""
     try:
         done = _run(root, ("rev-parse", "--git-dir"))
     except (OSError, ValueError):
@@ -77,7 +78,7 @@ def has_repository(root: Path) -> bool:
 
 
 def command(root: Path, *arguments: str) -> str:
-    """What a user can paste into a shell to have git do something in the folder."""
+    """Return what a user can paste into a shell to have git do something in the folder."""
     return shlex.join(["git", "-C", str(root), *arguments])
 
 
@@ -89,7 +90,7 @@ def _silent(root: Path) -> RepositoryError:
 
 
 def _refusal(root: Path, words: bytes) -> RepositoryError:
-    """What git says, and the command that mends it."""
+    """Return what git says, and the command that mends it."""
     text = words.decode("utf-8", "replace")
     lines = text.splitlines()
     fatal = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines or ["?"]

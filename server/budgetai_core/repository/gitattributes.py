@@ -25,7 +25,7 @@ class Marks:
 
 
 def marks(root: Path, paths: Sequence[str]) -> dict[str, Marks]:
-    """The marks of those files that have any. Git is asked once, for all of them."""
+    """Return the marks of those files that have any. Git is asked once, for all of them."""
     names = b"".join(os.fsencode(path) + b"\0" for path in paths)
     answer = git.ask(root, "check-attr", "-z", "--stdin", *NAMES, stdin=names)
     attributes = _without_git(root, paths) if answer is None else _with_git(answer)
@@ -54,7 +54,7 @@ def _without_git(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, str, s
 
 
 def _folders(path: str) -> Iterator[str]:
-    """The folders above a file, the outermost, which is empty, first."""
+    """Yield the folders above a file, the outermost, which is empty, first."""
     yield ""
     for at, letter in enumerate(path):
         if letter == "/":

@@ -63,12 +63,12 @@ class IgnoreFiles:
         return files if files._root and not files._covers(files._root) else cls(root, name)
 
     def covers(self, path: str) -> bool:
-        """Whether the path, relative to the root, is ignored. A folder's path ends in a slash. All
-        below an ignore file that cannot be read is."""
+        """Return whether the path, relative to the root, is ignored. A folder's path ends in a
+        slash. All below an ignore file that cannot be read is."""
         return self._covers(self._root + path)
 
     def unreadable(self, path: str) -> UnreadableError | None:
-        """Why an ignore file in a folder around the path cannot be read, if one cannot."""
+        """Return why an ignore file in a folder around the path cannot be read, if one cannot."""
         full = self._root + path
         folders = [full[:at] for at, letter in enumerate("/" + full) if letter == "/"]
         answers = map(self._patterns, folders)
@@ -92,7 +92,7 @@ class IgnoreFiles:
             folder = above + slash
 
     def _read(self, folder: str) -> Patterns | UnreadableError:
-        """The patterns of a folder's own file, or why it cannot be read."""
+        """Return the patterns of a folder's own file, or why it cannot be read."""
         try:
             return Patterns(rules(self._top / folder / self._name))
         except UnreadableError as error:
@@ -100,8 +100,9 @@ class IgnoreFiles:
 
 
 def rules(file: Path) -> list[str]:
-    """The lines of a small text file, in UTF-8 or behind a byte order mark; none where there is no
-    such file. What is not text is kept as Python keeps names of files. Raises UnreadableError."""
+    """Return the lines of a small text file, in UTF-8 or behind a byte order mark; none where there
+    is no such file. What is not text is kept as Python keeps names of files. Raises
+    UnreadableError."""
     try:
         info = file.lstat()
         if stat.S_ISLNK(info.st_mode):

@@ -36,7 +36,8 @@ class Blob:
 
 
 def resolve(root: Path, revision: str) -> str:
-    """The commit a revision names, or the last one before a date: 2025-03-01 or "2 weeks ago".
+    """Return the commit a revision names, or the last one before a date: 2025-03-01 or "2 weeks
+    ago".
 
     It is empty where the history begins after the date. Raises RepositoryError.
     """
@@ -109,7 +110,7 @@ class CommitTree:
         return len(self._blobs)
 
     def examined(self, *, thorough: bool = False) -> Iterator[Examined]:
-        """A decision for every file, by the rules that hold in the folder today."""
+        """Return a decision for every file, by the rules that hold in the folder today."""
         paths = sorted(self._blobs)
         return Examiner(self._root, paths).examine(paths, self._read, thorough=thorough)
 
@@ -157,7 +158,8 @@ def _not_here(root: Path, commit: str) -> RepositoryError:
 def added_since(
     root: Path, commit: str, files: Sequence[SourceFile]
 ) -> dict[str, tuple[Range, ...]]:
-    """What files hold that nobody could know at the commit: by path, ranges of characters."""
+    """Return what files hold that nobody could know at the commit: by path, ranges of
+    characters."""
     before = {file.path: file.text for file in CommitTree(root, commit).examined() if file.text}
     known = informative_lines(before.values())
     added = {f.path: added_ranges(f.text, before.get(f.path, ""), known) for f in files}

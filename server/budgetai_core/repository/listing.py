@@ -69,7 +69,7 @@ def _listed(root: Path, which: str, only: Sequence[str]) -> list[str]:
 
 
 def _below(root: Path, ignores: IgnoreFiles, path: str) -> Iterator[str]:
-    """A file, or all in a folder, if what lies around it would be walked through."""
+    """Yield a file, or all in a folder, if what lies around it would be walked through."""
     full = root / path
     *above, name = path.split("/")
     folder = full.is_dir() and not full.is_symlink()

@@ -21,7 +21,7 @@ SECRET_FILES: tuple[str, ...] = (
 
 
 def holds_secrets(path: str) -> bool:
-    """Whether the file of this name, a relative path with slashes, holds secrets."""
+    """Return whether the file of this name, a relative path with slashes, holds secrets."""
     return bool(_PATTERNS.covers(path.lower()))
 
 

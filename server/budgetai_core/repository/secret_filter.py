@@ -28,7 +28,8 @@ _MAX_CHARACTERS = 8000
 
 
 def looks_secret(line_before: str, text: str) -> bool:
-    """Whether a secret stands in the text, or reaches into it from the line it goes on with."""
+    """Return whether a secret stands in the text, or reaches into it from the line it goes on
+    with."""
     line = line_before[-400:]
     joined, start = (line + text)[:_MAX_CHARACTERS], len(line)
     if any(match.end() > start for match in _PLACEHOLDER.finditer(joined)):

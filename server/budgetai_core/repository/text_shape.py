@@ -22,7 +22,8 @@ def minified(text: str) -> bool:
 
 
 def table(text: str) -> bool:
-    """Whether nearly all lines of a text of some size hold strings and numbers, and no name."""
+    """Return whether nearly all lines of a text of some size hold strings and numbers, and no
+    name."""
     if len(text) < _MIN_TABLE_CHARACTERS:
         return False
     lines = text.split("\n")

@@ -48,8 +48,8 @@ class Pattern(NamedTuple):
         return cls(re.compile(expression, _FLAGS), takes_back, folders_only, name_only)
 
     def matches(self, path: str) -> bool:
-        """Whether the pattern names the path itself, and not only a folder around it. The path of a
-        folder ends in a slash."""
+        """Return whether the pattern names the path itself, and not only a folder around it. The
+        path of a folder ends in a slash."""
         if self.folders_only and not path.endswith("/"):
             return False
         name = os.fsencode(path.rstrip("/"))
@@ -66,14 +66,15 @@ class Patterns:
         return bool(self._last_first)
 
     def verdict(self, path: str) -> bool | None:
-        """Whether the path is ignored by its own name; None where no pattern names it."""
+        """Return whether the path is ignored by its own name; None where no pattern names it."""
         for pattern in self._last_first:
             if pattern.matches(path):
                 return not pattern.takes_back
         return None
 
     def covers(self, path: str) -> bool | None:
-        """Whether the path or a folder around it is ignored; None where no pattern names them."""
+        """Return whether the path or a folder around it is ignored; None where no pattern names
+        them."""
         last = None
         for name in _from_outside(path):
             verdict = self.verdict(name)
@@ -84,7 +85,7 @@ class Patterns:
 
 
 def _from_outside(path: str) -> Iterator[str]:
-    """The folders around a path, the outermost first, and the path."""
+    """Yield the folders around a path, the outermost first, and the path."""
     for at, letter in enumerate(path[:-1]):
         if letter == "/":
             yield path[: at + 1]
@@ -99,7 +100,8 @@ def _without_trailing_spaces(text: bytes) -> bytes:
 
 
 def _translated(pattern: bytes, *, name_only: bool) -> bytes | None:
-    """A regular expression for whole names or paths; None where git says there can be none."""
+    """Return a regular expression for whole names or paths; None where git says there can be
+    none."""
     special = _SPECIAL.search(pattern)
     if special is None:
         return re.escape(pattern)
@@ -165,7 +167,7 @@ class _Translation:
         return closing + b"(?>.*?"
 
     def _bracket(self) -> bytes | None:
-        """The set of bytes a bracket expression stands for; never a slash."""
+        """Return the set of bytes a bracket expression stands for; never a slash."""
         parsed = _Bracket(self._pattern, self._at + 1).read()
         if parsed is None:
             return None
@@ -183,8 +185,8 @@ class _Bracket:
         self._members: list[bytes] = []
 
     def read(self) -> tuple[bytes, int] | None:
-        """A set of a regular expression and the place behind the bracket that closes it; None where
-        none does, or a class has no name git knows."""
+        """Return a set of a regular expression and the place behind the bracket that closes it;
+        None where none does, or a class has no name git knows."""
         negated = self._here() in (b"!", b"^")
         self._at += negated
         first = True
@@ -246,5 +248,5 @@ class _Bracket:
 
 @cache
 def patterns(*lines: str) -> Patterns:
-    """The patterns of options, which are the same each time they are asked for."""
+    """Return the patterns of options, which are the same each time they are asked for."""
     return Patterns(lines)

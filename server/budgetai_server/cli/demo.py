@@ -126,7 +126,7 @@ def _row(name: str, loss: float | None, scores: LineScores) -> str:
 
 
 def _examples(spans: tuple[MaskedSpan, ...], answers: dict[str, list[str]]) -> list[str]:
-    """A few places, those first where base and tuned model differ."""
+    """Return a few places, those first where base and tuned model differ."""
     order = sorted(
         range(len(spans)),
         key=lambda i: first_line(answers["base"][i]) == first_line(answers["tuned"][i]),

@@ -77,7 +77,7 @@ class Editor(LanguageClient):
         )
 
     async def inline(self, uri: str, position: types.Position) -> list[str]:
-        """The texts the server offers at a position."""
+        """Return the texts the server offers at a position."""
         answer = await self.text_document_inline_completion_async(inline_params(uri, position))
         items = answer.items if isinstance(answer, types.InlineCompletionList) else answer or []
         return [str(item.insert_text) for item in items]
@@ -92,7 +92,7 @@ def inline_params(uri: str, position: types.Position) -> types.InlineCompletionP
 
 
 def position_after(before: str) -> types.Position:
-    """The LSP position at the end of `before`, in UTF-16 units."""
+    """Return the LSP position at the end of `before`, in UTF-16 units."""
     last_line = before.rpartition("\n")[2]
     return types.Position(before.count("\n"), len(last_line.encode("utf-16-le")) // 2)
 

@@ -157,8 +157,8 @@ def at_place(parsed: ParsedDocument, cursor: int, options: ServerOptions) -> Pla
 
 
 def _only_closers(parsed: ParsedDocument, cursor: int, kind: str) -> bool:
-    """Whether all that stands right of the cursor is what an editor puts there by itself: closers,
-    and the mark that opens the block of a condition."""
+    """Return whether all that stands right of the cursor is what an editor puts there by itself:
+    closers, and the mark that opens the block of a condition."""
     end = parsed.text.find("\n", cursor)
     rest = parsed.text[cursor : end if end >= 0 else len(parsed.text)].strip()
     if kind in ("comment", "docstring") and rest == "*/":
@@ -168,8 +168,8 @@ def _only_closers(parsed: ParsedDocument, cursor: int, kind: str) -> bool:
 
 
 def _finished(parsed: ParsedDocument, cursor: int) -> bool:
-    """Whether the tree says that a statement or a definition ends right before the cursor, and its
-    language writes no other on the same line. Elsewhere a line may always go on."""
+    """Return whether the tree says that a statement or a definition ends right before the cursor,
+    and its language writes no other on the same line. Elsewhere a line may always go on."""
     last = parsed.text[cursor - 1 : cursor] if cursor else ""
     if parsed.root is None or last not in _ENDS:
         return False

@@ -76,7 +76,7 @@ def review(
 
 
 def _elsewhere(documentable: Documentable, parsed: ParsedDocument) -> bool:
-    """Whether the docstring of a definition belongs to something else."""
+    """Return whether the docstring of a definition belongs to something else."""
     if documentable.documented_elsewhere:
         return True
     head = parsed.text[documentable.start : documentable.head_end]
@@ -96,8 +96,8 @@ def _elsewhere(documentable: Documentable, parsed: ParsedDocument) -> bool:
 
 
 def _assigned(documentable: Documentable, parsed: ParsedDocument) -> bool:
-    """Whether an attribute `__doc__` is given to it: that of a function by its name, that of a
-    class or a module in its body too."""
+    """Return whether an attribute `__doc__` is given to it: that of a function by its name, that of
+    a class or a module in its body too."""
     if documentable.docstring:
         return False
     names = {documentable.name, f"{documentable.owner}.{documentable.name}"} - {"", "."}

@@ -219,8 +219,8 @@ class Writing:
             self._parts.popleft()
 
     def _verb(self, part: Free) -> str:
-        """The word that a summary may begin with by what the signature says, where the model's own
-        was no sentence."""
+        """Return the word that a summary may begin with by what the signature says, where the
+        model's own was no sentence."""
         if part.name != "summary" or self.inside.strip():
             return ""
         return (
@@ -248,8 +248,8 @@ class Writing:
         return self._prose(begun + text, part)
 
     def _prose(self, raw: str, part: Free) -> str:
-        """What was generated, line by line and each with what stands in front of it, as far as it
-        says no more of the code than there is."""
+        """Return what was generated, line by line and each with what stands in front of it, as far
+        as it says no more of the code than there is."""
         lead, kept = lead_of(self.insertion.opening), list[str]()
         lines = raw[: ended(self.insertion, raw)].strip().split("\n")[: part.lines]
         if part is _FREE:
@@ -279,8 +279,8 @@ class Writing:
         return language is not None and bool(lint(self.documentable, text, language).invented)
 
     def _shown(self, engine: Engine, cancelled: Callable[[], bool]) -> Prompt:
-        """The prompt in front of all parts. It is evaluated exactly: what was spliced for a quick
-        completion would be heard in each of them."""
+        """Return the prompt in front of all parts. It is evaluated exactly: what was spliced for a
+        quick completion would be heard in each of them."""
         place = replace(self.document, text=self.insertion.text, cursor=self.insertion.cursor)
         shown = limits(self.document.text, self.documentable, self.insertion)
         prompt = prompts.build(place, limits=shown)
@@ -293,8 +293,9 @@ class Writing:
         return self.usages[-1]
 
     def _sensible(self, part: Free, text: str) -> bool:
-        """Whether a description says anything that is not there already: a name, a description, a
-        line of the code, or the same word for ever. What looks like a secret is never said."""
+        """Return whether a description says anything that is not there already: a name, a
+        description, a line of the code, or the same word for ever. What looks like a secret is
+        never said."""
         if looks_secret("", text):
             return False
         words = _words(text)
@@ -310,7 +311,7 @@ class Writing:
         return language is not None and is_code(line, language)
 
     def _is_line(self, words: str) -> bool:
-        """Whether it is a line of the document, and neither of a comment nor of a string."""
+        """Return whether it is a line of the document, and neither of a comment nor of a string."""
         text = self.document.text
         line = re.compile(rf"^([ \t]*){re.escape(words)}[ \t]*$", re.MULTILINE)
         places = [match.end(1) for match in line.finditer(text)]
@@ -320,7 +321,8 @@ class Writing:
         return any(cursor_syntax(parsed, place + 1).kind == "code" for place in places)
 
     def _is_copied(self, words: str) -> bool:
-        """Whether it stands in the definition, its lines perhaps joined, and not as a message."""
+        """Return whether it stands in the definition, its lines perhaps joined, and not as a
+        message."""
         code = self.document.text[self.documentable.start : self.documentable.end]
         words, code = _STRING.sub('""', words), _STRING.sub('""', code)
         return _CODE.search(words) is not None and _solid(words) in _solid(code)
@@ -344,13 +346,14 @@ def _words(text: str) -> list[str]:
 
 
 def _whole_words(text: str) -> str:
-    """What was cut short, up to the last sentence that ends in it, or the last word."""
+    """Return what was cut short, up to the last sentence that ends in it, or the last word."""
     end = text.rfind(". ")
     return text[: end + 1] if end > 0 else text[: max(text.rfind(" "), text.rfind("\n"), 0)]
 
 
 def _fallback(part: str, documentable: Documentable) -> str:
-    """What the signature says, where the model says nothing: a section must not stay empty."""
+    """Return what the signature says, where the model says nothing: a section must not stay
+    empty."""
     kind, _, name = part.partition(" ")
     if kind == "parameter":
         return f"the {' '.join(_words(name)) or name}."

@@ -93,8 +93,8 @@ class DocstringService:
     async def opened(
         self, uri: str, snapshot: Snapshot, parsed: ParsedDocument
     ) -> Suggestion | None:
-        """What follows an opening mark that was just typed; None at any other place, and nothing to
-        show where the text has become another one meanwhile."""
+        """Return what follows an opening mark that was just typed; None at any other place, and
+        nothing to show where the text has become another one meanwhile."""
         pending = self._pending.get(uri)
         if pending is None or pending.snapshot != snapshot:
             self.stop(uri)
@@ -180,13 +180,14 @@ class DocstringService:
 
 
 def _breaks(parsed: ParsedDocument, edit: Written) -> bool:
-    """Whether a text has more errors with an edit: half-typed code is read as well as it goes."""
+    """Return whether a text has more errors with an edit: half-typed code is read as well as it
+    goes."""
     text = parsed.text[: edit.start] + edit.text + parsed.text[edit.end :]
     return errors(parsed.edited(text)) > errors(parsed)
 
 
 def _signature(documentable: Documentable, text: str) -> tuple[Documentable, str]:
-    """All but where it stands, and its docstring as it is written."""
+    """Return all but where it stands, and its docstring as it is written."""
     docstring = documentable.docstring
     source = text[docstring.start : docstring.end] if docstring else ""
     return replace(documentable, start=0, end=0, head_end=0, at=0, docstring=None), source

@@ -52,14 +52,14 @@ def trigger(parsed: ParsedDocument, snapshot: Snapshot) -> Trigger | None:
 
 
 def _opens(parsed: ParsedDocument, cursor: int, mark: str) -> bool:
-    """Whether the mark does not close what began above."""
+    """Return whether the mark does not close what began above."""
     around = cursor_syntax(parsed, cursor)
     return around.kind != "code" and around.start == cursor - len(mark)
 
 
 def _lacking(parsed: ParsedDocument, line: int, indent: str) -> Documentable | None:
-    """What would have its docstring at a line, which begins at a character; a definition goes
-    before the module around it."""
+    """Return what would have its docstring at a line, which begins at a character; a definition
+    goes before the module around it."""
     lacking = [
         documentable
         for documentable in documentables(parsed)

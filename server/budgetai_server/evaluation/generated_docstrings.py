@@ -111,7 +111,7 @@ def _of_file(
 
 
 def _without(text: str, start: int, end: int) -> str:
-    """A text without some whole lines."""
+    """Return a text without some whole lines."""
     line = text.rfind("\n", 0, start) + 1
     return text[:line] + text[end:].removeprefix("\n")
 
@@ -148,7 +148,7 @@ def evaluate(
 def _written(
     engine: LocalEngine, eval_set: DocstringEvalSet, question: DocstringQuestion, *, led: bool
 ) -> str:
-    """What a model says of a definition; empty where it has nothing to say."""
+    """Return what a model says of a definition; empty where it has nothing to say."""
     text, documentable, style = question.text, question.documentable, question.style
     try:
         written = write(

@@ -135,7 +135,7 @@ def _whole(files: Sequence[SourceFile]) -> dict[str, tuple[Range, ...]]:
 
 
 def _by_all(unseen: Sequence[dict[str, tuple[Range, ...]]]) -> dict[str, tuple[Range, ...]]:
-    """What is unseen in every one of them."""
+    """Return what is unseen in every one of them."""
     both = unseen[0]
     for other in unseen[1:]:
         both = {p: intersection(both[p], other[p]) for p in both.keys() & other.keys()}

@@ -63,8 +63,8 @@ class AdapterRegistry:
         return ", ".join(f"{entry.name} for {entry.task}s" for entry in entries) or "no adapters"
 
     def engine_for(self, task: str, language: str = "", repository: str = "") -> LocalEngine:
-        """The model with the adapter that fits best, or alone. It is another object after the
-        adapter was replaced."""
+        """Return the model with the adapter that fits best, or alone. It is another object after
+        the adapter was replaced."""
         served = self._served
         if task == "completion" and self._only:
             name = self._only
@@ -74,7 +74,8 @@ class AdapterRegistry:
         return served.loaded[name].engine if name in served.loaded else self._engine
 
     def stale(self) -> bool:
-        """Whether the bundle may be another one on disk; looks there every few seconds at most."""
+        """Return whether the bundle may be another one on disk; looks there every few seconds at
+        most."""
         now = time.monotonic()
         if now - self._looked < _PAUSE_SECONDS:
             return False
@@ -132,7 +133,7 @@ class AdapterRegistry:
 
 
 def _stamp(path: Path) -> Stamp:
-    """What tells one version of a file from another; all zero if it is not there."""
+    """Return what tells one version of a file from another; all zero if it is not there."""
     try:
         stat = path.stat()
     except OSError:

@@ -52,9 +52,9 @@ class KVCache:
     def prepare(
         self, prompt: list[int], usage: Usage, adapter: str = "", *, exact: bool = False
     ) -> tuple[KVSlot, Logits]:
-        """A sequence that holds exactly `prompt`, evaluated with an adapter, and the logits of what
-        follows it. If `exact`, nothing spliced is used. Raises Cancelled, and ModelError for an
-        adapter that is not there."""
+        """Return a sequence that holds exactly `prompt`, evaluated with an adapter, and the logits
+        of what follows it. If `exact`, nothing spliced is used. Raises Cancelled, and ModelError
+        for an adapter that is not there."""
         usage.prompt_tokens = len(prompt)
         if not exact:
             self._splice(prompt, adapter)
@@ -127,7 +127,7 @@ class KVCache:
         slot.tokens += tokens
 
     def room(self, slot: KVSlot) -> int:
-        """How many more tokens the sequence can hold."""
+        """Return how many more tokens the sequence can hold."""
         return self.length - len(slot.tokens)
 
 

@@ -48,8 +48,8 @@ class KVSlot:
         return self.exact < sys.maxsize
 
     def common(self, prompt: Sequence[int], adapter: str = "", *, exact: bool = False) -> int:
-        """How many tokens the sequence and a prompt for an adapter begin with alike; if `exact`,
-        only those that were evaluated with all of them in front."""
+        """Return how many tokens the sequence and a prompt for an adapter begin with alike; if
+        `exact`, only those that were evaluated with all of them in front."""
         common = common_length(self.tokens, prompt) if adapter == self.adapter else 0
         return min(common, self.exact) if exact else common
 
@@ -78,9 +78,9 @@ class KVSlots:
     def take(
         self, prompt: Sequence[int], adapter: str = "", *, exact: bool = False
     ) -> tuple[KVSlot, KVSlot | None]:
-        """The sequence to evaluate a prompt in, still with what it holds, and one to copy into it
-        first, if there is one that begins more like the prompt. What it holds may be another
-        adapter's, and is then to be dropped.
+        """Return the sequence to evaluate a prompt in, still with what it holds, and one to copy
+        into it first, if there is one that begins more like the prompt. What it holds may be
+        another adapter's, and is then to be dropped.
 
         That is the sequence that begins most like the prompt, if it holds the same place;
         otherwise an empty one, or the one not used for longest.
@@ -104,7 +104,7 @@ class KVSlots:
     def similar(
         self, prompt: Sequence[int], adapter: str = ""
     ) -> tuple[KVSlot, tuple[int, int, int]] | None:
-        """A sequence that a splice brings further than any does now, and the splice."""
+        """Return a sequence that a splice brings further than any does now, and the splice."""
         best = max(slot.common(prompt, adapter) for slot in self.all)
         if best >= len(prompt) / 2:
             return None
@@ -120,8 +120,8 @@ class KVSlots:
 
 
 def splice(cached: Sequence[int], prompt: Sequence[int]) -> tuple[int, int, int] | None:
-    """Where tokens can be taken out of a sequence so that what follows them fits a prompt again:
-    the place, how many tokens go, and how many new ones would stand there.
+    """Return where tokens can be taken out of a sequence so that what follows them fits a prompt
+    again: the place, how many tokens go, and how many new ones would stand there.
 
     None where nothing fits, or too little to be worth it.
     """

@@ -110,7 +110,7 @@ class LocalEngine:
         self.llama.close()
 
     def metadata(self, key: str) -> str | None:
-        """A value of the GGUF's metadata as text."""
+        """Return a value of the GGUF's metadata as text."""
         return self.llama.metadata(key)
 
     def tokenize(self, text: str) -> list[int]:
@@ -189,7 +189,7 @@ class LocalEngine:
     def _tokens_after(
         self, ids: list[int], begin_with: bytes, limit: int
     ) -> Iterator[tuple[int, Logits]]:
-        """The tokens of an answer, counted and timed, up to its end or its limit."""
+        """Yield the tokens of an answer, counted and timed, up to its end or its limit."""
         usage, began = self._usage, time.perf_counter()
         slot, logits = self.cache.prepare(ids, usage, self.adapter)
         usage.prompt_seconds = time.perf_counter() - began
@@ -251,7 +251,8 @@ class LocalEngine:
         return int(allowed[logits[allowed].argmax()] if len(allowed) else logits.argmax())
 
     def _tokens(self, parts: Prompt) -> tuple[list[int], bytes]:
-        """The prompt's tokens, cut to the context, and the bytes the answer has to begin with.
+        """Return the prompt's tokens, cut to the context, and the bytes the answer has to begin
+        with.
 
         Characters are a good measure of tokens but for rare scripts; there the shown parts go
         first, then the oldest of the text before the cursor.
@@ -286,8 +287,9 @@ class LocalEngine:
 
 
 def default_threads() -> int:
-    """What OMP_NUM_THREADS says, as for other programs. Else physical cores, since hyper-threads
-    bring a memory-bound loop nothing; from four cores on one in four is left to the editor."""
+    """Return what OMP_NUM_THREADS says, as for other programs. Else physical cores, since
+    hyper-threads bring a memory-bound loop nothing; from four cores on one in four is left to the
+    editor."""
     wanted = os.environ.get("OMP_NUM_THREADS", "")
     if wanted.isdecimal() and int(wanted):
         return int(wanted)

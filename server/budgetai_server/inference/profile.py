@@ -133,7 +133,7 @@ class TokenBudget:
 
     @classmethod
     def full(cls) -> "TokenBudget":
-        """All that is trained for, where the speed is not ours to measure."""
+        """Return all that is trained for, where the speed is not ours to measure."""
         return cls(MAX_PROMPT_TOKENS, _MAX_ANSWER_TOKENS, _MAX_ANSWER_TOKENS)
 
     @property

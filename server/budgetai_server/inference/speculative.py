@@ -44,8 +44,8 @@ class Table:
         self._hashes = hashes[self._order]
 
     def after(self, context: Sequence[int]) -> tuple[int, list[int]]:
-        """How many tokens before the best place agree with the context's end, and what follows
-        there; (0, []) where there is none."""
+        """Return how many tokens before the best place agree with the context's end, and what
+        follows there; (0, []) where there is none."""
         if len(context) < _GRAM or not len(self._hashes):
             return 0, []
         wanted = _hashes(np.asarray(context[-_GRAM:], np.int32))[0]
@@ -72,7 +72,7 @@ class Table:
 
 
 def _hashes(tokens: Ids) -> npt.NDArray[np.uint64]:
-    """A hash of each run of three tokens; shorter input has none."""
+    """Return a hash of each run of three tokens; shorter input has none."""
     wide = tokens.astype(np.uint64)
     if len(wide) < _GRAM:
         return np.empty(0, np.uint64)
@@ -134,7 +134,8 @@ class Drafter:
         self._seen: dict[tuple[str, int], float] = {}
 
     def propose(self, lookup: Lookup, longest: int) -> Draft:
-        """What followed the longest agreement, here rather than elsewhere in the repository."""
+        """Return what followed the longest agreement, here rather than elsewhere in the
+        repository."""
         near, near_draft = lookup.after()
         far, far_draft = self.table.after(lookup.tokens)
         kind, draft = (("near", near), near_draft) if near >= far else (("far", far), far_draft)
@@ -142,8 +143,9 @@ class Drafter:
         return Draft(kind, tuple(draft), length)
 
     def _length(self, kind: tuple[str, int], longest: int) -> int:
-        """The length that promises most tokens for the time: (1 - p^(k+1)) / (1 - p) for the cost
-        of k + 1, where p is the measured share of right tokens (Leviathan et al. 2023, eq. 1)."""
+        """Return the length that promises most tokens for the time: (1 - p^(k+1)) / (1 - p) for the
+        cost of k + 1, where p is the measured share of right tokens (Leviathan et al. 2023, eq.
+        1)."""
         p = min(self.acceptance(kind), 0.99)
         promise = [
             (1 - p ** (count + 1)) / (1 - p) / self._cost(count + 1) for count in range(longest + 1)
@@ -151,7 +153,8 @@ class Drafter:
         return max(range(longest + 1), key=promise.__getitem__)
 
     def acceptance(self, kind: tuple[str, int]) -> float:
-        """The share of drafted tokens of a kind that were right, newer ones counting more."""
+        """Return the share of drafted tokens of a kind that were right, newer ones counting
+        more."""
         right = self._right.get(kind, 0.0) + _PRIOR * _PRIOR_WEIGHT
         return right / (self._seen.get(kind, 0.0) + _PRIOR_WEIGHT)
 

@@ -95,7 +95,8 @@ class Worker:
         return job
 
     def urgent_waits(self) -> bool:
-        """Whether a job someone waits for has not begun. Asked often, so it takes no lock."""
+        """Return whether a job someone waits for has not begun. Asked often, so it takes no
+        lock."""
         return any(job.urgent for job in tuple(self._jobs))
 
     @property

@@ -19,7 +19,7 @@ __all__ = ["BudgetAIServer", "make_server"]
 
 
 def make_server(options: ServerOptions) -> BudgetAIServer:
-    """A server ready to `start_io`. `options` come from the command line and are trusted."""
+    """Return a server ready to `start_io`. `options` come from the command line and are trusted."""
     server = BudgetAIServer(options)
     server.feature(types.INITIALIZE)(lifecycle.initialize)
     server.feature(types.INITIALIZED)(lifecycle.initialized)

@@ -91,7 +91,7 @@ def _place(server: BudgetAIServer, uri: str, position: types.Position) -> Place 
 
 
 def _selected(place: Place, info: types.SelectedCompletionInfo) -> TextEdit | None:
-    """The item selected in the editor's list, if it is one for this place."""
+    """Return the item selected in the editor's list, if it is one for this place."""
     start, end = offset(place.document, info.range.start), offset(place.document, info.range.end)
     return TextEdit(start, end, info.text) if start <= place.cursor <= end else None
 
@@ -99,7 +99,7 @@ def _selected(place: Place, info: types.SelectedCompletionInfo) -> TextEdit | No
 async def _complete(
     server: BudgetAIServer, place: Place, selected: TextEdit | None = None
 ) -> TextEdit | None:
-    """What to put in at a place; None where there is nothing to show."""
+    """Return what to put in at a place; None where there is nothing to show."""
     session = server.session
     assert session is not None
     try:
@@ -123,7 +123,7 @@ def first_line(place: Place, edit: TextEdit) -> TextEdit | None:
 
 
 def _item_support(server: BudgetAIServer) -> types.ClientCompletionItemOptions:
-    """What the client says it understands of an item."""
+    """Return what the client says it understands of an item."""
     document = server.client_capabilities.text_document
     completion = document.completion if document else None
     return (completion and completion.completion_item) or types.ClientCompletionItemOptions()
@@ -159,7 +159,7 @@ def list_item(
 
 
 def _leaving_closers(place: Place, edit: TextEdit) -> tuple[str, int]:
-    """The text and where its range ends: at the cursor where what stands behind it can stay.
+    """Return the text and where its range ends: at the cursor where what stands behind it can stay.
     Neovim's own list leaves that in, whatever the range, and would double it."""
     replaced = place.document.source[place.cursor : edit.end]
     text = edit.text.removesuffix(replaced)

@@ -64,7 +64,7 @@ def _holds(wanted: types.CodeActionKind | str, kind: str) -> bool:
 
 
 def can_edit(server: BudgetAIServer) -> bool:
-    """Whether the client puts in what the server sends."""
+    """Return whether the client puts in what the server sends."""
     workspace = server.client_capabilities.workspace
     return bool(workspace and workspace.apply_edit)
 

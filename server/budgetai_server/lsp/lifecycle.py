@@ -50,8 +50,8 @@ def initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
 
 
 def _roots(params: types.InitializeParams) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """The folders of the workspace, the main one first; and those that are none, for they hold the
-    user's home."""
+    """Return the folders of the workspace, the main one first; and those that are none, for they
+    hold the user's home."""
     uris = [folder.uri for folder in params.workspace_folders or []]
     uris += [params.root_uri] if params.root_uri else []
     paths = [path for uri in uris if (path := to_fs_path(uri))]
@@ -68,8 +68,8 @@ _NO_HOME = (
 
 
 def _holds_home(root: Path) -> bool:
-    """Whether a folder is the user's home or one around it: some editors name it where they know no
-    project, and nobody wants all of it read."""
+    """Return whether a folder is the user's home or one around it: some editors name it where they
+    know no project, and nobody wants all of it read."""
     try:
         return Path.home().resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError):
@@ -143,8 +143,8 @@ class ClientPipe:
 
 
 def _process(number: int | None) -> psutil.Process | None:
-    """The client's process. None where there is none by that number, although it has just spoken:
-    then it is one of another machine or container, and none to wait for."""
+    """Return the client's process. None where there is none by that number, although it has just
+    spoken: then it is one of another machine or container, and none to wait for."""
     try:
         return psutil.Process(number) if number else None
     except (psutil.Error, ValueError, OverflowError):

@@ -34,9 +34,9 @@ def did_change(server: BudgetAIServer, params: types.DidChangeTextDocumentParams
 def cursor_after(
     document: TextDocument, changes: Sequence[types.TextDocumentContentChangeEvent]
 ) -> int | None:
-    """Where the cursor stands after a change: behind what was put in, or between the two halves of
-    a pair that the editor has completed. None where all of the text was replaced, which tells
-    nothing."""
+    """Return where the cursor stands after a change: behind what was put in, or between the two
+    halves of a pair that the editor has completed. None where all of the text was replaced, which
+    tells nothing."""
     last = changes[-1] if changes else None
     if not isinstance(last, types.TextDocumentContentChangePartial):
         return None

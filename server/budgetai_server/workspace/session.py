@@ -118,8 +118,8 @@ class Session:
     async def complete(
         self, document: TextDocument, offset: int, selected: TextEdit | None = None
     ) -> TextEdit | None:
-        """What to put in at a character offset of a document; None when there is nothing to show.
-        `selected` is an item of the editor's own list, which the suggestion is to go on from.
+        """Return what to put in at a character offset of a document; None when there is nothing to
+        show. `selected` is an item of the editor's own list, which the suggestion is to go on from.
         Raises ModelError if the model fails."""
         if self._scheduler is None:
             return None
@@ -140,8 +140,8 @@ class Session:
     def pending_docstrings(
         self, document: TextDocument, offset: int | None = None
     ) -> list[PendingDocstring]:
-        """The docstrings that can be written or brought up to date in a document; with an offset,
-        that of the innermost definition there, if it needs one."""
+        """Return the docstrings that can be written or brought up to date in a document; with an
+        offset, that of the innermost definition there, if it needs one."""
         looked = self._look(document)
         parsed = looked[1] if looked else None
         if self._docstrings is None or parsed is None or parsed.language is None:
@@ -173,7 +173,7 @@ class Session:
         return TextEdit(start, end, line_endings.like(source, written.text))
 
     def _look(self, document: TextDocument) -> tuple[Snapshot, ParsedDocument] | None:
-        """The document as it is now; None where it is to be left alone."""
+        """Return the document as it is now; None where it is to be left alone."""
         snapshot = self._opened(document).snapshot(0)
         if self._left_alone(document):
             return None
@@ -233,7 +233,7 @@ class Session:
         self._completions.acceptance.confirm(number)
 
     def status(self) -> dict[str, Any]:
-        """What the server does, for people and editors. It holds no code."""
+        """Return what the server does, for people and editors. It holds no code."""
         scheduler, opened = self._scheduler, self._models.opened
         adapters = opened.adapters if opened else None
         return {
@@ -250,7 +250,7 @@ class Session:
         }
 
     def _report(self) -> str | None:
-        """The page on the newest training run."""
+        """Return the page on the newest training run."""
         adapter = layout.newest_adapter(self._root) if self._root else None
         page = adapter / "report.html" if adapter else None
         return str(page) if page and page.is_file() else None
@@ -276,7 +276,7 @@ class Session:
         )
 
     def _relative(self, document: TextDocument) -> str | None:
-        """The path in the workspace; None for what lies outside."""
+        """Return the path in the workspace; None for what lies outside."""
         if self._root is None:
             return None
         try:

@@ -54,8 +54,8 @@ class Notes:
     exact: dict[Key, Note] = field(default_factory=dict)
 
     def of(self, repository: str, path: str, revision: str) -> Note | None:
-        """The note on a file; where the revision has moved on since, or was another option's, the
-        one on the file as it was, one that leaves it out before others."""
+        """Return the note on a file; where the revision has moved on since, or was another
+        option's, the one on the file as it was, one that leaves it out before others."""
         if note := self.exact.get((repository, path, revision)):
             return note
         others = self._by_path.get((repository, path), [])
@@ -81,7 +81,8 @@ def write(rows: Iterable[Row], file: Path) -> None:
 
 
 def read(file: Path) -> Notes:
-    """The notes in a file. Raises OptionError with the number of a line that makes no sense."""
+    """Return the notes in a file. Raises OptionError with the number of a line that makes no
+    sense."""
     notes: dict[Key, Note] = {}
     for number, line in _lines(file):
         values = _object(line, f"{file} line {number}")

@@ -35,7 +35,7 @@ class Sketches:
             self._index.insert(place, sketch)
 
     def like(self, place: int, threshold: float) -> list[int]:
-        """The other texts whose estimated Jaccard similarity is at least the threshold."""
+        """Return the other texts whose estimated Jaccard similarity is at least the threshold."""
         sketch = self._sketches[place]
         return sorted(
             other

@@ -63,7 +63,8 @@ def _notes(options: TrainOptions) -> Notes:
 
 
 def _roots(options: TrainOptions) -> list[tuple[str, Path]]:
-    """The repositories by name, the main one first; of two with the same name one gets a number."""
+    """Return the repositories by name, the main one first; of two with the same name one gets a
+    number."""
     roots: dict[str, Path] = {}
     for repo in (options.repo, *options.also):
         root = open_repository(repo)

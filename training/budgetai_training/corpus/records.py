@@ -87,11 +87,11 @@ class Corpus:
         return tuple(self.name_of(file) for file in self.held_out)
 
     def digests(self) -> dict[str, str]:
-        """The sha256 of each text that is learned, by the name of its file."""
+        """Return the sha256 of each text that is learned, by the name of its file."""
         return {self.name_of(file): digest(file.text) for file in self.train}
 
     def indexes(self) -> dict[str, Index]:
-        """Who defines what, by repository; of training files alone."""
+        """Return who defines what, by repository; of training files alone."""
         names = {file.repository for file in (*self.train, *self.held_out)}
         return {
             name: Index((f.path, f.text) for f in self.train if f.repository == name)
@@ -113,7 +113,7 @@ class Corpus:
 
 
 def named(main: str, repository: str, path: str) -> str:
-    """The path of a file of the main repository; of others with the repository before it."""
+    """Return the path of a file of the main repository; of others with the repository before it."""
     return path if repository == main else f"{repository}:{path}"
 
 

@@ -50,7 +50,7 @@ _TELLING = 12
 
 
 def redact(text: str) -> tuple[str, dict[str, int]]:
-    """The text without its secrets, and how many of which kind there were."""
+    """Return the text without its secrets, and how many of which kind there were."""
     secrets = _Found()
     for pattern in (*PATTERNS, *library_patterns()):
         if any(anchor in text for anchor in pattern.anchors):
@@ -132,7 +132,8 @@ class _Found:
 
 
 def _span(match: re.Match[str]) -> tuple[int, int]:
-    """Where the secret stands: the named group, else a long group, else all but its quotes."""
+    """Return where the secret stands: the named group, else a long group, else all but its
+    quotes."""
     if "secret" in match.re.groupindex:
         return match.span("secret")
     groups = [match.span(n) for n in range(1, match.re.groups + 1) if match[n]]
@@ -157,7 +158,7 @@ def _in_longer_word(text: str, start: int, end: int) -> bool:
 
 
 def _lines(text: str, word: re.Pattern[str], change: Callable[[str], str]) -> str:
-    """The text with those lines changed that have the word and a quote."""
+    """Return the text with those lines changed that have the word and a quote."""
     parts: list[str] = []
     at = 0
     for start, end in _places(text, word.finditer(text)):

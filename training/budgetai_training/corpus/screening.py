@@ -117,8 +117,8 @@ class CorpusSource:
 
 
 def low_content(path: str, text: str) -> bool:
-    """Whether there are only imports, comments and lists of what is exported. Languages without a
-    grammar are given the benefit of the doubt."""
+    """Return whether there are only imports, comments and lists of what is exported. Languages
+    without a grammar are given the benefit of the doubt."""
     language = language_of(path)
     parsed = ParsedDocument.of(text[: _MAX_PARSED_CHARACTERS + 1], language)
     if parsed.root is None or len(text) > _MAX_PARSED_CHARACTERS:

@@ -36,7 +36,7 @@ _BY_NAME_ALONE = {"artifactory-key", "twilio-key", "mailchimp-key"}
 
 @cache
 def library_patterns() -> Sequence[Pattern]:
-    """The patterns of detect-secrets' plugins."""
+    """Return the patterns of detect-secrets' plugins."""
     table = (
         ("aws-key", aws.AWSKeyDetector, "A3T ABIA ACCA AKIA ASIA aws AWS Aws"),
         ("artifactory-key", artifactory.ArtifactoryDetector, "AKC AP"),

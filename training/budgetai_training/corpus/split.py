@@ -50,7 +50,8 @@ class FixedSplit:
     learned: frozenset[str] = frozenset()
 
     def holds(self, name: str, note: Note | None) -> bool:
-        """Whether a file is held out. Raises OptionError for a note that would make it leak."""
+        """Return whether a file is held out. Raises OptionError for a note that would make it
+        leak."""
         wanted = note.part if note else ""
         if note and wanted == TRAIN and name in self.held_out:
             raise _contradiction(note, f"{name} is held out by {self.by}")
@@ -69,8 +70,8 @@ def _contradiction(note: Note, what: str) -> OptionError:
 def by_file(
     entries: Sequence[CorpusEntry], seed: int, main: str, fixed: FixedSplit | None = None
 ) -> list[SplitEntry]:
-    """A tenth of the files, families of related ones together, or what is `fixed`. What the user
-    wrote counts, but no file is learned that is related to a held-out one."""
+    """Return a tenth of the files, families of related ones together, or what is `fixed`. What the
+    user wrote counts, but no file is learned that is related to a held-out one."""
     order = {(entry.repository, entry.path): at for at, entry in enumerate(entries)}
     if fixed:
         # Of copies the first one stays, and that has to be the one that is held out.

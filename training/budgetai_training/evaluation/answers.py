@@ -41,5 +41,5 @@ class DocstringComparison:
 
 
 def right(answer: str, expected: str) -> bool:
-    """Whether a completion is what stands there; spaces at the end do not count."""
+    """Return whether a completion is what stands there; spaces at the end do not count."""
     return answer.rstrip() == expected.rstrip()

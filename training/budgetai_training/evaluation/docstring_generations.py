@@ -49,7 +49,7 @@ def side_by_side(
 def _written(
     model: Any, tokenizer: Any, encoder: Encoder, pair: Pair, shown: Sample, end: float
 ) -> str:
-    """The inside of a docstring, as the model goes on behind the opening mark."""
+    """Return the inside of a docstring, as the model goes on behind the opening mark."""
     if process_group.broadcast(time.monotonic() > end):
         return ""
 

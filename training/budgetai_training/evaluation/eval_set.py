@@ -64,7 +64,7 @@ def line_eval_set(
 
 
 def docstring_eval_set(held_out: Sequence[Pair], encoder: Encoder, seed: int) -> EvalSet:
-    """The same for docstrings: what is asked are the held-out ones."""
+    """Return the same for docstrings: what is asked are the held-out ones."""
     rng = random.Random(f"exam/{seed}")
     pairs = rng.sample(held_out, len(held_out))
 
@@ -110,7 +110,7 @@ def _asked_characters(window: Sample) -> int:
 
 
 def _fresh(file: CorpusFile, indexes: Mapping[str, Index], span: tuple[int, int]) -> Sample:
-    """A stretch of new text, with the old text around it as context."""
+    """Return a stretch of new text, with the old text around it as context."""
     place = Snapshot(file.repository, file.path, file.text, span[1])
     prompt = build(place, indexes[file.repository])
     return Sample(file, prompt, FRESH, min(span[1] - span[0], len(prompt.before)))
@@ -133,7 +133,8 @@ def _questions(
 
 
 def general_samples() -> Sequence[Sample]:
-    """The beginnings of modules of Python's own library, as far as they are there to be read."""
+    """Return the beginnings of modules of Python's own library, as far as they are there to be
+    read."""
     files = []
     for name in MODULES:
         spec = importlib.util.find_spec(name)

@@ -69,8 +69,9 @@ def evaluate(
     tick: Callable[[int], None] = lambda done: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Loss]:
-    """The loss of each question in turn, until `seconds` are over, but of one at least, or until
-    `stop` becomes true. `model` is headless, `output` its head. All processes ask the same."""
+    """Return the loss of each question in turn, until `seconds` are over, but of one at least, or
+    until `stop` becomes true. `model` is headless, `output` its head. All processes ask the
+    same."""
     training = model.training
     model.eval()
     started = time.monotonic()

@@ -81,13 +81,13 @@ def _beside(span: Sample, base: str, tuned: str) -> LineComparison:
 
 
 def complete(model: Any, tokenizer: Any, encoder: Encoder, span: Sample) -> str:
-    """The first line of the greedy answer at a masked span."""
+    """Return the first line of the greedy answer at a masked span."""
     text = written(model, tokenizer, encoder, span, _MAX_TOKENS, _line_over)
     return text.split("\n")[0].rstrip()
 
 
 def _ends(model: Any, encoder: Encoder) -> list[int]:
-    """What a base ends with by itself, and the marker it has learned to end with here."""
+    """Return what a base ends with by itself, and the marker it has learned to end with here."""
     own = model.generation_config.eos_token_id
     tokens = own if isinstance(own, list) else [own]
     return [token for token in {*tokens, encoder.markers.end} if token is not None]
@@ -97,8 +97,8 @@ def _ends(model: Any, encoder: Encoder) -> list[int]:
 def written(
     model: Any, tokenizer: Any, encoder: Encoder, span: Sample, max_tokens: int, enough: Enough
 ) -> str:
-    """The greedy answer at a masked span, of at most `max_tokens` tokens; perhaps a little more
-    than enough."""
+    """Return the greedy answer at a masked span, of at most `max_tokens` tokens; perhaps a little
+    more than enough."""
     prompt = span.prompt
     asked = replace(span, prompt=replace(prompt, before=prompt.before[: -span.answer or None]))
     vocabulary = encoder.vocabulary

@@ -67,8 +67,8 @@ class Lora:
 
     @classmethod
     def parse(cls, text: str) -> "Lora":
-        """The variation that `text` names, as `rslora=on,ranks=1,2,4`. Raises OptionError for a key
-        that does not exist or stands twice, and for a value that is none of its own."""
+        """Return the variation that `text` names, as `rslora=on,ranks=1,2,4`. Raises OptionError
+        for a key that does not exist or stands twice, and for a value that is none of its own."""
         given: dict[str, str] = {}
         name = ""
         for part in filter(None, (part.strip() for part in text.split(","))):
@@ -93,11 +93,11 @@ class Lora:
         return tuple(n for n, key in _KEYS.items() if getattr(self, n) != key.default)
 
     def meaningless(self, method: str) -> tuple[str, ...]:
-        """The keys with a value that say nothing to a method."""
+        """Return the keys with a value that say nothing to a method."""
         return tuple(n for n in self._given if method not in _KEYS[n].metadata["methods"])
 
     def without(self, names: Collection[str]) -> "Lora":
-        """The same with the defaults of these keys."""
+        """Return the same with the defaults of these keys."""
         return Lora(**{n: getattr(self, n) for n in self._given if n not in names})
 
 
@@ -105,13 +105,13 @@ _KEYS = {declared.name: declared for declared in fields(Lora)}
 
 
 def methods_of(key: str) -> tuple[str, ...]:
-    """The methods to which a key says something."""
+    """Return the methods to which a key says something."""
     methods: tuple[str, ...] = _KEYS[key].metadata["methods"]
     return methods
 
 
 def help_text() -> str:
-    """Every key with its values, for --help."""
+    """Return every key with its values, for --help."""
     keys = (f"{n}={key.metadata['values']}: {key.metadata['help']}" for n, key in _KEYS.items())
     return "; ".join(keys)
 

@@ -61,7 +61,7 @@ class Mixture:
         return tuple(getattr(self, kind) for kind in KINDS)
 
     def scaled(self, share: float) -> "Mixture":
-        """All sizes times `share`, where there is room for less."""
+        """Return all sizes times `share`, where there is room for less."""
         sizes = {
             name: max(_MINIMA.get(name, 0), int(getattr(self, name) * share))
             for name in ("before", "after", "chunk_size")
@@ -70,7 +70,7 @@ class Mixture:
 
     @classmethod
     def parse(cls, text: str) -> "Mixture":
-        """A recipe from what differs from the default, as `nodes=0,chunks=0.5`.
+        """Return a recipe from what differs from the default, as `nodes=0,chunks=0.5`.
 
         A name is a field's or a group's: `lines` and `nodes` set the sum of their kinds' weights,
         `chunks`, `copies` and `no_after` their shares. Raises OptionError.

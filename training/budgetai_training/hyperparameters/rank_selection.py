@@ -52,8 +52,8 @@ class RankTry:
 
 
 def select_rank(by_rank: Mapping[int, Sequence[SummedLoss]], tolerance: Tolerance) -> int | None:
-    """The smallest rank that is good enough, by the same questions answered at each rank; None
-    where no rank has a loss that is a number."""
+    """Return the smallest rank that is good enough, by the same questions answered at each rank;
+    None where no rank has a loss that is a number."""
     means = {rank: mean(losses) for rank, losses in by_rank.items()}
     known = {rank: loss for rank, loss in means.items() if math.isfinite(loss)}
     if not known:

@@ -41,15 +41,16 @@ def doubling(largest: int) -> tuple[int, ...]:
 
 
 def evaluated(ranks: Sequence[int]) -> tuple[int, ...]:
-    """The ranks of which held-out loss is taken: all of a few, or doubling ones and both ends."""
+    """Return the ranks of which held-out loss is taken: all of a few, or doubling ones and both
+    ends."""
     if len(ranks) <= _MAX_ALL_EVALUATED:
         return tuple(ranks)
     return tuple(sorted({*ranks} & {ranks[0], *doubling(ranks[-1])}))
 
 
 def chances(ranks: Sequence[int], distribution: str, decay: float) -> tuple[float, ...]:
-    """How often each rank is drawn, in all 1: alike, or geometric, where P(b + 1) is (1 - decay)
-    times P(b), cut off at both ends (Valipour et al. 2022, "DyLoRA")."""
+    """Return how often each rank is drawn, in all 1: alike, or geometric, where P(b + 1) is (1 -
+    decay) times P(b), cut off at both ends (Valipour et al. 2022, "DyLoRA")."""
     shares = [(1 - decay) ** b if distribution == "geometric" else 1.0 for b in ranks]
     return tuple(share / sum(shares) for share in shares)
 
@@ -69,7 +70,7 @@ class Draw:
 
 
 def rows(rank: int, ranks: Sequence[int]) -> range:
-    """The rows, from 0, that `rank` has and the next lower of `ranks` has not: what frozen
+    """Return the rows, from 0, that `rank` has and the next lower of `ranks` has not: what frozen
     training changes when `rank` is drawn."""
     return range(max((lower for lower in ranks if lower < rank), default=0), rank)
 

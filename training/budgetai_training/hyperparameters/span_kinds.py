@@ -48,7 +48,8 @@ _KIND_OF = {name: kind for kind, names in _TYPES.items() for name in names.split
 
 @cache
 def kind_of(node_type: str, language: Language) -> str | None:
-    """The kind of span that a node of this type is, or None where it is no unit of its own."""
+    """Return the kind of span that a node of this type is, or None where it is no unit of its
+    own."""
     if node_type in language.blocks:
         return "body"
     by_ending = (kind for ending, kind in _ENDINGS.items() if node_type.endswith(ending))

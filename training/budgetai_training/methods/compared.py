@@ -60,7 +60,7 @@ def all_layers(model: Any) -> list[str]:
 
 
 def attach_prefix(model: Any, tokens: int) -> PeftModel:
-    """A prefix of so many tokens, at random until `begin_prefix`."""
+    """Return a prefix of so many tokens, at random until `begin_prefix`."""
     config = PrefixTuningConfig(num_virtual_tokens=tokens, task_type="CAUSAL_LM")
     return get_peft_model(model, config)
 

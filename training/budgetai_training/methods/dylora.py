@@ -78,7 +78,7 @@ class DyLoRA:
 
 
 def matrices(model: Any) -> list[tuple[torch.nn.Parameter, int]]:
-    """Every A and B of a LoRA, each with the dimension that is the rank: 0 of A, 1 of B."""
+    """Return every A and B of a LoRA, each with the dimension that is the rank: 0 of A, 1 of B."""
     pairs = []
     for layer in layers(model).values():
         pairs += [(layer.lora_A[ADAPTER].weight, 0), (layer.lora_B[ADAPTER].weight, 1)]
@@ -86,12 +86,12 @@ def matrices(model: Any) -> list[tuple[torch.nn.Parameter, int]]:
 
 
 def layers(model: Any) -> dict[str, Any]:
-    """Every layer of peft's that holds a LoRA, by its name."""
+    """Return every layer of peft's that holds a LoRA, by its name."""
     return {n: m for n, m in model.named_modules() if ADAPTER in getattr(m, "lora_A", ())}
 
 
 def each_rank(nested: DyLoRA, measure: Callable[[], T]) -> dict[int, T]:
-    """What `measure` gives at each evaluated rank; at the only one, under 0, where there are
+    """Return what `measure` gives at each evaluated rank; at the only one, under 0, where there are
     none."""
     if not nested.evaluated_ranks:
         return {0: measure()}

@@ -34,7 +34,7 @@ class FrozenRows:
         self._opened.update(self._now)
 
     def guard(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-        """The same optimizer, whose steps change opened rows alone."""
+        """Return the same optimizer, whose steps change opened rows alone."""
         optimizer.register_step_pre_hook(lambda *_: self._keep(optimizer))
         optimizer.register_step_post_hook(lambda *_: self._put_back(optimizer))
         return optimizer
@@ -65,7 +65,7 @@ class FrozenRows:
 
 
 def _moments(optimizer: Any, parameter: Any, *, copy: bool = True) -> dict[str, torch.Tensor]:
-    """What the optimizer keeps for each value of a parameter."""
+    """Return what the optimizer keeps for each value of a parameter."""
     state = optimizer.state.get(parameter, {})
     return {
         name: kept.clone() if copy else kept

@@ -62,7 +62,7 @@ def _new(model: Any, options: TrainOptions) -> Any:
 
 
 def _targets(model: Any, options: TrainOptions) -> Any:
-    """What peft is told; where layers are numbered it takes names alone."""
+    """Return what peft is told; where layers are numbered it takes names alone."""
     target = TARGETS[options.lora.target]
     if options.lora.layers == "all" or isinstance(target, list):
         return target
@@ -103,7 +103,7 @@ def optimizer(model: Any, rate: float, options: TrainOptions) -> torch.optim.Opt
 
 
 def method(model: Any, options: TrainOptions) -> str:
-    """What the manifest and the report call it."""
+    """Return what the manifest and the report call it."""
     config = model.active_peft_config
     names = [
         (options.method, options.method != "lora"),
@@ -122,19 +122,19 @@ def size(model: Any) -> int:
 
 
 def parameters(model: Any) -> tuple[int, int]:
-    """Those that are trained, and all; a byte of a 4-bit weight holds two, also where it is sharded
-    over processes, when peft would count one."""
+    """Return those that are trained, and all; a byte of a 4-bit weight holds two, also where it is
+    sharded over processes, when peft would count one."""
     counts = [(p.numel() * (2 if p.dtype == torch.uint8 else 1), p) for p in model.parameters()]
     return sum(n for n, p in counts if p.requires_grad), sum(n for n, _ in counts)
 
 
 def usual_rate(model: Any, options: TrainOptions) -> float:
-    """The peak learning rate where none is given or tried."""
+    """Return the peak learning rate where none is given or tried."""
     return default_rate(parameters(model)[1]) * RATES.get(options.method, 1.0)
 
 
 def default_rate(parameters: int) -> float:
-    """The peak rate for LoRA on a base of this size; smaller models take larger ones.
+    """Return the peak rate for LoRA on a base of this size; smaller models take larger ones.
 
     After 20 steps of SmolLM2-135M 5e-4, 1e-3, 2e-3 and 4e-3 led from 1.469 to 1.408, 1.386, 1.377
     and 1.421; after 12 of Qwen 0.5B 3e-4, 1e-3 and 2e-3 led to 0.749, 0.741 and 0.808. The longer

@@ -105,7 +105,7 @@ def code(text: str) -> str:
 
 
 def _printable(value: Any) -> Any:
-    """The same JSON value with a replacement character for each that cannot be shown."""
+    """Return the same JSON value with a replacement character for each that cannot be shown."""
     if isinstance(value, str):
         return _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value.replace("\r\n", "\n"))
     if isinstance(value, list):

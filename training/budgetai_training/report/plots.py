@@ -138,7 +138,7 @@ def _columns(points: Sequence[Point], unit: float) -> tuple[Floats, Floats]:
 
 
 def _running_mean(values: Floats, window: int) -> Floats:
-    """The mean of the `window` values around each; of fewer at both ends."""
+    """Return the mean of the `window` values around each; of fewer at both ends."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     places = np.arange(len(values))
     low = np.maximum(places - window // 2, 0)
@@ -148,7 +148,8 @@ def _running_mean(values: Floats, window: int) -> Floats:
 
 
 def _limits(training: Sequence[float], validation: Sequence[float]) -> tuple[float, float]:
-    """All of validation and nearly all of training: one wild step must not flatten the rest."""
+    """Return all of validation and nearly all of training: one wild step must not flatten the
+    rest."""
     ends = [*validation, *(np.percentile(training, [1, 99]) if training else ())]
     low, high = float(min(ends)), float(max(ends))
     margin = 0.08 * (high - low) or 0.1
@@ -165,7 +166,7 @@ def _curve_label(steps: Sequence[Point], checks: Sequence[Point]) -> str:
 
 
 def _rows(groups: Sequence[Group]) -> list[Group]:
-    """Those with a loss; of the languages the largest."""
+    """Return those with a loss; of the languages the largest."""
     known = [group for group in groups if measured(group.before) or measured(group.after)]
 
     def of(by: str) -> list[Group]:

@@ -79,7 +79,7 @@ def _drawn(draw: Drawing, width: float, height: float) -> str:
 
 
 def _element(file: str, name: str, attributes: dict[str, str]) -> str:
-    """An SVG file as an element of HTML, with ids that are nowhere else in the page."""
+    """Return an SVG file as an element of HTML, with ids that are nowhere else in the page."""
     root = ElementTree.fromstring(file)
     for defs in root.iterfind(".//{*}defs"):
         # Inside HTML this style would be for the whole page, which has a better one.

@@ -49,8 +49,8 @@ class Epochs(Dataset[tuple[Encoded, ...]]):
         return tuple(map(self._encoder.learned, batches[place % len(batches)]))
 
     def begun_with(self, count: int) -> set[tuple[str, str]]:
-        """The keys of the files whose samples stand in the first `count` micro-batches of the first
-        epoch."""
+        """Return the keys of the files whose samples stand in the first `count` micro-batches of
+        the first epoch."""
         number, batches = self._current
         first = batches if number == 0 else self._batches(0)
         return {sample.key for batch in first[:count] for sample in batch}

@@ -21,7 +21,7 @@ _WORD = re.compile(r"\w+")
 def choose(
     samples: Sequence[Sample], indexes: Mapping[str, Index], rng: random.Random, recipe: Mixture
 ) -> list[Sample]:
-    """The samples in their order; only `recipe.chunk_share` of them keep their chunks.
+    """Return the samples in their order; only `recipe.chunk_share` of them keep their chunks.
 
     Of those, `recipe.copy_share` are drawn among the ones that use a name from a chunk, the
     likelier the later it is used for the first time: so long the text tells nothing of it. Fewer
@@ -43,9 +43,9 @@ def choose(
 
 
 def copying(prompt: Prompt, indexes: Mapping[str, Index]) -> float:
-    """How much of the learned text is read before a name of the repository that a chunk shows is
-    used for the first time, as a share; of the latest such name. 0 where no name is, or the text
-    after the cursor tells it."""
+    """Return how much of the learned text is read before a name of the repository that a chunk
+    shows is used for the first time, as a share; of the latest such name. 0 where no name is, or
+    the text after the cursor tells it."""
     index = indexes[prompt.repository]
     first: dict[str, int] = {}
     for word in _WORD.finditer(prompt.before):
@@ -56,6 +56,6 @@ def copying(prompt: Prompt, indexes: Mapping[str, Index]) -> float:
 
 
 def _defined(prompt: Prompt, index: Index) -> set[str]:
-    """The names in the chunks that the repository defines."""
+    """Return the names in the chunks that the repository defines."""
     words = {word for chunk in prompt.chunks for word in _WORD.findall(chunk.text)}
     return {word for word in words if index.paths_defining(word)}

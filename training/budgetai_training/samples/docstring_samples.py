@@ -88,7 +88,7 @@ class Pairs:
         )
 
     def among(self, files: Iterable[CorpusFile]) -> "Pairs":
-        """The same with the pairs to learn of these files alone."""
+        """Return the same with the pairs to learn of these files alone."""
         keys = {file.key for file in files}
         return replace(self, train=tuple(p for p in self.train if p.file.key in keys))
 
@@ -105,7 +105,8 @@ class Pairs:
 
 
 def pairs_of(corpus: Corpus) -> Pairs:
-    """The pairs of both parts. How a repository writes docstrings, its training files say."""
+    """Return the pairs of both parts. How a repository writes docstrings, its training files
+    say."""
     known = repository_styles(corpus.train)
     left_out: Counter[str] = Counter()
     train = [pair for file in corpus.train for pair in _pairs(file, known, left_out)]
@@ -130,7 +131,7 @@ def check_enough(corpus: Corpus) -> None:
 
 
 def repository_styles(files: Sequence[CorpusFile]) -> dict[tuple[str, str], DocstringStyle]:
-    """How each repository writes docstrings, by its name and that of the language."""
+    """Return how each repository writes docstrings, by its name and that of the language."""
     by_language: defaultdict[tuple[str, str], list[Documentable]] = defaultdict(list)
     for file in files:
         if language := language_of(file.path):
@@ -172,8 +173,8 @@ def _pairs(
 def _pair(
     file: CorpusFile, documentable: Documentable, usual: DocstringStyle, lines: Mapping[str, int]
 ) -> Pair | str:
-    """A pair, or why its docstring is not learned. What its first line says, no other line of the
-    file may say: it would be shown."""
+    """Return a pair, or why its docstring is not learned. What its first line says, no other line
+    of the file may say: it would be shown."""
     language = language_of(file.path)
     docstring = documentable.docstring
     if language is None or docstring is None:
@@ -189,8 +190,8 @@ def _pair(
 
 
 def inside(text: str, docstring: Docstring, place: InsertionPoint) -> str | None:
-    """A docstring without its marks; None where they are of another kind than those of the place,
-    so that it could not stand there."""
+    """Return a docstring without its marks; None where they are of another kind than those of the
+    place, so that it could not stand there."""
     mark, end = docstring.mark, closing(docstring.mark)
     if mark[:1] == "/" and mark != place.opening:
         return None
@@ -200,18 +201,18 @@ def inside(text: str, docstring: Docstring, place: InsertionPoint) -> str | None
 
 
 def _summary(text: str) -> str:
-    """The first line of a docstring; empty where it is too short to be known again."""
+    """Return the first line of a docstring; empty where it is too short to be known again."""
     first = _without_marks(text.strip().partition("\n")[0])
     return first if len(first) >= _MIN_SUMMARY_CHARACTERS else ""
 
 
 def _without_marks(line: str) -> str:
-    """A line without the marks of a docstring."""
+    """Return a line without the marks of a docstring."""
     return line.strip(" \t\r/*#!\"'")
 
 
 def _is_new(pair: Pair, file: CorpusFile) -> bool:
-    """Whether all of a held-out docstring is what the file is evaluated on."""
+    """Return whether all of a held-out docstring is what the file is evaluated on."""
     docstring = pair.documentable.docstring
     if file.fresh is None or docstring is None:
         return file.fresh is None
@@ -219,7 +220,8 @@ def _is_new(pair: Pair, file: CorpusFile) -> bool:
 
 
 def sample(pair: Pair, share: float = 1.0) -> Sample:
-    """What a server would send at the place, and the answer; less of it by a `share` below 1."""
+    """Return what a server would send at the place, and the answer; less of it by a `share` below
+    1."""
     file = pair.file
     place = Snapshot(file.repository, file.path, pair.insertion.text, pair.insertion.cursor)
     most = limits(file.text, pair.documentable, pair.insertion)
@@ -229,7 +231,7 @@ def sample(pair: Pair, share: float = 1.0) -> Sample:
 
 
 def docstring_epoch(samples: Sequence[Sample], seed: str) -> list[Sample]:
-    """Every sample as often as its file's weight says, in an order drawn from the seed."""
+    """Return every sample as often as its file's weight says, in an order drawn from the seed."""
     rng = random.Random(seed)
     shown = []
     for sample in samples:

@@ -35,7 +35,7 @@ class Encoder:
         return ids
 
     def head(self, sample: Sample) -> list[int]:
-        """The tokens in front of BEFORE."""
+        """Return the tokens in front of BEFORE."""
         return encode(sample.prompt, self.markers, self.tokenize, beginning=self._beginning)[0]
 
     def learned(self, sample: Sample) -> Encoded:
@@ -51,8 +51,8 @@ class Encoder:
         return {"input_ids": ids, "labels": labels, "weights": weights}
 
     def asked(self, sample: Sample) -> Encoded:
-        """The same text with labels on the answer alone: on the tokens that reach into it, as a
-        server that heals the token at the cursor would have to bring them."""
+        """Return the same text with labels on the answer alone: on the tokens that reach into it,
+        as a server that heals the token at the cursor would have to bring them."""
         head, text = self.head(sample), sample.prompt.before
         tokens = self._tokenizer(
             text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
@@ -67,6 +67,6 @@ class Encoder:
 
 
 def markers_of(tokenizer: Any) -> Markers:
-    """The markers among a tokenizer's added tokens; a text token of that name is none."""
+    """Return the markers among a tokenizer's added tokens; a text token of that name is none."""
     added = {str(token): token_id for token_id, token in tokenizer.added_tokens_decoder.items()}
     return find_markers(added.get)

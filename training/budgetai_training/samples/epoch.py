@@ -22,8 +22,8 @@ def epoch(
     seed: str,
     recipe: Mixture | None = None,
 ) -> list[Sample]:
-    """Every line of every file once, as often as the file's weight says, in an order drawn from
-    the seed. Another seed lays the windows elsewhere."""
+    """Return every line of every file once, as often as the file's weight says, in an order drawn
+    from the seed. Another seed lays the windows elsewhere."""
     recipe = recipe or Mixture()
     rng = random.Random(seed)
     samples = [
@@ -42,7 +42,7 @@ def epoch(
 def _shown(
     file: CorpusFile, indexes: Mapping[str, Index], seed: str, recipe: Mixture
 ) -> Iterator[Sample]:
-    """The samples of a file, as many times over as it weighs; a broken part is drawn."""
+    """Yield the samples of a file, as many times over as it weighs; a broken part is drawn."""
     # A seed of its own: a file's windows stay the same when other files change.
     rng = random.Random(f"{seed}/{file.repository}/{file.path}")
     whole = int(file.weight)
@@ -56,7 +56,8 @@ def _shown(
 def file_samples(
     file: CorpusFile, index: Index, node_ends: NodeEnds, rng: random.Random, recipe: Mixture
 ) -> Iterator[Sample]:
-    """The samples of one file, from its first line to its last, with the chunks a server shows."""
+    """Yield the samples of one file, from its first line to its last, with the chunks a server
+    shows."""
     for window in windows(file.text, node_ends, rng, recipe):
         place = Snapshot(file.repository, file.path, file.text, window.end, window.start)
         limits = WindowLimits(

@@ -10,7 +10,7 @@ _BYTES = {character: byte for byte, character in bytes_to_unicode().items()}
 
 
 def vocabulary_of(tokenizer: Any) -> Vocabulary:
-    """The bytes of every token; added tokens, markers among them, have none."""
+    """Return the bytes of every token; added tokens, markers among them, have none."""
     pieces = [b""] * len(tokenizer)
     byte_level = "ByteLevel" in repr(tokenizer.backend_tokenizer.decoder)
     added = tokenizer.added_tokens_decoder
@@ -33,11 +33,11 @@ def _plain(text: str) -> bytes:
 
 
 def answer_text(vocabulary: Vocabulary, ids: list[int], taken: bytes) -> str:
-    """What tokens say behind the bytes that were taken back from the prompt."""
+    """Return what tokens say behind the bytes that were taken back from the prompt."""
     whole = b"".join(vocabulary.pieces[i] for i in ids if i < len(vocabulary))
     return whole[len(taken) :].decode("utf-8", "replace")
 
 
 def pending(vocabulary: Vocabulary, ids: list[int], taken: bytes) -> bytes:
-    """What of the bytes taken back has still to be said."""
+    """Return what of the bytes taken back has still to be said."""
     return taken[sum(len(vocabulary.pieces[i]) for i in ids if i < len(vocabulary)) :]

@@ -47,7 +47,7 @@ def span_samples(
 
 
 def _spans(file: CorpusFile, rng: random.Random) -> dict[str, list[Span]]:
-    """What can be taken out of a file, by kind."""
+    """Return what can be taken out of a file, by kind."""
     language = language_of(file.path)
     node_ends = NodeEnds(file.text, language)
     by_kind = {kind: list(node_ends.of_kind(kind)) for kind in NODES}
@@ -65,7 +65,7 @@ def _spans(file: CorpusFile, rng: random.Random) -> dict[str, list[Span]]:
 
 
 def _inside(span: Span, ranges: Sequence[tuple[int, int]]) -> bool:
-    """Whether a span lies in one of the sorted ranges, which have no character in common."""
+    """Return whether a span lies in one of the sorted ranges, which have no character in common."""
     place = bisect_right(ranges, (span.start, math.inf)) - 1
     return place >= 0 and span.end <= ranges[place][1]
 

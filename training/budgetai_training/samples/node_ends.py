@@ -43,7 +43,7 @@ class NodeEnds:
         return self._spans.get(kind, [])
 
     def last(self, kind: str, start: int, low: int, high: int) -> Span | None:
-        """The last span of a kind that ends after `low`, at `high` at most, and lies behind
+        """Return the last span of a kind that ends after `low`, at `high` at most, and lies behind
         `start`; the longest of those that end at one place."""
         spans = self.of_kind(kind)
         place = bisect_right(spans, (high + 1,)) - 1
@@ -58,8 +58,8 @@ class NodeEnds:
 
 
 def lines_up(text: str, start: int, limit: int) -> Iterator[Line]:
-    """The lines with text whose newline lies in [start, limit), the last one first. The line at
-    `start` may lack its head."""
+    """Yield the lines with text whose newline lies in [start, limit), the last one first. The line
+    at `start` may lack its head."""
     newline = text.rfind("\n", start, limit)
     while newline >= start:
         first = text.rfind("\n", start, newline) + 1 or start

@@ -43,7 +43,7 @@ def banded(items: Sequence[T], rng: random.Random) -> list[T]:
 
 
 def import_graph(files: Iterable[CorpusFile]) -> Graph:
-    """The imports among files of one repository."""
+    """Return the imports among files of one repository."""
     by_path = {file.path: file for file in files}
     paths = PathSuffixes(by_path)
     graph = {path: sorted(targets(_imports(file), path, paths)) for path, file in by_path.items()}

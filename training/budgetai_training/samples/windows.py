@@ -59,7 +59,7 @@ def _window(
 
 
 def _rest(text: str, start: int) -> Window:
-    """The end of the file: its last line is the answer."""
+    """Return the end of the file: its last line is the answer."""
     last = text.rfind("\n", start, len(text) - 1) + 1 or start
     kind = "newline" if text.endswith("\n") else "line"
     return Window(start, len(text), kind, len(text) - last)
@@ -71,7 +71,8 @@ def _line_kind(rng: random.Random, recipe: Mixture) -> str:
 
 
 def _line(text: str, kind: str, start: int, limit: int, rng: random.Random) -> Window | None:
-    """A cut at or in the last line with text, or None where no whole line ends in the window."""
+    """Return a cut at or in the last line with text, or None where no whole line ends in the
+    window."""
     line = next(lines_up(text, start, limit), None)
     if line is None:
         return None
@@ -101,7 +102,7 @@ def _node(node_ends: NodeEnds, kind: str, start: int, limit: int) -> Window | No
 def _complete(
     text: str, node_ends: NodeEnds, start: int, limit: int, rng: random.Random
 ) -> Window | None:
-    """A place where a cursor rests and nothing is missing: the model must end at once.
+    """Return a place where a cursor rests and nothing is missing: the model must end at once.
 
     The end marker is learned behind every sample. But where the other kinds are cut, something has
     just been typed that was missing; a server is asked behind complete spans as well, and one

@@ -43,12 +43,13 @@ def comment_syntax(language: Language | None) -> CommentSyntax | None:
 
 
 def closing(mark: str) -> str:
-    """What closes a docstring that a mark opens; "" for the mark of a line, which ends with it."""
+    """Return what closes a docstring that a mark opens; "" for the mark of a line, which ends with
+    it."""
     return _CLOSINGS.get(mark.lstrip("rRuU"), "")
 
 
 def lead(mark: str) -> str:
-    """What stands in front of the text of each line but the first."""
+    """Return what stands in front of the text of each line but the first."""
     if mark == "/**":
         return " * "
     return "" if closing(mark) else f"{mark} "

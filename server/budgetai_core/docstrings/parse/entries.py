@@ -96,7 +96,7 @@ class Lines:
         return depth(self.lines[number])
 
     def span(self, start: int, end: int) -> str:
-        """The text of lines, without the line end behind the last."""
+        """Return the text of lines, without the line end behind the last."""
         return "\n".join(self.lines[start:end])
 
     def without(self, numbers: set[int]) -> str:
@@ -109,8 +109,8 @@ class Lines:
         return end
 
     def blocks(self, start: int, end: int) -> Iterator[Span]:
-        """The lines that stand as far out as the first of some lines, each with those below it that
-        stand further in."""
+        """Yield the lines that stand as far out as the first of some lines, each with those below
+        it that stand further in."""
         first = next((n for n in range(start, end) if self.lines[n].strip()), end)
         if first == end:
             return
@@ -122,7 +122,7 @@ class Lines:
         yield begun, self.trimmed(begun, end)
 
     def goes_on(self, end: int, number: int) -> bool:
-        """Whether a line below an entry that ends at `end` is its sentence, wrapped but not
+        """Return whether a line below an entry that ends at `end` is its sentence, wrapped but not
         indented."""
         if number != end:
             return False
@@ -136,8 +136,8 @@ def depth(line: str) -> int:
 
 
 def _code_lines(lines: Sequence[str]) -> set[int]:
-    """The numbers of lines that show code: in fences that are closed, in literal blocks, and in
-    sessions."""
+    """Return the numbers of lines that show code: in fences that are closed, in literal blocks, and
+    in sessions."""
     shown, literal, session = set[int](), -1, False
     fences = _fenced(lines)
     for number, line in enumerate(lines):
@@ -167,8 +167,8 @@ def _fenced(lines: Sequence[str]) -> set[int]:
 
 
 def bracket_end(text: str, start: int) -> int:
-    """Where the bracket closes that opens at a character; -1 where it does not. Brackets in quotes
-    count only where no quotes make sense of them."""
+    """Return where the bracket closes that opens at a character; -1 where it does not. Brackets in
+    quotes count only where no quotes make sense of them."""
     closer = _CLOSERS.get(text[start : start + 1], "")
     if not closer:
         return -1

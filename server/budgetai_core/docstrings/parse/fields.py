@@ -57,7 +57,7 @@ def _is_field(lines: Lines, number: int) -> bool:
 
 
 def _end(lines: Lines, start: int) -> int:
-    """Where a field ends: its lines stand further in, or go on with its sentence."""
+    """Return where a field ends: its lines stand further in, or go on with its sentence."""
     inner, end, number = lines.depth(start), start + 1, start + 1
     while number < len(lines):
         deeper = lines.depth(number) > inner
@@ -98,7 +98,7 @@ def _field(lines: Lines, start: int, end: int) -> Iterator[Entry]:
 
 
 def _label(argument: str, at: int, *, several: bool) -> tuple[Span | None, Span | None]:
-    """Where the names stand in a field's argument, and where the type in front of them."""
+    """Return where the names stand in a field's argument, and where the type in front of them."""
     whole = argument.strip()
     if several or _SEVERAL.fullmatch(whole):
         return (at, at + len(argument)), None

@@ -72,7 +72,7 @@ def _sections(lines: Lines) -> Iterator[tuple[str, Section]]:
 
 
 def _heading(lines: Lines, number: int) -> str:
-    """The word that begins a section on a line; "" for other lines."""
+    """Return the word that begins a section on a line; "" for other lines."""
     line = lines[number]
     begins = HEADING.match(line) or _INLINE.match(line.strip())
     return line.strip().partition(":")[0] if begins and number not in lines.code else ""
@@ -139,7 +139,7 @@ def _item(lines: Lines, kind: str, start: int, end: int, section: Section) -> En
 
 
 def _names(label: str, at: int, kind: str) -> tuple[Name, ...]:
-    """The names of a label without their marks; of exceptions the last part alone."""
+    """Return the names of a label without their marks; of exceptions the last part alone."""
     plain = _ROLE.sub(lambda role: " " * len(role[0]), label)
     plain = re.sub(r" (?:or|and) ", lambda word: "," * len(word[0]), plain)
     return tuple(
@@ -149,12 +149,12 @@ def _names(label: str, at: int, kind: str) -> tuple[Name, ...]:
 
 
 def named(word: str, at: int, *, last: bool) -> Name:
-    """A name; its last part, or all of it where it is a path into a parameter."""
+    """Return a name; its last part, or all of it where it is a path into a parameter."""
     skipped = word.rfind(".") + 1 if last or word.startswith(("self.", "cls.")) else 0
     return Name(word[skipped:], at + skipped, at + len(word))
 
 
 def dedented(told: str) -> str:
-    """A description without the indentation of its lines behind the first."""
+    """Return a description without the indentation of its lines behind the first."""
     first, newline, others = told.partition("\n")
     return f"{first.strip()}\n{cleandoc(newline + others)}".strip()

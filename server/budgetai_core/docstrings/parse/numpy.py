@@ -76,7 +76,7 @@ def _item(lines: Lines, kind: str, start: int, end: int, section: Section) -> It
 
 
 def _names(label: str, at: int, kind: str) -> Iterator[Name]:
-    """The names of a label; `x_1, ..., x_4` are four."""
+    """Yield the names of a label; `x_1, ..., x_4` are four."""
     above: Name | None = None
     for word in _NAME.finditer(label):
         name = named(word[0], at + word.start(), last=kind != "parameter")

@@ -39,7 +39,8 @@ class Sections:
 
 
 def layout(text: str, language: Language) -> Layout:
-    """Where the entries of a docstring without its marks stand; prose alone where it has none."""
+    """Return where the entries of a docstring without its marks stand; prose alone where it has
+    none."""
     syntax = comment_syntax(language)
     if len(text) > _MAX_CHARACTERS or syntax is None:
         return Layout(text)
@@ -50,7 +51,7 @@ def layout(text: str, language: Language) -> Layout:
 
 
 def sections(text: str, language: Language) -> Sections:
-    """The parts of a docstring without its marks; a summary alone where it has no others."""
+    """Return the parts of a docstring without its marks; a summary alone where it has no others."""
     parsed = layout(text, language)
     summary, description = _split(parsed.prose)
     told = [entry for entry in parsed.entries if entry.kind == "returns"]
@@ -72,15 +73,15 @@ def style_of(text: str) -> str:
 
 
 def _split(text: str) -> tuple[str, str]:
-    """The first paragraph, and the others."""
+    """Return the first paragraph, and the others."""
     summary, _, description = text.strip().partition("\n\n")
     description = re.sub(r"\n{3,}", "\n\n", description)
     return summary.strip(), description.strip("\n").rstrip()
 
 
 def _described(parsed: Layout, kind: str) -> dict[str, str]:
-    """What is told under each name; a name that stands twice keeps what is told first, and a path
-    into a parameter is none."""
+    """Return what is told under each name; a name that stands twice keeps what is told first, and a
+    path into a parameter is none."""
     told: dict[str, str] = {}
     for entry in parsed.entries:
         for name in entry.names if entry.kind == kind else ():
@@ -90,7 +91,7 @@ def _described(parsed: Layout, kind: str) -> dict[str, str]:
 
 
 def _returned(told: list[Entry]) -> str:
-    """What is said of the value; its type where nothing else is said."""
+    """Return what is said of the value; its type where nothing else is said."""
     return next((text for e in told if (text := e.description or e.type)), "")
 
 

@@ -50,8 +50,8 @@ def read(text: str) -> Layout:
 
 
 def _inside(lines: Lines) -> set[int]:
-    """The lines that an inline tag or a preformatted block of several lines goes over, but the
-    first; what is never closed holds no lines."""
+    """Return the lines that an inline tag or a preformatted block of several lines goes over, but
+    the first; what is never closed holds no lines."""
     text, held = lines.text, set[int]()
     spans = []
     for match in _INLINE.finditer(text):
@@ -66,8 +66,8 @@ def _inside(lines: Lines) -> set[int]:
 
 
 def _end(lines: Lines, start: int, below: int, code: set[int]) -> int:
-    """Where what is told of a tag ends: a paragraph behind it that stands no further in is none of
-    it, though no other tag is in front of that."""
+    """Return where what is told of a tag ends: a paragraph behind it that stands no further in is
+    none of it, though no other tag is in front of that."""
     inner = lines.depth(start)
     held = _typed_lines(lines, start)
     for number in range(start + 1, below):
@@ -78,7 +78,7 @@ def _end(lines: Lines, start: int, below: int, code: set[int]) -> int:
 
 
 def _typed_lines(lines: Lines, start: int) -> int:
-    """The line in which the type of a tag ends."""
+    """Return the line in which the type of a tag ends."""
     brace = lines.text.find("{", lines.starts[start], lines.starts[start + 1])
     end = bracket_end(lines.text, brace) if brace >= 0 else -1
     return lines.text.count("\n", 0, end) if end >= 0 else start
@@ -117,7 +117,8 @@ def _entry(lines: Lines, start: int, end: int) -> Iterator[Entry]:
 
 
 def _parameter(text: str, at: int, stop: int) -> tuple[list[Name], Span, str]:
-    """The name, where it stands with the brackets of an optional one, and the kind of entry."""
+    """Return the name, where it stands with the brackets of an optional one, and the kind of
+    entry."""
     close = bracket_end(text[:stop], at) if text[at : at + 1] == "[" else -1
     word = _WORD.match(text, _skipped(text, at + 1, stop) if close >= 0 else at, stop)
     if word is None or word[1].startswith("<"):

@@ -51,7 +51,8 @@ def brackets(piece: str, language: Language | None) -> Brackets:
 
 
 def _unclosed(mark: str) -> bool:
-    """Whether a text of several lines, or what was read of it, lacks the mark that ends it."""
+    """Return whether a text of several lines, or what was read of it, lacks the mark that ends
+    it."""
     for opener, closer in _OPEN_ENDED.items():
         if mark.startswith(opener):
             content = mark[len(opener) :]

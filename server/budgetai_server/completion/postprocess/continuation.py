@@ -73,14 +73,14 @@ def _brackets_open(context: CursorContext, shown: str) -> bool:
 
 
 def _brace_below(context: CursorContext, answer: str, at: int) -> bool:
-    """Whether a head's brace stands on the next line, as C has it, or may do."""
+    """Return whether a head's brace stands on the next line, as C has it, or may do."""
     braces = context.language is not None and context.language.opener == "{"
     following = answer[at:].lstrip()[:1]
     return braces and _HEAD.search(answer[:at]) is not None and following in ("", "{")
 
 
 def _joins(context: CursorContext, answer: str, at: int) -> bool:
-    """Whether the line ends with an operator, or the next one begins with one."""
+    """Return whether the line ends with an operator, or the next one begins with one."""
     language = context.language
     line = (context.line_before + answer[:at]).rpartition("\n")[2].rstrip()
     if language is None or context.prose or _is_comment(line, language):
@@ -116,7 +116,8 @@ def _is_block_word(line: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _incomplete(context: CursorContext, shown: str) -> bool:
-    """Whether an answer breaks the code as it is, and may still become something that parses."""
+    """Return whether an answer breaks the code as it is, and may still become something that
+    parses."""
     if (
         context.language is None
         or context.parsed.root is None

@@ -65,7 +65,7 @@ class CursorContext:
         return None if inside_a_word or self._filled(stripped) else start
 
     def _filled(self, stripped: str) -> bool:
-        """Whether the block goes on below the cursor."""
+        """Return whether the block goes on below the cursor."""
         return indent(self.line_below) > indent(stripped.rpartition("\n")[2])
 
     @cached_property

@@ -16,8 +16,8 @@ _MAX_CHARACTERS = 4000
 
 
 def is_degenerate(after: str, answer: str) -> bool:
-    """Whether nothing useful will follow: the answer goes round in circles, or its last whole line
-    is the next line after the cursor, so that it has come to what is there already."""
+    """Return whether nothing useful will follow: the answer goes round in circles, or its last
+    whole line is the next line after the cursor, so that it has come to what is there already."""
     if _REPETITION.search(answer[-180:]):
         return True
     lines = answer.split("\n")
@@ -26,8 +26,9 @@ def is_degenerate(after: str, answer: str) -> bool:
 
 
 def drop_repetition(context: CursorContext, text: str) -> str:
-    """An answer up to where it begins to say the same again and again: after the first of three
-    like groups of lines, or in front of a line that stutters. Numbers alone may be a table."""
+    """Return an answer up to where it begins to say the same again and again: after the first of
+    three like groups of lines, or in front of a line that stutters. Numbers alone may be a
+    table."""
     lines = text[:_MAX_CHARACTERS].split("\n")
     # The first line goes on with the cursor's, the others are whole.
     whole = [context.line_before + lines[0], *lines[1:]]
@@ -55,8 +56,8 @@ def worth_showing(context: CursorContext, edit: Edit) -> bool:
 
 
 def _echoes(context: CursorContext, edit: Edit) -> bool:
-    """Whether the first new line is the line above or below once more. Lines that say little, as
-    `break` or a row of zeros, may be repeated, and so may annotations."""
+    """Return whether the first new line is the line above or below once more. Lines that say
+    little, as `break` or a row of zeros, may be repeated, and so may annotations."""
     above, text = context.line_above, edit.text
     if text.lstrip(" \t").startswith("\n"):
         above = context.line_before.rstrip() or above

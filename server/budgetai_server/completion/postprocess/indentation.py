@@ -10,8 +10,8 @@ _TAB = 4
 
 
 def reindented(context: CursorContext, text: str) -> str:
-    """The answer with tabs for spaces or spaces for tabs, where the document has the other, and
-    without carriage returns: line ends are put in where the text leaves us."""
+    """Return the answer with tabs for spaces or spaces for tabs, where the document has the other,
+    and without carriage returns: line ends are put in where the text leaves us."""
     text = text.replace("\r", "")
     if "\n" not in text and context.line_before.strip():
         return text

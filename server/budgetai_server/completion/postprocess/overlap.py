@@ -18,8 +18,8 @@ class Edit(NamedTuple):
 
 
 def edit(context: CursorContext, text: str) -> Edit:
-    """The edit that puts an answer in, and doubles nothing of the cursor's line, nor the next
-    line with text."""
+    """Return the edit that puts an answer in, and doubles nothing of the cursor's line, nor the
+    next line with text."""
     rest = context.line_after
     if not rest:
         return Edit(_without_next_line(context, text))
@@ -30,7 +30,7 @@ def edit(context: CursorContext, text: str) -> Edit:
 
 
 def within(part: str, text: str) -> bool:
-    """Whether a text holds the characters of a part in their order."""
+    """Return whether a text holds the characters of a part in their order."""
     characters = iter(text)
     return all(character in characters for character in part)
 
@@ -42,8 +42,8 @@ def _without_next_line(context: CursorContext, text: str) -> str:
 
 
 def _closers(context: CursorContext, text: str, rest: str) -> int:
-    """How many of the closers in `rest` the answer brings itself. Brackets that were opened on
-    this line and that neither side closes keep theirs."""
+    """Return how many of the closers in `rest` the answer brings itself. Brackets that were opened
+    on this line and that neither side closes keep theirs."""
     closed = brackets(text, context.language).unmatched
     brought = "".join(text[at] for at in closed)
     surplus = len(brought) + len(rest) - len(brackets(context.line_before, context.language).open)
@@ -54,8 +54,8 @@ def _closers(context: CursorContext, text: str, rest: str) -> int:
 
 
 def repeated(text: str, rest: str) -> int:
-    """The length of the longest end of the answer with which the rest of the line begins. Words
-    are repeated whole: the a of `data` is not the a of `and`."""
+    """Return the length of the longest end of the answer with which the rest of the line begins.
+    Words are repeated whole: the a of `data` is not the a of `and`."""
     for length in range(min(len(text), len(rest)), 0, -1):
         if text.endswith(rest[:length]) and not (
             _splits(text, len(text) - length) or _splits(rest, length)
@@ -65,7 +65,7 @@ def repeated(text: str, rest: str) -> int:
 
 
 def _contained(text: str, rest: str) -> int:
-    """All of the rest of the line, where the answer says it anew and goes on behind it."""
+    """Return all of the rest of the line, where the answer says it anew and goes on behind it."""
     says_something = len(rest) > 2 or not rest.strip(CLOSERS + _QUOTES + ";,")
     at = text.find(rest) if says_something else -1
     whole = at >= 0 and not (_splits(text, at) or _splits(text, at + len(rest)))
@@ -73,5 +73,5 @@ def _contained(text: str, rest: str) -> int:
 
 
 def _splits(text: str, at: int) -> bool:
-    """Whether a place is in the middle of a word."""
+    """Return whether a place is in the middle of a word."""
     return bool(re.fullmatch(r"\w\w", text[at - 1 : at + 1])) if at else False

@@ -33,7 +33,7 @@ class Postprocessed:
 def postprocess(
     context: CursorContext, answer: str, *, whole: bool, block: bool = True, repair: bool = True
 ) -> Postprocessed | None:
-    """What is shown of an answer; None while that is not decided, which it is once `whole`.
+    """Return what is shown of an answer; None while that is not decided, which it is once `whole`.
 
     `block` allows more than a line. Without `repair` the answer is cut, and nothing else is done
     for the sake of the syntax. Never raises, and depends on the arguments alone.

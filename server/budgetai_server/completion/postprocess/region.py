@@ -131,8 +131,8 @@ def _begins_in_code(text: str) -> bool:
 
 
 def _framed(before: str, after: str, language: Language) -> Iterator[tuple[str, str]]:
-    """The cursor's block in each of the language's frames; nothing where the text is not a part of
-    a longer one, where the block is not closed, or where it has no other line."""
+    """Yield the cursor's block in each of the language's frames; nothing where the text is not a
+    part of a longer one, where the block is not closed, or where it has no other line."""
     if len(before) <= _PARSED_BEFORE and len(after) <= _PARSED_AFTER:
         return
     head, newline, line = before[-_PARSED_BEFORE:].rpartition("\n")
@@ -157,7 +157,8 @@ def _framed(before: str, after: str, language: Language) -> Iterator[tuple[str, 
 
 
 def _closers(opener: str, language: Language) -> str:
-    """What closes a frame, with the mark that ends a statement where the language has one."""
+    """Return what closes a frame, with the mark that ends a statement where the language has
+    one."""
     if opener in _ENDS:
         return _ENDS[opener]
     closers = "".join(PAIRS[opener[at]] for at in reversed(brackets(opener, None).open))

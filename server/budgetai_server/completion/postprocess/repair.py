@@ -156,8 +156,9 @@ def _closing_lines(piece: str, opened: Sequence[int]) -> str:
 
 
 def _block_indentation(context: CursorContext, piece: str) -> str:
-    """How deep the block begins that is open at the end of a piece: with the nearest line that is
-    less deep than the last one, which may stand above the piece, or with the last line itself."""
+    """Return how deep the block begins that is open at the end of a piece: with the nearest line
+    that is less deep than the last one, which may stand above the piece, or with the last line
+    itself."""
     lines = [line for line in piece.split("\n") if line.strip()] or [piece]
     if _WORD_HEAD.search(lines[-1]):
         return _white(lines[-1])

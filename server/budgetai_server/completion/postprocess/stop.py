@@ -20,14 +20,14 @@ _LAST_WORD = re.compile(r"\w+\Z")
 
 
 def first_line_end(answer: str) -> int | None:
-    """Where the first line with text ends; None while it is not complete."""
+    """Return where the first line with text ends; None while it is not complete."""
     leading = len(answer) - len(answer.lstrip())
     match = _LINE_END.search(answer, leading)
     return match.start() if match and leading < len(answer) else None
 
 
 def stop_position(context: CursorContext, answer: str, *, block: bool) -> int | None:
-    """Where the part of a growing answer ends that is shown; None while it has not. Without
+    """Return where the part of a growing answer ends that is shown; None while it has not. Without
     `block` that is its first line."""
     first = first_line_end(answer)
     if not block:
@@ -42,14 +42,15 @@ def stop_position(context: CursorContext, answer: str, *, block: bool) -> int | 
 
 
 def to_last_word(answer: str) -> str:
-    """An answer that was not decoded to its end, cut where it reads well: at its last whole line,
-    or in front of a name that may go on."""
+    """Return an answer that was not decoded to its end, cut where it reads well: at its last whole
+    line, or in front of a name that may go on."""
     head, newline, _ = answer.rpartition("\n")
     return head if newline and head.strip() else _LAST_WORD.sub("", answer) or answer
 
 
 def _inline(context: CursorContext, answer: str) -> bool:
-    """Whether the answer goes on right behind the mark that opened something: `import { a }`."""
+    """Return whether the answer goes on right behind the mark that opened something: `import { a
+    }`."""
     return context.line_before.strip() != "" and not answer.lstrip(" \t").startswith(("\n", "\r"))
 
 
@@ -78,8 +79,8 @@ def _closed(context: CursorContext, opened: int, answer: str) -> int | None:
 
 
 def _dedent(answer: str, outer: int, first: int) -> int | None:
-    """Where the lines of an answer, from number `first` on, come back to the depth `outer`. A
-    closing mark there still belongs to them."""
+    """Return where the lines of an answer, from number `first` on, come back to the depth `outer`.
+    A closing mark there still belongs to them."""
     offset = 0
     # The last piece may still grow.
     for number, line in enumerate(answer.split("\n")[:-1]):
@@ -92,7 +93,7 @@ def _dedent(answer: str, outer: int, first: int) -> int | None:
 
 
 def _node_end(context: CursorContext, answer: str, first: int) -> int | None:
-    """The first line's end at which nothing is open that was opened on the cursor's line."""
+    """Return the first line's end at which nothing is open that was opened on the cursor's line."""
     head = (context.line_before + answer[:first]).rpartition("\n")[2]
     if indent(context.line_below) > indent(head) or context.text_right:
         return first

@@ -90,7 +90,8 @@ def _is_loopback(host: str) -> bool:
 
 
 def read_token(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> str:
-    """The token from a file of the user's own, or from BUDGETAI_TOKEN; empty when there is none.
+    """Return the token from a file of the user's own, or from BUDGETAI_TOKEN; empty when there is
+    none.
 
     Raises OptionError if the file cannot be read, others may read it, or it holds no token.
     """

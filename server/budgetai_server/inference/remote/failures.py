@@ -94,14 +94,14 @@ def unknown_server(endpoint: Endpoint) -> ModelError:
 
 
 def reported(endpoint: Endpoint, error: Any, body: object) -> ModelError:
-    """An error that came in the middle of a stream."""
+    """Return an error that came in the middle of a stream."""
     return ModelError(f"{endpoint.host} reports: {_message(endpoint, error, body)}")
 
 
 def explain(
     endpoint: Endpoint, status: int, kind: str, location: str, text: str, body: object
 ) -> Failure:
-    """What an answer without a result means. `kind` is its content type, `location` where it
+    """Return what an answer without a result means. `kind` is its content type, `location` where it
     sends us, `text` its body; `body` is what had been asked."""
     if 300 <= status < 400:
         # Not followed: a redirect could carry the token, and the code, to anybody.
@@ -155,7 +155,7 @@ def _error_in(text: str) -> Any:
 
 
 def _message(endpoint: Endpoint, error: Any, body: object) -> str:
-    """The message of an error as OpenAI, llama-server or FastAPI write it."""
+    """Return the message of an error as OpenAI, llama-server or FastAPI write it."""
     if isinstance(error, dict):
         error = error.get("message") or error.get("detail") or error.get("type") or ""
     message = error if isinstance(error, str) else ""
@@ -165,7 +165,8 @@ def _message(endpoint: Endpoint, error: Any, body: object) -> str:
 
 
 def _repeats(message: str, body: object) -> bool:
-    """Whether a line of what was sent stands in the message, as it is or as JSON writes it."""
+    """Return whether a line of what was sent stands in the message, as it is or as JSON writes
+    it."""
     values = body.values() if isinstance(body, dict) else ()
     sent = [value for value in values if isinstance(value, str)]
     lines = [line.strip() for text in sent for line in text.splitlines()]

@@ -53,8 +53,9 @@ class LlamaServer:
         self._lora = self._adapter_scales()
 
     def _adapter_scales(self) -> list[dict[str, Any]]:
-        """The server's adapters with the scales it has them at, to be named with each request: one
-        that names none is answered from what another one's adapters left in the cache."""
+        """Return the server's adapters with the scales it has them at, to be named with each
+        request: one that names none is answered from what another one's adapters left in the
+        cache."""
         try:
             adapters = self._transport.get("/lora-adapters", self._cancelled)
         except Failure as failure:
@@ -128,11 +129,11 @@ class LlamaServer:
                 pass
 
     def _settings(self) -> dict[str, Any]:
-        """What is the same in every request."""
+        """Return what is the same in every request."""
         return {**_GREEDY, "lora": self._lora} if self._lora else _GREEDY
 
     def _tokens(self, prompt: Prompt, limit: int) -> tuple[list[int], str]:
-        """The prompt's tokens, and the text the answer has to begin with."""
+        """Return the prompt's tokens, and the text the answer has to begin with."""
         head, before = fit(prompt, room_for(self._context, limit), self._encode)
         kept, taken = self._take_back(before)
         return head + kept, taken
@@ -169,7 +170,7 @@ class LlamaServer:
         return ids
 
     def _marker(self, name: str) -> int | None:
-        """The id of a special token. A name that is one token as plain text too is none."""
+        """Return the id of a special token. A name that is one token as plain text too is none."""
         ids = self._plain_ids(name, parsed=True)
         return ids[0] if len(ids) == 1 and ids != self._plain_ids(name) else None
 
@@ -191,7 +192,7 @@ _GREEDY = {
 
 
 def _beginning_with(taken: str) -> str:
-    """A GBNF grammar of all texts that begin with `taken`."""
+    """Return a GBNF grammar of all texts that begin with `taken`."""
     literal = json.dumps(taken, ensure_ascii=False)
     # JSON writes other control characters as \u00XX; a grammar knows \xXX.
     return "root ::= " + literal.replace(r"\u00", r"\x") + " .*"

@@ -30,7 +30,7 @@ _CHARACTERS_PER_TOKEN = 2
 
 
 def cut_names(text: str) -> list[str]:
-    """The text in parts, none of which holds the name of a special token."""
+    """Return the text in parts, none of which holds the name of a special token."""
     cuts = [0, *(name.start() + 1 for name in _NAMES.finditer(text)), len(text)]
     return [text[a:b] for a, b in pairwise(cuts) if a < b]
 
@@ -126,7 +126,8 @@ class TextPrompts:
         return number(usage.get("prompt_tokens")) if isinstance(usage, dict) else None
 
     def encode(self, prompt: Prompt, room: int, cancelled: Check) -> tuple[str, dict[str, Any]]:
-        """The prompt as a string, cut to `room` tokens, and what else a request has to say."""
+        """Return the prompt as a string, cut to `room` tokens, and what else a request has to
+        say."""
         characters = room * _CHARACTERS_PER_TOKEN
         shown = self._joined(prompt)
         if len(shown) > characters:

@@ -111,7 +111,7 @@ class OpenAIServer:
             raise
 
     def _pieces(self, event: dict[str, Any], usage: Usage) -> list[Piece]:
-        """An event's text by tokens, as far as the server tells them apart; its counts."""
+        """Return an event's text by tokens, as far as the server tells them apart; its counts."""
         _count(event, usage)
         choices = event.get("choices")
         if not isinstance(choices, list):

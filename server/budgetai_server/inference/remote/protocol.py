@@ -41,7 +41,7 @@ class ServerProtocol(Protocol):
 
 
 def room_for(context: int, limit: int) -> int:
-    """How many tokens of a context a prompt may take when `limit` tokens are to follow."""
+    """Return how many tokens of a context a prompt may take when `limit` tokens are to follow."""
     return context - min(limit, context // 2) - _SPARE
 
 
@@ -75,7 +75,7 @@ def last_part(before: str) -> tuple[str, str]:
 
 
 def going_on(pieces: Iterator[Piece], taken: str) -> Iterator[Piece] | None:
-    """What comes behind `taken` in an answer; None if the answer does not begin with it."""
+    """Return what comes behind `taken` in an answer; None if the answer does not begin with it."""
     text = ""
     for piece in pieces:
         text += piece.text
@@ -88,12 +88,12 @@ def going_on(pieces: Iterator[Piece], taken: str) -> Iterator[Piece] | None:
 
 
 def number(value: Any) -> int | None:
-    """A count out of JSON; None if it is none."""
+    """Return a count out of JSON; None if it is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def ids_of(answer: Any) -> list[int] | None:
-    """The token ids of a /tokenize answer; None if it holds none."""
+    """Return the token ids of a /tokenize answer; None if it holds none."""
     tokens = answer.get("tokens") if isinstance(answer, dict) else None
     if not isinstance(tokens, list) or any(number(token) is None for token in tokens):
         return None

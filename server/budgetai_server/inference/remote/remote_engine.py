@@ -131,7 +131,7 @@ class RemoteEngine:
 
 
 def _timed(pieces: Iterator[Piece], usage: Usage) -> Iterator[Piece]:
-    """The pieces, with the time they were waited for added to `usage`."""
+    """Yield the pieces, with the time they were waited for added to `usage`."""
     while True:
         began = time.perf_counter()
         piece = next(pieces, None)
@@ -163,7 +163,7 @@ def connect(transport: Transport, endpoint: Endpoint, cancelled: Check) -> Serve
 
 
 def _props(transport: Transport, endpoint: Endpoint, cancelled: Check) -> dict[str, object] | None:
-    """What a llama-server says of itself; None if it is none."""
+    """Return what a llama-server says of itself; None if it is none."""
     try:
         props = transport.get("/props", cancelled)
     except Failure as refusal:

@@ -58,15 +58,16 @@ class Transport:
         self._closed = False
 
     def get(self, path: str, cancelled: Check) -> Any:
-        """What the server answers to GET, from JSON. Raises Refusal, ModelError, Cancelled."""
+        """Return what the server answers to GET, from JSON. Raises Refusal, ModelError,
+        Cancelled."""
         return self._drive(self._whole("GET", path, None), cancelled)
 
     def post(self, path: str, body: object, cancelled: Check) -> Any:
-        """What the server answers to POST, from JSON. Raises as `get` does."""
+        """Return what the server answers to POST, from JSON. Raises as `get` does."""
         return self._drive(self._whole("POST", path, body), cancelled)
 
     def events(self, path: str, body: object, cancelled: Check) -> Events:
-        """The JSON objects of a stream of server-sent events, each as soon as it is there.
+        """Return the JSON objects of a stream of server-sent events, each as soon as it is there.
 
         Closing the iterator, or `cancelled`, closes the connection: the server stops working.
         """
@@ -139,7 +140,7 @@ class Transport:
             raise no_json(self._endpoint) from None
 
     async def _read(self, response: "httpx2.Response") -> str:
-        """The body as text, as far as it is of a sensible size."""
+        """Return the body as text, as far as it is of a sensible size."""
         import httpx2
 
         data = bytearray()
@@ -180,7 +181,7 @@ class Transport:
             return
 
     async def _open(self, method: str, path: str, body: object) -> "httpx2.Response":
-        """An answer whose status is 200 and whose body is still to be read.
+        """Return an answer whose status is 200 and whose body is still to be read.
 
         Tries again, before there is a body, where another try may help and the time allows it.
         """
@@ -227,8 +228,8 @@ class Transport:
         return refusal
 
     def _connected(self) -> "httpx2.AsyncClient":
-        """The client. Proxies and passwords of the environment are not used: code and token go
-        to the named server, and to nobody else."""
+        """Return the client. Proxies and passwords of the environment are not used: code and token
+        go to the named server, and to nobody else."""
         import httpx2
 
         if self._client is None:
@@ -251,8 +252,8 @@ class Transport:
 
 
 async def _data_lines(response: "httpx2.Response") -> AsyncGenerator[str, None]:
-    """What stands behind `data:` in a stream. Only newlines end a line here: a U+2028 inside of
-    a string, where Python would end one too, belongs to the code that is completed."""
+    """Return what stands behind `data:` in a stream. Only newlines end a line here: a U+2028 inside
+    of a string, where Python would end one too, belongs to the code that is completed."""
     buffer = b""
     async for block in response.aiter_bytes():
         *lines, buffer = (buffer + block).split(b"\n")
@@ -278,7 +279,7 @@ def _seconds(retry_after: str) -> float | None:
 
 
 def _tls(endpoint: Endpoint) -> ssl.SSLContext | bool:
-    """How certificates are checked; True checks them by the system's authorities."""
+    """Return how certificates are checked; True checks them by the system's authorities."""
     if endpoint.ca_file is None:
         return True
     try:

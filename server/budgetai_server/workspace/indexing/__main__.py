@@ -19,8 +19,8 @@ _NICE = 10
 
 
 def frame(message: object) -> bytes:
-    """A message with its length before it, as both ends of the pipes write it. Both are ours, and
-    of the same version."""
+    """Return a message with its length before it, as both ends of the pipes write it. Both are
+    ours, and of the same version."""
     data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
     return len(data).to_bytes(8, "little") + data
 

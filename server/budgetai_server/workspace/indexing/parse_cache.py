@@ -50,7 +50,7 @@ def encode(facts: FileSymbols) -> str:
 
 
 def decode(text: str) -> FileSymbols | None:
-    """What `encode` was given; None for what it never wrote."""
+    """Return what `encode` was given; None for what it never wrote."""
     try:
         definitions, imports, references = json.loads(text)
         return FileSymbols(

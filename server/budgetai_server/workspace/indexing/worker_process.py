@@ -28,7 +28,7 @@ class CrashedError(Exception):
 
 
 async def from_thread(request: Request) -> AsyncGenerator[Batch, None]:
-    """A thread that looks at files while the event loop goes on."""
+    """Return a thread that looks at files while the event loop goes on."""
     batches = scan(request)
     try:
         while (batch := await asyncio.to_thread(next, batches, None)) is not None:
@@ -40,7 +40,7 @@ async def from_thread(request: Request) -> AsyncGenerator[Batch, None]:
 
 
 async def from_process(request: Request) -> AsyncGenerator[Batch, None]:
-    """A process that looks at files. Raises OSError or EOFError if there can be none, and
+    """Return a process that looks at files. Raises OSError or EOFError if there can be none, and
     CrashedError."""
     process = await asyncio.create_subprocess_exec(
         # -P: nothing is imported from the folder in which the server was started.
@@ -69,7 +69,7 @@ async def from_process(request: Request) -> AsyncGenerator[Batch, None]:
 
 
 async def from_anywhere(request: Request) -> AsyncGenerator[Batch, None]:
-    """A process where there can be one, else a thread. Raises CrashedError."""
+    """Return a process where there can be one, else a thread. Raises CrashedError."""
     try:
         async with aclosing(from_process(request)) as batches:
             async for batch in batches:

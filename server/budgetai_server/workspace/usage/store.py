@@ -77,7 +77,7 @@ class UsageStore:
 
 
 def read(path: Path) -> list[Row]:
-    """All rows of a store, oldest first; none where there is none, or a broken one."""
+    """Return all rows of a store, oldest first; none where there is none, or a broken one."""
     if not path.is_file():
         return []
     try:

@@ -39,7 +39,7 @@ def summary(rows: Sequence[Row]) -> Summary:
 
 
 def by_language(rows: Sequence[Row]) -> dict[str, Summary]:
-    """All rows, and those of each language, the most used first."""
+    """Return all rows, and those of each language, the most used first."""
     names = [row.language for row in rows]
     order = sorted(set(names), key=lambda name: (-names.count(name), name))
     parts = {name or "other": [row for row in rows if row.language == name] for name in order}
