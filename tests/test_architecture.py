@@ -196,7 +196,6 @@ MIN_LINES = 60
 # Short, with one importer, and better alone. No name comes in here without such a reason.
 SHORT = {
     "budgetai_convert.checks.check_texts": "texts, no code",
-    "budgetai_convert.checks.docstring_probes": "of docstrings what code_probes is of code",
     "budgetai_convert.formats.lora_gguf": "a file format",
     "budgetai_convert.quantize.calibration": "compared with llama-imatrix by itself",
     "budgetai_convert.quantize.mixed_gguf": "a file format",

@@ -66,7 +66,7 @@ class ConversionPlan:
     imatrix: Path | None
 
     def expected_size(self, quant: str) -> int:
-        """About how many bytes a file of a type will have."""
+        """Return about how many bytes a file of a type will have."""
         return _expected_size(self.source, quant)
 
     def title(self, variant: Variant) -> str:

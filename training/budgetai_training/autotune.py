@@ -58,8 +58,8 @@ def decide(run: Run, samples: Epochs, per_sample: float) -> Hyperparameters:
 
 
 def _accumulation(run: Run, affordable: float) -> int:
-    """Micro-batches averaged in a step: as many as the plan has made of a batch, and more where
-    there is time for them. The same number of steps is the same run on any machine."""
+    """Return micro-batches averaged in a step: as many as the plan has made of a batch, and more
+    where there is time for them. The same number of steps is the same run on any machine."""
     if run.options.max_steps:
         return run.plan.accumulate
     wanted = max(run.plan.accumulate, min(8, affordable // WANTED_STEPS))
@@ -95,7 +95,8 @@ def _ranking(run: Run, per_sample: float) -> int:
 
 
 def _rates_tried(run: Run, samples: Epochs, per_sample: float) -> tuple[RateTry, ...]:
-    """Rates tried, where the user names none and their share of the budget holds the tries."""
+    """Return rates tried, where the user names none and their share of the budget holds the
+    tries."""
     questions = run.eval_set.validation[:MIN_QUESTIONS]
     evaluation_passes = len(questions) * run.dylora.passes / STEP_PER_FORWARD
     needed = len(RATE_FACTORS) * (TRY_STEPS * run.plan.batch + evaluation_passes) * per_sample

@@ -63,8 +63,8 @@ def arithmetic(device: torch.device, dtype: torch.dtype) -> AbstractContextManag
 
 
 def hidden_at_labels(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hidden states (n, d) at the places that have to foretell a label, and the labels (n,), row by
-    row. `model` is headless.
+    """Return hidden states (n, d) at the places that have to foretell a label, and the labels (n,),
+    row by row. `model` is headless.
 
     No attention mask is needed: rows are padded on the right, where no place looks. With one,
     slower kernels are taken, and cuDNN's can give gradients that are no numbers for Qwen2.5 on an

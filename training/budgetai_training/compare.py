@@ -97,7 +97,7 @@ def _outcome(manifest: AdapterManifest, run_report: Report, folder: Path) -> Met
 
 
 def table(outcomes: Sequence[MethodResult]) -> str:
-    """Columns for a terminal."""
+    """Return columns for a terminal."""
     rows = [_HEADS, *map(_row, outcomes)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
     return "\n".join(

@@ -71,7 +71,7 @@ def equal_ranks(model: Any, options: TrainOptions) -> dict[str, int]:
 
 
 def _size(sizes: Mapping[str, int], target: str, which: str, count: int) -> int:
-    """Parameters per rank of the layers in a set."""
+    """Return parameters per rank of the layers in a set."""
     ends = peft_adapter.TARGETS[target]
     numbers = peft_adapter.layer_numbers(which, count) or range(count)
     return sum(

@@ -103,7 +103,7 @@ def _planned(plan: MemoryPlan, shape: Shape) -> MemoryPlan:
 
 
 def peak(shape: Shape, plan: MemoryPlan) -> float:
-    """Bytes at the height of a step."""
+    """Return bytes at the height of a step."""
     # Embeddings stay in 16 bits where the rest is in 4.
     wide = BYTES["bf16"] if plan.load_in == "4bit" else BYTES[plan.load_in]
     weights = shape.embeddings * wide + (shape.parameters - shape.embeddings) * BYTES[plan.load_in]
@@ -128,8 +128,8 @@ def _activations(shape: Shape, plan: MemoryPlan) -> float:
 
 
 def usual_batch() -> int:
-    """Samples at once: a GPU waits for the next kernel most of the time with one of a small model;
-    a CPU is as busy with one as with several."""
+    """Return samples at once: a GPU waits for the next kernel most of the time with one of a small
+    model; a CPU is as busy with one as with several."""
     return 4 if on_gpu() else 1
 
 

@@ -145,7 +145,7 @@ class RunFolder:
         return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
 
     def spent(self) -> float:
-        """Seconds that earlier processes used up to the newest checkpoint."""
+        """Return seconds that earlier processes used up to the newest checkpoint."""
         checkpoint = self.checkpoint()
         return float(read_json(checkpoint / SPENT_FILE)["seconds"]) if checkpoint else 0.0
 

@@ -61,11 +61,11 @@ class Clock:
         return self.spent_before + self.now() - self.started
 
     def left(self) -> float:
-        """Seconds left for training steps."""
+        """Return seconds left for training steps."""
         return self.budget + self.granted - self.reserve - self.spent()
 
     def progress(self) -> float:
-        """Share of the training time that has gone by, between 0 and 1."""
+        """Return share of the training time that has gone by, between 0 and 1."""
         whole = self.budget + self.granted - self.reserve - self.training_from
         return min(1.0, max(0.0, (self.spent() - self.training_from) / max(whole, 1e-9)))
 
@@ -87,7 +87,7 @@ class Pace:
         return min(1.0, max(limit, step / self.all_steps))
 
     def left(self) -> float:
-        """Seconds until training ends, if it goes on as it did."""
+        """Return seconds until training ends, if it goes on as it did."""
         if not self.progress:
             return self.clock.left()
         spent = self.clock.spent() - self.clock.training_from
@@ -95,8 +95,8 @@ class Pace:
 
 
 def rate_factor(progress: float) -> float:
-    """Linear warm-up, then a cosine to a twentieth of the peak (Loshchilov and Hutter 2017), over
-    the share of the *time* used, since the number of steps is not known beforehand."""
+    """Return linear warm-up, then a cosine to a twentieth of the peak (Loshchilov and Hutter 2017),
+    over the share of the *time* used, since the number of steps is not known beforehand."""
     if progress < WARM_UP:
         return max(progress / WARM_UP, 0.02)
     along = (progress - WARM_UP) / (1 - WARM_UP)

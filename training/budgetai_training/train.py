@@ -124,8 +124,8 @@ def _check_processes(options: TrainOptions, *, sharded: bool) -> None:
 
 
 def _evaluate_base(run: Run, interruption: Interruption) -> Baseline:
-    """Losses at the start, of as many questions as fit into their share, or of all that a full
-    evaluation has."""
+    """Return losses at the start, of as many questions as fit into their share, or of all that a
+    full evaluation has."""
     if run.options.evaluate == NONE:
         return Baseline((), 0.0)
     full = run.options.evaluate == FULL
@@ -184,8 +184,8 @@ def _autotune(run: Run, samples: Epochs, baseline: Baseline) -> tuple[Run, Hyper
 
 
 def _sample_seconds(run: Run, samples: Epochs, baseline: Baseline) -> float:
-    """Seconds that a sample of full length takes in training, about; several at once take so many
-    times as long on a CPU, and less on a GPU."""
+    """Return seconds that a sample of full length takes in training, about; several at once take so
+    many times as long on a CPU, and less on a GPU."""
     if baseline.losses:
         return autotune.STEP_PER_FORWARD * baseline.seconds / len(baseline.losses)
     began = time.monotonic()
@@ -227,9 +227,9 @@ def _fit(
 
 
 def _choose_rank(run: Run, count: int, interruption: Interruption) -> tuple[RankTry, ...]:
-    """Held-out loss at each evaluated rank by `count` questions, and the smallest rank that is
-    enough: with it the run goes on. Empty where one rank alone was trained, or the user wants the
-    run to end."""
+    """Return held-out loss at each evaluated rank by `count` questions, and the smallest rank that
+    is enough: with it the run goes on. Empty where one rank alone was trained, or the user wants
+    the run to end."""
     if not run.dylora.evaluated_ranks:
         return ()
     questions = run.eval_set.validation[:count]
@@ -257,8 +257,8 @@ def _choose_rank(run: Run, count: int, interruption: Interruption) -> tuple[Rank
 def _evaluate_tuned(
     run: Run, baseline: Baseline, state: TrainerState, interruption: Interruption
 ) -> list[Loss]:
-    """Losses of what the base was asked; empty where nothing was learned, or the user wants the run
-    to end before all are there."""
+    """Return losses of what the base was asked; empty where nothing was learned, or the user wants
+    the run to end before all are there."""
     if not (state.global_step and baseline.losses):
         return []
     questions = run.eval_set.report[: len(baseline.losses)]
@@ -269,8 +269,8 @@ def _evaluate_tuned(
 def _write_answers(
     run: Run, interruption: Interruption
 ) -> tuple[tuple[LineComparison, ...], tuple[DocstringComparison, ...]]:
-    """Held-out lines, or docstrings, of base and tuned model side by side; some are better than a
-    budget overdrawn."""
+    """Return held-out lines, or docstrings, of base and tuned model side by side; some are better
+    than a budget overdrawn."""
     count = ANSWERS[run.options.evaluate]
     if not count:
         return (), ()

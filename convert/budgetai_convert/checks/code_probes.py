@@ -76,8 +76,8 @@ class Reader:
 
 
 def draw(root: Path, manifest: AdapterManifest | None, reader: Reader, seed: int = 0) -> Samples:
-    """Samples of the repository at `root`, of what the adapter was trained to write. Without a
-    manifest nothing says what the model has seen: a tenth of the files, at least one, is kept for
+    """Return samples of the repository at `root`, of what the adapter was trained to write. Without
+    a manifest nothing says what the model has seen: a tenth of the files, at least one, is kept for
     evaluation. With one that holds nothing back, nothing is evaluated."""
     files, _ = repository.sources(repository.open_repository(root))
     unseen = _unseen(root, manifest, files)
@@ -96,7 +96,7 @@ def draw(root: Path, manifest: AdapterManifest | None, reader: Reader, seed: int
 def _unseen(
     root: Path, manifest: AdapterManifest | None, files: Sequence[repository.SourceFile]
 ) -> dict[str, tuple[Range, ...]]:
-    """Character ranges by path that the model has not been trained on."""
+    """Return character ranges by path that the model has not been trained on."""
     if manifest and manifest.holdout:
         return added_since(root, manifest.holdout.removeprefix(SINCE), files)
     kept_back = {file.path for file in files[::10]}

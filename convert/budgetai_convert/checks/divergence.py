@@ -140,7 +140,7 @@ class Evaluator:
 
 
 def loss(model: Path, probes: Sequence[Probe], tick: Callable[[], None]) -> float:
-    """Mean of -log p over the tokens of the missing lines, in nats."""
+    """Return mean of -log p over the tokens of the missing lines, in nats."""
     losses: list[float] = []
     with ScoringModel(model) as native, native.evaluating(longest(probes)) as evaluate:
         for probe in probes:
@@ -179,7 +179,7 @@ def _ends_alike(continuation: str, wanted: str) -> bool:
 
 
 def _divergences(wanted: LogProbs, logits: Logits) -> list[float]:
-    """KL divergence row by row, in nats."""
+    """Return KL divergence row by row, in nats."""
     p, q = wanted.astype(np.float32), _log_softmax(logits)
     return [float(np.sum(np.exp(a) * (a - b), dtype=np.float64)) for a, b in zip(p, q, strict=True)]
 

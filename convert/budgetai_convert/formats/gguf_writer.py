@@ -41,7 +41,7 @@ class _Slot:
 
 
 def size_of(weights: Sequence[Weight]) -> int:
-    """Bytes that the tensors take in a file, without its header."""
+    """Return bytes that the tensors take in a file, without its header."""
     return _slots(weights)[1]
 
 

@@ -23,7 +23,7 @@ _STEPS = np.array(
 
 
 def rounded(values: Floats) -> Floats:
-    """Values of any shape as they are after NF4 with double quantisation."""
+    """Return values of any shape as they are after NF4 with double quantisation."""
     blocks = _blocks(values, _BLOCK)
     scales = np.abs(blocks).max(1)
     units = np.divide(blocks, np.where(scales > 0, scales, 1)[:, None], dtype=np.float32)
@@ -41,7 +41,7 @@ def _rounded_scales(scales: Floats) -> Floats:
 
 
 def _blocks(values: Floats, size: int) -> Floats:
-    """Rows of `size` values, the last one filled up with zeros."""
+    """Return rows of `size` values, the last one filled up with zeros."""
     flat = values.reshape(-1)
     return np.pad(flat, (0, -flat.size % size)).reshape(-1, size)
 

@@ -84,8 +84,8 @@ def write(adapter: Adapter, rank: int, into: Path) -> None:
 
 
 def _values(adapter: Adapter, rank: int, *, nested: bool) -> dict[str, Floats]:
-    """Tensors in 32 bits, under the names peft gives them. Of a single rank the whole update stays
-    what it was: its scale is multiplied into B, but for what `_settings` leaves to peft."""
+    """Return tensors in 32 bits, under the names peft gives them. Of a single rank the whole update
+    stays what it was: its scale is multiplied into B, but for what `_settings` leaves to peft."""
     values = {}
     for module, update in adapter.updates.items():
         a, b = update.a.load(), update.b.load()
@@ -120,7 +120,7 @@ def _settings(adapter: Adapter, rank: int) -> dict[str, Any]:
 
 
 def nearest(a: Floats, b: Floats, rank: int) -> tuple[Floats, Floats]:
-    """Factors of the matrix of this rank that is nearest to B A (Eckart and Young 1936): A
+    """Return factors of the matrix of this rank that is nearest to B A (Eckart and Young 1936): A
     [rank, in] and B [out, rank] from A [r, in] and B [out, r]."""
     # By the factors alone: the product of a wide layer has millions of entries.
     left, upper = np.linalg.qr(b)

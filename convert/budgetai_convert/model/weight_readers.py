@@ -23,7 +23,7 @@ class Stored(Protocol):
     """Tensors by the names that transformers gives them."""
 
     def shape(self, name: str) -> Shape | None:
-        """Rows first; None for a tensor that is not there."""
+        """Return rows first; None for a tensor that is not there."""
 
     def load(self, name: str) -> "Tensor":
         """Return the values as float32. Raises KeyError."""
@@ -109,8 +109,8 @@ class Gguf:
         return str(self._names.get_name(name, try_suffixes=(".weight", ".bias")))
 
     def _halved(self, name: str, values: "Tensor") -> "Tensor":
-        """Rows of queries and keys as transformers rotates them: the first of every pair, then the
-        second, head by head."""
+        """Return rows of queries and keys as transformers rotates them: the first of every pair,
+        then the second, head by head."""
         heads = {"attn_q": self._heads[0], "attn_k": self._heads[1]}.get(name.split(".")[-2])
         if heads is None:
             return values

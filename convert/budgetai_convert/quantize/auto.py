@@ -230,7 +230,7 @@ def _raised(maker: CandidateMaker, ladder: Sequence[str], part: str) -> float:
 
 
 def _parts(path: Path, block: int = 1) -> dict[str, int]:
-    """Numbers of weights by part, of those parts whose rows all divide into blocks."""
+    """Return numbers of weights by part, of those parts whose rows all divide into blocks."""
     counts: Counter[str] = Counter()
     left_out = set()
     for name, info in gguf_reader.read(path).tensors.items():

@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 720, 420, 70, 24, 150, 50
 
 
 def table(choice: Choice) -> str:
-    """One line a file, the smallest first; a star stands before the one taken."""
+    """Return one line a file, the smallest first; a star stands before the one taken."""
     rows = [_HEAD, *(_row(measured, choice) for measured in _ordered(choice))]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_HEAD))]
     lines = []
@@ -44,7 +44,7 @@ def _row(measured: Measured, choice: Choice) -> tuple[str, ...]:
 
 
 def as_json(choice: Choice) -> dict[str, object]:
-    """Sizes in bytes, divergences in nats per token, shares of 1, tokens per second."""
+    """Return sizes in bytes, divergences in nats per token, shares of 1, tokens per second."""
     return {
         "chosen": choice.chosen.name,
         "types": choice.types,

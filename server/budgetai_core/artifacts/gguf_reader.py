@@ -70,7 +70,7 @@ class GGUFFile:
         return default if packed is None else unpack(packed)
 
     def load(self, name: str) -> Floats:
-        """One tensor as float32, in the shape of its TensorInfo. Raises BaseError."""
+        """Return one tensor as float32, in the shape of its TensorInfo. Raises BaseError."""
         info = self.tensors[name]
         rows = math.prod(info.shape[:-1])
         width = info.size // rows
@@ -91,8 +91,8 @@ class GGUFFile:
 
 
 def slabs(rows: int, width: int) -> Iterator[slice]:
-    """Ranges of rows of a few million values each: what is done slab by slab takes the memory of
-    a slab, not of a tensor."""
+    """Yield ranges of rows of a few million values each: what is done slab by slab takes the memory
+    of a slab, not of a tensor."""
     step = max(1, _SLAB_VALUES // max(width, 1))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
@@ -198,7 +198,7 @@ def _tensor_info(cursor: _Cursor) -> TensorInfo:
 
 
 def _placed(infos: list[TensorInfo], metadata: Metadata, cursor: _Cursor) -> dict[str, TensorInfo]:
-    """Tensors by name, with offsets from the start of the file that lie inside it."""
+    """Return tensors by name, with offsets from the start of the file that lie inside it."""
     packed = metadata.get("general.alignment")
     alignment = unpack(packed) if packed else ALIGNMENT
     if not isinstance(alignment, int) or alignment < 8 or alignment & (alignment - 1):

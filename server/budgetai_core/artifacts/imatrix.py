@@ -28,7 +28,7 @@ class Importance:
     rows: dict[str, int]
 
     def means(self) -> dict[str, NDArray[np.float32]]:
-        """Mean squares by column, as the quantiser takes them."""
+        """Return mean squares by column, as the quantiser takes them."""
         return {name: total / np.float32(self.rows[name]) for name, total in self.sums.items()}
 
 

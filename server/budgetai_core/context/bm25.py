@@ -97,7 +97,7 @@ class BlockIndex:
         return (number for number, block in enumerate(self._blocks) if block is not None)
 
     def rarity(self, word: str) -> float:
-        """Inverse document frequency; 0 for a word that no block has."""
+        """Return inverse document frequency; 0 for a word that no block has."""
         blocks = len(self._postings.get(word.lower(), ()))
         return math.log(1 + (len(self._blocks) - blocks + 0.5) / (blocks + 0.5)) if blocks else 0.0
 
@@ -121,8 +121,8 @@ class BlockIndex:
         return ranked[:most]
 
     def _telling(self, words: set[str]) -> Iterator[str]:
-        """Words that blocks have, the rarest first, until their postings are as many as a key's
-        time allows."""
+        """Yield words that blocks have, the rarest first, until their postings are as many as a
+        key's time allows."""
         known = sorted(
             (len(self._postings[word]), word) for word in words if word in self._postings
         )

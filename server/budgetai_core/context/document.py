@@ -153,5 +153,5 @@ def _inside(data: bytes, byte: int) -> bool:
 
 
 def _point(data: bytes, byte: int) -> tuple[int, int]:
-    """Row and column of a byte, as tree-sitter counts them."""
+    """Return row and column of a byte, as tree-sitter counts them."""
     return data.count(b"\n", 0, byte), byte - data.rfind(b"\n", 0, byte) - 1

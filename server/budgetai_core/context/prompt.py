@@ -166,7 +166,7 @@ def encode(
     *,
     beginning: tuple[int, ...] = (),
 ) -> tuple[list[int], list[int]]:
-    """Token ids of everything in front of BEFORE, and of BEFORE.
+    """Return token ids of everything in front of BEFORE, and of BEFORE.
 
     `tokenize` must treat text as text: a `<|fim_middle|>` in a file is no marker.
     `beginning` holds the tokens with which the vocabulary wants every text to begin.

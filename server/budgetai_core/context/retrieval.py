@@ -235,21 +235,21 @@ def _signature(path: str, definition: Definition) -> Excerpt:
 
 
 def _siblings(index: Index, query: Query) -> Iterator[Excerpt]:
-    """Definitions of the file that tests this one or is tested by it, of header or source."""
+    """Yield definitions of the file that tests this one or is tested by it, of header or source."""
     for path in sorted(index.siblings(query.path)):
         for definition in index.of_path(path):
             yield _signature(path, definition)
 
 
 def _recent(index: Index, query: Query) -> Iterator[Excerpt]:
-    """Lines around the places of other files that were edited last, the newest first."""
+    """Yield lines around the places of other files that were edited last, the newest first."""
     for path, line in index.recent:
         if path != query.path and path in index:
             yield _cut(index, path, max(0, line - _AROUND), line + _AROUND + 1)
 
 
 def _similar(index: Index, query: Query) -> Iterator[Excerpt]:
-    """Blocks of other files that resemble the lines at the cursor, with what follows them."""
+    """Yield blocks of other files that resemble the lines at the cursor, with what follows them."""
     words = words_of(query.near)
     least = _LIKE * sum(index.windows.rarity(word) for word in words)
     for score, block in index.windows.search(words, _BLOCKS, lambda path: path != query.path):

@@ -41,7 +41,7 @@ def nodes(text: str, language: Language | None) -> Iterator[Node]:
 
 
 def definitions(text: str, language: Language | None) -> list[Definition]:
-    """Named definitions at the top of the file and inside classes, in file order."""
+    """Return named definitions at the top of the file and inside classes, in file order."""
     return list(file_symbols(text, language).definitions)
 
 

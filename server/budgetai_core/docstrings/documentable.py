@@ -184,7 +184,8 @@ def _with_others(entries: list[Documentable], parsed: ParsedDocument) -> Iterato
 
 
 def _sets(entries: list[Documentable], parsed: ParsedDocument) -> Iterator[list[Documentable]]:
-    """Subjects that stand for one thing to its users, one list for each thing; in their order."""
+    """Yield subjects that stand for one thing to its users, one list for each thing; in their
+    order."""
     groups: list[list[Documentable]] = []
     accessors: dict[tuple[str, str, str], list[Documentable]] = {}
     for documentable in entries:

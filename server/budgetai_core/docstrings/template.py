@@ -171,8 +171,8 @@ _WRITERS: dict[str, Callable[[TemplateBuilder], None]] = {
 
 
 def clean(text: str, closing: str) -> str:
-    """One line of what a model said, fit to stand in a docstring: it ends before the closing mark
-    and at a line end, nothing in it is invisible, and it can not swallow the closing mark."""
+    """Return one line of what a model said, fit to stand in a docstring: it ends before the closing
+    mark and at a line end, nothing in it is invisible, and it can not swallow the closing mark."""
     line = text.strip().partition("\n")[0].replace("\t", " ")
     line = "".join(filter(str.isprintable, line))
     if closing:

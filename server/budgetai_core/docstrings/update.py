@@ -365,8 +365,8 @@ def _renamed(
     missing: Sequence[Parameter],
     parameters: Sequence[Parameter],
 ) -> dict[str, str]:
-    """Names that stand in the same place, and are nearly the same: what is told of them is true
-    still."""
+    """Return names that stand in the same place, and are nearly the same: what is told of them is
+    true still."""
     told = [name.text for entry in listed for name in entry.names]
     order = [parameter.name for parameter in parameters]
 

@@ -91,7 +91,8 @@ def choose(lines: Sequence[TypedLine], count: int, seed: str) -> list[TypedLine]
 
 
 def _hunks(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
-    """Runs of lines that differ: first and past the last, in the old text and in the new one."""
+    """Yield runs of lines that differ: first and past the last, in the old text and in the new
+    one."""
     hunk: list[int] | None = None
     for step in Indel.opcodes(old, new):
         if step.tag == "equal":

@@ -116,7 +116,8 @@ class Llama:
         return buffer.value.decode("utf-8", "replace") if length >= 0 else None
 
     def tokenize(self, text: str, *, special: bool = False) -> list[int]:
-        """Token ids of a text. Unless `special`, names of special tokens inside it are text."""
+        """Return token ids of a text. Unless `special`, names of special tokens inside it are
+        text."""
         data = text.encode("utf-8", "replace")
         room = len(data) + 8
         tokens = (llama_cpp.llama_token * room)()
@@ -204,8 +205,8 @@ class Llama:
         raise ModelError(f"the model could not evaluate its input (llama.cpp status {status})")
 
     def logits(self, place: int = -1) -> Logits:
-        """Logits, one per token of the vocabulary, after the batch's token at `place`. The array
-        is llama.cpp's own: it is overwritten by the next evaluation."""
+        """Return logits, one per token of the vocabulary, after the batch's token at `place`. The
+        array is llama.cpp's own: it is overwritten by the next evaluation."""
         pointer = llama_cpp.llama_get_logits_ith(self._context, place)
         return np.ctypeslib.as_array(pointer, shape=(self.size,))
 

@@ -90,7 +90,7 @@ class ScoringModel:
         self.close()
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids, with special tokens read as text."""
+        """Return token ids, with special tokens read as text."""
         data = text.encode()
         room = (llama_cpp.llama_token * (len(data) + 8))()
         count = llama_cpp.llama_tokenize(self.vocab, data, len(data), room, len(room), False, False)
@@ -157,8 +157,8 @@ class ScoringModel:
         return np.concatenate([rows.copy() for rows in self._evaluated(context, tokens, first)])
 
     def _evaluated(self, context: Any, tokens: Sequence[int], first: int) -> Iterator[Logits]:
-        """Logits from the token `first` on, some at a time, valid until the next ones come: of a
-        whole text they would be hundreds of megabytes, twice."""
+        """Yield logits from the token `first` on, some at a time, valid until the next ones come:
+        of a whole text they would be hundreds of megabytes, twice."""
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)
         for start in range(0, len(tokens), _BATCH):
             part = tokens[start : start + _BATCH]
@@ -196,7 +196,8 @@ class ScoringModel:
         return chosen
 
     def speed(self, tokens: Sequence[int], written: int) -> tuple[float, float]:
-        """Tokens per second read (all of `tokens` at once) and written (`written`, one by one)."""
+        """Return tokens per second read (all of `tokens` at once) and written (`written`, one by
+        one)."""
         with self._context(len(tokens) + written, batch=len(tokens)) as context:
             self._decode(context, tokens[:1], 0, 0)
             llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), True)

@@ -75,7 +75,7 @@ def special(metadata: Metadata) -> list[str]:
 
 
 def read_folder(folder: Path, size: int) -> Metadata:
-    """Metadata of the tokenizer in `folder`; `size` is the number of rows of the embedding.
+    """Return metadata of the tokenizer in `folder`; `size` is the number of rows of the embedding.
     Raises BaseError for a tokenizer that is broken or of another kind."""
     described = _json(folder / "tokenizer.json")
     try:
@@ -117,7 +117,8 @@ def _json(path: Path) -> dict[str, Any]:
 def _tokens(
     described: dict[str, Any], vocab: dict[str, int], size: int, name: str
 ) -> tuple[list[str], list[int]]:
-    """Texts and types by id. Rows of the embedding that no token uses get a name of their own."""
+    """Return texts and types by id. Rows of the embedding that no token uses get a name of their
+    own."""
     tokens = [f"[PAD{number}]" for number in range(size)]
     types = [int(TokenType.UNUSED)] * size
     added = {token["content"]: token for token in described.get("added_tokens") or []}
@@ -200,8 +201,8 @@ def _ends(folder: Path, ids: dict[str, int]) -> Metadata:
 
 
 def _chat_templates(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
-    """Chat templates by name: transformers 5 writes files of their own, earlier versions one text
-    or a list into the settings."""
+    """Return chat templates by name: transformers 5 writes files of their own, earlier versions one
+    text or a list into the settings."""
     value = settings.get("chat_template")
     listed = value if isinstance(value, list) else [{"name": "default", "template": value}]
     templates = {

@@ -51,14 +51,14 @@ class Vocabulary:
         return kept, taken
 
     def continuing(self, rest: bytes) -> npt.NDArray[np.int64]:
-        """Ids of the tokens that begin with `rest`, or that `rest` begins with."""
+        """Return ids of the tokens that begin with `rest`, or that `rest` begins with."""
         ranges = [self._range(rest, _after(rest))]
         for length in range(1, len(rest)):
             ranges.append(self._range(rest[:length], rest[:length] + b"\0"))
         return np.concatenate(ranges)
 
     def _range(self, low: bytes, high: bytes) -> npt.NDArray[np.int64]:
-        """Ids of the tokens from `low` to before `high`, in the order of bytes."""
+        """Return ids of the tokens from `low` to before `high`, in the order of bytes."""
         start = bisect_left(self._sorted, low)
         return self._ids[start : bisect_left(self._sorted, high, start)]
 

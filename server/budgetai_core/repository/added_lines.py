@@ -20,7 +20,7 @@ def informative_lines(texts: Iterable[str]) -> set[str]:
 
 
 def added_ranges(text: str, before: str, known: AbstractSet[str]) -> tuple[Range, ...]:
-    """Character ranges, whole lines, of what was added to `before` and is not `known` from
+    """Return character ranges, whole lines, of what was added to `before` and is not `known` from
     elsewhere.
 
     A line that differs from a known one in spacing, quotes, case or numbers is a near-copy. A
@@ -56,7 +56,7 @@ def _starts(lines: Sequence[str]) -> list[int]:
 
 
 def _added(before: Sequence[str], lines: Sequence[str]) -> list[int]:
-    """Numbers of the lines that a difference says were added."""
+    """Return numbers of the lines that a difference says were added."""
     steps = SequenceMatcher(None, before, lines).get_opcodes()
     return [n for kind, _, _, low, high in steps if kind != "equal" for n in range(low, high)]
 
@@ -64,7 +64,8 @@ def _added(before: Sequence[str], lines: Sequence[str]) -> list[int]:
 def _runs(
     added: Sequence[int], lines: Sequence[str], known: AbstractSet[str]
 ) -> list[tuple[int, int]]:
-    """First and one past the last line of each run of added lines with a telling one among them."""
+    """Return first and one past the last line of each run of added lines with a telling one among
+    them."""
     runs: list[list[int]] = []
     telling: set[int] = set()
     for number in added:

@@ -103,8 +103,8 @@ class Replay:
         return reason or examiner.by_text(path, text), text
 
     def _rows(self, parent: str, commit: str) -> Iterator[tuple[str, str, str]]:
-        """Path, old blob ("" for a new file) and new blob of each file of code that a commit added,
-        changed or renamed with a change."""
+        """Yield path, old blob ("" for a new file) and new blob of each file of code that a commit
+        added, changed or renamed with a change."""
         asked = ("--no-commit-id", "--raw", "-r", "-z", "--full-index", "-M", "--no-ext-diff")
         answer = git.answer(
             self._root, "diff-tree", *asked, "--no-textconv", "--end-of-options", parent, commit

@@ -60,7 +60,8 @@ def _strictly(data: bytes, encoding: str) -> str:
 
 
 def _repaired(data: bytes) -> str:
-    """Text of an older encoding: the one it names, or Windows-1252 where that makes sense."""
+    """Return text of an older encoding: the one it names, or Windows-1252 where that makes
+    sense."""
     if encoding := _named(data):
         return _strictly(data, encoding)
     # Some characters are UTF-8: the file is, with broken ones among them.

@@ -25,8 +25,8 @@ def listing(root: Path, *, untracked: bool = False, only: Sequence[str] = ()) ->
 
 
 def relative(root: Path, paths: Iterable[str]) -> Iterator[str]:
-    """Paths as they are named under the resolved `root`, with slashes, without those of what lies
-    elsewhere. A link stays the link it is; the folders around it are looked up."""
+    """Yield paths as they are named under the resolved `root`, with slashes, without those of what
+    lies elsewhere. A link stays the link it is; the folders around it are looked up."""
     folders: dict[Path, Path | None] = {}
     for path in map(Path, paths):
         if path.parent not in folders:

@@ -85,7 +85,7 @@ def _newest(path: Path | None, what: str) -> Path:
 
 
 async def _ask(model: Path, root: Path, spans: tuple[MaskedSpan, ...]) -> list[str]:
-    """First lines from a server process that serves `model`, one per span."""
+    """Return first lines from a server process that serves `model`, one per span."""
     from budgetai_server.cli.demo_editor import position_after, started
 
     answers = []

@@ -115,7 +115,7 @@ class CompletionService:
     def _recorded(
         self, document: OpenDocument, cursor: int, edit: TextEdit, began: float
     ) -> TextEdit:
-        """Number what is shown, so that it can be told what becomes of it."""
+        """Return number what is shown, so that it can be told what becomes of it."""
         shown = from_cursor(edit, document.source, cursor)
         if shown is None:
             return edit

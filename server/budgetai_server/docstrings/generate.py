@@ -263,7 +263,8 @@ class Writing:
         return "\n".join([*kept[:1], *several]).rstrip()
 
     def _fitted(self, words: str) -> str:
-        """Words as they say the same in the docstring that is there: what is new alone is."""
+        """Return words as they say the same in the docstring that is there: what is new alone
+        is."""
         if self._update and self._update.escaped:
             words = words.replace("\\", "\\\\")
         return _UNICODE_ESCAPE.sub("u", words) if self.style.style == "javadoc" else words

@@ -80,7 +80,7 @@ def code_files(root: Path, paths: Sequence[Path]) -> Iterator[tuple[CodeFile | N
 
 
 def _named(root: Path, paths: Sequence[Path]) -> list[str]:
-    """Paths as the repository names them; none for all of it."""
+    """Return paths as the repository names them; none for all of it."""
     if not paths or any(path.resolve() == root for path in paths):
         return []
     for path in paths:

@@ -186,7 +186,7 @@ def evaluate(
     patience: float = 0.0,
     tick: Callable[[int], None] = lambda count: None,
 ) -> TypedEvaluation:
-    """Type every line in turn, in the tree it was typed in."""
+    """Return type every line in turn, in the tree it was typed in."""
     replay, index = Replay(lines.root), Index()
     answers: list[Answered] = []
     for commit in lines.commits:

@@ -114,7 +114,7 @@ class LocalEngine:
         return self.llama.metadata(key)
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids of text as text: names of special tokens inside it are not parsed."""
+        """Return token ids of text as text: names of special tokens inside it are not parsed."""
         return self.llama.tokenize(text)
 
     def learn(self, texts: Iterable[str]) -> None:
@@ -210,7 +210,7 @@ class LocalEngine:
         return log_probability(allowed, float(logits[token]))
 
     def _follow(self, slot: KVSlot, logits: Logits, rest: bytes) -> Iterator[tuple[int, Logits]]:
-        """Greedy tokens without end, each with the logits it was chosen from.
+        """Yield greedy tokens without end, each with the logits it was chosen from.
 
         Whenever one is yielded the sequence holds what `slot` says, so the caller may stop.
         """

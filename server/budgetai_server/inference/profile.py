@@ -73,7 +73,7 @@ class SpeedProfile:
         return 1.0 / self.batches[0]
 
     def cost(self, count: int) -> float:
-        """Seconds for a batch of `count` tokens, between the measured sizes on a line."""
+        """Return seconds for a batch of `count` tokens, between the measured sizes on a line."""
         for (low, start), (high, end) in zip(
             zip(_SIZES, self.batches, strict=True),
             zip(_SIZES[1:], self.batches[1:], strict=True),

@@ -102,7 +102,8 @@ def _held(
     seed: int,
     main: str,
 ) -> set[int]:
-    """Places of the sketches whose files are held out; `kept` leads from a place to its entry."""
+    """Return places of the sketches whose files are held out; `kept` leads from a place to its
+    entry."""
     files = [entries[at].file() for at in kept.values()]
     drawn = _drawn_places(files, [families[place] for place in kept], seed, main)
     return {
@@ -120,7 +121,7 @@ def _is_held(entry: CorpusEntry, drawn: bool) -> bool:
 def _drawn_places(
     files: Sequence[CorpusFile], families: Sequence[int], seed: int, main: str
 ) -> set[int]:
-    """Places of files with about a tenth of the text of the repository `main`.
+    """Return places of files with about a tenth of the text of the repository `main`.
 
     `families` gives each file the number of its family: a family stays together, and is drawn
     whole, in an order that the seed and the names decide. A single family cannot be split: nothing
@@ -137,7 +138,7 @@ def _drawn_places(
 
 
 def _tenth(sizes: dict[int, int], names: dict[int, str], seed: int) -> list[int]:
-    """Families of about a tenth of the size of all, of at most a seventh."""
+    """Return families of about a tenth of the size of all, of at most a seventh."""
     if len(sizes) < 2:
         return []
     wanted = HELD_OUT_SHARE * sum(sizes.values())

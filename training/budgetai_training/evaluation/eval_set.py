@@ -49,7 +49,7 @@ class EvalSet:
 def line_eval_set(
     corpus: Corpus, indexes: Mapping[str, Index], encoder: Encoder, seed: int
 ) -> EvalSet:
-    """Questions in an order in which any beginning is a fair choice."""
+    """Return questions in an order in which any beginning is a fair choice."""
     rng = random.Random(f"exam/{seed}")
     validation, reported = _divided(_windows(corpus, indexes, rng), _asked_characters)
     spans = span_samples(corpus.held_out, indexes, f"{seed}", MAX_SPANS)
@@ -94,7 +94,8 @@ def _interleaved(first: Sequence[Question], others: Sequence[Question]) -> tuple
 
 
 def _windows(corpus: Corpus, indexes: Mapping[str, Index], rng: random.Random) -> list[Sample]:
-    """Held-out text as the server would show it, cross-file chunks from the training files."""
+    """Return held-out text as the server would show it, cross-file chunks from the training
+    files."""
     # The user's weights are for what is learned.
     whole = [replace(file, weight=1.0) for file in corpus.held_out if file.fresh is None]
     samples = epoch(whole, indexes, "held-out", Mixture(chunk_share=1.0))
@@ -105,7 +106,7 @@ def _windows(corpus: Corpus, indexes: Mapping[str, Index], rng: random.Random) -
 
 
 def _asked_characters(window: Sample) -> int:
-    """Characters of a window that are asked for."""
+    """Return characters of a window that are asked for."""
     return window.answer if window.kind == FRESH else len(window.prompt.before)
 
 

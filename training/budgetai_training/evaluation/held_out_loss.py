@@ -97,20 +97,20 @@ def _loss(model: Any, output: chunked_loss.Head, question: Question) -> Loss:
 def by_rank(
     model: Any, ranks: DyLoRA, output: chunked_loss.Head, questions: Sequence[Question]
 ) -> dict[int, float]:
-    """Mean held-out loss at each evaluated rank, in nats per token; under 0 where one rank alone is
-    trained."""
+    """Return mean held-out loss at each evaluated rank, in nats per token; under 0 where one rank
+    alone is trained."""
     losses = each_rank(ranks, lambda: evaluate(model, output, questions))
     means = {rank: total(questions, answered).mean for rank, answered in losses.items()}
     return {rank: math.inf if mean is None else mean for rank, mean in means.items()}
 
 
 def total(questions: Sequence[Question], losses: Iterable[Loss]) -> Loss:
-    """Losses added up over all held-out windows."""
+    """Return losses added up over all held-out windows."""
     return grouped(questions, losses).get(ALL, Loss())
 
 
 def grouped(questions: Iterable[Question], losses: Iterable[Loss]) -> dict[tuple[str, str], Loss]:
-    """Losses added up by group."""
+    """Return losses added up by group."""
     sums: defaultdict[tuple[str, str], Loss] = defaultdict(Loss)
     for question, loss in zip(questions, losses, strict=False):
         for group in question.groups:

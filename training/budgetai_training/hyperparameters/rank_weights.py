@@ -16,7 +16,7 @@ _MAX_ALL_EVALUATED = 5
 
 
 def parse(text: str, largest: float) -> tuple[int, ...]:
-    """Ranks as 4-16 or 1,2,4,8, in rising order. Raises OptionError where it is neither, or
+    """Return ranks as 4-16 or 1,2,4,8, in rising order. Raises OptionError where it is neither, or
     beyond `largest`."""
     first, dash, last = text.partition("-")
     try:
@@ -76,13 +76,15 @@ def rows(rank: int, ranks: Sequence[int]) -> range:
 
 
 def cut(rank: int, size: int, power: float) -> tuple[float, ...]:
-    """Weights of the `size` entries that leave the first `rank`, with the scale of that rank."""
+    """Return weights of the `size` entries that leave the first `rank`, with the scale of that
+    rank."""
     return tuple((size / rank) ** power if entry < rank else 0.0 for entry in range(size))
 
 
 def diagonal(ranks: Sequence[int], size: int, power: float) -> tuple[float, ...]:
-    """Weights that are the sum of all cuts: entry i, from 1, has Σ c(s) over s ≥ i in `ranks`, with
-    c(s) = s**-power (Modoranu et al. 2026, "MatryoshkaLoRA"). For training; a cut is served."""
+    """Return weights that are the sum of all cuts: entry i, from 1, has Σ c(s) over s ≥ i in
+    `ranks`, with c(s) = s**-power (Modoranu et al. 2026, "MatryoshkaLoRA"). For training; a cut is
+    served."""
     return tuple(
         sum((size / rank) ** power for rank in ranks if rank >= entry)
         for entry in range(1, size + 1)

@@ -50,7 +50,7 @@ def attach_full(model: Any) -> PeftModel:
 
 
 def all_layers(model: Any) -> list[str]:
-    """Names of all layers with weights but for the embeddings and the head."""
+    """Return names of all layers with weights but for the embeddings and the head."""
     ends = {id(model.get_input_embeddings()), id(model.get_output_embeddings())}
     return [
         name

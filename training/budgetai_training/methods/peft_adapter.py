@@ -72,8 +72,8 @@ def _targets(model: Any, options: TrainOptions) -> Any:
 
 
 def layer_numbers(which: str, count: int) -> list[int] | None:
-    """Numbers of the layers that get an adapter; None is all. Tuning the upper half alone halves
-    the backward pass: no gradient goes below it."""
+    """Return numbers of the layers that get an adapter; None is all. Tuning the upper half alone
+    halves the backward pass: no gradient goes below it."""
     return None if which == "all" else list(range(count // 2, count))
 
 
@@ -116,7 +116,8 @@ def method(model: Any, options: TrainOptions) -> str:
 
 
 def size(model: Any) -> int:
-    """Rank, width of the bottleneck or tokens of the prefix; 0 where there is no such thing."""
+    """Return rank, width of the bottleneck or tokens of the prefix; 0 where there is no such
+    thing."""
     config = model.active_peft_config
     return int(getattr(config, "r", 0) or getattr(config, "num_virtual_tokens", 0))
 

@@ -31,7 +31,7 @@ class Secrets:
 
 
 def by_part(rows: Iterable[FileRow]) -> dict[str, list[FileRow]]:
-    """Rows in the words of PARTS; those with secrets stand first, they deserve a look."""
+    """Return rows in the words of PARTS; those with secrets stand first, they deserve a look."""
     parts: dict[str, list[FileRow]] = {word: [] for word in PARTS.values()}
     for row in rows:
         parts[PARTS[row.part]].append(row)
@@ -41,7 +41,8 @@ def by_part(rows: Iterable[FileRow]) -> dict[str, list[FileRow]]:
 
 
 def by_reason(rows: Iterable[FileRow]) -> list[Tally]:
-    """Files by what became of them and why, what is used first, the frequent before the rare.
+    """Return files by what became of them and why, what is used first, the frequent before the
+    rare.
 
     What stands after a colon is about a single file, and is not counted by.
     """

@@ -100,7 +100,7 @@ def _environment() -> Environment:
 
 
 def code(text: str) -> str:
-    """Code as it is shown: a bounded piece of it."""
+    """Return code as it is shown: a bounded piece of it."""
     return text if len(text) <= MAX_CODE else f"{text[:MAX_CODE]} …"
 
 

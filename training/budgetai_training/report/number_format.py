@@ -77,7 +77,7 @@ def duration(seconds: float) -> str:
 
 
 def size(value: int | None) -> str:
-    """Bytes in the unit that leaves one to three digits before the point."""
+    """Return bytes in the unit that leaves one to three digits before the point."""
     if value is None:
         return NOT_MEASURED
     number = float(value)

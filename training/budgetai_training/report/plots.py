@@ -28,7 +28,8 @@ Floats = NDArray[np.float64]
 
 
 def curve(training: Sequence[Point], validation: Sequence[Point]) -> str:
-    """Loss against time: every step faint, their running mean, validation; the rate behind."""
+    """Return loss against time: every step faint, their running mean, validation; the rate
+    behind."""
     steps = [point for point in training if measured(point.loss)]
     checks = [point for point in validation if measured(point.loss)]
     if not steps and not checks:
@@ -51,7 +52,8 @@ def curve(training: Sequence[Point], validation: Sequence[Point]) -> str:
 
 
 def held_out(groups: Sequence[Group]) -> str:
-    """Loss before and after, a row for each group: hollow the base, filled the tuned model."""
+    """Return loss before and after, a row for each group: hollow the base, filled the tuned
+    model."""
     rows = _rows(groups)
     if not rows:
         return ""
@@ -73,19 +75,19 @@ def held_out(groups: Sequence[Group]) -> str:
 
 
 def rates(tries: Sequence[RateTry]) -> str:
-    """Loss against the learning rate."""
+    """Return loss against the learning rate."""
     points = [(t.rate, t.loss, t.chosen) for t in tries if measured(t.loss)]
     return _tries("rates", "learning rate", [(rate(x), y, c) for x, y, c in points])
 
 
 def ranks(tries: Sequence[RankTry]) -> str:
-    """Loss against the rank."""
+    """Return loss against the rank."""
     points = [(t.rank, t.loss, t.chosen) for t in tries if measured(t.loss)]
     return _tries("ranks", "rank", [(str(x), y, c) for x, y, c in points])
 
 
 def stages(parts: Sequence[Stage], budget: float) -> str:
-    """One bar of all the time, with a mark where the budget ends."""
+    """Return one bar of all the time, with a mark where the budget ends."""
     spent = sum(stage.seconds for stage in parts)
     unit, word = _time_unit(max(spent, budget))
 
@@ -206,7 +208,7 @@ def _groups_label(rows: Sequence[Group]) -> str:
 
 
 def _tries(name: str, what: str, tries: Sequence[tuple[str, float, bool]]) -> str:
-    """Losses over evenly placed names, the chosen one marked; one alone is no picture."""
+    """Return losses over evenly placed names, the chosen one marked; one alone is no picture."""
     if len(tries) < 2:
         return ""
     losses = [loss for _, loss, _ in tries]

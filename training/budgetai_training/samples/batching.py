@@ -63,7 +63,8 @@ class Epochs(Dataset[tuple[Encoded, ...]]):
 def grouped(
     samples: Sequence[Sample], characters: int, rng: random.Random
 ) -> list[tuple[Sample, ...]]:
-    """Samples of like length together, each group padded to at most `characters`, or one sample.
+    """Return samples of like length together, each group padded to at most `characters`, or one
+    sample.
 
     Rows of a batch cost attention by their own length, which one packed row would not: with
     SmolLM2 on two cores two rows of 450 tokens were learned 1.12 times as fast as one of 900.
@@ -82,7 +83,7 @@ def grouped(
 
 
 def size(sample: Sample) -> int:
-    """Characters of a prompt: the length in tokens before there are tokens."""
+    """Return characters of a prompt: the length in tokens before there are tokens."""
     prompt = sample.prompt
     shown = sum(len(chunk.path) + len(chunk.text) for chunk in prompt.chunks)
     return shown + len(prompt.after) + len(prompt.before)

@@ -28,7 +28,7 @@ class Encoder:
         return vocabulary_of(self._tokenizer)
 
     def tokenize(self, text: str) -> list[int]:
-        """Text as text: names of special tokens inside it are not parsed."""
+        """Return text as text: names of special tokens inside it are not parsed."""
         ids: list[int] = self._tokenizer(
             text, add_special_tokens=False, split_special_tokens=True
         ).input_ids

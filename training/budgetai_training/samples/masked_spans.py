@@ -73,7 +73,7 @@ def _inside(span: Span, ranges: Sequence[tuple[int, int]]) -> bool:
 def _drawn(
     stock: Mapping[str, list[tuple[int, list[Span]]]], rng: random.Random
 ) -> Iterator[tuple[int, str, Span]]:
-    """Kinds in turn; of each, the file that has been used least. No place is used twice."""
+    """Yield kinds in turn; of each, the file that has been used least. No place is used twice."""
     used: Counter[int] = Counter()
     taken: set[tuple[int, Span]] = set()
     kinds = rng.sample(sorted(stock), len(stock))

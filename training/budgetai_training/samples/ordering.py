@@ -23,8 +23,8 @@ BAND = 0.2
 
 
 def by_dependency(files: Sequence[CorpusFile]) -> list[CorpusFile]:
-    """Imported files before those that import them, as far as imports tell; otherwise in the order
-    of repositories and paths. Of a cycle, the file that is reached first comes last."""
+    """Return imported files before those that import them, as far as imports tell; otherwise in the
+    order of repositories and paths. Of a cycle, the file that is reached first comes last."""
     ordered = []
     for _, group in groupby(
         sorted(files, key=lambda file: file.key), key=lambda file: file.repository

@@ -28,7 +28,7 @@ class Window(NamedTuple):
 def windows(
     text: str, node_ends: NodeEnds, rng: random.Random, recipe: Mixture
 ) -> Iterator[Window]:
-    """Windows side by side, from the first character to the last; none is longer than
+    """Yield windows side by side, from the first character to the last; none is longer than
     `recipe.before`. The first has any length, so that epochs differ and small files are cut too."""
     widest = min(recipe.before, len(text))
     whole = widest <= _MAX_CHARACTERS_UNCUT

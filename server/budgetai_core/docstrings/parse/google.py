@@ -91,7 +91,7 @@ def _returned(lines: Lines, section: Section) -> Entry:
 
 
 def _items(lines: Lines, kind: str, section: Section) -> Iterator[Entry]:
-    """Entries at the margin of a section."""
+    """Yield entries at the margin of a section."""
     held: Entry | None = None
     for start, end in lines.blocks(section.body, section.end):
         entry = _item(lines, kind, start, end, section)

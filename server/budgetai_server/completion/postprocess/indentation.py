@@ -35,12 +35,12 @@ def _replaced(text: str, starts_line: bool, change: Callable[[str], str]) -> str
 
 
 def _unit(indents: Sequence[str]) -> int:
-    """Spaces to a level: 2 where some line is indented by an odd number of pairs."""
+    """Return spaces to a level: 2 where some line is indented by an odd number of pairs."""
     return 2 if any(len(white) % _TAB == 2 for white in indents) else _TAB
 
 
 def _tabs(white: str, unit: int) -> str:
-    """Spaces as tabs; what is left over aligns, and stays."""
+    """Return spaces as tabs; what is left over aligns, and stays."""
     if "\t" in white:
         return white
     levels, rest = divmod(len(white), unit)

@@ -168,6 +168,6 @@ def _closers(opener: str, language: Language) -> str:
 
 
 def indent(line: str) -> int:
-    """Columns of white space at a line's start; 0 for an empty one."""
+    """Return columns of white space at a line's start; 0 for an empty one."""
     wide = line.expandtabs(4)
     return len(wide) - len(wide.lstrip())

@@ -147,7 +147,7 @@ def _completed(context: CursorContext, text: str, *, words: bool = True) -> Iter
 
 
 def _closing_lines(piece: str, opened: Sequence[int]) -> str:
-    """Closers, the innermost first, those of one line together and as deep as that line."""
+    """Return closers, the innermost first, those of one line together and as deep as that line."""
     closed: dict[int, str] = {}
     for at in opened:
         start = piece.rfind("\n", 0, at) + 1

@@ -175,7 +175,7 @@ def _repeats(message: str, body: object) -> bool:
 
 
 def _plain(endpoint: Endpoint, text: str) -> str:
-    """Text of the server for one line of a terminal, without the token."""
+    """Return text of the server for one line of a terminal, without the token."""
     if endpoint.token:
         text = text.replace(endpoint.token, "…")
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())

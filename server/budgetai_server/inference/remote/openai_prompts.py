@@ -65,7 +65,7 @@ class TokenPrompts:
     def encode(
         self, prompt: Prompt, room: int, cancelled: Check
     ) -> tuple[list[int], dict[str, Any]]:
-        """Token ids, and what else a request has to say."""
+        """Return token ids, and what else a request has to say."""
         self._cancelled = cancelled
         head, before = fit(prompt, room, self._encode)
         # The server's own defaults may hold a penalty: the model's makers put one into its files.
@@ -83,7 +83,7 @@ class TokenPrompts:
         return ids[0] if ids is not None and len(ids) == 1 else None
 
     def _ids(self, text: str, *, special: bool = False, parsed: bool = False) -> list[int] | None:
-        """Token ids by vLLM's /tokenize or llama-server's: each reads its own names."""
+        """Return token ids by vLLM's /tokenize or llama-server's: each reads its own names."""
         body = {
             "model": self._model,
             "prompt": text,

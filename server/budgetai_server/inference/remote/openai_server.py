@@ -141,7 +141,8 @@ _GREEDY = {
 
 
 def _tokens(logprobs: Any) -> tuple[list[str], list[float | None]]:
-    """Texts and log probabilities of an event's tokens, as vLLM or as llama-server write them."""
+    """Return texts and log probabilities of an event's tokens, as vLLM or as llama-server write
+    them."""
     if not isinstance(logprobs, dict):
         return [], []
     content = logprobs.get("content")

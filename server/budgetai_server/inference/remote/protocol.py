@@ -48,7 +48,7 @@ def room_for(context: int, limit: int) -> int:
 def fit(
     prompt: Prompt, room: int, encode: Callable[[Prompt], tuple[list[int], list[int]]]
 ) -> tuple[list[int], list[int]]:
-    """Token ids in front of BEFORE, and of BEFORE, cut to `room` tokens.
+    """Return token ids in front of BEFORE, and of BEFORE, cut to `room` tokens.
 
     The shown parts go first, then the oldest of the text before the cursor.
     """

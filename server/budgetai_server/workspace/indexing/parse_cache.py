@@ -69,7 +69,8 @@ def _values(row: Iterable[Any]) -> Iterable[Any]:
 
 @cache
 def fingerprint() -> bytes:
-    """Changes with everything that facts depend on: the core's code, its queries, the grammars."""
+    """Return changes with everything that facts depend on: the core's code, its queries, the
+    grammars."""
     digest = blake2b(digest_size=16)
     core = resources.files("budgetai_core.context")
     queries = core / "queries"

@@ -59,7 +59,7 @@ class Batch:
 
 
 def scan(request: Request) -> Generator[Batch, None, None]:
-    """Batches of what has changed; never raises on any file."""
+    """Yield batches of what has changed; never raises on any file."""
     store = ParseCache(request.store)
     try:
         yield from _Scan(request, store).batches()
