@@ -18,7 +18,7 @@ ABOUT = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line. Returns the exit code: 0, 2 for a mistake, 130 when interrupted."""
+    """Run the command line. Returns the exit code: 0, 2 for a mistake, 130 when interrupted."""
     options = command.parse(PROGRAM, ABOUT, ConvertOptions, argv)
     return command.run(PROGRAM, lambda: _story(options))
 

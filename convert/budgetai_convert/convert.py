@@ -81,7 +81,7 @@ def cut(options: ConvertOptions, into: Path) -> AdapterManifest:
 
 
 def _write_model(plan: ConversionPlan, begin: Begin) -> Result:
-    """One file: the base with the adapter merged in."""
+    """Write one file: the base with the adapter merged in."""
     (variant,) = plan.variants
     conversion = Conversion(plan, variant, begin)
     with replaced(plan.final) as temporary:
@@ -95,8 +95,8 @@ def _write_model(plan: ConversionPlan, begin: Begin) -> Result:
 
 
 def _write_bundle(plan: ConversionPlan, begin: Begin) -> Result:
-    """A folder with the base as it was, of the type that the first of the adapters needs, and the
-    adapters beside it, each checked over that base."""
+    """Write a folder with the base as it was, of the type that the first of the adapters needs, and
+    the adapters beside it, each checked over that base."""
     with replaced_folder(plan.final) as folder:
         base = folder / BUNDLE_BASE
         bundled = [
@@ -120,7 +120,7 @@ def _write_bundle(plan: ConversionPlan, begin: Begin) -> Result:
 
 
 def _add_to_bundle(plan: ConversionPlan, begin: Begin) -> Result:
-    """Each adapter by itself: what is there already stays, if one of them fails."""
+    """Add each adapter by itself: what is there already stays, if one of them fails."""
     folder = plan.final.parent
     base, entries = folder / BUNDLE_BASE, []
     for variant in plan.variants:
@@ -268,7 +268,7 @@ class Conversion:
         agreement.check_metadata(native, architecture, self._prompt_format or None)
 
     def _check_tokenizer(self, native: ScoringModel) -> None:
-        """A folder's tokenizer is asked through transformers, a GGUF's through llama.cpp, about
+        """Ask a folder's tokenizer through transformers, a GGUF's through llama.cpp, about
         hard texts and every special token."""
         base, retyped = self.plan.source.path, self.plan.source.retyped
         names = gguf_tokenizer.special(self.plan.source.metadata)
@@ -413,7 +413,7 @@ def locked(final: Path) -> Iterator[None]:
 
 
 def _sweep(folder: Path, own: Path) -> None:
-    """What stands beside a lock that nobody holds belongs to nobody."""
+    """Delete what stands beside a lock that nobody holds: it belongs to nobody."""
     for path in folder.glob(".*.lock"):
         lock = FileLock(path)
         with suppress(OSError):
@@ -427,6 +427,6 @@ def _sweep(folder: Path, own: Path) -> None:
 
 @contextmanager
 def _scratch(plan: ConversionPlan, beside: Path) -> Iterator[Path]:
-    """A folder that is cleared away, or, after a kill, swept by the next conversion."""
+    """Make a folder that is cleared away, or, after a kill, swept by the next conversion."""
     with tempfile.TemporaryDirectory(prefix=f".{plan.final.name}.", dir=beside) as name:
         yield Path(name)

@@ -257,7 +257,8 @@ def _root(adapter: Adapter | None, options: ConvertOptions) -> Path | None:
 
 
 def _shelved(options: ConvertOptions, folders: Sequence[Path], quant: str) -> Path:
-    """On the shelf that the first adapter came from, else on that of the repository."""
+    """Return a path on the shelf that the first adapter came from, else on that of the
+    repository."""
     if not folders:
         raise OptionError(
             f"{options.source[0]} is no adapter of a repository", "Name a file: --out"
@@ -272,7 +273,7 @@ def _shelved(options: ConvertOptions, folders: Sequence[Path], quant: str) -> Pa
 
 
 def _check_model_alone(options: ConvertOptions, model: Path) -> None:
-    """Raises OptionError for what goes with adapters only."""
+    """Raise OptionError for what goes with adapters only."""
     if len(options.source) > 1:
         raise OptionError(f"{model} is a model, and more is named", "Convert one at a time")
     if options.base and not model.exists():
@@ -298,7 +299,7 @@ def _check_limits(options: ConvertOptions, quant: str) -> None:
 
 
 def _check_final(final: Path, base: Base, *, bundle: bool) -> None:
-    """Raises OptionError or StorageError when nothing can, or may, be written at `final`."""
+    """Raise OptionError or StorageError when nothing can, or may, be written at `final`."""
     if bundle and final.exists():
         raise OptionError(
             f"--out {final} is there already", "Give another name, or use --add-to for an adapter"
@@ -340,8 +341,8 @@ def _expected_size(source: Source, quant: str) -> int:
 
 
 def _check_space(folder: Path, source: Source, quant: str) -> None:
-    """The F16 file and the quantised one stand side by side for a while; auto keeps about four more
-    in the middle of its search. Raises StorageError."""
+    """Check the space. The F16 file and the quantised one stand side by side for a while; auto
+    keeps about four more in the middle of its search. Raises StorageError."""
     size = _expected_size(source, "F16")
     more = {"F16": 0, AUTO: 2 * size}.get(quant)
     needed = size + (_expected_size(source, quant) if more is None else more)

@@ -116,7 +116,7 @@ def _write_modelfile(folder: Path, source: Source, entry: AdapterEntry) -> None:
 
 
 def _remove(folder: Path, names: Iterable[str]) -> None:
-    """Files of adapters that were replaced. Where a server holds one open, it may stay."""
+    """Remove files of adapters that were replaced. Where a server holds one open, it may stay."""
     for name in names:
         with suppress(OSError):
             (folder / name).unlink()

@@ -69,8 +69,8 @@ def sidecars(title: str, manifest: ModelManifest, choice: Choice | None) -> dict
 
 
 def card(title: str, manifest: ModelManifest, choice: Choice | None) -> str:
-    """Markdown with the front matter that model hubs read. The base is named, not located: a path
-    of this machine is nobody's business."""
+    """Return Markdown with the front matter that model hubs read. The base is named, not located: a
+    path of this machine is nobody's business."""
     location = manifest.base.location.replace("\\", "/").rstrip("/")
     base = location if manifest.base.kind == "hub" else location.rpartition("/")[2]
     parts = [

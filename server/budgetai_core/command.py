@@ -69,7 +69,7 @@ def flags(options: Any) -> list[str]:
 
 
 def _written(value: Any) -> str:
-    """As `45m`, where that is all there is to a time."""
+    """Write it as `45m`, where that is all there is to a time."""
     text = str(value)
     if isinstance(value, Seconds) and Seconds.parse(text) != value:
         return f"{float(value)}s"

@@ -122,7 +122,8 @@ class _Refusal(argparse.Action):
 
 
 def _value_type(hint: Any) -> Any:
-    """`X | None` is X: absence is the default, never a value to parse."""
+    """Return the type of a value. `X | None` is X: absence is the default, never a value to
+    parse."""
     if isinstance(hint, types.UnionType):
         return next(arg for arg in typing.get_args(hint) if arg is not type(None))
     return hint
@@ -249,7 +250,7 @@ def overridden(base: T, settings: Mapping[str, object]) -> tuple[T, list[str]]:
 def _replaced(
     base: T, good: dict[str, tuple[str, Any]], complaints: list[str]
 ) -> tuple[T, list[str]]:
-    """All values at once, since some make sense only together; else one by one."""
+    """Replace all values at once, since some make sense only together; else one by one."""
     try:
         return dataclasses.replace(typing.cast(Any, base), **dict(good.values())), complaints
     except OptionError:

@@ -123,7 +123,7 @@ def _speed(engine: LocalEngine, options: ServerOptions) -> SpeedProfile:
 
 
 def _chosen(measured: TokenBudget, options: ServerOptions) -> TokenBudget:
-    """What the user has set goes before what was measured."""
+    """Put what the user has set before what was measured."""
     block = {"auto": measured.block, "on": measured.block or measured.line, "off": 0}
     return replace(
         measured,

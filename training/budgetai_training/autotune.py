@@ -84,7 +84,7 @@ def _evaluations(run: Run, per_sample: float) -> tuple[int, int]:
 
 
 def _ranking(run: Run, per_sample: float) -> int:
-    """By how many questions the rank is chosen at the end."""
+    """Return by how many questions the rank is chosen at the end."""
     most = len(run.eval_set.validation) if run.dylora.evaluated_ranks else 0
     if run.options.max_steps:
         return most

@@ -47,7 +47,8 @@ def headless(model: Any) -> Iterator[Head]:
 
 
 def _mean(weight: torch.Tensor) -> torch.Tensor:
-    """In parts: a 32-bit copy of a large vocabulary would be the peak of the whole run."""
+    """Return the mean row (d,), taken in parts: a 32-bit copy of a large vocabulary would be the
+    peak of the whole run."""
     total = torch.zeros(weight.shape[1], dtype=torch.float32, device=weight.device)
     for start in range(0, len(weight), 4096):
         total += weight[start : start + 4096].sum(dim=0, dtype=torch.float32)
@@ -87,7 +88,7 @@ def weights_at_labels(batch: dict[str, Any]) -> torch.Tensor:
 
 
 def losses(hidden: torch.Tensor, head: Head, labels: torch.Tensor) -> torch.Tensor:
-    """Cross entropies (n,) in nats at n places: hidden (n, d), labels (n,)."""
+    """Return cross entropies (n,) in nats at n places: hidden (n, d), labels (n,)."""
     entropies: torch.Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
         hidden, head, labels
     )
@@ -121,7 +122,7 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 def _gradient(chances: torch.Tensor, head: Head, labels: torch.Tensor) -> torch.Tensor:
-    """(softmax - one-hot) · weight, for chances (chunk, V): exact in the columns that weigh
+    """Return (softmax - one-hot) · weight, for chances (chunk, V): exact in the columns that weigh
     anything, and with the mean embedding for the rest of the probability."""
     heavy = (chances.amax(dim=0) > NEGLIGIBLE).nonzero().squeeze(1)
     columns = torch.unique(torch.cat([heavy, labels]))

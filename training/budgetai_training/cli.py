@@ -83,7 +83,7 @@ def _compared(options: TrainOptions) -> int:
 
 
 def _quiet_libraries() -> None:
-    """What they say concerns their developers; what concerns the user, we say ourselves."""
+    """Silence libraries: what they say concerns their developers."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

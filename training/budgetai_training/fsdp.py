@@ -30,8 +30,8 @@ def is_sharded(model: Any) -> bool:
 
 
 def data_parallel(model: Any) -> DistributedDataParallel:
-    """`model` with the gradients of its adapter averaged over all processes; what is frozen and
-    sharded is none of DDP's business."""
+    """Return `model` with the gradients of its adapter averaged over all processes; what is frozen
+    and sharded is none of DDP's business."""
     frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
     buffers = [name for name, _ in model.named_buffers()]
     leave_out: Any = DistributedDataParallel._set_params_and_buffers_to_ignore_for_model

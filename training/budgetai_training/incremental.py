@@ -84,8 +84,8 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
 
 
 def _check_kind(before: AdapterManifest, folder: Path, options: TrainOptions) -> None:
-    """An adapter stays with its task, and one of all ranks stays one, or the smaller ranks would be
-    forgotten."""
+    """Refuse another kind: an adapter stays with its task, and one of all ranks stays one, or the
+    smaller ranks would be forgotten."""
     if options.task != before.task:
         raise OptionError(
             f"{folder} was trained for the task {before.task}, not for {options.task}",

@@ -56,8 +56,8 @@ def _tried(run: Run, samples: Epochs, per_sample: float) -> dict[str, Any]:
 
 
 def equal_ranks(model: Any, options: TrainOptions) -> dict[str, int]:
-    """For each set the base has layers of, the rank with which it has as many parameters as all
-    layers have with --rank. `model` has a LoRA on all layers."""
+    """Return for each set the base has layers of the rank with which it has as many parameters as
+    all layers have with --rank. `model` has a LoRA on all layers."""
     count = model.config.num_hidden_layers
     sizes = {
         name: layer.lora_A[ADAPTER].in_features + layer.lora_B[ADAPTER].out_features
@@ -94,7 +94,7 @@ def _with(run: Run, name: str, rank: int) -> Run:
 
 
 def _loss(run: Run, samples: Epochs) -> float:
-    """After a few steps with the usual rate."""
+    """Return the loss after a few steps with the usual rate."""
     rate = run.options.learning_rate or peft_adapter.usual_rate(run.model, run.options)
     (tried,) = autotune.try_rates(run, samples, [rate])
     # A try that ends in NaN has failed.

@@ -91,7 +91,7 @@ def shape(base: Base, digest: str, rank: int) -> Shape:
 
 @contextlib.contextmanager
 def _loading(base: Base) -> Iterator[None]:
-    """What transformers says of a broken model, as one sentence."""
+    """Turn what transformers says of a broken model into one sentence."""
     try:
         with _quiet():
             yield
@@ -107,8 +107,8 @@ def _as_folder(base: Base, digest: str) -> Base:
 
 
 def choose_precision(load_in: str) -> str:
-    """`auto` is 4 bit on a GPU. On a CPU 4 bit saves memory but no time, so it is bf16 where the
-    processor multiplies bf16 natively, else fp32."""
+    """Choose the precision to load in. `auto` is 4 bit on a GPU. On a CPU 4 bit saves memory but no
+    time, so it is bf16 where the processor multiplies bf16 natively, else fp32."""
     if load_in != "auto":
         return load_in
     if torch.cuda.is_available():
@@ -151,7 +151,7 @@ def _load_plain(base: Base, load_in: str) -> Any:
 
 
 def _load_4bit(base: Base) -> Any:
-    """NF4 with double quantisation (Dettmers et al. 2023), on a GPU or a CPU."""
+    """Load as NF4 with double quantisation (Dettmers et al. 2023), on a GPU or a CPU."""
     settings = BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -227,7 +227,8 @@ def _pre_tokenizer(gguf_file: Path) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """transformers draws bars of its own while it reads; ours says what is going on."""
+    """Silence transformers, which draws bars of its own while it reads; ours says what is going
+    on."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):

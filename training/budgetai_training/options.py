@@ -289,7 +289,7 @@ class TrainOptions:
         self.trained_ranks  # noqa: B018 - raises for ranks that are none
 
     def _check_meaning(self) -> None:
-        """Raises OptionError for what another method alone understands."""
+        """Raise OptionError for what another method alone understands."""
         for key in self.lora.meaningless(self.method):
             raise OptionError(
                 f"--lora {key} means nothing to --method {self.method}",

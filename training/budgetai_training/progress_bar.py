@@ -45,7 +45,7 @@ class Reporter:
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
-        """A spinner for work whose length is not known."""
+        """Show a spinner for work whose length is not known."""
         with self._console.status(what):
             yield
 
@@ -57,7 +57,7 @@ class Reporter:
 
     @contextmanager
     def reading(self) -> Iterator[Callable[[int, int], None]]:
-        """A bar for files read, of all of them; one appears where it takes a while."""
+        """Show a bar for files read, of all of them; one appears where it takes a while."""
         columns = (SpinnerColumn(), TextColumn("reading files"), BarColumn(), TimeRemainingColumn())
         bar = Progress(*columns, console=self._console, transient=True)
         task = bar.add_task("")

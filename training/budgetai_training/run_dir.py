@@ -109,7 +109,7 @@ class RunFolder:
         return dataclasses.replace(asked, **{n: _as_option(n, kept[n]) for n in known})
 
     def check_base(self, digest: str) -> None:
-        """Raises AdapterError unless the run began with the base of this digest."""
+        """Raise AdapterError unless the run began with the base of this digest."""
         if self._read()["base"] != digest:
             raise AdapterError(
                 "the base has changed since the run began", "Start a new run without --resume"
@@ -184,7 +184,7 @@ class RunFolder:
             raise
 
     def check_space(self, parameters: int) -> None:
-        """Raises StorageError where the adapter and its checkpoints will not fit.
+        """Raise StorageError where the adapter and its checkpoints will not fit.
 
         Each of two checkpoints holds the parameters and Adam's two moments, in 4 bytes each.
         """

@@ -133,8 +133,8 @@ class LabelledLossTrainer(Trainer):
     def training_step(
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """That of this module, with the ranks drawn for it; `num_items_in_batch` are the labels of
-        all micro-batches of a step."""
+        """Make the step of this module, with the ranks drawn for it; `num_items_in_batch` are the
+        labels of all micro-batches of a step."""
         self.fitting.dylora.draw(self._number())
         # The Trainer divides by all processes when it averages their gradients.
         tokens = num_items_in_batch and num_items_in_batch / self.accelerator.num_processes
@@ -145,15 +145,16 @@ class LabelledLossTrainer(Trainer):
         return losses.mean()
 
     def _number(self) -> int:
-        """Of a micro-batch since the run began; the same after a resume, and in all processes."""
+        """Return the number of a micro-batch since the run began; the same after a resume, and in
+        all processes."""
         step = self.state.global_step
         self._within = self._within + 1 if step == self._step else 0
         self._step = step
         return step * self.fitting.accumulate + self._within
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
-        """The Trainer's own would keep all logits; ours is the loss that the report tells, the
-        mean over ranks where several are trained."""
+        """Evaluate without keeping all logits, as the Trainer's own would: return the loss that the
+        report tells, the mean over ranks where several are trained."""
         losses = self.fitting.validate(self.output)
         metrics = {f"eval_rank_{rank}": loss for rank, loss in losses.items() if rank}
         metrics["eval_loss"] = sum(losses.values()) / len(losses)
@@ -164,7 +165,7 @@ class LabelledLossTrainer(Trainer):
         return metrics
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """With the time used so far, which the curves of the report are drawn over."""
+        """Log with the time used so far, which the curves of the report are drawn over."""
         if "loss" in logs and self._tokens:
             logs["loss"] = self._mean_loss()
         logs["seconds"] = round(self.fitting.pace.clock.spent(), 2)
@@ -178,14 +179,14 @@ class LabelledLossTrainer(Trainer):
         return float(total / tokens)
 
     def _wrap_model(self, model: Any, training: bool = True, dataloader: Any = None) -> Any:
-        """accelerate's own DDP takes no model that is sharded."""
+        """Wrap a model that is sharded, which accelerate's own DDP does not take."""
         if not (training and fsdp.is_sharded(model)) or model is not self.model:
             return super()._wrap_model(model, training, dataloader)
         self.accelerator.prepare_model(model, device_placement=False, evaluation_mode=True)
         return fsdp.data_parallel(model)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """A checkpoint that cannot be written is no reason to end the training."""
+        """Save a checkpoint; the training goes on if it cannot be written."""
         try:
             super()._save_checkpoint(model, trial)
         except (OSError, RuntimeError, SafetensorError) as error:
@@ -223,7 +224,8 @@ class BudgetCallback(TrainerCallback):
         self._leave_out_if_broken(given["model"], state.global_step + 1)
 
     def _leave_out_if_broken(self, model: torch.nn.Module, step: int) -> None:
-        """A gradient that is no number would make every weight none; a faulty kernel is enough."""
+        """Leave out a gradient that is not a number: it would make every weight one, and a faulty
+        kernel is enough."""
         tuned = [p for p in model.parameters() if p.grad is not None]
         if not process_group.any_process(not _finite(tuned)):
             self._broken = 0
@@ -343,7 +345,7 @@ def fit(model: Any, samples: Epochs, fitting: FitArguments) -> TrainerState:
 
 
 def _casting(model: Any, mixed: bool) -> AbstractContextManager[None]:
-    """Autocast chooses the types; peft's LoRA layers would choose other ones before it."""
+    """Let autocast choose the types; peft's LoRA layers would choose other ones before it."""
     if any(isinstance(part, LoraLayer) for part in model.modules()):
         return disable_input_dtype_casting(model, mixed)
     return nullcontext()

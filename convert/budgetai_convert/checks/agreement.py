@@ -40,7 +40,7 @@ class Agreement:
 
 
 def check_metadata(native: ScoringModel, architecture: str, prompt_format: int | None) -> None:
-    """Raises CheckError when the file does not say what the server asks it."""
+    """Raise CheckError when the file does not say what the server asks it."""
     wanted = {
         "general.architecture": architecture,
         "budgetai.prompt_format": None if prompt_format is None else str(prompt_format),
@@ -53,7 +53,7 @@ def check_metadata(native: ScoringModel, architecture: str, prompt_format: int |
 def check_tokenizer(
     native: ScoringModel, tokenize: Callable[[str], list[int]], texts: Sequence[str]
 ) -> None:
-    """Raises CheckError for the first text that is not tokenised as `tokenize` does."""
+    """Raise CheckError for the first text that is not tokenised as `tokenize` does."""
     for text in texts:
         wanted, tokens = tokenize(text), native.tokenize(text)
         if wanted != tokens:
@@ -130,7 +130,7 @@ def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def check_f16(agreed: Agreement) -> None:
-    """Raises CheckError when the merged file is not the tuned model."""
+    """Raise CheckError when the merged file is not the tuned model."""
     if not agreed.kld <= MAX_KLD_F16:
         raise CheckError(
             f"the merged file differs from the tuned model: KL divergence {agreed.kld:.4f}, "
@@ -143,7 +143,7 @@ def check_f16(agreed: Agreement) -> None:
 
 
 def check_quant(agreed: Agreement, quant: str) -> None:
-    """Raises CheckError when quantising has destroyed the model."""
+    """Raise CheckError when quantising has destroyed the model."""
     if not agreed.kld <= MAX_KLD_QUANT:
         raise CheckError(
             f"{quant} destroys this model: KL divergence {agreed.kld:.2f}, "

@@ -107,7 +107,7 @@ class Evaluator:
     lora: Path | None
 
     def narrowed(self, count: int) -> "Evaluator":
-        """By the first probes alone."""
+        """Return an evaluator by the first probes alone."""
         reference = dataclasses.replace(self.reference, exact=self.reference.exact[:count])
         return Evaluator(self.probes[:count], reference, self.lora)
 

@@ -129,7 +129,8 @@ def _rated(model: Any, generated: Sequence[GreedyAnswer]) -> Iterator[NDArray[np
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """transformers draws bars and writes warnings of its own; ours says what is going on."""
+    """Silence transformers, which draws bars and writes warnings of its own; ours says what is
+    going on."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging
 

@@ -89,7 +89,7 @@ def _entries(slots: Sequence[_Slot], kinds: dict[str, GGMLQuantizationType]) -> 
 
 
 def header_of(metadata: Metadata, entries: Sequence[TensorInfo]) -> bytes:
-    """Everything in front of the data. Offsets count from the start of the data."""
+    """Return everything in front of the data. Offsets count from the start of the data."""
     parts = [MAGIC, struct.pack("<IQQ", _VERSION, len(entries), len(metadata))]
     parts += [pack_string(key) + value for key, value in metadata.items()]
     for entry in entries:

@@ -53,7 +53,7 @@ class LowRankUpdate:
         return self.b.shape[0], self.a.shape[1]
 
     def load(self, module: str) -> tuple[Floats, Floats]:
-        """A and B·scale as float32. Raises AdapterError for values that are no numbers."""
+        """Return A and B·scale as float32. Raises AdapterError for values that are no numbers."""
         a, b = self.a.load(), self.b.load() * np.float32(self.scale)
         check_finite(module, a, b)
         return a, b
@@ -68,7 +68,7 @@ class LowRankUpdate:
 
 
 def check_finite(module: str, *arrays: Floats) -> None:
-    """Raises AdapterError for values that are no numbers."""
+    """Raise AdapterError for values that are no numbers."""
     if not all(np.isfinite(array).all() for array in arrays):
         raise AdapterError(f"the adapter holds NaN or infinite values in {module}", "Train again")
 

@@ -118,7 +118,7 @@ class _Weights(Mapping[str, "Tensor"]):
         return len(self._names)
 
     def _place(self, name: str) -> tuple[Stored, str]:
-        """An adapter's file may have a copy of what it tunes; then that is what counts."""
+        """Return where a weight is stored: an adapter's own copy, if it has one, is what counts."""
         tuned = _PEFT + name.replace(_ADAPTER, "").replace("_vector.weight", "_vector")
         if self._adapter.shape(tuned):
             return self._adapter, tuned

@@ -59,8 +59,8 @@ def merged(
 
 
 def _add(sizes: Sizes, name: str, values: Floats, module: str, update: LowRankUpdate) -> None:
-    """values [out, in] += scale · B A, with the rows of B in file order: [out, r] @ [r, in]; a
-    few rows at a time, so that nothing of the weight's size is held twice."""
+    """Compute values [out, in] += scale · B A, with the rows of B in file order: [out, r] @ [r,
+    in]; a few rows at a time, so that nothing of the weight's size is held twice."""
     a, b = update.load(module)
     b, lengths = sizes.in_file_order(name, b), update.load_lengths(module)
     if lengths is not None:
@@ -72,6 +72,7 @@ def _add(sizes: Sizes, name: str, values: Floats, module: str, update: LowRankUp
 
 
 def _stretch(rows: Floats, lengths: Floats) -> None:
-    """DoRA (arXiv 2402.09353): each row keeps its direction and gets the length learned for it."""
+    """Apply DoRA (arXiv 2402.09353): each row keeps its direction and gets the length learned for
+    it."""
     present = np.linalg.norm(rows, axis=1)
     rows *= (lengths / np.maximum(present, np.finfo(np.float32).tiny))[:, None]

@@ -27,9 +27,9 @@ from budgetai_core.errors import AdapterError, OptionError
 
 @contextmanager
 def at_rank(folder: Path, rank: int, base: str = "") -> Iterator[Adapter]:
-    """The adapter in a folder at a rank, or at its usual one where that is 0. A cut stands in a
-    temporary folder of the same name. Raises as `adapter.read_manifest` does, for the same `base`,
-    and OptionError for a rank that is not there."""
+    """Give the adapter in a folder at a rank, or at its usual one where that is 0. A cut stands in
+    a temporary folder of the same name. Raises as `adapter.read_manifest` does, for the same
+    `base`, and OptionError for a rank that is not there."""
     manifest = adapters.read_manifest(folder, base)
     wanted = _known(manifest, rank, folder)
     with adapter_layout.plain(folder) as plain:

@@ -52,7 +52,7 @@ def path(
     saved: Mapping[str, float],
     room: float = math.inf,
 ) -> list[Step]:
-    """From every part at the foot of its ladder towards its end, one part up at a time, with no
+    """Go from every part at the foot of its ladder towards its end, one part up at a time, with no
     step larger than `room` bytes but the first.
 
     `values` are the numbers of weights by part, `base` the divergence at the foot, `saved` what

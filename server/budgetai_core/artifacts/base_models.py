@@ -101,7 +101,8 @@ def _gguf(path: Path) -> Base:
 
 
 def digest(base: Base) -> str:
-    """sha256 over the weights; for a Hub id, over its name and commit, which stand for them."""
+    """Return the sha256 over the weights; for a Hub id, over its name and commit, which stand for
+    them."""
     hasher = hashlib.sha256()
     if base.kind == "hub" or base.path is None:
         hasher.update(base.hub_name.encode())

@@ -68,8 +68,9 @@ class Bundle:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Raises ModelError for a manifest that is missing, broken or of another prompt format,
-        and for files that are not in the folder, or of other sizes than the manifest says."""
+        """Read the manifest of a bundle. Raises ModelError for a manifest that is missing, broken
+        or of another prompt format, and for files that are not in the folder, or of other sizes
+        than the manifest says."""
         manifest = _manifest(folder)
         adapters = tuple(_named(folder, entry) for entry in manifest.adapters)
         names = [entry.name for entry in adapters]
@@ -155,7 +156,7 @@ def _named(folder: Path, entry: AdapterEntry) -> AdapterEntry:
 
 
 def _check_file(folder: Path, name: str, listed_size: int) -> None:
-    """A file of the folder itself, of the size it has to be; not what a link there leads to."""
+    """Check that a file lies in the folder itself, not where a link leads, and has its size."""
     if name in ("", ".", "..") or set(name) & set("/\\:\0"):
         raise ModelError(f"{folder / MANIFEST} names the file {name!r}", _REMAKE)
     path = folder / name

@@ -50,7 +50,7 @@ class _Tensor:
 
 
 def check(path: Path, architecture: str) -> None:
-    """Raises ModelError if the file is no LoRA of plain linear layers for a model of this
+    """Raise ModelError if the file is no LoRA of plain linear layers for a model of this
     architecture."""
     try:
         size = path.stat().st_size

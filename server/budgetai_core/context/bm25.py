@@ -104,7 +104,8 @@ class BlockIndex:
     def search(
         self, words: set[str], most: int, wanted: Callable[[str], bool] = lambda path: True
     ) -> list[tuple[float, Block]]:
-        """At most `most` blocks with their scores, the best first, of paths that are `wanted`."""
+        """Return at most `most` blocks with their scores, the best first, of paths that are
+        `wanted`."""
         scores: defaultdict[int, float] = defaultdict(float)
         for word in self._telling(words):
             weight = self.rarity(word)
@@ -143,8 +144,8 @@ def _numbers() -> "array[int]":
 
 
 def blocks(lines: list[str]) -> Iterator[tuple[int, int]]:
-    """From which line to which each block goes. Where one ends depends on the lines near it, so
-    that an edit moves few of them."""
+    """Yield from which line to which each block goes. Where one ends depends on the lines near it,
+    so that an edit moves few of them."""
     first = 0
     for number, line in enumerate(lines):
         long = number + 1 - first

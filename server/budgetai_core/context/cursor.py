@@ -90,7 +90,7 @@ def _quote_missing(node: tree_sitter.Node) -> bool:
 
 
 def _unclosed(parsed: ParsedDocument, cursor: int) -> CursorSyntax:
-    """A string that was opened and never closed is none to a grammar, but an error."""
+    """Return a string that was opened and never closed: to a grammar that is an error."""
     at = _open_quote(parsed, cursor)
     if at is not None:
         return CursorSyntax(_kind(parsed, at), at, cursor)
@@ -131,7 +131,8 @@ def _is_error(parsed: ParsedDocument, character: int) -> bool:
 
 
 def _kind(parsed: ParsedDocument, quote: int) -> Kind:
-    """A string that nothing takes is a docstring, in the one language that has them."""
+    """Return the kind of a node. A string that nothing takes is a docstring, in the one language
+    that has them."""
     language = parsed.language
     triple = parsed.text[quote : quote + 3] in ('"""', "'''")
     if not triple or language is None or language.opener != ":":
@@ -141,7 +142,7 @@ def _kind(parsed: ParsedDocument, quote: int) -> Kind:
 
 
 def _by_line(parsed: ParsedDocument, cursor: int) -> CursorSyntax:
-    """Without a grammar, only a comment with a line of its own is told."""
+    """Tell without a grammar: only a comment with a line of its own is known."""
     language: Language | None = parsed.language
     start = parsed.text.rfind("\n", 0, cursor) + 1
     mark = start + len(parsed.text[start:cursor]) - len(parsed.text[start:cursor].lstrip())

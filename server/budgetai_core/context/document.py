@@ -127,7 +127,7 @@ def _rubble(root: tree_sitter.Node) -> bool:
 
 
 def encoded(text: str) -> bytes:
-    """UTF-8; a lone surrogate, which has none, becomes a question mark."""
+    """Return UTF-8; a lone surrogate, which has none, becomes a question mark."""
     return text.encode("utf-8", "replace")
 
 

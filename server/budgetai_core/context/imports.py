@@ -36,7 +36,7 @@ def targets(imports: Iterable[Import], path: str, paths: PathSuffixes) -> tuple[
 
 
 def files(imports: Iterable[Import], path: str, paths: PathSuffixes) -> tuple[str, ...]:
-    """As `targets`, with the files of the folders in their place."""
+    """Return what `targets` does, with the files of the folders in their place."""
     listed: dict[str, None] = {}
     for target in targets(imports, path, paths):
         inner = paths.inside(target) if target.endswith("/") else [target]
@@ -109,8 +109,8 @@ def _java(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
 
 
 def _kotlin(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
-    """Folders often leave out the packages that all files share; a function may be anywhere in
-    its package."""
+    """Resolve by package. Folders often leave out the packages that all files share; a function may
+    be anywhere in its package."""
     parts = statement.module.removesuffix(".*").split(".")
     every = statement.module.endswith(".*") or "*" in statement.names
     for tail in _tails("/".join(parts)):
@@ -170,8 +170,8 @@ def _beside(name: str, path: str, paths: PathSuffixes) -> str | None:
 
 
 def _php(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
-    """`use` names a class, of which a first part may stand for a folder (PSR-4); `require` a
-    file."""
+    """Resolve `use` and `require`. `use` names a class, of which a first part may stand for a
+    folder (PSR-4); `require` a file."""
     name = statement.module.strip("\"'").lstrip("/\\")
     if name.endswith(".php"):
         yield _beside(name, path, paths) or paths.near(name, path)
@@ -188,7 +188,8 @@ def _class(name: str, path: str, paths: PathSuffixes) -> str | None:
 
 
 def _csharp(statement: Import, path: str, paths: PathSuffixes) -> _Targets:
-    """A namespace is usually a folder, without the first parts, which name the project."""
+    """Resolve by namespace, which is usually a folder, without the first parts, which name the
+    project."""
     name = statement.module.removeprefix("static ").rpartition("=")[2].strip()
     if name.split(".")[0] in ("System", "Microsoft"):
         return

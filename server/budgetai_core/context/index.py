@@ -112,7 +112,7 @@ class Index:
         return self._siblings.of(path)
 
     def edited(self, path: str, line: int) -> None:
-        """Someone works at a line, which counts from 0."""
+        """Note that someone works at a line, which counts from 0."""
         others = (
             (other, there)
             for other, there in self.recent

@@ -78,7 +78,7 @@ class Query:
 def retrieve(
     index: Index, query: Query, budget: int, sources: Collection[str] | None = None
 ) -> tuple[Chunk, ...]:
-    """At most `budget` characters, sorted by path and line.
+    """Return chunks of at most `budget` characters, sorted by path and line.
 
     The order does not depend on the ranking, so that one more chunk moves as few as possible.
     """
@@ -99,7 +99,8 @@ class Selection:
         self._chosen: defaultdict[str, list[Excerpt]] = defaultdict(list)
 
     def take(self, proposed: Iterable[Excerpt], most: int) -> None:
-        """The proposals that fit into `most` characters and say something new, in their order."""
+        """Take the proposals that fit into `most` characters and say something new, in their
+        order."""
         room = min(most, self._room)
         for lines in proposed:
             if room < _MIN_ROOM_CHARACTERS:

@@ -139,7 +139,7 @@ class _Symbols:
             self.add_region(pattern, captures)
 
     def add_import(self, captures: _Captures) -> None:
-        """Each name of an import is a match of its own."""
+        """Add a name that is imported: each is a match of its own."""
         node = captures["import"][0]
         self._omitted.add(node.start_byte)
         for module in captures.get("module", ()):
@@ -253,13 +253,13 @@ def _placed(regions: Iterable[_Region]) -> Iterator[_Region]:
 
 
 def _add_part(owner: _Region, part: _Region) -> None:
-    """Parts stand in the body, and `int x, y` is one of them."""
+    """Add a part to its definition. Parts stand in the body, and `int x, y` is one of them."""
     if part.start >= (owner.parts[-1].end if owner.parts else owner.head_end):
         owner.parts.append(part)
 
 
 def _named_twice(region: _Region, owner: _Region | None) -> bool:
-    """`typedef struct point { … } point;` is one thing."""
+    """Return whether two definitions are one thing: `typedef struct point { … } point;`."""
     return owner is not None and owner.kind == "type" and owner.name == region.name
 
 

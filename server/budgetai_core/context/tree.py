@@ -73,7 +73,7 @@ def block_end(text: str, opener: int, start: int, language: Language | None) -> 
 
 
 def _walk(root: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
-    """Without recursion: the trees of generated code are deep."""
+    """Yield all named nodes, without recursion: the trees of generated code are deep."""
     cursor = root.walk()
     while True:
         if cursor.node is not None and cursor.node.is_named:

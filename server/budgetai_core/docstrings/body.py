@@ -97,11 +97,11 @@ def _is_statement(text: str, language: Language) -> bool:
 
 
 def _assigns(node: tree_sitter.Node) -> bool:
-    """`name: what it is` is no assignment."""
+    """Return whether a line assigns; `name: what it is` does not."""
     return bool(_ASSIGNMENTS.fullmatch(node.type)) and node.child_by_field_name("right") is not None
 
 
 def _calls(node: tree_sitter.Node, data: bytes) -> bool:
-    """In a sentence, a space is in front of a bracket."""
+    """Return whether a line calls: in a sentence, a space stands in front of a bracket."""
     called = node.child_by_field_name(_CALLS[node.type]) if node.type in _CALLS else None
     return called is not None and data[called.end_byte : called.end_byte + 1] == b"("

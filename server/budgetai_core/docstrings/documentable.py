@@ -326,6 +326,6 @@ def _raised(parsed: ParsedDocument, region: Region) -> Iterator[str]:
 
 
 def _text(parsed: ParsedDocument, node: tree_sitter.Node | None) -> str:
-    """On one line."""
+    """Return a node's text on one line."""
     data = parsed.data[node.start_byte : node.end_byte] if node else b""
     return " ".join(data.decode("utf-8", "ignore").split())

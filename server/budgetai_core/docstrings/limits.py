@@ -16,8 +16,8 @@ _MARGIN = 120
 
 
 def limits(text: str, documentable: Documentable, place: InsertionPoint) -> WindowLimits:
-    """For the place of the docstring of a definition of `text`. The body says what a function does,
-    and it is behind the cursor: AFTER shows it, and little more, whether the definition has a
-    docstring or not."""
+    """Return the limits for the place of the docstring of a definition of `text`. The body says
+    what a function does, and it is behind the cursor: AFTER shows it, and little more, whether the
+    definition has a docstring or not."""
     body = len(place.text) - (len(text) - documentable.end) - place.cursor
     return replace(LIMITS, after=min(LIMITS.after, max(body, 0) + _MARGIN))

@@ -22,7 +22,8 @@ class BodyLocator(Locator):
         self._step = "    " if body is None else "\t" if body[1][0] == "\t" else body[1][:4]
 
     def locate(self, region: Region) -> Location | None:
-        """None where there is no room, or something that is hardly a docstring is in its place."""
+        """Return where a docstring goes in a body; None where there is no room, or something that
+        is hardly a docstring is in its place."""
         node = self.outline.docstrings.get((region.start, region.end))
         doc = None
         if node is not None:

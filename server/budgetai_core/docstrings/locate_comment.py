@@ -53,7 +53,8 @@ class CommentLocator(Locator):
         }
 
     def locate(self, region: Region) -> Location | None:
-        """None where a definition does not begin its line."""
+        """Return where a comment goes above a definition; None where a definition does not begin
+        its line."""
         if region.kind == "module" and self._rules.module:
             return self._top()
         start, end = self.whole(region)
@@ -87,7 +88,8 @@ class CommentLocator(Locator):
         return piece.mark == below.mark and not self._closed(piece.mark) and below.start == top
 
     def _docstring(self, docs: list[_Piece]) -> Docstring | None:
-        """From the pieces of one comment; an empty line comment above a directive is none of it."""
+        """Make a docstring from the pieces of one comment; an empty line comment above a directive
+        is none of it."""
         while docs and self.text[docs[0].start : docs[0].end] == docs[0].mark:
             docs = docs[1:]
         if not docs:

@@ -78,7 +78,8 @@ class Outline:
 
     @classmethod
     def of(cls, parsed: ParsedDocument) -> "Outline":
-        """Empty where the text has no tree or its language no queries."""
+        """Run the language's queries on a document; the outline is empty where the text has no tree
+        or its language no queries."""
         outline = cls(parsed)
         walk = languages.cursor(parsed.language, "docs") if parsed.language else None
         if parsed.root is None or walk is None:

@@ -60,7 +60,8 @@ class _Read:
 
 
 def repository_style(documentables: Iterable[Documentable], language: Language) -> DocstringStyle:
-    """By majority over the documented definitions; sound defaults where there are none."""
+    """Return how a repository writes docstrings, by majority over the documented definitions; sound
+    defaults where there are none."""
     rules = comment_syntax(language)
     if rules is None:
         return DocstringStyle("plain", language.comment, False, False, False, False)

@@ -117,7 +117,7 @@ def _tagged(page: TemplateBuilder) -> None:
 
 
 def _go(page: TemplateBuilder) -> None:
-    """A sentence that begins with the name, as Go's own documentation does."""
+    """Write a sentence that begins with the name, as Go's own documentation does."""
     package = "Package " if page.documentable.kind == "module" else ""
     _opening(page, f"{package}{page.documentable.name} ")
 

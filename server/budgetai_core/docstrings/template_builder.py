@@ -51,7 +51,7 @@ class TemplateBuilder:
         return bool(self.parameters or self.returns or self.raises)
 
     def begin(self) -> None:
-        """Up to where the first line's text stands."""
+        """Write up to where the first line's text stands."""
         if self._below:
             self.line()
         elif self._lead:
@@ -76,7 +76,8 @@ class TemplateBuilder:
         self._parts.append(Free(name, tokens, lines))
 
     def parts(self) -> tuple[Literal | Free, ...]:
-        """With the line of the closing mark; literal texts side by side are one."""
+        """Return all parts with the line of the closing mark; literal texts side by side are
+        one."""
         written = any("\n" in part.text for part in self._parts if isinstance(part, Literal))
         several = any(part.lines > 1 for part in self._parts if isinstance(part, Free))
         end = ""

@@ -71,7 +71,7 @@ def inside_of(text: str, docstring: Docstring) -> Inside:
 
 
 def _inside(opening: str, closing: str, rows: list[str], ends: list[int]) -> Inside:
-    """With the indentation of each line among its prefix."""
+    """Return the inside, with the indentation of each line among its prefix."""
     prefixes = [end + _indent(row[end:]) for row, end in zip(rows, ends, strict=True)]
     return Inside(opening, closing, tuple(rows), tuple(prefixes))
 
@@ -119,8 +119,8 @@ def directive(line: str) -> bool:
 
 
 def _cleaned(inside: str) -> str:
-    """Without the indentation that all lines but the first share, and the blanks around. Each line
-    stays one, and keeps its tabs behind the indentation."""
+    """Return the text without the indentation that all lines but the first share, and the blanks
+    around. Each line stays one, and keeps its tabs behind the indentation."""
     first, *rest = inside.split("\n")
     lines = [first.strip(), *(_spaced(line) for line in rest)]
     margin = min((_indent(line) for line in lines[1:] if line), default=0)

@@ -267,7 +267,7 @@ class _Updating:
         return f"{parameter.type}{tail}"
 
     def _with_type(self, parameter: Parameter, like: Entry, rows: list[_Row]) -> list[_Row]:
-        """With a field of its own for the type, as its neighbour has one."""
+        """Return the rows with a field of its own for the type, as its neighbour has one."""
         fields = [entry for entry in self.entries if entry.kind == "type"]
         if not fields or not parameter.type:
             return rows
@@ -335,7 +335,7 @@ class _Updating:
         return rows
 
     def _fit_first(self, rows: list[_Row]) -> None:
-        """What comes to stand behind the opening mark needs no mark of a line."""
+        """Strip the mark of the line that comes to stand behind the opening mark."""
         if rows[0].number == 0:
             return
         for row in rows:
@@ -344,7 +344,7 @@ class _Updating:
         rows[0].prefix = self.inside.rows[0][: self.inside.prefixes[0]]
 
     def _fit_last(self, rows: list[_Row]) -> None:
-        """The white space in front of the closing mark stays there."""
+        """Keep the white space in front of the closing mark."""
         last = len(self.inside.rows) - 1
         source = self.inside.rows[last]
         if rows[-1].number == last or not self._full(last):

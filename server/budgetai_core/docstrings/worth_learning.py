@@ -26,7 +26,7 @@ _MIN_LETTER_SHARE = 0.55
 
 
 def worth_learning(documentable: Documentable, language: Language) -> str:
-    """ "" or why not: none, empty, too_long, boilerplate, not_prose, stale."""
+    """Return "" or why not: none, empty, too_long, boilerplate, not_prose, stale."""
     if documentable.docstring is None:
         return "none"
     text = documentable.docstring.text

@@ -127,7 +127,7 @@ def mean(values: Sequence[float]) -> Score:
 
 
 def _normal(values: Sequence[float], *, least: float) -> Score:
-    """For values between `least` and 1."""
+    """Return the normal approximation for values between `least` and 1."""
     if not values:
         return Score(math.nan, math.nan, math.nan)
     centre = sum(values) / len(values)

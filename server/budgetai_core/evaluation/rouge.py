@@ -13,7 +13,8 @@ _WORD = re.compile(r"\w+")
 
 
 def rouge_l(written: str, expected: str) -> float:
-    """From 0, no word in common, to 1, the same words; 1 too where neither says a word."""
+    """Return ROUGE-L: from 0, no word in common, to 1, the same words; 1 too where neither says a
+    word."""
     ours, theirs = _words(written), _words(expected)
     if not ours or not theirs:
         return float(ours == theirs)

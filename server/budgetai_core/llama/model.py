@@ -45,7 +45,7 @@ _ABORTED = 2
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _no_log(level: int, text: bytes, data: object) -> None:
-    """llama.cpp writes to stderr by itself, prompts included at some levels; we do not let it."""
+    """Swallow what llama.cpp writes to stderr by itself, prompts included at some levels."""
 
 
 class Llama:
@@ -61,8 +61,9 @@ class Llama:
         gpu_layers: int,
         stopped: Callable[[], bool],
     ) -> None:
-        """`context_tokens` is the length of each of the `sequences`; `stopped` is asked while an
-        evaluation runs. Raises ModelError if the file is no model, is broken, or too large."""
+        """Load the model. `context_tokens` is the length of each of the `sequences`; `stopped` is
+        asked while an evaluation runs. Raises ModelError if the file is no model, is broken, or too
+        large."""
         _check_file(path)
         llama_cpp.llama_log_set(_no_log, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()

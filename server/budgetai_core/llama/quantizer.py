@@ -35,7 +35,7 @@ class QuantizeParams:
 
 
 def main(source: str, target: str, described: str) -> int:
-    """The child: one call of llama_model_quantize. Returns its exit code."""
+    """Run the child: one call of llama_model_quantize. Returns its exit code."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import llama_cpp
 
@@ -58,7 +58,7 @@ def main(source: str, target: str, described: str) -> int:
 
 
 def _end_with_parent() -> None:
-    """The parent writes nothing: its end of the pipe closes when it is gone, however it went."""
+    """End with the parent. It writes nothing: its end of the pipe closes when it is gone."""
     # Buffered reading would keep a lock that the interpreter wants at its end.
     while os.read(sys.stdin.fileno(), 1):
         pass

@@ -290,7 +290,7 @@ def sizes_of_gguf(file: GGUFFile) -> Sizes:
 
 
 def _refuse_no_model(file: GGUFFile) -> None:
-    """Raises BaseError for the other things that GGUF files hold."""
+    """Raise BaseError for the other things that GGUF files hold."""
     kind = file.value("general.type", "model")
     if kind == "adapter":
         raise BaseError(

@@ -106,7 +106,7 @@ def read(folder: Path, name: str = "") -> Config:
 
 
 def refuse_quantised(config: Config, name: str) -> None:
-    """Raises BaseError for weights that are held in fewer bits, whoever wrote them so."""
+    """Raise BaseError for weights that are held in fewer bits, whoever wrote them so."""
     # mlx-lm writes `quantization`, older tools of compressed-tensors `compression_config`.
     for key in ("quantization_config", "compression_config", "quantization"):
         settings = config.get(key)

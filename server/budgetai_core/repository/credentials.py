@@ -43,7 +43,8 @@ HASH_NAMES = re.compile(
 
 
 def is_credential(name: str, value: str) -> bool:
-    """`name` is the code on the line before the value, `value` what stands between the quotes."""
+    """Return whether a value looks like a password. `name` is the code on the line before the
+    value, `value` what stands between the quotes."""
     if len(value) < 4 or _CODE.search(value) or _STANDS_FOR.fullmatch(value):
         return False
     if _TEMPLATED.fullmatch(value):
@@ -54,7 +55,7 @@ def is_credential(name: str, value: str) -> bool:
 
 
 def is_random(value: str) -> bool:
-    """Letters and digits mixed as no word or name mixes them."""
+    """Return whether letters and digits are mixed as no word or name mixes them."""
     if (
         len(value) < 12
         or _UUID.search(value)
@@ -71,6 +72,6 @@ def is_random(value: str) -> bool:
 
 
 def entropy(value: str) -> float:
-    """Shannon's, in bits per character."""
+    """Return Shannon's entropy in bits per character."""
     shares = [count / len(value) for count in Counter(value).values()]
     return -sum(share * math.log2(share) for share in shares)

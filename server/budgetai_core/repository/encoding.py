@@ -99,7 +99,8 @@ def _text_codec(name: str) -> str:
 
 
 def _is_western(text: str) -> bool:
-    """Every run of letters beyond ASCII is short, and few characters are odd signs."""
+    """Return whether every run of letters beyond ASCII is short, and few characters are odd
+    signs."""
     beyond = re.findall(r"[^\x00-\x7f]+", text)
     signs = sum(
         not unicodedata.category(c).startswith(("L", "P", "Z")) for run in beyond for c in run

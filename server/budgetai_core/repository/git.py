@@ -33,7 +33,8 @@ def ask(root: Path, *arguments: str, stdin: bytes = b"") -> bytes | None:
 
 
 def answer(root: Path, *arguments: str) -> bytes:
-    """As `ask`, in a repository. Raises RepositoryError with git's own words where it refuses."""
+    """Return what `ask` does, in a repository. Raises RepositoryError with git's own words where it
+    refuses."""
     try:
         done = _run(root, arguments)
     except subprocess.TimeoutExpired:

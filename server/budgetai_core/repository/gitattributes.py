@@ -42,7 +42,8 @@ def _with_git(answer: bytes) -> Iterator[tuple[str, str, str]]:
 
 
 def _without_git(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """The last line that speaks of a file counts, and a folder's own file after those above."""
+    """Read the files without git. The last line that speaks of a file counts, and a folder's own
+    file after those above."""
     known: dict[str, list[tuple[Pattern, str, str]]] = {}
     for path in paths:
         for folder in _folders(path):

@@ -38,7 +38,8 @@ class IgnoreFiles:
     ignored folder can be taken back."""
 
     def __init__(self, root: Path, name: str, top: Path | None = None) -> None:
-        """`top` is the outermost folder whose file counts, `root` itself where it is None."""
+        """Read nothing yet. `top` is the outermost folder whose file counts, `root` itself where it
+        is None."""
         self._top = (top or root).resolve()
         folder = root.resolve().relative_to(self._top).as_posix()
         self._root = "" if folder == "." else folder + "/"
@@ -48,12 +49,12 @@ class IgnoreFiles:
 
     @classmethod
     def from_anywhere_above(cls, root: Path, name: str) -> "IgnoreFiles":
-        """With the files of all folders above `root`."""
+        """Read the files of all folders above `root`."""
         return cls(root, name, Path(root.resolve().anchor))
 
     @classmethod
     def from_work_tree(cls, root: Path, name: str) -> "IgnoreFiles":
-        """With the files from the top of the git work tree that `root` stands in, or from all
+        """Read the files from the top of the git work tree that `root` stands in, or from all
         folders above it where there is none. They count unless they ignore `root` itself: then it
         is a project of its own."""
         resolved = root.resolve()
@@ -122,7 +123,8 @@ def rules(file: Path) -> list[str]:
 
 
 def _text(data: bytes) -> str:
-    """Raises UnicodeError for UTF-16 that is broken, or does not say that it is UTF-16."""
+    """Decode an ignore file. Raises UnicodeError for UTF-16 that is broken, or does not say that it
+    is UTF-16."""
     mark, encoding = next((pair for pair in _MARKS if data.startswith(pair[0])), (b"", "utf-8"))
     errors = "surrogateescape" if encoding == "utf-8" else "strict"
     text = data[len(mark) :].decode(encoding, errors)

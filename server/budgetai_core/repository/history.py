@@ -59,7 +59,7 @@ def resolve(root: Path, revision: str) -> str:
 
 
 def _check_history(root: Path, revision: str) -> None:
-    """Raises RepositoryError where there is no commit at all."""
+    """Raise RepositoryError where there is no commit at all."""
     if not git.has_repository(root):
         raise RepositoryError(
             f"{root} is not a git repository, so it has no revision '{revision}'",
@@ -87,7 +87,7 @@ def _may_be_revision(revision: str) -> bool:
 
 
 def _is_date(text: str) -> bool:
-    """Git takes any word for a date, and means now."""
+    """Return whether it is a date: git takes any word for one, and means now."""
     if _AGO.fullmatch(text):
         return True
     try:
@@ -101,7 +101,7 @@ class CommitTree:
     """The files of a commit. Without a commit there are none."""
 
     def __init__(self, root: Path, commit: str) -> None:
-        """Raises RepositoryError where the commit cannot be read."""
+        """Read the commit's tree. Raises RepositoryError where the commit cannot be read."""
         self._root = root
         self._blobs = tree_blobs(root, commit) if commit else {}
         self._contents: dict[str, bytes] = {}
@@ -143,7 +143,8 @@ def tree_blobs(root: Path, commit: str) -> dict[str, Blob]:
 
 
 def _not_here(root: Path, commit: str) -> RepositoryError:
-    """Nothing is fetched from here: that may take long, and runs what the repository names."""
+    """Return the error for objects that are not here. Nothing is fetched: that may take long, and
+    runs what the repository names."""
     if git.ask(root, "config", "--get-regexp", r"^remote\..*\.promisor$"):
         return RepositoryError(
             f"{root} is a partial clone without all files of commit {commit[:12]}",

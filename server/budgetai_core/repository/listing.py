@@ -9,7 +9,7 @@ from budgetai_core.repository.gitignore import IgnoreFiles
 
 
 def listing(root: Path, *, untracked: bool = False, only: Sequence[str] = ()) -> Iterator[str]:
-    """Relative paths of the files: those git tracks, else all that no .gitignore excludes.
+    """Yield relative paths of the files: those git tracks, else all that no .gitignore excludes.
 
     With `untracked` also those that git does not track and does not ignore. `only` names files and
     folders; without it, everything counts. Raises RepositoryError where git refuses to read the
@@ -46,7 +46,7 @@ def _inside(root: Path, folder: Path) -> Path | None:
 def _known_to_git(
     root: Path, ignores: IgnoreFiles, only: Sequence[str], *, untracked: bool
 ) -> list[str] | None:
-    """None where `root` is no part of a repository."""
+    """Return the files that git knows; None where `root` is not a part of a repository."""
     if not git.has_repository(root):
         return None
     names = _listed(root, "--cached", only)

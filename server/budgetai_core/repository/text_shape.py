@@ -14,7 +14,8 @@ _WORD = re.compile(r"[^\W\d]")
 
 
 def minified(text: str) -> bool:
-    """Long lines on average, or a text that is mostly a few very long ones."""
+    """Return whether the text has long lines on average, or a text that is mostly a few very long
+    ones."""
     if len(text) / (text.count("\n") + 1) > MAX_MEAN_LINE:
         return True
     long = sum(len(line) for line in text.split("\n") if len(line) > _LONG_LINE)

@@ -35,7 +35,7 @@ class Pattern(NamedTuple):
 
     @classmethod
     def of(cls, line: str) -> "Pattern | None":
-        """None for an empty line, a remark, and what git says can match nothing."""
+        """Read one line; None for an empty line, a remark, and what git says can match nothing."""
         text = os.fsencode(line) if not line.startswith("#") else b""
         takes_back = text.startswith(b"!")
         text = _without_trailing_spaces(text)[takes_back:]
@@ -93,7 +93,7 @@ def _from_outside(path: str) -> Iterator[str]:
 
 
 def _without_trailing_spaces(text: bytes) -> bytes:
-    """Without the spaces at the end, but for one behind a backslash."""
+    """Return the line without the spaces at the end, but for one behind a backslash."""
     stripped = text.rstrip(b" ")
     backslashes = len(stripped) - len(stripped.rstrip(b"\\"))
     return text[: len(stripped) + 1] if backslashes % 2 else stripped

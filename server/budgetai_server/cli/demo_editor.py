@@ -40,7 +40,7 @@ class Editor(LanguageClient):
         encodings: tuple[str, ...] = ("utf-16",),
         client: str = "budgetai-demo-editor",
     ) -> types.InitializeResult:
-        """The handshake; returns when the server has said something: that it has a model, or
+        """Shake hands; return when the server has said something: that it has a model, or
         that it has none."""
         general = types.GeneralClientCapabilities(position_encodings=list(encodings))
         result = await self.initialize_async(
@@ -99,7 +99,7 @@ def position_after(before: str) -> types.Position:
 
 @asynccontextmanager
 async def started(*arguments: str) -> AsyncIterator[Editor]:
-    """An editor with its own server process, shut down at the end."""
+    """Start an editor with its own server process, shut down at the end."""
     editor = Editor()
     await editor.start_io(sys.executable, "-m", "budgetai_server", *arguments)
     try:

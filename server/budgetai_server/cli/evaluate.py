@@ -138,7 +138,7 @@ def _docstrings(options: "EvalOptions") -> int:
 
 
 def _engines(models: Iterable[Path], options: "EvalOptions") -> "Iterator[LocalEngine]":
-    """One at a time: several models may not fit into memory together."""
+    """Yield the engines one at a time: several models may not fit into memory together."""
     from budgetai_server.evaluation.candidates import candidates
 
     for model in models:
@@ -212,7 +212,7 @@ def _typed_table(
 
 
 def _changes(evaluations: "Sequence[LineEvaluation]") -> "list[Change]":
-    """From the first model to each of the others, in their order."""
+    """Return the changes from the first model to each of the others, in their order."""
     from budgetai_core.evaluation.metrics import change
 
     return [change(evaluations[0].scores, model.scores) for model in evaluations[1:]]

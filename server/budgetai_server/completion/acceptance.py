@@ -42,10 +42,12 @@ class Recorder(Protocol):
     """Where it is written down what became of suggestions."""
 
     def shown(self, number: int, path: str, seconds: float) -> None:
-        """A suggestion is shown in a file, for which the editor has waited some seconds."""
+        """Record that a suggestion is shown in a file, for which the editor has waited some
+        seconds."""
 
     def over(self, outcome: Outcome) -> None:
-        """It is shown no longer. A second outcome of the same number corrects the first."""
+        """Record that it is shown no longer. A second outcome of the same number corrects the
+        first."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Acceptance:
         return Suggestion(rest, replaces=len(shown.replaced)) if shown and rest else None
 
     def change(self, document: str, text: str) -> None:
-        """The document's text is another one."""
+        """Follow a change of the document's text."""
         shown = self._shown.get(document)
         there = shown.there(text) if shown else None
         if shown is None or there is None:
@@ -139,7 +141,8 @@ class Acceptance:
             self._over(document, whole=takes)
 
     def confirm(self, number: int) -> None:
-        """The editor says that one was put in whole, however its text has changed since."""
+        """Count a suggestion that the editor says was put in whole, however its text has changed
+        since."""
         for document, shown in self._shown.items():
             if shown.number == number:
                 self._over(document, whole=True)

@@ -63,7 +63,8 @@ class Eligibility:
         return in_document(uri, path, size, self._options, writable=writable, ignored=ignored)
 
     def _is_ignored(self, file: Path, path: str) -> bool:
-        """By the ignore files of the workspace; of the folders around a file that lies outside."""
+        """Return whether a file is ignored, by the ignore files of the workspace; of the folders
+        around a file that lies outside."""
         root, name = self._root, path
         if root is None or not _resolved(file).is_relative_to(root):
             if not file.is_absolute():
@@ -182,13 +183,15 @@ def _finished(parsed: ParsedDocument, cursor: int) -> bool:
 
 
 def _ends_statement(whole: tree_sitter.Node, around: tree_sitter.Node, end: int) -> bool:
-    """Not the `;` in the head of a loop, nor one in broken code, which may be such a head."""
+    """Return whether a `;` ends a statement: not the one in the head of a loop, nor one in broken
+    code, which may be such a head."""
     head = around.type.startswith(_HEADS) and around.end_byte > end
     return whole.type.endswith(_STATEMENTS) and not head and not around.is_error
 
 
 def _ends_definition(whole: tree_sitter.Node, around: tree_sitter.Node, end: int) -> bool:
-    """Not the `}` of a value or of an `if`, behind which a line goes on with `;` or `else`."""
+    """Return whether a `}` ends a definition: not that of a value or of an `if`, behind which a
+    line goes on with `;` or `else`."""
     body = around.child_by_field_name("body") == whole
     return body and around.end_byte == end and around.type.endswith(_DEFINITIONS)
 

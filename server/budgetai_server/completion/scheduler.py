@@ -99,20 +99,21 @@ class InFlight:
         return self.contradicted
 
     def join(self) -> None:
-        """A request begins to wait."""
+        """Count a request that begins to wait."""
         self.waiters += 1
         if self.grace:
             self.grace.cancel()
         self._enter(Phase.REQUESTED)
 
     def leave(self) -> None:
-        """A request waits no longer."""
+        """Count out a request that waits no longer."""
         self.waiters -= 1
         if not self.waiters:
             self._enter(Phase.LOOKAHEAD)
 
     def abandon_soon(self) -> None:
-        """A request is cancelled. If no other comes for it in a moment, there is no more to say."""
+        """Stop soon, for a request that was cancelled. If no other comes for it in a moment, there
+        is no more to say."""
         if self.grace:
             self.grace.cancel()
         self.grace = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._abandon)
@@ -141,7 +142,8 @@ class Scheduler:
         policy: CompletionPolicy,
         engine_for: EngineFor | None = None,
     ) -> None:
-        """`engine_for` names the engine for a place, where not all are served by the same."""
+        """Start with nothing in flight. `engine_for` names the engine for a place, where not all
+        are served by the same."""
         self.engine = engine
         self.policy = policy
         self.index: Index | None = None
@@ -222,7 +224,7 @@ class Scheduler:
             in_flight.leave()
 
     def changed(self, document: str, snapshot: Snapshot | None) -> None:
-        """The text is another one now, with the cursor there; None where no one can tell.
+        """Follow a change of the text, with the cursor there; None where no one can tell.
 
         What is in flight stops if the text contradicts it. The new place is evaluated ahead.
         """
@@ -247,7 +249,7 @@ class Scheduler:
             self._start(document, snapshot, Phase.WARMING)
 
     def forget(self, document: str) -> None:
-        """The document is closed."""
+        """Forget a document that is closed."""
         self.stop(document)
         self._prompts.pop(document, None)
 
@@ -290,7 +292,8 @@ class Scheduler:
             self.totals.add(generation.usage)
 
     def _ended(self, document: str, in_flight: InFlight) -> None:
-        """Nothing more comes. Go where the text has gone, or on with what had to make way."""
+        """Note that nothing more comes. Go where the text has gone, or on with what had to make
+        way."""
         in_flight.grown.set()
         if self._in_flight.get(document) is not in_flight:
             return

@@ -131,7 +131,8 @@ def public(
 
 
 def _public_module(path: str, parsed: ParsedDocument) -> bool:
-    """Other languages seldom say anything of a whole file."""
+    """Return whether the whole file is public. Other languages seldom say anything of a whole
+    file."""
     rules, name = comment_syntax(parsed.language), PurePosixPath(path).stem
     return bool(rules and rules.inside) and (not name.startswith("_") or name == "__init__")
 

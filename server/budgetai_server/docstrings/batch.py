@@ -98,7 +98,7 @@ def changes(
 
 
 def _open(root: Path, options: DocstringOptions) -> EngineFor:
-    """As the server opens a model, with the adapter that is for docstrings."""
+    """Open a model as the server does, with the adapter that is for docstrings."""
     from budgetai_server.loader import open_model
     from budgetai_server.options import ServerOptions
 
@@ -200,7 +200,7 @@ def diff(old: CodeFile, new: CodeFile) -> str:
 
 @contextmanager
 def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Says whether Ctrl-C was pressed. An exception inside of llama.cpp's callbacks would be lost;
+    """Tell whether Ctrl-C was pressed. An exception inside of llama.cpp's callbacks would be lost;
     pressed again, it is one."""
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():

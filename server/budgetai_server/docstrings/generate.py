@@ -146,7 +146,8 @@ class Writing:
         *,
         free: bool = False,
     ) -> None:
-        """`document` is the text that `documentable` was found in, wherever its cursor is."""
+        """Prepare to write. `document` is the text that `documentable` was found in, wherever its
+        cursor is."""
         self.document = document
         self.documentable = documentable
         self.style = style = own_style(documentable, style)

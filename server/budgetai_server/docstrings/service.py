@@ -50,7 +50,7 @@ class DocstringService:
         engine_for: Callable[[str], Engine],
         count: Callable[[Usage], None] = lambda usage: None,
     ) -> None:
-        """`count` is told what each docstring has cost."""
+        """Start with nothing to write. `count` is told what each docstring has cost."""
         self.index: Index | None = None
         self._worker = worker
         self._engine_for = engine_for

@@ -47,7 +47,8 @@ class CodeFile:
         return replace(self, source=self.source[:start] + text + self.source[end:])
 
     def encoded(self) -> bytes:
-        """Raises UnicodeEncodeError for a text that the file's encoding has no signs for."""
+        """Encode the text as the file is. Raises UnicodeEncodeError for a text that the file's
+        encoding has no signs for."""
         mark, codec = encoding(self.data)
         return mark + self.source.encode(codec)
 

@@ -29,7 +29,8 @@ class Trigger:
 
 
 def trigger(parsed: ParsedDocument, snapshot: Snapshot) -> Trigger | None:
-    """`parsed` is the text of the snapshot. None for any other place."""
+    """Return what the cursor asks to be documented. `parsed` is the text of the snapshot. None for
+    any other place."""
     text, cursor = snapshot.text, snapshot.cursor
     start = text.rfind("\n", 0, cursor) + 1
     end = len(text) if (end := text.find("\n", cursor)) < 0 else end

@@ -14,8 +14,8 @@ from budgetai_server.options import ServerOptions
 
 @contextmanager
 def candidates(model: Path, task: str) -> Iterator[list[LocalEngine]]:
-    """Engines to compare, which share what is loaded: of a bundle the base alone, and one for each
-    adapter of the task. Raises ModelError for what cannot be loaded."""
+    """Yield engines to compare, which share what is loaded: of a bundle the base alone, and one for
+    each adapter of the task. Raises ModelError for what cannot be loaded."""
     bundle = Bundle.read(model) if model.is_dir() else None
     engine = LocalEngine(bundle.base if bundle else model)
     try:
@@ -26,8 +26,9 @@ def candidates(model: Path, task: str) -> Iterator[list[LocalEngine]]:
 
 @contextmanager
 def served(model: Path, task: str) -> Iterator[list[tuple[LocalEngine, CompletionPolicy]]]:
-    """As `candidates`, each with the policy by which a server with default options shows its
-    answers: the speed of this machine decides how much the model is shown and may write."""
+    """Yield what `candidates` does, each with the policy by which a server with default options
+    shows its answers: the speed of this machine decides how much the model is shown and may
+    write."""
     bundle = Bundle.read(model) if model.is_dir() else None
     opened = open_file(bundle.base if bundle else model, ServerOptions())
     engine = opened.engine

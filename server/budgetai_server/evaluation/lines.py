@@ -101,7 +101,7 @@ def sources_of(options: EvalOptions, models: Sequence[Path]) -> Sources:
 def held_out(
     root: Path, models: Sequence[Path], files: Sequence[SourceFile]
 ) -> tuple[dict[str, tuple[Range, ...]], str]:
-    """By path, the character ranges that none of the models was trained on, nor the newest
+    """Return by path the character ranges that none of the models was trained on, nor the newest
     adapter if they say nothing; and where that is known from.
 
     With a warning, all of every file where nothing is known. Raises RepositoryError where the

@@ -43,9 +43,9 @@ class AdapterRegistry:
     def __init__(
         self, engine: LocalEngine, bundle: Bundle, *, only: str = "", scale: float = 1.0
     ) -> None:
-        """`only` names the adapter for all completions; `scale` is a factor on each adapter's own.
-        Raises ModelError where there is none of that name. `refused` says what could not be used,
-        in sentences."""
+        """Load the base's adapters. `only` names the adapter for all completions; `scale` is a
+        factor on each adapter's own. Raises ModelError where there is none of that name. `refused`
+        says what could not be used, in sentences."""
         self._engine, self._only, self._scale = engine, only, scale
         self._manifest = bundle.folder / MANIFEST
         self._base = _stamp(bundle.base)

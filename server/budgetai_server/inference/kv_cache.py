@@ -20,7 +20,7 @@ class KVCache:
     def __init__(
         self, path: Path, *, context_tokens: int, sequences: int, threads: int, gpu_layers: int
     ) -> None:
-        """As Llama. Work is stopped by `cancelled`, which the owner sets."""
+        """Take a context as Llama does. Work is stopped by `cancelled`, which the owner sets."""
         self.cancelled: Callable[[], bool] = lambda: False
         self._shifting = False
         self.llama = Llama(
@@ -36,7 +36,8 @@ class KVCache:
         self.sequences = KVSlots(sequences)
 
     def add_adapter(self, name: str, path: Path, scale: float) -> None:
-        """As Llama.add_adapter; what was evaluated with an older one of this name is dropped."""
+        """Add an adapter as Llama does; what was evaluated with an older one of this name is
+        dropped."""
         self.llama.add_adapter(name, path, scale)
         self._forget(name)
 
@@ -92,9 +93,10 @@ class KVCache:
         slot.mark(self.llama.logits())
 
     def _splice(self, prompt: list[int], adapter: str) -> None:
-        """Where the cursor has moved down by some lines, the prompt lacks these lines in AFTER.
-        They are taken out of the sequence, and the rest is used as it is: an approximation (known
-        as cache reuse in llama.cpp's server), good for an answer until `warm` is asked."""
+        """Splice where possible. Where the cursor has moved down by some lines, the prompt lacks
+        these lines in AFTER. They are taken out of the sequence, and the rest is used as it is: an
+        approximation (known as cache reuse in llama.cpp's server), good for an answer until `warm`
+        is asked."""
         if self.llama.cuttable and (similar := self.sequences.similar(prompt, adapter)):
             slot, (place, gone, new) = similar
             if self.llama.take_out(slot.number, place, gone, new):

@@ -90,9 +90,9 @@ class LocalEngine:
         return self.llama.adapters
 
     def adapted(self, name: str) -> Self:
-        """This model with an adapter, "" with none: it shares all the rest, drafts and what is in
-        the cache for this adapter included. Thread-safe; the adapter may come later, and without it
-        `generate` and `warm` raise ModelError."""
+        """Return this model with an adapter, "" with none: it shares all the rest, drafts and what
+        is in the cache for this adapter included. Thread-safe; the adapter may come later, and
+        without it `generate` and `warm` raise ModelError."""
         view = copy.copy(self)
         view.adapter = name
         return view
@@ -144,7 +144,8 @@ class LocalEngine:
     def warm(
         self, prompt: Prompt, cancelled: Callable[[], bool], usage: Usage | None = None
     ) -> None:
-        """As Engine.warm. What was spliced for a quick answer is evaluated here as it should be."""
+        """Do as Engine.warm says. What was spliced for a quick answer is evaluated here as it
+        should be."""
         self.cache.cancelled = cancelled
         ids, _ = self._tokens(prompt)
         if ids:
@@ -157,8 +158,8 @@ class LocalEngine:
         cancelled: Callable[[], bool] = lambda: False,
         usage: Usage | None = None,
     ) -> Iterator[Piece]:
-        """As Engine.generate. The tokens are the same with and without drafts, but for near ties
-        of a quantised model, which rounds one token alone and several at once differently."""
+        """Do as Engine.generate says. The tokens are the same with and without drafts, but for near
+        ties of a quantised model, which rounds one token alone and several at once differently."""
         ids, begin_with = self._tokens(prompt)
         yield from self.generate_after(ids, begin_with, limit, cancelled, usage)
 
@@ -272,7 +273,8 @@ class LocalEngine:
         return prompts.encode(parts, self.markers, self.tokenize, beginning=self.beginning)
 
     def _find_markers(self) -> Markers:
-        """Markers from the file's metadata, then by the names the trainer looks for too."""
+        """Find the markers from the file's metadata, then by the names the trainer looks for
+        too."""
         given = {
             role: int(value)
             for role, key in MARKER_KEYS.items()

@@ -50,7 +50,7 @@ class SpeedProfile:
     batches: tuple[float, ...] = field(default=(0.023, 0.040, 0.057, 0.098, 0.154))
 
     def __post_init__(self) -> None:
-        """Raises ValueError for what no machine can be: kept speeds may be broken."""
+        """Raise ValueError for what no machine can be: kept speeds may be broken."""
         if len(self.batches) != len(_SIZES) or not all(
             0 < value < math.inf for value in (self.prefill, *self.batches)
         ):
@@ -157,7 +157,7 @@ class TokenBudget:
 
 
 def token_budget(speed: SpeedProfile, latency: float) -> TokenBudget:
-    """From measured speed and the target for a warm request, in seconds."""
+    """Return what fits measured speed and the target for a warm request, in seconds."""
     decode_time = max(0.0, latency - speed.cost(4))
     line = round(_LINE_TARGETS * decode_time * speed.decode)
     block = round(_BLOCK_TARGETS * decode_time * speed.decode)

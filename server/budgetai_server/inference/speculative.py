@@ -96,7 +96,7 @@ class Lookup:
         self.tokens.append(token)
 
     def after(self) -> tuple[int, list[int]]:
-        """As Table.after, for the end of the tokens themselves."""
+        """Return what Table.after does, for the end of the tokens themselves."""
         end = self._ends.get(tuple(self.tokens[-_GRAM:]))
         if end is None or end >= len(self.tokens):
             return 0, []

@@ -70,7 +70,7 @@ async def completion(
 
 
 def accepted(server: BudgetAIServer, number: int) -> None:
-    """The command that an editor runs when the user has taken a suggestion whole."""
+    """Take the command that an editor runs when the user has taken a suggestion whole."""
     if server.session:
         server.session.accepted(number)
 
@@ -82,7 +82,7 @@ def _command(edit: TextEdit) -> types.Command | None:
 
 
 def _place(server: BudgetAIServer, uri: str, position: types.Position) -> Place | None:
-    """None for a document that is not open."""
+    """Return the place of a request; None for a document that is not open."""
     # pygls keeps documents by the URI without its percent escapes.
     if server.session is None or unquote(uri) not in server.workspace.text_documents:
         return None
@@ -132,8 +132,8 @@ def _item_support(server: BudgetAIServer) -> types.ClientCompletionItemOptions:
 def list_item(
     place: Place, edit: TextEdit, support: types.ClientCompletionItemOptions
 ) -> types.CompletionItem:
-    """The word before the cursor is a part of the item, as it is with other servers: editors
-    filter, sort and highlight by it."""
+    """Make an item of a list. The word before the cursor is a part of it, as it is with other
+    servers: editors filter, sort and highlight by it."""
     added, end = _leaving_closers(place, edit)
     start = _word_start(place.document.source, place.cursor)
     text = place.document.source[start : place.cursor] + added
@@ -180,7 +180,7 @@ def _label(text: str) -> str:
 
 
 def _as_is(support: types.ClientCompletionItemOptions) -> types.InsertTextMode | None:
-    """The text has its indentation; editors would add that of the line to it."""
+    """Ask for the text as it is: editors would add the line's indentation to it."""
     known = support.insert_text_mode_support
     mode = types.InsertTextMode.AsIs
     return mode if known and mode in known.value_set else None

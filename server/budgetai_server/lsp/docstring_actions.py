@@ -28,7 +28,8 @@ ACTIONS = types.CodeActionOptions([types.CodeActionKind.RefactorRewrite])
 def code_action(
     server: BudgetAIServer, params: types.CodeActionParams
 ) -> list[types.CodeAction] | None:
-    """For what the cursor, or the beginning of the selection, stands in."""
+    """Offer to write the docstring of what the cursor, or the beginning of the selection, stands
+    in."""
     kind = types.CodeActionKind.RefactorRewrite
     only = params.context.only
     document = _open_document(server, params.text_document.uri)
@@ -45,7 +46,8 @@ def code_action(
 
 
 def code_lens(server: BudgetAIServer, params: types.CodeLensParams) -> list[types.CodeLens] | None:
-    """Above what has no docstring, or one that says other than the code; not above whole files."""
+    """Show a lens above what has no docstring, or one that says other than the code; not above
+    whole files."""
     document = _open_document(server, params.text_document.uri)
     session = server.session
     if document is None or session is None or not session.shows_lenses or not can_edit(server):
@@ -58,7 +60,7 @@ def code_lens(server: BudgetAIServer, params: types.CodeLensParams) -> list[type
 
 
 def _holds(wanted: types.CodeActionKind | str, kind: str) -> bool:
-    """A kind holds those below it: `refactor` holds `refactor.rewrite`."""
+    """Return whether a kind is, or holds, another: `refactor` holds `refactor.rewrite`."""
     name = str(getattr(wanted, "value", wanted))
     return not name or kind == name or kind.startswith(f"{name}.")
 
@@ -133,7 +135,7 @@ async def _apply(server: BudgetAIServer, document: TextDocument, edit: TextEdit)
 def _workspace_edit(
     server: BudgetAIServer, document: TextDocument, change: types.TextEdit
 ) -> types.WorkspaceEdit:
-    """With the document's version, where the client understands that."""
+    """Return an edit with the document's version, where the client understands that."""
     workspace = server.client_capabilities.workspace
     support = workspace.workspace_edit if workspace else None
     if not (support and support.document_changes):

@@ -37,7 +37,7 @@ class BudgetAIServer(LanguageServer):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """A malformed message is no reason to pop up a window at the user."""
+        """Log a malformed message, and pop up no window at the user."""
         log.error("protocol error: %s in %s", type(error).__name__, getattr(source, "__name__", ""))
 
     def spawn(self, work: Any) -> None:
@@ -46,8 +46,9 @@ class BudgetAIServer(LanguageServer):
         task.add_done_callback(self._tasks.discard)
 
     def forget_finished(self) -> None:
-        """pygls keeps a future for every notification it has handled: 23 of the 34 MB that 5,000
-        requests left behind. Those that are done have told whoever waited for them."""
+        """Drop finished requests: pygls keeps a future for every notification it has handled: 23 of
+        the 34 MB that 5,000 requests left behind. Those that are done have told whoever waited for
+        them."""
         futures = self.protocol._request_futures
         for key in [key for key, future in futures.items() if future.done()]:
             del futures[key]
@@ -78,7 +79,7 @@ class BudgetAIServer(LanguageServer):
             )
 
     def _refresh_lenses(self, session: Session) -> None:
-        """Until there is a model, documents that are open got none."""
+        """Refresh the lenses: documents that were open before there was a model have none."""
         workspace = self.client_capabilities.workspace
         lenses = workspace.code_lens if workspace else None
         if session.shows_lenses and lenses and lenses.refresh_support:

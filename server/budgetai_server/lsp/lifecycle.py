@@ -162,7 +162,7 @@ async def _end_with(server: BudgetAIServer, parent: psutil.Process) -> None:
 
 
 def _is_there(process: psutil.Process) -> bool:
-    """Another process by its number is another process."""
+    """Return whether the process is there: another one by its number does not count."""
     with suppress(psutil.Error):
         return process.is_running()
     return True

@@ -17,7 +17,7 @@ _PAIRS = {"()", "[]", "{}", "<>", '""', "''", "``"}
 
 
 async def did_open(server: BudgetAIServer, params: types.DidOpenTextDocumentParams) -> None:
-    """A model may have been made since the server found none."""
+    """Take a document up, and look for a model if there was none before."""
     if server.session and server.session.state.name == "no-model":
         server.spawn(server.start_session())
     if server.session:
@@ -45,8 +45,8 @@ def cursor_after(
 
 
 def cursor_moved(server: BudgetAIServer, params: Any) -> None:
-    """`budgetai/cursor`, with `textDocument` and `position`: for clients that know the protocol
-    has no word for it."""
+    """Take `budgetai/cursor`, with `textDocument` and `position`: for clients that know the
+    protocol has no word for it."""
     try:
         uri = params.textDocument.uri
         position = types.Position(int(params.position.line), int(params.position.character))

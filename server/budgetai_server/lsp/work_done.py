@@ -21,7 +21,7 @@ _MAX_WAIT_SECONDS = 2.0
 
 @asynccontextmanager
 async def shown(server: LanguageServer) -> AsyncIterator[Callable[[Progress], None]]:
-    """Gives what to call with each progress; the editor's display goes when the block ends."""
+    """Give what to call with each progress; the editor's display goes when the block ends."""
     window = server.client_capabilities.window
     token = str(uuid.uuid4())
     if not (window and window.work_done_progress and await _created(server, token)):
@@ -53,7 +53,7 @@ async def shown(server: LanguageServer) -> AsyncIterator[Callable[[Progress], No
 async def stoppable(
     server: LanguageServer, title: str, stop: Callable[[], object]
 ) -> AsyncIterator[Callable[[str], None]]:
-    """Gives what to call with words on how far it is. `stop` is called if the user wants that."""
+    """Give what to call with words on how far it is. `stop` is called if the user wants that."""
     window = server.client_capabilities.window
     token = str(uuid.uuid4())
     if not (window and window.work_done_progress and await _created(server, token)):

@@ -30,8 +30,8 @@ class ModelManager:
     def __init__(
         self, options: ServerOptions, roots: tuple[Path, ...], worker: Worker, *, trusted: bool
     ) -> None:
-        """`roots` are the workspace's folders, the main one first. `trusted` says that
-        `options.model` comes from the user's own command line."""
+        """Load nothing yet. `roots` are the workspace's folders, the main one first. `trusted` says
+        that `options.model` comes from the user's own command line."""
         self._options = options
         self._roots = roots
         self._root = roots[0].resolve() if roots else None
@@ -73,14 +73,14 @@ class ModelManager:
             self.state = State("error", message)
 
     def look_for_adapters(self) -> None:
-        """What has changed in the bundle is taken up as soon as nobody waits for anything."""
+        """Take up what has changed in the bundle as soon as nobody waits for anything."""
         adapters = self.opened.adapters if self.opened else None
         if adapters and adapters.stale():
             job = self._worker.submit(lambda _: adapters.update(), urgent=False)
             job.future.add_done_callback(self._updated)
 
     def _updated(self, update: "asyncio.Future[tuple[str, ...]]") -> None:
-        """One that had to make way for a request is made up for at the next look."""
+        """Make up at the next look for an update that had to make way for a request."""
         if update.exception():
             return
         for refusal in update.result():
@@ -127,7 +127,7 @@ class ModelManager:
         return path
 
     def _inside(self, path: Path) -> bool:
-        """In the workspace by its name, or by what a link leads to."""
+        """Return whether a path is in the workspace, by its name or by what a link leads to."""
         roots = {form for root in self._roots for form in (root.absolute(), root.resolve())}
         places = (path.absolute(), path.resolve())
         return any(place.is_relative_to(root) for place in places for root in roots)

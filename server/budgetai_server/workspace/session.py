@@ -54,8 +54,8 @@ class Session:
     """One workspace with at most one model. Documents outside of it are completed too."""
 
     def __init__(self, options: ServerOptions, roots: tuple[Path, ...], *, trusted: bool) -> None:
-        """`roots` are the workspace's folders, the main one first. `trusted` says that
-        `options.model` comes from the user's own command line."""
+        """Serve one workspace. `roots` are the workspace's folders, the main one first. `trusted`
+        says that `options.model` comes from the user's own command line."""
         self._options = options
         self._root = roots[0].resolve() if roots else None
         self._worker = Worker()
@@ -187,8 +187,8 @@ class Session:
         return reason is not None
 
     def changed(self, document: TextDocument, offset: int | None) -> None:
-        """The document's text is another one, with the cursor at `offset` if that is known. What
-        is generated for it stops, unless the new text agrees; its place is evaluated ahead."""
+        """Follow a change of the document's text, with the cursor at `offset` if that is known.
+        What is generated for it stops, unless the new text agrees; its place is evaluated ahead."""
         if self._scheduler is None:
             return
         if offset is not None:
@@ -206,7 +206,7 @@ class Session:
         self._scheduler.changed(document.uri, snapshot if known else None)
 
     def looked_at(self, document: TextDocument, offset: int | None = None) -> None:
-        """The document was opened, or its cursor moved: its context is evaluated ahead."""
+        """Evaluate a document's context ahead, when it is opened or its cursor moves."""
         cursor = self._cursors.get(document.uri, 0) if offset is None else offset
         cursor = min(cursor, len(document.source))
         if self._scheduler is None:
@@ -229,7 +229,7 @@ class Session:
             self._docstrings.stop(uri)
 
     def accepted(self, number: int) -> None:
-        """The editor says that the user has taken a suggestion whole."""
+        """Count a suggestion that the editor says was taken whole."""
         self._completions.acceptance.confirm(number)
 
     def status(self) -> dict[str, Any]:
@@ -256,13 +256,14 @@ class Session:
         return str(page) if page and page.is_file() else None
 
     def saved(self, document: TextDocument) -> None:
-        """Not every client tells of changed files; each tells of what it saves itself."""
+        """Take up a saved file: not every client tells of changed files, each of what it saves."""
         self._models.look_for_adapters()
         self._eligibility.saved(document.uri)
         self.files_changed([document.path])
 
     def files_changed(self, paths: Iterable[str]) -> None:
-        """Files or folders have come, gone or changed on disk. What they are is looked at there."""
+        """Take up files or folders that have come, gone or changed on disk. What they are is looked
+        at there."""
         if self._indexer and self._root:
             self._indexer.changed(relative(self._root, paths))
 

@@ -44,7 +44,8 @@ class Sketches:
         )
 
     def first_copies(self, free: Sequence[bool]) -> dict[int, int]:
-        """For each near-duplicate, the first text it is one of. Those `free` are never one."""
+        """Return for each near-duplicate the first text it is one of. Those `free` are never
+        one."""
         copies: dict[int, int] = {}
         for place in range(len(self._sketches)):
             earlier = (o for o in self.like(place, NEAR_DUPLICATE) if o < place)
@@ -54,7 +55,8 @@ class Sketches:
         return copies
 
     def families(self) -> list[int]:
-        """For each text the first of its family: what is related, also over others between."""
+        """Return for each text the first of its family: what is related, also over others
+        between."""
         first = list(range(len(self._sketches)))
 
         def root(place: int) -> int:
@@ -71,7 +73,7 @@ class Sketches:
 
 
 def _shingles(text: str) -> list[int]:
-    """32-bit hashes of every few tokens in a row; of all tokens where there are fewer."""
+    """Return 32-bit hashes of every few tokens in a row; of all tokens where there are fewer."""
     tokens = numpy.array([_hash(token) for token in _TOKEN.findall(text)], dtype=numpy.uint64)
     width = min(_SHINGLE, len(tokens))
     mixed = numpy.zeros(max(0, len(tokens) - width + 1), dtype=numpy.uint64)

@@ -14,7 +14,8 @@ PathFilter = Callable[[Examined], str]
 
 
 def path_filter(root: Path, options: TrainOptions) -> PathFilter:
-    """Raises OptionError for a glob, RepositoryError for a revision that makes no sense."""
+    """Return the filter that the options ask for. Raises OptionError for a glob, RepositoryError
+    for a revision that makes no sense."""
     include = _globs(options.include, "--include")
     exclude = _globs(options.exclude, "--exclude")
     unchanged = _unchanged(root, options.since) if options.since else lambda _: False
@@ -39,7 +40,8 @@ def _globs(patterns: Sequence[str], flag: str) -> Patterns | None:
 
 
 def _unchanged(root: Path, revision: str) -> Callable[[Examined], bool]:
-    """A file is unchanged where its text stood in the repository then, under whatever name."""
+    """Return a test of whether a file is unchanged: whether its text stood in the repository then,
+    under whatever name."""
     then = CommitTree(root, resolve(root, revision)).examined(thorough=True)
     texts = {hash(file.text) for file in then}
     return lambda file: hash(file.text) in texts

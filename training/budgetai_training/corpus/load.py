@@ -56,7 +56,7 @@ def read(
 
 
 def _notes(options: TrainOptions) -> Notes:
-    """A dry run may name a file that is still to be written."""
+    """Read the notes. A dry run may name a file that is still to be written."""
     if options.corpus is None or (options.dry_run and not options.corpus.exists()):
         return Notes()
     return annotations.read(options.corpus)
@@ -116,7 +116,7 @@ def _read(jobs: Sequence[_Job], tick: Tick) -> list[list[CorpusEntry]]:
 
 
 def _check_notes(options: TrainOptions, notes: Notes, entries: Sequence[CorpusEntry]) -> None:
-    """Raises OptionError for notes on files that are not there. A dry run leaves them out of the
+    """Raise OptionError for notes on files that are not there. A dry run leaves them out of the
     file that it writes."""
     known = {(entry.repository, entry.path) for entry in entries}
     gone = [(note.line, key) for key, note in notes.exact.items() if key[:2] not in known]
@@ -142,7 +142,7 @@ def _corpus(name: str, placed: Sequence[SplitEntry], holdout: str) -> Corpus:
 
 
 def _check_enough(repo: Path, corpus: Corpus) -> None:
-    """Raises RepositoryError where nothing is left to learn."""
+    """Raise RepositoryError where nothing is left to learn."""
     number = len(corpus.rows)
     if not number and git.has_repository(repo):
         raise RepositoryError(

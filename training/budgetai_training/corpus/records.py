@@ -70,7 +70,7 @@ class Corpus:
     holdout: str = ""
 
     def decided(self) -> "Corpus":
-        """With the decisions that the rows tell."""
+        """Return the corpus with the decisions that the rows tell."""
         decisions = (Decision(self.name_of(row), row.reason) for row in self.rows)
         return replace(self, decisions=tuple(decisions))
 

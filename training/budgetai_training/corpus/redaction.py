@@ -83,7 +83,7 @@ class _Found:
         return replaced
 
     def by_keyword(self, line: str) -> str:
-        """A line with a word like `password`, and perhaps a value beside it."""
+        """Redact a line with a word like `password`, and perhaps a value beside it."""
         for expression, group in (*BY_KEYWORD.items(), *_MORE.items()):
             line = expression.sub(partial(self._beside_keyword, group), line)
         return line
@@ -112,7 +112,8 @@ class _Found:
         return "<EMAIL>"
 
     def everywhere(self, text: str) -> str:
-        """A secret that its neighbours gave away may stand elsewhere alone."""
+        """Redact secrets everywhere: one that its neighbours gave away may stand elsewhere
+        alone."""
         for value, kind in self._values.items():
             if value in text:
                 self.counts[kind] += text.count(value)
@@ -149,8 +150,8 @@ def _span(match: re.Match[str]) -> tuple[int, int]:
 
 
 def _in_longer_word(text: str, start: int, end: int) -> bool:
-    """A key's letters inside of a longer run, as in embedded pictures, or one of our own
-    placeholders."""
+    """Return whether a key's letters stand inside of a longer run, as in embedded pictures, or one
+    of our own placeholders."""
     before, after = text[max(0, start - 1) : start], text[end : end + 1]
     return (before.isalnum() and text[start].isalnum() and after.isalnum()) or (
         "<SECRET:" in text[max(0, start - 9) : end]

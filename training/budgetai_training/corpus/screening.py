@@ -54,7 +54,7 @@ class CorpusEntry:
         return self.note is not None and self.note.include and not self.note.moved
 
     def name(self, main: str) -> str:
-        """As a corpus with this main repository calls it."""
+        """Return the name that a corpus with this main repository gives it."""
         return named(main, self.repository, self.path)
 
     def without(self, reason: str) -> "CorpusEntry":
@@ -92,7 +92,7 @@ class CorpusSource:
     against: PathFilter
 
     def entry(self, file: Examined) -> CorpusEntry:
-        """Raises OptionError where the user wants what cannot be had."""
+        """Decide on a file. Raises OptionError where the user wants what cannot be had."""
         note = self.notes.of(self.repository, file.path, self.revision)
         entry = CorpusEntry(self.repository, self.revision, file.path, file.text, file.reason, note)
         if entry.is_forced and note and file.reason and not file.text:

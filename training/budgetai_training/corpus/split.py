@@ -153,12 +153,12 @@ def _tenth(sizes: dict[int, int], names: dict[int, str], seed: int) -> list[int]
 
 
 def _drawn(name: str, seed: int) -> bytes:
-    """By name and not by text: a later commit should hold out the same files."""
+    """Return a draw by name and not by text: a later commit should hold out the same files."""
     return hashlib.sha256(f"{seed}{name}".encode("utf-8", "surrogatepass")).digest()
 
 
 def by_time(learned: Sequence[CorpusEntry], later: Sequence[CorpusEntry]) -> list[SplitEntry]:
-    """All that was there at a revision is learned; what files hold since then is held out."""
+    """Learn all that was there at a revision, and hold out what files hold since then."""
     learned, _, _ = _without_copies(learned)
     name = later[0].repository if later else ""
     before = {entry.path: entry.text for entry in learned if entry.repository == name}
@@ -176,7 +176,7 @@ def by_time(learned: Sequence[CorpusEntry], later: Sequence[CorpusEntry]) -> lis
 
 
 def _check_parts(placed: Iterable[SplitEntry]) -> None:
-    """Raises OptionError for a note that would move a file to another time."""
+    """Raise OptionError for a note that would move a file to another time."""
     for file in placed:
         note = file.entry.note
         if note and note.part and file.part and note.part != file.part:
@@ -189,7 +189,7 @@ def _check_parts(placed: Iterable[SplitEntry]) -> None:
 def _without_copies(
     entries: Sequence[CorpusEntry],
 ) -> tuple[list[CorpusEntry], Sketches, dict[int, int]]:
-    """Near-duplicates get their reason. Also the sketches of what had none, and where in them
+    """Give near-duplicates their reason. Also the sketches of what had none, and where in them
     each entry is."""
     kept = [at for at, entry in enumerate(entries) if not entry.reason]
     sketches = Sketches([entries[at].text for at in kept])

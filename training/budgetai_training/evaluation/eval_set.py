@@ -88,7 +88,8 @@ def _divided(things: list[T], size: Callable[[T], int]) -> tuple[list[T], list[T
 
 
 def _interleaved(first: Sequence[Question], others: Sequence[Question]) -> tuple[Question, ...]:
-    """However few of them there is time for, half are the first: the held-out loss comes first."""
+    """Interleave both: however few there is time for, half are the first, since the held-out loss
+    comes first."""
     pairs = zip_longest(first, others)
     return tuple(question for pair in pairs for question in pair if question is not None)
 

@@ -39,7 +39,7 @@ class _Done(StoppingCriteria):
 
 
 def _line_over(text: str) -> bool:
-    """A newline follows some text: only the first line is shown."""
+    """Return whether a newline follows some text: only the first line is shown."""
     return "\n" in text.lstrip("\n")
 
 

@@ -28,7 +28,8 @@ class Tolerance:
 
     @classmethod
     def parse(cls, text: str) -> "Tolerance":
-        """Raises OptionError for what is neither a percentage nor se."""
+        """Read it as --lora writes it. Raises OptionError for what is neither a percentage nor
+        se."""
         if text == STANDARD_ERROR:
             return cls(None)
         try:
@@ -71,13 +72,14 @@ def select_rank(by_rank: Mapping[int, Sequence[SummedLoss]], tolerance: Toleranc
 
 
 def mean(losses: Sequence[SummedLoss]) -> float:
-    """In nats per token; not a number where nothing was asked."""
+    """Return the mean loss in nats per token; not a number where nothing was asked."""
     tokens = sum(loss.tokens for loss in losses)
     return sum(loss.total for loss in losses) / tokens if tokens else math.nan
 
 
 def standard_error(losses: Sequence[SummedLoss], best: Sequence[SummedLoss]) -> float:
-    """Of the difference of two means over the same questions, in nats per token.
+    """Return the standard error of the difference of two means over the same questions, in nats per
+    token.
 
     Pairs, since what makes a question hard makes it so at every rank; weighted by tokens (Cochran
     1977, ratio means). Zero for a single question, which says nothing of the spread.

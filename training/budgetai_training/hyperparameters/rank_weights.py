@@ -36,7 +36,7 @@ def parse(text: str, largest: float) -> tuple[int, ...]:
 
 
 def doubling(largest: int) -> tuple[int, ...]:
-    """1, 2, 4 … and `largest`."""
+    """Return 1, 2, 4 … and `largest`."""
     return (*(1 << n for n in range((largest - 1).bit_length())), largest)
 
 

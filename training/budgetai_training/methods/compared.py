@@ -79,7 +79,7 @@ def begin_prefix(model: Any, ids: list[int]) -> None:
 
 
 def attach_parallel(model: Any, width: int, alpha: int) -> PeftModel:
-    """Bottlenecks of `width`; 0 for `alpha` is the usual scale. Raises BaseError for a model
+    """Attach bottlenecks of `width`; 0 for `alpha` is the usual scale. Raises BaseError for a model
     without MLPs of the usual name."""
     kinds = {type(part) for name, part in model.named_modules() if name.endswith(".mlp")}
     if not kinds:

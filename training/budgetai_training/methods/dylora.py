@@ -70,7 +70,8 @@ class DyLoRA:
         self._weights = torch.tensor(weights)
 
     def _weighted(self, module: Any, inputs: Any, out: torch.Tensor) -> torch.Tensor:
-        """out (…, R). Weights stay in 32 bits: 16/3 in bf16 would be another scale than alpha/3."""
+        """Return out (…, R) times the weights. They stay in 32 bits: 16/3 in bf16 would be another
+        scale than alpha/3."""
         if self._weights is None:
             return out
         self._weights = self._weights.to(out.device)

@@ -28,7 +28,7 @@ class FrozenRows:
             parameter.register_hook(lambda grad, dim=dimension: self._masked(grad, dim))
 
     def open(self, rows: Iterable[int]) -> None:
-        """From now on these rows alone get gradients; the next step may change them, and those
+        """Let these rows alone get gradients from now on; the next step may change them, and those
         opened since the last one."""
         self._now = tuple(rows)
         self._opened.update(self._now)

@@ -29,8 +29,8 @@ TARGETS: dict[str, Any] = {
 
 
 def attach(model: Any, options: TrainOptions, *, checkpointing: bool = False) -> Any:
-    """LoRA (Hu et al. 2021) on the chosen layers, rsLoRA (Kalajdzievski 2023) or DoRA (Liu et al.
-    2024) where asked for; the head is never tuned. Or the adapter to go on from."""
+    """Attach LoRA (Hu et al. 2021) on the chosen layers, rsLoRA (Kalajdzievski 2023) or DoRA (Liu
+    et al. 2024) where asked for; the head is never tuned. Or the adapter to go on from."""
     before = options.continue_from
     tuned = _continued(model, before) if before else _new(model, options)
     # A prefix is a cache, which activations that are computed twice cannot go with.
@@ -91,7 +91,8 @@ def _continued(model: Any, folder: Path) -> Any:
 
 
 def optimizer(model: Any, rate: float, options: TrainOptions) -> torch.optim.Optimizer:
-    """AdamW without decay; with LoRA+ (Hayou et al. 2024) B learns faster than A by a ratio."""
+    """Return AdamW without decay; with LoRA+ (Hayou et al. 2024) B learns faster than A by a
+    ratio."""
     if options.lora.plus:
         made: torch.optim.Optimizer = create_loraplus_optimizer(
             model, torch.optim.AdamW, lr=rate, loraplus_lr_ratio=options.lora.plus,

@@ -59,7 +59,7 @@ def page(report: Report) -> str:
 
 
 def _pictures(report: Report) -> dict[str, str]:
-    """Inline SVG by name; empty where there is nothing to draw."""
+    """Return inline SVG by name; empty where there is nothing to draw."""
     return {
         "curve": plots.curve(report.curve, report.validation),
         "held_out": plots.held_out(report.held_out),

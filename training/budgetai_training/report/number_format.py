@@ -18,12 +18,12 @@ def count(value: int | None) -> str:
 
 
 def counted(value: int, singular: str, plural: str = "") -> str:
-    """1 file, 2 files."""
+    """Return 1 file, 2 files."""
     return f"{value:,} {singular if value == 1 else plural or singular + 's'}"
 
 
 def short(value: float) -> str:
-    """Three digits: 950, 12.4 k, 1.25 M, 1.54 B."""
+    """Return three digits: 950, 12.4 k, 1.25 M, 1.54 B."""
     for unit, size in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size:
             digits = max(0, 2 - int(math.log10(value / size)))
@@ -38,7 +38,7 @@ def loss(value: float | None) -> str:
 
 
 def perplexity(value: float | None) -> str:
-    """e to the loss: among how many equally likely tokens the model seems to choose."""
+    """Return e to the loss: among how many equally likely tokens the model seems to choose."""
     if not measured(value):
         return loss(value)
     if value > math.log(10_000):
@@ -63,7 +63,7 @@ def signed(value: float, form: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """45 s, 14 min 12 s, 1 h 03 min; under ten seconds with a decimal."""
+    """Return 45 s, 14 min 12 s, 1 h 03 min; under ten seconds with a decimal."""
     if seconds < 9.95:
         return f"{max(seconds, 0.0):.1f} s"
     whole = round(seconds)

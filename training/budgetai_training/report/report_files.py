@@ -23,7 +23,8 @@ def write(report: Report, folder: Path) -> Path:
 
 
 def read(folder: Path) -> Report:
-    """Raises AdapterError where there is no report, or none that can be read."""
+    """Read a run's report. Raises AdapterError where there is no report, or none that can be
+    read."""
     try:
         return structured(Report, read_json(folder / REPORT))
     except (FileNotFoundError, NotADirectoryError):

@@ -93,7 +93,8 @@ def _element(file: str, name: str, attributes: dict[str, str]) -> str:
 
 
 def _localise(element: ElementTree.Element, name: str, used: set[str]) -> None:
-    """Plain tag and attribute names; only ids that something refers to, each with the prefix."""
+    """Make tag and attribute names plain; keep only ids that something refers to, each with the
+    prefix."""
     element.tag = _local(element.tag)
     element.tail = None
     element.text = element.text if element.tag == "text" else None

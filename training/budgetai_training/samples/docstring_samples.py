@@ -120,7 +120,7 @@ def pairs_of(corpus: Corpus) -> Pairs:
 
 
 def check_enough(corpus: Corpus) -> None:
-    """Raises RepositoryError where there are too few docstrings to learn how they are written."""
+    """Raise RepositoryError where there are too few docstrings to learn how they are written."""
     pairs = pairs_of(corpus)
     if len(pairs.train) < MIN_DOCSTRINGS:
         raise RepositoryError(

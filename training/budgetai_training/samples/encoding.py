@@ -39,8 +39,8 @@ class Encoder:
         return encode(sample.prompt, self.markers, self.tokenize, beginning=self._beginning)[0]
 
     def learned(self, sample: Sample) -> Encoded:
-        """`labels` equal `input_ids` over what is learned and the end marker, and are -100
-        elsewhere; `weights` say how much each counts."""
+        """Encode a sample to learn. `labels` equal `input_ids` over what is learned and the end
+        marker, and are -100 elsewhere; `weights` say how much each counts."""
         head, answered = self.head(sample), self.asked(sample)
         ids, answer = answered["input_ids"], answered["labels"]
         labels = answer if sample.answer_alone else [UNLABELLED] * len(head) + ids[len(head) :]

@@ -21,12 +21,12 @@ def vocabulary_of(tokenizer: Any) -> Vocabulary:
 
 
 def _byte_level(text: str) -> bytes:
-    """GPT-2's way: each byte is a printable character."""
+    """Read bytes in GPT-2's way: each byte is a printable character."""
     return bytes(_BYTES[character] for character in text if character in _BYTES)
 
 
 def _plain(text: str) -> bytes:
-    """Sentencepiece's way: a mark in place of a space, and names for single bytes."""
+    """Read bytes in Sentencepiece's way: a mark in place of a space, and names for single bytes."""
     if len(text) == 6 and text.startswith("<0x") and text.endswith(">"):
         return bytes([int(text[3:5], 16)])
     return text.replace("▁", " ").encode()

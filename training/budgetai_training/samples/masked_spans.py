@@ -26,8 +26,8 @@ SPAN_KINDS = ("line", "end", "inside", *NODES)
 def span_samples(
     files: Sequence[CorpusFile], indexes: Mapping[str, Index], seed: str, count: int
 ) -> list[Sample]:
-    """At most `count` places where a span has been taken out of a file, in an order drawn from
-    the seed in which kinds take turns, and files as well as they have spans of the kind.
+    """Return at most `count` places where a span has been taken out of a file, in an order drawn
+    from the seed in which kinds take turns, and files as well as they have spans of the kind.
 
     The prompt is the server's at the span; BEFORE is the text in front of it, and the answer. In
     files that name fresh ranges, answers lie inside them.
@@ -95,7 +95,7 @@ def _drawn(
 
 
 def _sample(file: CorpusFile, indexes: Mapping[str, Index], kind: str, span: Span) -> Sample:
-    """The prompt is built from a text without the answer: nothing shown may depend on it."""
+    """Build the prompt from a text without the answer: nothing shown may depend on it."""
     text = file.text[: span.start] + file.text[span.end :]
     place = Snapshot(file.repository, file.path, text, span.start)
     prompt = build(place, indexes[file.repository])

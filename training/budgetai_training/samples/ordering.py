@@ -36,7 +36,7 @@ def by_dependency(files: Sequence[CorpusFile]) -> list[CorpusFile]:
 
 
 def banded(items: Sequence[T], rng: random.Random) -> list[T]:
-    """Shuffled, but nothing comes before what stands more than a band earlier."""
+    """Shuffle, but so that nothing comes before what stands more than a band earlier."""
     width = BAND * len(items)
     keys = [place + rng.random() * width for place in range(len(items))]
     return [items[place] for place in sorted(range(len(items)), key=lambda place: keys[place])]
@@ -53,8 +53,7 @@ def import_graph(files: Iterable[CorpusFile]) -> Graph:
 
 
 def _imports(file: CorpusFile) -> Iterator[Import]:
-    """Python imports inside a function are there to break a cycle: they are no reason for an
-    order."""
+    """Yield the imports that order files: Python's inside a function only break a cycle."""
     language = language_of(file.path)
     lines = file.text.split("\n") if language and language.name == "python" else []
     for statement in file_symbols(file.text, language).imports:
@@ -63,7 +62,7 @@ def _imports(file: CorpusFile) -> Iterator[Import]:
 
 
 def _leaves_first(names: Sequence[str], graph: Graph) -> Iterator[str]:
-    """Depth first without recursion; an edge back to a name on the way is left out."""
+    """Go depth first without recursion; an edge back to a name on the way is left out."""
     seen: set[str] = set()
     for name in names:
         way = [] if name in seen else [(name, iter(graph.get(name, ())))]

@@ -84,8 +84,8 @@ def _line(text: str, kind: str, start: int, limit: int, rng: random.Random) -> W
 
 
 def line_span(line: Line, kind: str, rng: random.Random) -> tuple[int, int]:
-    """From where to where a span of kind line, end or inside goes, in a line of two characters or
-    more. Behind a span inside a line there is more of the line."""
+    """Return from where to where a span of kind line, end or inside goes, in a line of two
+    characters or more. Behind a span inside a line there is more of the line."""
     if kind == "line":
         return line.text, line.end
     if kind == "end":

@@ -38,7 +38,8 @@ _CLOSINGS = {'"""': '"""', "'''": "'''", '"': '"', "'": "'", "/**": "*/"}
 
 
 def comment_syntax(language: Language | None) -> CommentSyntax | None:
-    """None for a language without docstrings, or one that is not known here."""
+    """Return how a language writes docstrings; None for a language without docstrings, or one that
+    is not known here."""
     return _CONVENTIONS.get(language.name) if language else None
 
 

@@ -103,7 +103,7 @@ class Lines:
         return "\n".join(line for n, line in enumerate(self.lines) if n not in numbers)
 
     def trimmed(self, start: int, end: int) -> int:
-        """`end` without the empty lines in front of it."""
+        """Return `end` without the empty lines in front of it."""
         while end > start and not self.lines[end - 1].strip():
             end -= 1
         return end

@@ -36,7 +36,8 @@ _NAME = re.compile(r"[^\W\d][\w.]*")
 
 
 def read(text: str) -> Layout:
-    """What stands behind a field, and no further in, is no part of it."""
+    """Read the fields of Sphinx and Epydoc. What stands behind a field, and no further in, is not a
+    part of it."""
     lines, entries, held = Lines(text), list[Entry](), set[int]()
     number = 0
     while number < len(lines):

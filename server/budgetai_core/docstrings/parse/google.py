@@ -54,7 +54,7 @@ def read(text: str) -> Layout:
 
 
 def _sections(lines: Lines) -> Iterator[tuple[str, Section]]:
-    """A section goes on as long as its lines stand further in than its heading."""
+    """Yield the sections. One goes on as long as its lines stand further in than its heading."""
     number = 0
     while number < len(lines):
         word = _heading(lines, number)

@@ -25,7 +25,8 @@ _RETURNS = frozenset({"returns", "return value"})
 
 
 def read(text: str) -> Layout:
-    """Headings inside of code are none. What stands under others, as examples, is no prose."""
+    """Read sections under Markdown headings; those inside of code do not count. What stands under
+    others, as examples, is no prose."""
     lines, entries, held = Lines(text), list[Entry](), set[int]()
     heads = [
         number

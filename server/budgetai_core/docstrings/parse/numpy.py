@@ -27,7 +27,7 @@ _NOTHING = frozenset({"None", "Nothing"})
 
 
 def read(text: str) -> Layout:
-    """Sections of other names are no prose, and hold no entries."""
+    """Read NumPy's sections. Those of other names are not prose, and hold no entries."""
     lines, entries, held = Lines(text), list[Entry](), set[int]()
     for title, section in _sections(lines):
         held.update(range(section.start, section.end))

@@ -67,7 +67,7 @@ def sections(text: str, language: Language) -> Sections:
 
 
 def style_of(text: str) -> str:
-    """google, numpy, sphinx or epydoc by the headings and fields of a Python docstring, else
+    """Return google, numpy, sphinx or epydoc by the headings and fields of a Python docstring, else
     plain."""
     return next((style for style, mark, _ in _STYLES if mark.search(text)), "plain")
 

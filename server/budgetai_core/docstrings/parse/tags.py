@@ -31,8 +31,9 @@ _DASH = re.compile(r"[ \t]*(?:-(?:[ \t]+|$))?")
 
 
 def read(text: str) -> Layout:
-    """Type variables (`<T>`) are no parameters; parts of parameters (`options.size`) are entries of
-    their own kind. A line of code that begins with @ is no tag."""
+    """Read the tags of JSDoc and Javadoc. Type variables (`<T>`) are not parameters; parts of
+    parameters (`options.size`) are entries of their own kind. A line of code that begins with @ is
+    no tag."""
     lines = Lines(text)
     code = lines.code | _inside(lines)
     tags = [
@@ -143,7 +144,7 @@ def _raised(text: str, at: int, stop: int, typed: Span | None) -> tuple[list[Nam
 
 
 def _skipped(text: str, at: int, stop: int) -> int:
-    """Behind the white space at a character, line ends among it."""
+    """Return the place behind the white space at a character, line ends among it."""
     while at < stop and text[at].isspace():
         at += 1
     return at

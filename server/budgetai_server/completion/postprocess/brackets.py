@@ -63,7 +63,7 @@ def _unclosed(mark: str) -> bool:
 
 
 def _close(piece: str, at: int, opened: list[int], unmatched: list[int]) -> None:
-    """A closer ends its own bracket, and with it those opened since."""
+    """Close the closer's own bracket, and with it those opened since."""
     for number in range(len(opened) - 1, -1, -1):
         if PAIRS[piece[opened[number]]] == piece[at]:
             del opened[number:]

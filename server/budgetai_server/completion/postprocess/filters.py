@@ -49,8 +49,8 @@ def _cycles(lines: list[str], start: int, period: int) -> bool:
 
 
 def worth_showing(context: CursorContext, edit: Edit) -> bool:
-    """Not white space or closers alone, not what is there already, and no echo of a line beside
-    the cursor's."""
+    """Return whether an edit says something: not white space or closers alone, not what is there
+    already, and no echo of a line beside the cursor's."""
     bare = not edit.text.strip(CLOSERS + ";, \t\n")
     return not (bare or edit.text == context.after[: edit.replaces] or _echoes(context, edit))
 

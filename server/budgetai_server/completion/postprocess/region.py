@@ -125,7 +125,7 @@ def _plain(before: str, after: str, language: Language | None) -> tuple[str, str
 
 
 def _begins_in_code(text: str) -> bool:
-    """PHP is a text until a mark says that code begins."""
+    """Return whether a text begins in code: PHP does not before a mark."""
     opener, closer = text.find("<?"), text.find("?>")
     return opener < 0 or 0 <= closer < opener
 

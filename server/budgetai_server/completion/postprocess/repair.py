@@ -112,7 +112,8 @@ def _near(context: CursorContext, text: str, *, goes_on: bool, worse: bool) -> I
 
 
 def _without_surplus(context: CursorContext, text: str) -> Iterator[str]:
-    """Without as many of the closers at its end as close nothing, or what is to be closed below."""
+    """Yield the answer without as many of the closers at its end as close nothing, or what is to be
+    closed below."""
     before, after = context.region
     known = len(brackets(before + after, context.language).unmatched)
     surplus = len(brackets(before + text + after, context.language).unmatched) - known
@@ -126,8 +127,8 @@ def _without_surplus(context: CursorContext, text: str) -> Iterator[str]:
 
 
 def _completed(context: CursorContext, text: str, *, words: bool = True) -> Iterator[Edit]:
-    """With the closers of what was opened on the cursor's line and in the answer, and is not
-    closed by what stands right of the cursor."""
+    """Yield the answer with the closers of what was opened on the cursor's line and in the answer,
+    and is not closed by what stands right of the cursor."""
     text = text[: len(text) - repeated(text, context.line_after)]
     piece = context.line_before + text
     opened = [
@@ -172,7 +173,7 @@ def _white(line: str) -> str:
 
 
 def _cut(context: CursorContext, text: str) -> Iterator[Edit]:
-    """Shorter by ever more lines, each alone and with what it then lacks."""
+    """Yield the answer shorter by ever more lines, each alone and with what it then lacks."""
     for shorter in _shorter(text):
         yield edit(context, shorter)
         yield from _completed(context, shorter)

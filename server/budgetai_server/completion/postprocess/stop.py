@@ -64,8 +64,8 @@ def _block_end(context: CursorContext, opened: int, answer: str) -> int | None:
 
 
 def _closed(context: CursorContext, opened: int, answer: str) -> int | None:
-    """With the line that closes the bracket at `opened`: `}, [deps]);`. Behind its first marks,
-    where that line opens something again, as `} else {`, or only comments."""
+    """Return the end with the line that closes the bracket at `opened`: `}, [deps]);`. Behind its
+    first marks, where that line opens something again, as `} else {`, or only comments."""
     piece = context.before[opened + 1 :] + answer
     unmatched = brackets(piece, context.language).unmatched
     line_end = piece.find("\n", unmatched[0]) if unmatched else -1
@@ -112,8 +112,8 @@ def _next_line_end(answer: str, start: int) -> int | None:
 
 
 def _word_block_end(context: CursorContext, answer: str, first: int) -> int | None:
-    """In a language whose blocks end with a word, a deeper line says that one has begun: above the
-    first line, or with it, or behind it."""
+    """Return where such a block ends. In a language whose blocks end with a word, a deeper line
+    says that one has begun: above the first line, or with it, or behind it."""
     begun = answer.lstrip(" \t").startswith("\n") and context.line_before.strip()
     above = context.line_before if begun else context.line_above
     head = answer[:first].rpartition("\n")[2] if begun else context.line_before + answer[:first]

@@ -30,7 +30,7 @@ class Failure(ModelError):
 
 
 def unreachable(endpoint: Endpoint, error: Exception | None) -> Failure:
-    """Nothing was answered at all. `error` is what the HTTP client raised."""
+    """Explain that nothing was answered at all. `error` is what the HTTP client raised."""
     cause = _tls_error(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return Failure(

@@ -32,7 +32,7 @@ class LlamaServer:
     """One llama-server. `model` is the name it gives its model."""
 
     def __init__(self, transport: Transport, endpoint: Endpoint, props: dict[str, Any]) -> None:
-        """`props` is its answer to /props."""
+        """Speak to a llama-server. `props` is its answer to /props."""
         self._transport = transport
         self._endpoint = endpoint
         self._pieces: dict[int, bytes] = {}
@@ -82,7 +82,7 @@ class LlamaServer:
         return wanted or next(iter(names), "model")
 
     def ask(self, prompt: Prompt, limit: int, cancelled: Check, usage: Usage) -> Pieces:
-        """As Engine.generate."""
+        """Do as Engine.generate says."""
         began = time.perf_counter()
         self._cancelled = cancelled
         ids, taken = self._tokens(prompt, limit)
@@ -120,7 +120,7 @@ class LlamaServer:
                 usage.answer_seconds = time.perf_counter() - began - usage.prompt_seconds
 
     def warm(self, prompt: Prompt, cancelled: Check) -> None:
-        """As Engine.warm: evaluates the prompt and no token more."""
+        """Do as Engine.warm says: evaluate the prompt and no token more."""
         self._cancelled = cancelled
         ids, _ = self._tokens(prompt, _WARM_ROOM_TOKENS)
         if ids:
@@ -142,7 +142,8 @@ class LlamaServer:
         return prompts.encode(prompt, self._markers, self._tokenize, beginning=self._beginning)
 
     def _take_back(self, before: list[int]) -> tuple[list[int], str]:
-        """By the rules of Vocabulary, and further back where a character would be cut in two."""
+        """Take tokens back by the rules of Vocabulary, and further back where a character would be
+        cut in two."""
         near = before[-_MAX_LOOKED_AT_TOKENS:]
         pieces = [self._pieces[token] for token in near]
         kept, taken = Vocabulary(pieces).take_back(range(len(near)))

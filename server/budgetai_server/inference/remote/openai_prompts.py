@@ -139,7 +139,7 @@ class TextPrompts:
         return shown, {"stop": self._names[:4]} if self._names else {}
 
     def _joined(self, prompt: Prompt) -> str:
-        """The format is told once, in ids: here an id is a place in a list of texts."""
+        """Join the format, which is told once, in ids: here an id is a place in a list of texts."""
         texts = list(self._names)
 
         def tokenize(text: str) -> list[int]:

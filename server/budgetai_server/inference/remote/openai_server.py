@@ -66,7 +66,7 @@ class OpenAIServer:
         raise no_model(self._endpoint, [entry["id"] for entry in entries])
 
     def ask(self, prompt: Prompt, limit: int, cancelled: Check, usage: Usage) -> Pieces:
-        """As Engine.generate."""
+        """Do as Engine.generate says."""
         before, taken = last_part(prompt.before)
         if taken:
             shorter = replace(prompt, before=before)
@@ -80,7 +80,7 @@ class OpenAIServer:
         yield from self._generate(prompt, limit, cancelled, usage)
 
     def warm(self, prompt: Prompt, cancelled: Check) -> None:
-        """Nothing: such a server is shared, keeps a cache of prefixes by itself, and would have
+        """Do nothing: such a server is shared, keeps a cache of prefixes by itself, and would have
         to generate a token for every prompt that is perhaps never asked."""
 
     def _generate(self, prompt: Prompt, limit: int, cancelled: Check, usage: Usage) -> Pieces:

@@ -34,10 +34,10 @@ class ServerProtocol(Protocol):
     model: str
 
     def ask(self, prompt: Prompt, limit: int, cancelled: Check, usage: Usage) -> Pieces:
-        """As Engine.generate. Closing it closes the connection."""
+        """Do as Engine.generate says. Closing it closes the connection."""
 
     def warm(self, prompt: Prompt, cancelled: Check) -> None:
-        """As Engine.warm."""
+        """Do as Engine.warm says."""
 
 
 def room_for(context: int, limit: int) -> int:
@@ -67,8 +67,8 @@ def bare(prompt: Prompt) -> Prompt:
 
 
 def last_part(before: str) -> tuple[str, str]:
-    """BEFORE without its last word, and that word: what a tokenizer may have merged with what
-    comes next. For servers that cannot be held to bytes."""
+    """Return BEFORE without its last word, and that word: what a tokenizer may have merged with
+    what comes next. For servers that cannot be held to bytes."""
     match = _LAST_PART.search(before)
     taken = match.group() if match else ""
     return before[: len(before) - len(taken)], taken

@@ -30,7 +30,8 @@ class RemoteEngine:
     """An Engine whose model runs elsewhere. Nothing is opened before the first request."""
 
     def __init__(self, endpoint: Endpoint, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` counts seconds. Raises ModelError if the endpoint's CA file cannot be used."""
+        """Connect later. `clock` counts seconds. Raises ModelError if the endpoint's CA file cannot
+        be used."""
         self._endpoint = endpoint
         self._clock = clock
         self._transport = Transport(endpoint)
@@ -63,7 +64,8 @@ class RemoteEngine:
     def generate(
         self, prompt: Prompt, limit: int, cancelled: Check, usage: Usage
     ) -> Iterator[Piece]:
-        """As Engine.generate. Raises ModelError at once while the server is known to be down."""
+        """Do as Engine.generate says. Raises ModelError at once while the server is known to be
+        down."""
         with self._watched():
             dialect = self._connected(cancelled)
             with closing(dialect.ask(prompt, limit, cancelled, usage)) as pieces:
@@ -75,13 +77,13 @@ class RemoteEngine:
             self._answered()
 
     def warm(self, prompt: Prompt, cancelled: Check, usage: Usage) -> None:
-        """As Engine.warm."""
+        """Do as Engine.warm says."""
         with self._watched():
             self._connected(cancelled).warm(prompt, cancelled)
             self._answered()
 
     def learn(self, texts: Iterable[str]) -> None:
-        """Nothing: no code leaves this machine but what a prompt shows."""
+        """Do nothing: no code leaves this machine but what a prompt shows."""
 
     def close(self) -> None:
         self._transport.close()
@@ -114,8 +116,9 @@ class RemoteEngine:
             raise
 
     def _count_waiting(self) -> None:
-        """Who types fast gives up every request before it can time out. When such waits add up
-        to the timeout without one answer between them, the server is down all the same."""
+        """Count time-outs of a waiting user: who types fast gives up every request before it can
+        time out. When such waits add up to the timeout without one answer between them, the server
+        is down all the same."""
         self._unanswered += self._clock() - self._since
         if self._unanswered >= self._endpoint.timeout:
             self._fail(silent(self._endpoint))

@@ -49,7 +49,7 @@ class Transport:
     """One server's connections, kept open between requests. One thread uses it at a time."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        """Opens nothing yet. Raises ModelError if the CA file cannot be used."""
+        """Open nothing yet. Raises ModelError if the CA file cannot be used."""
         self._endpoint = endpoint
         self._tls = _tls(endpoint)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -267,7 +267,7 @@ async def _data_lines(response: "httpx2.Response") -> AsyncGenerator[str, None]:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """Retry-After as seconds from now; None if there is none to be understood."""
+    """Return Retry-After as seconds from now; None if there is none to be understood."""
     if retry_after.strip().isdecimal():
         return float(retry_after)
     try:

@@ -54,7 +54,7 @@ class Indexer:
     """One repository's index. Everything here runs in the event loop but what the feeds do."""
 
     def __init__(self, root: Path, feed: Feed = from_anywhere) -> None:
-        """`root` is resolved. `feed` looks at all of it."""
+        """Start empty. `root` is resolved. `feed` looks at all of it."""
         self.index = Index()
         self.parsed = 0
         self._root = root
@@ -81,19 +81,19 @@ class Indexer:
         return self.index
 
     def changed(self, paths: Iterable[str]) -> None:
-        """Files or folders have come, gone or changed on disk; `paths` are relative to the root.
-        They are looked at once nothing more has come for a moment."""
+        """Take up files or folders that have come, gone or changed on disk; `paths` are relative to
+        the root. They are looked at once nothing more has come for a moment."""
         self._changed.update(path for path in paths if not path.startswith(".git/"))
         if self._changed and (self._waiting is None or self._waiting.done()):
             self._waiting = asyncio.get_running_loop().create_task(self._follow())
 
     def edited(self, path: str, text: str) -> None:
-        """An open document has another text than its file. That counts, until it is closed; but
-        only of files that are in the index."""
+        """Index an open document whose text differs from its file. That counts, until it is closed;
+        but only of files that are in the index."""
         self._edits.edited(path, text)
 
     def closed(self, path: str) -> None:
-        """What the file says counts again."""
+        """Index what the file says again."""
         if self._edits.closed(path):
             self._known[path] = b""
             self.changed([path])

@@ -32,7 +32,7 @@ class UnsavedBuffers:
         return path in self._texts
 
     def retry(self, path: str) -> None:
-        """The file has come into the index; what is edited of it follows."""
+        """Follow the edits of a file that has come into the index."""
         if path in self._texts and path not in self._waiting:
             self.edited(path, self._texts[path])
 

@@ -42,7 +42,7 @@ _import_row = attrgetter(*(field.name for field in fields(Import)))
 
 
 def encode(facts: FileSymbols) -> str:
-    """JSON: definitions and imports as rows of their fields, references in order."""
+    """Return JSON: definitions and imports as rows of their fields, references in order."""
     definitions = [_definition_row(definition) for definition in facts.definitions]
     imports = [_import_row(imported) for imported in facts.imports]
     rows = (definitions, imports, sorted(facts.references))
@@ -110,7 +110,7 @@ class ParseCache:
         self._database = self._open()
 
     def key(self, data: bytes, kind: str) -> bytes:
-        """Of the bytes of a file and whatever else decides what is made of them."""
+        """Return the hash of the bytes of a file and whatever else decides what is made of them."""
         head = self._fingerprint + kind.encode("utf-8", "replace")[:48]
         return blake2b(data, key=head, digest_size=16).digest()
 
@@ -195,7 +195,8 @@ class ParseCache:
 
 
 def _connect(name: str) -> sqlite3.Connection:
-    """Raises sqlite3.Error, DatabaseError itself where the file is broken or of another schema."""
+    """Open the store. Raises sqlite3.Error, DatabaseError itself where the file is broken or of
+    another schema."""
     # Calls come one after another, but not all from the same thread.
     database = sqlite3.connect(name, timeout=_BUSY_SECONDS, check_same_thread=False)
     try:

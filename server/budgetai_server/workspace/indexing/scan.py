@@ -94,7 +94,7 @@ class _Scan:
         yield Batch(tuple(files), total, total, tuple(gone), self._store.added, last=True)
 
     def _look(self, path: str) -> File | None:
-        """None for a file that is left out, or known with this content."""
+        """Read and parse a file; None for a file that is left out, or known with this content."""
         if self._rules.by_name(path):
             return None
         data, unreadable = self._read(path)
@@ -118,7 +118,8 @@ class _Scan:
         return File(path, key, text, kept)
 
     def _facts(self, path: str, text: str) -> str:
-        """Empty for a text that says of itself that it should be left out."""
+        """Return the encoded symbols; empty for a text that says of itself that it should be left
+        out."""
         if not text or self._rules.by_text(path, text):
             return ""
         return encode(file_symbols(text, language_of(path)))

@@ -42,13 +42,13 @@ class UsageRecorder:
         self._timers: set[asyncio.TimerHandle] = set()
 
     def shown(self, number: int, path: str, seconds: float) -> None:
-        """An item is shown in a file; the first time counts that it was waited for."""
+        """Note that an item is shown in a file; the first time counts that it was waited for."""
         if self._store:
             language = language_of(path)
             self._waits.setdefault(number, (language.name if language else "", seconds * 1000))
 
     def over(self, outcome: Outcome) -> None:
-        """What became of an item; a second time for the same item corrects the first."""
+        """Note what became of an item; a second time for the same item corrects the first."""
         if self._store is None:
             return
         if self._last and self._last.number == outcome.number:
@@ -65,7 +65,7 @@ class UsageRecorder:
         self._last = _Written(outcome.number, row) if row is not None else None
 
     def _look_later(self, store: UsageStore, row: int, outcome: Outcome) -> None:
-        """It has stayed where its text stands as often as just after it was put in."""
+        """Look later whether it has stayed: whether its text stands there as often as at first."""
         text = outcome.text.strip()
         before = self._count(outcome.document, text)
 

@@ -55,7 +55,7 @@ class UsageStore:
         return self._try(lambda database: database.execute(insert, values).lastrowid)
 
     def settle(self, row: int, fate: str, kept: bool | None) -> None:
-        """What is known of a row since."""
+        """Note what has become known of a row since."""
         update = "UPDATE items SET fate = ?, kept = ? WHERE id = ?"
         self._try(lambda database: database.execute(update, (fate, kept, row)))
 
