@@ -192,6 +192,44 @@ def test_public_functions_say_what_they_raise() -> None:
     assert not silent
 
 
+ARRAY_TYPES = {"Tensor", "NDArray", "ndarray"}
+SHAPE = re.compile(r"\((?:|(?:…|[a-zA-Z][\w /]*),[^()]*)\)")
+
+
+def array_aliases() -> set[str]:
+    """Our own names for arrays, as Logits, and those of numpy and torch."""
+    names = set(ARRAY_TYPES)
+    for file in modules(*PACKAGES):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                subscript = isinstance(node.value, ast.Subscript) and ast.unparse(node.value.value)
+                if subscript and subscript.split(".")[-1] in ARRAY_TYPES:
+                    names.add(node.targets[0].id)
+    return names
+
+
+def annotations(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.expr]:
+    arguments = function.args
+    for argument in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]:
+        if argument.annotation:
+            yield argument.annotation
+    if function.returns:
+        yield function.returns
+
+
+def test_public_functions_on_arrays_give_shapes() -> None:
+    """As axes in brackets: (n, d), (vocabulary,), (…, d) after any others, () for a number."""
+    aliases = array_aliases()
+    assert {"Logits", "Floats"} <= aliases
+    silent = []
+    for file in modules(*PACKAGES):
+        for function in public_functions(ast.parse(file.read_text(encoding="utf-8")).body):
+            words = {w for a in annotations(function) for w in re.findall(r"\w+", ast.unparse(a))}
+            if words & aliases and not SHAPE.search(ast.get_docstring(function) or ""):
+                silent.append(f"{file.relative_to(ROOT)}:{function.lineno}")
+    assert not silent
+
+
 MIN_LINES = 60
 # Short, with one importer, and better alone. No name comes in here without such a reason.
 SHORT = {

@@ -133,8 +133,8 @@ class LabelledLossTrainer(Trainer):
     def training_step(
         self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> torch.Tensor:
-        """Make the step of this module, with the ranks drawn for it; `num_items_in_batch` are the
-        labels of all micro-batches of a step."""
+        """Run a step with the ranks drawn for it, and return its mean loss ().
+        `num_items_in_batch` are the labels of all micro-batches of a step."""
         self.fitting.dylora.draw(self._number())
         # The Trainer divides by all processes when it averages their gradients.
         tokens = num_items_in_batch and num_items_in_batch / self.accelerator.num_processes

@@ -119,7 +119,7 @@ def _margins(answer: Answer, best: NDArray[np.int64]) -> list[float]:
 
 
 def _divergence(wanted: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
-    """Return KL divergence of two rows of logits [vocabulary], in nats."""
+    """Return KL divergence of two rows of logits (vocabulary,), in nats."""
     p, q = _log_softmax(wanted), _log_softmax(logits)
     return float(np.sum(np.exp(p) * (p - q)))
 

@@ -28,7 +28,7 @@ LogProbs = NDArray[np.float16]
 
 @dataclass(frozen=True)
 class Reference:
-    """What the 16-bit file says: log-probabilities [places of all probes, vocabulary] on disk,
+    """What the 16-bit file says: log-probabilities (places of all probes, vocabulary) on disk,
     and which lines it brings back."""
 
     path: Path
@@ -40,7 +40,7 @@ class Reference:
         return sum(self.exact) / max(len(self.exact), 1)
 
     def rows(self, probes: Sequence[Probe]) -> Iterator[LogProbs]:
-        """Yield the log-probabilities probe by probe."""
+        """Yield the log-probabilities (places, vocabulary), probe by probe."""
         stored = np.memmap(self.path, np.float16, "r", shape=self.shape)
         at = 0
         for probe in probes:

@@ -106,7 +106,7 @@ def _load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any
 
 
 def _rated(model: Any, generated: Sequence[GreedyAnswer]) -> Iterator[NDArray[np.float32]]:
-    """Yield logits [places, vocabulary] of all places that are rated, some at a time. Shorter texts
+    """Yield logits (places, vocabulary) of all places that are rated, some at a time. Shorter texts
     are filled up at their end, where no token before looks."""
     import torch
 

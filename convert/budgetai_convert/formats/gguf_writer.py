@@ -52,7 +52,8 @@ def write(
     values: Iterable[tuple[Weight, Floats]],
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Write `values`, in the order of `weights`; `progress` is told the bytes just written."""
+    """Write `values`, arrays (…,) in the shapes and the order of `weights`; `progress` is told the
+    bytes just written."""
     file_type = pack(LlamaFileType.MOSTLY_F16, GGUFValueType.UINT32)
     metadata = metadata | {"general.file_type": file_type}
     slots, _ = _slots(weights)

@@ -40,8 +40,8 @@ _PLAIN_STARTS = (True, False, None, "gaussian", "eva", "orthogonal")
 
 @dataclass(frozen=True)
 class LowRankUpdate:
-    """What an adapter adds to one weight: scale · B A, with A [rank, in] and B [out, rank]; with
-    DoRA the `lengths` [out] that its rows then get."""
+    """What an adapter adds to one weight: scale · B A, with A (rank, in) and B (out, rank); with
+    DoRA the `lengths` (out,) that its rows then get."""
 
     a: StoredTensor
     b: StoredTensor
@@ -53,13 +53,14 @@ class LowRankUpdate:
         return self.b.shape[0], self.a.shape[1]
 
     def load(self, module: str) -> tuple[Floats, Floats]:
-        """Return A and B·scale as float32. Raises AdapterError for values that are no numbers."""
+        """Return A (rank, in) and B·scale (out, rank) as float32. Raises AdapterError for values
+        that are no numbers."""
         a, b = self.a.load(), self.b.load() * np.float32(self.scale)
         check_finite(module, a, b)
         return a, b
 
     def load_lengths(self, module: str) -> Floats | None:
-        """Return the lengths of DoRA as float32. Raises AdapterError as `load` does."""
+        """Return the lengths (out,) of DoRA as float32. Raises AdapterError as `load` does."""
         if self.lengths is None:
             return None
         lengths = self.lengths.load()
@@ -68,7 +69,7 @@ class LowRankUpdate:
 
 
 def check_finite(module: str, *arrays: Floats) -> None:
-    """Raise AdapterError for values that are no numbers."""
+    """Raise AdapterError for values (…,) that are not finite."""
     if not all(np.isfinite(array).all() for array in arrays):
         raise AdapterError(f"the adapter holds NaN or infinite values in {module}", "Train again")
 

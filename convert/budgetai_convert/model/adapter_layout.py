@@ -136,7 +136,7 @@ def _known(text: str) -> Key:
 
 
 def _laid_out(text: str, key: Key, tensor: StoredTensor) -> Floats:
-    """Return the values as peft has them: A [r, in] and B [out, r]; mlx-lm turns both."""
+    """Return the values as peft has them: A (r, in) and B (out, r); mlx-lm turns both."""
     turned = _MLX_KEY.fullmatch(text) and key.side in ("A", "B")
     values = tensor.load()
     return np.ascontiguousarray(values.T) if turned else values

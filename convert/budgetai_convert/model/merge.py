@@ -40,9 +40,9 @@ def placed(source: Source, adapter: Adapter) -> _Placed:
 def merged(
     source: Source, adapter: Adapter | None, *, four_bits: bool = False
 ) -> Iterator[tuple[Weight, Floats]]:
-    """Yield each weight of the base with the adapter added, as float32. With `four_bits` the
-    matrices of the blocks are first rounded as QLoRA holds them. Raises BaseError for values that
-    are not finite."""
+    """Yield each weight (out, …) of the base with the adapter added, as float32. With `four_bits`
+    the matrices of the blocks are first rounded as QLoRA holds them. Raises BaseError for values
+    that are not finite."""
     updates = placed(source, adapter) if adapter else {}
     for weight in source.weights:
         values = weight.load()
@@ -59,8 +59,8 @@ def merged(
 
 
 def _add(sizes: Sizes, name: str, values: Floats, module: str, update: LowRankUpdate) -> None:
-    """Compute values [out, in] += scale · B A, with the rows of B in file order: [out, r] @ [r,
-    in]; a few rows at a time, so that nothing of the weight's size is held twice."""
+    """Compute values (out, in) += scale · B A, with the rows of B in file order: (out, r) @ (r,
+    in); a few rows at a time, so that nothing of the weight's size is held twice."""
     a, b = update.load(module)
     b, lengths = sizes.in_file_order(name, b), update.load_lengths(module)
     if lengths is not None:

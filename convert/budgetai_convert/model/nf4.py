@@ -23,7 +23,7 @@ _STEPS = np.array(
 
 
 def rounded(values: Floats) -> Floats:
-    """Return values of any shape as they are after NF4 with double quantisation."""
+    """Return values (…,) of any shape as they are after NF4 with double quantisation."""
     blocks = _blocks(values, _BLOCK)
     scales = np.abs(blocks).max(1)
     units = np.divide(blocks, np.where(scales > 0, scales, 1)[:, None], dtype=np.float32)

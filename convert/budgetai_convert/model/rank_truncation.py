@@ -121,7 +121,7 @@ def _settings(adapter: Adapter, rank: int) -> dict[str, Any]:
 
 def nearest(a: Floats, b: Floats, rank: int) -> tuple[Floats, Floats]:
     """Return factors of the matrix of this rank that is nearest to B A (Eckart and Young 1936): A
-    [rank, in] and B [out, rank] from A [r, in] and B [out, r]."""
+    (rank, in) and B (out, rank) from A (r, in) and B (out, r)."""
     # By the factors alone: the product of a wide layer has millions of entries.
     left, upper = np.linalg.qr(b)
     right, lower = np.linalg.qr(a.T)
@@ -131,7 +131,8 @@ def nearest(a: Floats, b: Floats, rank: int) -> tuple[Floats, Floats]:
 
 
 def scores(manifest: AdapterManifest, rank: int) -> dict[str, float | None]:
-    """Return those of training, which were taken at the usual rank: of another nothing is known."""
+    """Return the scores of training, which were taken at the usual rank: of another nothing is
+    known."""
     if rank == manifest.usual_rank:
         return manifest.scores
     return {n: s if n.endswith("_before") else None for n, s in manifest.scores.items()}

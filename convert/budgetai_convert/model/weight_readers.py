@@ -26,7 +26,7 @@ class Stored(Protocol):
         """Return rows first; None for a tensor that is not there."""
 
     def load(self, name: str) -> "Tensor":
-        """Return the values as float32. Raises KeyError."""
+        """Return the values (…,) as float32, rows first. Raises KeyError."""
 
 
 class Safetensors:
@@ -45,6 +45,7 @@ class Safetensors:
         return self._found[name][1] if name in self._found else None
 
     def load(self, name: str) -> "Tensor":
+        """Return the values (…,) as float32, rows first. Raises KeyError."""
         import torch
         from safetensors import safe_open
 
@@ -92,6 +93,7 @@ class Gguf:
         return place.shape if place else None
 
     def load(self, name: str) -> "Tensor":
+        """Return the values (…,) as float32, rows first. Raises KeyError."""
         import torch
 
         own = self._name(name)

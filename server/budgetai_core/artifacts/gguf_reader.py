@@ -70,7 +70,7 @@ class GGUFFile:
         return default if packed is None else unpack(packed)
 
     def load(self, name: str) -> Floats:
-        """Return one tensor as float32, in the shape of its TensorInfo. Raises BaseError."""
+        """Return one tensor (…,) as float32, in the shape of its TensorInfo. Raises BaseError."""
         info = self.tensors[name]
         rows = math.prod(info.shape[:-1])
         width = info.size // rows

@@ -22,13 +22,13 @@ CHUNK = 512
 
 @dataclass(frozen=True)
 class Importance:
-    """Summed squares of the inputs [columns] of each weight, by its name; `rows` tokens each."""
+    """Summed squares of the inputs (columns,) of each weight, by its name; `rows` tokens each."""
 
     sums: dict[str, NDArray[np.float32]]
     rows: dict[str, int]
 
     def means(self) -> dict[str, NDArray[np.float32]]:
-        """Return mean squares by column, as the quantiser takes them."""
+        """Return the mean squares (columns,) of each weight, as the quantiser takes them."""
         return {name: total / np.float32(self.rows[name]) for name, total in self.sums.items()}
 
 

@@ -28,7 +28,7 @@ class StoredTensor:
     offset: int
 
     def load(self) -> Floats:
-        """Return the values as float32."""
+        """Return the values (…,) as float32, in the stored shape."""
         values = np.empty(math.prod(self.shape), np.float32)
         code = {"F64": np.float64, "F32": np.float32, "F16": np.float16}.get(self.kind, np.uint16)
         with self.path.open("rb") as file:

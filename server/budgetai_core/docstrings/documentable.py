@@ -213,8 +213,8 @@ def _sets(entries: list[Documentable], parsed: ParsedDocument) -> Iterator[list[
 
 
 def _parameters(outline: Outline, region: Region) -> tuple[Parameter, ...]:
-    """Return those of a function. A Python class has those of its `__init__`, as a call of it needs
-    them, or, where it is a dataclass or the like, its fields; other classes have none."""
+    """Return the parameters of a function. A Python class has those of its `__init__`, as a call of
+    it needs them, or, where it is a dataclass or the like, its fields; other classes have none."""
     if region.kind == "class" and "list" not in region.nodes:
         return _constructed(outline, region)
     listed = _listed(outline, region.nodes.get("list"), "parameter")

@@ -206,7 +206,7 @@ class Llama:
         raise ModelError(f"the model could not evaluate its input (llama.cpp status {status})")
 
     def logits(self, place: int = -1) -> Logits:
-        """Return logits, one per token of the vocabulary, after the batch's token at `place`. The
+        """Return the logits (vocabulary,) after the batch's token at `place`. The
         array is llama.cpp's own: it is overwritten by the next evaluation."""
         pointer = llama_cpp.llama_get_logits_ith(self._context, place)
         return np.ctypeslib.as_array(pointer, shape=(self.size,))

@@ -28,7 +28,7 @@ Logits = NDArray[np.float32]
 Read = Callable[[Sequence[int]], object]
 Evaluate = Callable[[Sequence[int], int], Logits]
 Watch = Callable[[str, NDArray[np.float32]], None]
-"""Told the name of a weight and the rows [tokens, columns] it is multiplied with."""
+"""Told the name of a weight and the rows (tokens, columns) it is multiplied with."""
 
 # Tokens evaluated at once: a large vocabulary's logits of more take much memory.
 _BATCH = 128
@@ -114,7 +114,7 @@ class ScoringModel:
     @contextmanager
     def evaluating(self, length: int) -> Iterator[Evaluate]:
         """Give a function from at most `length` tokens, and the first place that is asked for, to
-        the logits [tokens from there on, vocabulary]."""
+        the logits (tokens from there on, vocabulary)."""
         with self._context(length) as context:
             yield partial(self._logits, context)
 
@@ -237,7 +237,7 @@ def _product(node: _Tensor) -> tuple[_Tensor | None, _Tensor | None]:
 
 
 def _rows(inputs: _Tensor) -> NDArray[np.float32]:
-    """Return the values [tokens, columns], where they stand; valid only until the callback
+    """Return the values (tokens, columns), where they stand; valid only until the callback
     returns."""
     shape = tuple(int(n) for n in inputs.ne)[::-1]
     strides = tuple(int(n) for n in inputs.nb)[::-1]

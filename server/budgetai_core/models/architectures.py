@@ -179,7 +179,7 @@ class Sizes:
         return {f"{self.architecture}.{key}": value for key, value in packed.items()}
 
     def in_file_order(self, name: str, values: Floats) -> Floats:
-        """Return rows as a GGUF file has them, from rows as Hugging Face has them.
+        """Return rows (out, …) as a GGUF file has them, from rows as Hugging Face has them.
 
         llama.cpp rotates neighbouring pairs (0, 1), (2, 3) … of a llama head where transformers
         rotates the halves (0, d/2), (1, d/2 + 1) …; the rows of q and k are interleaved to match.

@@ -73,8 +73,8 @@ def of_parameters(values: dict[str, Any], context: int) -> RopeScaling | None:
 
 
 def of_divisors(divisors: Floats, base: float) -> RopeScaling | None:
-    """Find the scaling of Llama 3 whose divisors a GGUF file holds, or None if it is another. The
-    file has no word on its bounds; all models of that family share them."""
+    """Find the scaling of Llama 3 whose divisors (head_width / 2,) a GGUF file holds, or None if it
+    is another. The file has no word on its bounds; all models of that family share them."""
     scaling = RopeScaling(kind="llama3", factor=float(divisors.max()))
     wanted = scaling.divisors(2 * len(divisors), base)
     return scaling if wanted is not None and np.allclose(divisors, wanted, rtol=1e-3) else None

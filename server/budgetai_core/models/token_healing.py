@@ -51,7 +51,7 @@ class Vocabulary:
         return kept, taken
 
     def continuing(self, rest: bytes) -> npt.NDArray[np.int64]:
-        """Return ids of the tokens that begin with `rest`, or that `rest` begins with."""
+        """Return the ids (n,) of the tokens that begin with `rest`, or that `rest` begins with."""
         ranges = [self._range(rest, _after(rest))]
         for length in range(1, len(rest)):
             ranges.append(self._range(rest[:length], rest[:length] + b"\0"))

@@ -54,8 +54,8 @@ class KVCache:
         self, prompt: list[int], usage: Usage, adapter: str = "", *, exact: bool = False
     ) -> tuple[KVSlot, Logits]:
         """Return a sequence that holds exactly `prompt`, evaluated with an adapter, and the logits
-        of what follows it. If `exact`, nothing spliced is used. Raises Cancelled, and ModelError
-        for an adapter that is not there."""
+        (vocabulary,) of what follows it. If `exact`, nothing spliced is used. Raises Cancelled, and
+        ModelError for an adapter that is not there."""
         usage.prompt_tokens = len(prompt)
         if not exact:
             self._splice(prompt, adapter)

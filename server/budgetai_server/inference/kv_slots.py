@@ -60,7 +60,7 @@ class KVSlot:
         self.marks = {place: mark for place, mark in self.marks.items() if place <= length}
 
     def mark(self, logits: Logits) -> None:
-        """Remember the logits after all tokens held now."""
+        """Remember the logits (vocabulary,) after all tokens held now."""
         self.marks.pop(len(self.tokens), None)
         self.marks[len(self.tokens)] = logits.copy()
         while len(self.marks) > _MAX_MARKS:

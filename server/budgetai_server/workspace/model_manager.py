@@ -92,12 +92,12 @@ class ModelManager:
         self.look()
 
     def for_completion(self, snapshot: Snapshot) -> Engine:
-        """Return who completes at a place."""
+        """Return the engine that completes at a place."""
         language = snapshot.language
         return self._engine("completion", language.name if language else "", snapshot.repository)
 
     def for_docstring(self, language: str) -> Engine:
-        """Return who writes docstrings in a language."""
+        """Return the engine that writes docstrings in a language."""
         return self._engine("docstring", language, self._root.name if self._root else "")
 
     def _engine(self, task: str, language: str, repository: str) -> Engine:

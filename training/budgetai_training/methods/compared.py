@@ -111,6 +111,7 @@ class ParallelAdapter(nn.Module, LoraLayer):
         return inner.gate_proj.in_features, inner.down_proj.out_features
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the MLP makes of x (…, d), and what the bottleneck adds to it (…, d)."""
         result: torch.Tensor = self.base_layer(x)
         if self.disable_adapters:
             return result

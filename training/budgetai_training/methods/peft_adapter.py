@@ -124,8 +124,8 @@ def size(model: Any) -> int:
 
 
 def parameters(model: Any) -> tuple[int, int]:
-    """Return those that are trained, and all; a byte of a 4-bit weight holds two, also where it is
-    sharded over processes, when peft would count one."""
+    """Return how many parameters are trained, and how many there are; a byte of a 4-bit weight
+    holds two, also where it is sharded over processes, when peft would count one."""
     counts = [(p.numel() * (2 if p.dtype == torch.uint8 else 1), p) for p in model.parameters()]
     return sum(n for n, p in counts if p.requires_grad), sum(n for n, _ in counts)
 

@@ -168,7 +168,7 @@ def _curve_label(steps: Sequence[Point], checks: Sequence[Point]) -> str:
 
 
 def _rows(groups: Sequence[Group]) -> list[Group]:
-    """Return those with a loss; of the languages the largest."""
+    """Return the groups with a loss; of the languages the largest."""
     known = [group for group in groups if measured(group.before) or measured(group.after)]
 
     def of(by: str) -> list[Group]:

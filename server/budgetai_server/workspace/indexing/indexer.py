@@ -120,7 +120,8 @@ class Indexer:
                 await self._refresh(relevant)
 
     def _relevant(self, paths: set[str]) -> list[str]:
-        """Return those that can change the index: programs write logs and objects all the time."""
+        """Return the paths that can change the index: programs write logs and objects all the
+        time."""
         folders = {folder for path in self.index.paths for folder in _folders_above(path)}
         return sorted(
             path
