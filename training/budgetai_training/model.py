@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,19 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from gguf import GGUFReader
 from tokenizers import AddedToken
 from tokenizers.normalizers import NFC
-from tokenizers.pre_tokenizers import ByteLevel, Digits, Sequence
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
-from budgetai_core.artifacts import layout
 from budgetai_core.artifacts.base_models import Base
 from budgetai_core.context.prompt import MARKER_NAMES
 from budgetai_core.errors import BaseError
 from budgetai_core.models import model_config
+from budgetai_training import unpacked_base
 from budgetai_training.memory_plan import Shape
 
 _LOAD_ERRORS = (
@@ -103,7 +99,9 @@ def _loading(base: Base) -> Iterator[None]:
 
 
 def _as_folder(base: Base, digest: str) -> Base:
-    return _unpacked(base, digest) if base.kind == "gguf" else base
+    if base.kind != "gguf":
+        return base
+    return Base(base.name, "folder", unpacked_base.folder_of(base, digest))
 
 
 def choose_precision(load_in: str) -> str:
@@ -119,15 +117,9 @@ def choose_precision(load_in: str) -> str:
 def _where(base: Base) -> dict[str, Any]:
     # A known path never needs the Hub; without this a missing optional file would be asked for.
     assert base.path is not None
-    if base.path.is_dir():
-        return {
-            "pretrained_model_name_or_path": base.path,
-            "config": _configuration(base.path),
-            "local_files_only": True,
-        }
     return {
-        "pretrained_model_name_or_path": base.path.parent,
-        "gguf_file": base.path.name,
+        "pretrained_model_name_or_path": base.path,
+        "config": _configuration(base.path),
         "local_files_only": True,
     }
 
@@ -169,40 +161,6 @@ def _load_4bit(base: Base) -> Any:
     return model
 
 
-def _unpacked(base: Base, digest: str) -> Base:
-    """Return a GGUF as a folder of plain 16-bit weights, made when it is first used.
-
-    transformers takes long to read a GGUF, and does not quantise it to NF4 while it does. bf16
-    keeps what a file of at most 8 bits per weight says to within its own error.
-    """
-    folder = layout.unpacked_base(digest)
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as temporary:
-            whole = Path(temporary) / "model"
-            _load_gguf(base).save_pretrained(whole)
-            _load_tokenizer(base).save_pretrained(whole)
-            # Another run may have been first with the same; then its copy is as good.
-            with contextlib.suppress(OSError):
-                whole.rename(folder)
-    return Base(base.name, "folder", folder)
-
-
-def _load_gguf(base: Base) -> Any:
-    settings: dict[str, Any] = {}
-    if hasattr(transformers, "GgufConfig"):
-        # Where it has a kernel for them, transformers leaves weights packed otherwise.
-        settings = {"quantization_config": transformers.GgufConfig(dequantize=True)}
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        **_where(base), **settings, dtype=torch.bfloat16
-    )
-    # The weights are plain now; the model must not be saved as what it was.
-    model.hf_quantizer = None
-    model.is_quantized = False
-    model.config.__dict__.pop("quantization_config", None)
-    return model
-
-
 def _load_tokenizer(base: Base) -> Any:
     """Return the base's tokenizer, made to agree with llama.cpp's on text from files."""
     tokenizer = AutoTokenizer.from_pretrained(**_where(base))
@@ -214,15 +172,7 @@ def _load_tokenizer(base: Base) -> Any:
     if isinstance(backend.normalizer, NFC):
         # llama.cpp does not compose characters, so neither may training.
         backend.normalizer = None
-    if base.path is not None and base.kind == "gguf" and _pre_tokenizer(base.path) == "smollm":
-        # Reading a GGUF, transformers loses that each digit, ² and ½ too, is a token of its own.
-        backend.pre_tokenizer = Sequence([Digits(individual_digits=True), ByteLevel(False)])
     return tokenizer
-
-
-def _pre_tokenizer(gguf_file: Path) -> str:
-    field = GGUFReader(gguf_file).get_field("tokenizer.ggml.pre")
-    return str(field.contents()) if field else ""
 
 
 @contextlib.contextmanager

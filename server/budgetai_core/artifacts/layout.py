@@ -6,7 +6,7 @@
         models/<time>-<quant>.gguf and <same name>.json
         models/<time>-<quant>/    a bundle: a base, adapters and manifest.json
         usage.sqlite            what was shown and accepted, in numbers
-    <home>/bases/<digest>/      a GGUF base unpacked for training; may be removed at any time
+    <home>/bases/<digest>-2/    a GGUF base unpacked for training; may be removed at any time
 
 The home is outside every workspace, so that a cloned repository cannot choose what is loaded.
 """
@@ -23,6 +23,8 @@ from budgetai_core.artifacts.manifest import MANIFEST
 
 PARTIAL = ".partial"
 RUN_FILE = "run.json"
+# What version 1 left, transformers had read: without the rope of Llama 3.
+_UNPACKED_VERSION = 2
 
 
 def home() -> Path:
@@ -40,8 +42,9 @@ def repository_folder(root: Path) -> Path:
 
 
 def unpacked_base(digest: str) -> Path:
-    """Return where the plain weights of the GGUF base with this digest are kept."""
-    return home() / "bases" / digest[:20]
+    """Return where the plain weights of the GGUF base with this digest are kept, as this version
+    unpacks them."""
+    return home() / "bases" / f"{digest[:20]}-{_UNPACKED_VERSION}"
 
 
 def stamp() -> str:

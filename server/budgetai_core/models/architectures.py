@@ -184,22 +184,29 @@ class Sizes:
         llama.cpp rotates neighbouring pairs (0, 1), (2, 3) … of a llama head where transformers
         rotates the halves (0, d/2), (1, d/2 + 1) …; the rows of q and k are interleaved to match.
         """
+        heads = self._paired_heads(name)
+        return _swapped(values, (heads, 2, -1)) if heads else values
+
+    def in_model_order(self, name: str, values: Floats) -> Floats:
+        """Return rows as Hugging Face has them, from rows as a GGUF file has them."""
+        heads = self._paired_heads(name)
+        return _swapped(values, (heads, -1, 2)) if heads else values
+
+    def _paired_heads(self, name: str) -> int:
+        """Return how many heads a tensor has whose rows are interleaved; 0 if they are not."""
         if not self.family.paired:
-            return values
-        if ".attn_q." in name:
-            return _interleaved(values, self.heads)
-        if ".attn_k." in name:
-            return _interleaved(values, self.kv_heads)
-        return values
+            return 0
+        return {"attn_q": self.heads, "attn_k": self.kv_heads}.get(name.split(".")[-2], 0)
 
 
 def epsilon_key(family: Family) -> str:
     return f"attention.layer_norm_{'' if family.centred else 'rms_'}epsilon"
 
 
-def _interleaved(values: Floats, heads: int) -> Floats:
-    halves = values.reshape(heads, 2, values.shape[0] // heads // 2, *values.shape[1:])
-    return np.ascontiguousarray(halves.swapaxes(1, 2)).reshape(values.shape)
+def _swapped(values: Floats, rows: tuple[int, int, int]) -> Floats:
+    """Return rows that are counted by three numbers, the last two of these in the other order."""
+    parts = values.reshape(*rows, *values.shape[1:])
+    return np.ascontiguousarray(parts.swapaxes(1, 2)).reshape(values.shape)
 
 
 def names(architecture: str, blocks: int) -> gguf.TensorNameMap:

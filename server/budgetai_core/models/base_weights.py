@@ -68,10 +68,11 @@ def open_source(base: Base) -> Source:
 
 
 def check(base: Base) -> None:
-    """Refuse what could never be converted before anything is spent on it. Of a base on the Hub
-    only configuration and tokenizer are fetched for that. Raises BaseError."""
+    """Refuse what could never be trained and converted before anything is spent on it. Of a base on
+    the Hub only configuration and tokenizer are fetched for that. Raises BaseError."""
     if base.path is not None:
-        open_source(base)
+        # llama.cpp splits text for a GGUF file by more rules than training can follow.
+        gguf_tokenizer.described(open_source(base).metadata, base.name)
         return
     folder = _fetched(base, _DESCRIPTIONS)
     if not (folder / model_config.CONFIG).is_file():

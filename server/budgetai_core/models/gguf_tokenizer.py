@@ -30,6 +30,18 @@ _RULES: dict[tuple[str, ...], str] = {
     ("digits", "gpt-2"): "smollm",
     ("gpt-2",): "gpt-2",
 }
+# Other names that llama.cpp has for the same rules.
+_SAME_RULE = {
+    "deepseek-r1-qwen": "qwen2",
+    "llama3": "llama-bpe",
+    "llama-v3": "llama-bpe",
+    "refact": "smollm",
+    "starcoder": "smollm",
+    "codeshell": "smollm",
+    "command-r": "smollm",
+    "phi-2": "gpt-2",
+}
+_BYTE_LEVEL = {"add_prefix_space": False, "trim_offsets": True}
 
 
 @dataclass(frozen=True)
@@ -233,6 +245,92 @@ def _packed_templates(templates: dict[str, str]) -> Metadata:
     if others:
         metadata["tokenizer.chat_templates"] = pack(others, GGUFValueType.STRING)
     return metadata
+
+
+def described(metadata: Metadata, name: str) -> dict[str, Any]:
+    """Return a model's tokenizer as a tokenizer.json has it, to split text as llama.cpp does.
+    Raises BaseError for one of another kind."""
+    rule_name = _known_rule(metadata, name)
+    tokens, types = unpack(metadata[TOKENS]), unpack(metadata[TYPES])
+    numbered = [
+        (number, text, kind)
+        for number, (text, kind) in enumerate(zip(tokens, types, strict=True))
+        if kind != TokenType.UNUSED
+    ]
+    added = {TokenType.CONTROL: True, TokenType.USER_DEFINED: False}
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {"id": number, "content": text, **plain, "special": added[TokenType(kind)]}
+            for number, text, kind in numbered
+            if kind in added
+        ],
+        "normalizer": None,
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": _splits(rule_name)},
+        "post_processor": _beginning(metadata, tokens, rule_name),
+        "decoder": {"type": "ByteLevel", **_BYTE_LEVEL, "use_regex": True},
+        "model": {
+            "type": "BPE",
+            "ignore_merges": rule_name == "llama-bpe",
+            "vocab": {text: number for number, text, _ in numbered},
+            "merges": unpack(metadata["tokenizer.ggml.merges"]),
+        },
+    }
+
+
+def _known_rule(metadata: Metadata, name: str) -> str:
+    """Return our name of the rule by which a file's tokenizer splits text. Raises BaseError."""
+    kind, told = (
+        unpack(metadata[key]) if key in metadata else None
+        for key in ("tokenizer.ggml.model", "tokenizer.ggml.pre")
+    )
+    if kind != "gpt2" or "tokenizer.ggml.merges" not in metadata:
+        raise BaseError(f"the tokenizer of {name} is not byte-level BPE", f"Supported: {_names()}")
+    rule_name = _SAME_RULE.get(str(told), told)
+    if rule_name not in _RULES.values():
+        raise BaseError(
+            f"the tokenizer of {name} splits text by the rule {told}, which is not known here",
+            f"Supported: {_names()}",
+        )
+    return str(rule_name)
+
+
+def _splits(rule_name: str) -> list[dict[str, Any]]:
+    """Return the steps of a rule as a tokenizer.json has them."""
+    rule = next(rule for rule, name in _RULES.items() if name == rule_name)
+    steps: list[dict[str, Any]] = [
+        {"type": "Digits", "individual_digits": True}
+        if step == "digits"
+        else {"type": "Split", "pattern": {"Regex": step}, "behavior": "Isolated", "invert": False}
+        for step in rule
+        if step != "gpt-2"
+    ]
+    return [*steps, {"type": "ByteLevel", **_BYTE_LEVEL, "use_regex": "gpt-2" in rule}]
+
+
+def _beginning(metadata: Metadata, tokens: list[str], rule_name: str) -> dict[str, Any]:
+    """Return what puts a token in front of every text, where llama.cpp does so."""
+    told, beginning = (
+        unpack(metadata[key]) if key in metadata else None
+        for key in ("tokenizer.ggml.add_bos_token", "tokenizer.ggml.bos_token_id")
+    )
+    adds = rule_name == "llama-bpe" if told is None else bool(told)
+    text, other = ({"Sequence": {"id": part, "type_id": 0}} for part in "AB")
+    if not adds or beginning is None or not 0 <= beginning < len(tokens):
+        first, special_tokens = [], {}
+    else:
+        name = tokens[beginning]
+        first = [{"SpecialToken": {"id": name, "type_id": 0}}]
+        special_tokens = {name: {"id": name, "ids": [beginning], "tokens": [name]}}
+    return {
+        "type": "TemplateProcessing",
+        "single": [*first, text],
+        "pair": [*first, text, other],
+        "special_tokens": special_tokens,
+    }
 
 
 def left_out(folder: Path, metadata: Metadata) -> str:

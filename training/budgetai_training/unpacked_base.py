@@ -1,0 +1,83 @@
+"""A GGUF base as a folder that transformers loads: configuration, 16-bit weights, tokenizer.
+
+The converter's own table says what is in the file, so that what can be converted can be trained,
+and as the same model. transformers reads fewer families, and drops the rope of Llama 3.
+"""
+
+import contextlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from budgetai_core.artifacts import gguf_reader, layout
+from budgetai_core.artifacts.atomic_write import write_json
+from budgetai_core.artifacts.base_models import Base
+from budgetai_core.artifacts.gguf_reader import GGUFFile
+from budgetai_core.models import architectures, gguf_tokenizer, model_config
+from budgetai_core.models.architectures import Sizes
+
+_ENDS = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}
+
+
+def folder_of(base: Base, digest: str) -> Path:
+    """Return the folder of a GGUF base of this digest, made when it is first used. bf16 keeps what
+    a file of at most 8 bits per weight says to within its own error. Raises BaseError."""
+    assert base.path is not None
+    folder = layout.unpacked_base(digest)
+    if folder.exists():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as temporary:
+        whole = Path(temporary) / "model"
+        whole.mkdir()
+        file = gguf_reader.read(base.path)
+        sizes = architectures.sizes_of_gguf(file)
+        write_json(whole / model_config.CONFIG, _configuration(file, sizes))
+        _write_tokenizer(whole, file, base.name)
+        save_file(_weights(file, sizes), whole / "model.safetensors", {"format": "pt"})
+        # Another run may have been first with the same; then its copy is as good.
+        with contextlib.suppress(OSError):
+            whole.rename(folder)
+    return folder
+
+
+def _configuration(file: GGUFFile, sizes: Sizes) -> dict[str, Any]:
+    ends = {f"{role}_token_id": number for role, number in _ends(file).items() if role != "unk"}
+    return model_config.parameters_of(sizes) | {"dtype": "bfloat16"} | ends
+
+
+def _ends(file: GGUFFile) -> dict[str, int]:
+    """Return the ids of tokens that begin, end and pad a text, by transformers' names for them."""
+    numbers = {role: file.value(f"tokenizer.ggml.{key}_token_id") for role, key in _ENDS.items()}
+    count = len(file.value(gguf_tokenizer.TOKENS))
+    return {r: n for r, n in numbers.items() if isinstance(n, int) and 0 <= n < count}
+
+
+def _write_tokenizer(folder: Path, file: GGUFFile, name: str) -> None:
+    described = gguf_tokenizer.described(file.metadata, name)
+    (folder / "tokenizer.json").write_text(json.dumps(described), encoding="utf-8")
+    tokens = file.value(gguf_tokenizer.TOKENS)
+    ends = {f"{role}_token": tokens[number] for role, number in _ends(file).items()}
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    write_json(folder / "tokenizer_config.json", settings | ends)
+
+
+def _weights(file: GGUFFile, sizes: Sizes) -> dict[str, torch.Tensor]:
+    """Return the weights by the names and in the order of transformers."""
+    with torch.device("meta"):
+        config = AutoConfig.for_model(**model_config.parameters_of(sizes))
+        model: Any = AutoModelForCausalLM.from_config(config)
+    names = architectures.names(sizes.architecture, sizes.blocks)
+    weights = {}
+    for key in model.state_dict():
+        name = names.get_name(key, try_suffixes=(".weight", ".bias"))
+        if name in file.tensors:
+            # A tied head is not there.
+            values = sizes.in_model_order(name, file.load(name))
+            weights[key] = torch.from_numpy(values).to(torch.bfloat16)
+    return weights
