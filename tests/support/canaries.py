@@ -3,6 +3,7 @@
 # Put together from pieces, so that no scanner takes this file for a leak.
 BODY = "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xYz"
 LONG = "q7Rk2Vw9Zx4Lm8Nb3Tc6Hd1Jf5Gs0PyKuEiOa7Wq2"
+HEX = "8f14e45fceea167a5a36dedd4bea2543c9f0f895fb98ab9159f51fd0297e236d"
 KEY_LINES = ["MIIEowIBAAKCAQEAx" + LONG, LONG[::-1] + "AbC9", "Zm9vYmFy" + LONG]
 
 
@@ -35,11 +36,12 @@ CANARIES: dict[str, tuple[str, str]] = {
     "database": ('DSN = "postgresql://app:{}@db.corp.net:5432/shop"', "p@ssw0rd!Long"),
     "token in a url": ("get('https://api.corp.net/v1?limit=3&access_token={}')", BODY[:24]),
     "azure": (
-        "c = 'DefaultEndpointsProtocol=https;AccountKey={};Suffix=x'", (LONG + LONG)[:86] + "==",
+        "c = 'DefaultEndpointsProtocol=https;AccountKey={};Suffix=x'",
+        (LONG + LONG + BODY)[:86] + "==",
     ),
     "npm": ("n = '{}'", "np" + "m_" + BODY + "123"),
     "pypi": ("p = '{}'", "py" + "pi-AgEIcHlwaS5vcmc" + LONG + BODY),
-    "sendgrid": ("s = '{}'", "S" + "G." + BODY[:22] + "." + LONG + "1"),
+    "sendgrid": ("s = '{}'", "S" + "G." + BODY[:22] + "." + (LONG + BODY)[:43]),
     "twilio": ("sid = '{}'", "A" + "C0123f5678d9ab4def0a2c4567b9abcd6f"),
     "telegram": ("bot('{}')", "110201543:A" + "A" + LONG[:33]),
     "password": ('password = "{}"', "Tr0ub4dor&3"),
@@ -59,6 +61,22 @@ CANARIES: dict[str, tuple[str, str]] = {
     "password of a field": ('cfg = {{"password" : "{}"}}', "hunter2hunter"),
     "password as an argument": ('os.environ.setdefault("DB_PASSWORD", "{}")', "zR7!quux42"),
     "password before a command": ('"""\nDB_PASSWORD={} ./run.sh\n"""', "Vb4dor3xkcd9"),
+    "password compared": ("if '{}' == password: pass", "zR7!quux42"),
+    "artifactory": ('u = "{}"', "AK" + "Cp8kQ2x9VbN4mT7wR"),
+    "cloudant": ('cloudant_password = "{}"', HEX[:64]),
+    "discord": ("run('{}')", "MT" + "k4NzY1NDMyMTA5ODc2NTQz.Gh7Kq2." + BODY[:27]),
+    "gitlab runner": ("t = '{}'", "GR13" + "48941" + BODY[:20]),
+    "ibm cloud": ('ibm_cloud_iam_api_key = "{}"', (BODY + LONG)[:44]),
+    "ibm storage": ('cos_hmac_secret_access_key = "{}"', HEX[:48]),
+    "mailchimp": ("m = '{}'", HEX[:32] + "-us" + "12"),
+    "npm of a registry": ('n = "//registry.corp.net/:_authToken={}"', "np" + "m_" + BODY + "12"),
+    "pypi of tests": ("p = '{}'", "py" + "pi-AgENdGVzdC5weXBpLm9yZw" + LONG + BODY),
+    "slack of before": ("s = '{}'", "xo" + "xp-123456789012-210987654321-7f3a9c2e5b8d1f4a"),
+    "softlayer": ('softlayer_api_key = "{}"', HEX[:64]),
+    "square": ("s = '{}'", "sq0" + "csp-" + (BODY + LONG)[:43]),
+    "stripe restricted": ("s = '{}'", "rk" + "_live_" + BODY[:24]),
+    "telegram of another bot": ("bot('{}')", "110201543:B" + LONG[:34]),
+    "twilio key": ("sid = '{}'", "S" + "K0123f5678d9ab4def0a2c4567b9abcd6f"),
     "e-mail in capitals": ("# ask {}", "JOHN.ROE" + "@" + "ACME-CORP.COM"),
     "e-mail of a shop": ("# ask {}", "ann.poe" + "@" + "corner.shop"),
     "e-mail": ("# ask {}", "jane.doe" + "@" + "corp-mail.com"),

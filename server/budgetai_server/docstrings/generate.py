@@ -32,7 +32,7 @@ from budgetai_core.docstrings.style import QUOTES, DocstringStyle
 from budgetai_core.docstrings.template import Free, Literal, clean, template
 from budgetai_core.docstrings.update import Update, update
 from budgetai_core.errors import BudgetAIError
-from budgetai_core.repository.secret_filter import looks_secret
+from budgetai_core.repository.secrets import looks_secret
 from budgetai_server.inference.engine import Engine, Usage
 
 # Without a form, for comparison: as many tokens as a long docstring has.

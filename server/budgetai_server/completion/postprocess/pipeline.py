@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from budgetai_core.repository.secret_filter import looks_secret
+from budgetai_core.repository.secrets import looks_secret
 from budgetai_server.completion.postprocess.brackets import OPENERS
 from budgetai_server.completion.postprocess.cursor_context import CursorContext
 from budgetai_server.completion.postprocess.filters import drop_repetition, worth_showing

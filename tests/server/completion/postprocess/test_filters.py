@@ -3,7 +3,7 @@
 import pytest
 
 from budgetai_core.context.languages import LANGUAGES
-from budgetai_core.repository.secret_filter import looks_secret
+from budgetai_core.repository.secrets import looks_secret
 from budgetai_server.completion.postprocess import (
     CursorContext,
     is_degenerate,
