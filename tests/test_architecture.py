@@ -241,6 +241,7 @@ SHORT = {
     "budgetai_core.docstrings.locate_body": "of a body what locate_comment is of what stands above",
     "budgetai_core.repository.pointers": "the file format of Git LFS",
     "budgetai_core.repository.text_shape": "limits with their measurements",
+    "budgetai_training.corpus.redaction": "no text of a secret leaves it",
     "budgetai_server.completion.postprocess.indentation": "a step beside the other steps",
 }
 

@@ -188,7 +188,7 @@ class Sizes:
         return _swapped(values, (heads, 2, -1)) if heads else values
 
     def in_model_order(self, name: str, values: Floats) -> Floats:
-        """Return rows as Hugging Face has them, from rows as a GGUF file has them."""
+        """Return rows (out, …) as Hugging Face has them, from rows as a GGUF file has them."""
         heads = self._paired_heads(name)
         return _swapped(values, (heads, -1, 2)) if heads else values
 

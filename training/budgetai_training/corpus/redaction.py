@@ -24,7 +24,8 @@ _ADDRESS = re.compile(
 def redact(text: str) -> tuple[str, dict[str, int]]:
     """Return the text without its secrets and addresses, and how many of which kind there were."""
     counts: Counter[str] = Counter()
-    parts, at = [], 0
+    parts: list[str] = []
+    at = 0
     for secret in secrets.find(text):
         parts += (text[at : secret.start], f"{PLACEHOLDER}{secret.kind}>")
         counts[secret.kind] += 1
