@@ -7,6 +7,7 @@ from budgetai_core.context.languages import Language
 from budgetai_core.docstrings.documentable import Documentable, Parameter
 from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 from budgetai_core.docstrings.parse.sections import Sections, sections
+from budgetai_core.docstrings.stale_types import type_differences
 
 _RETURNS = re.compile(r"\b(?:returns?|returned|reports?|yields?|gives? back)\b", re.IGNORECASE)
 _FAILS = {
@@ -53,12 +54,16 @@ def lint(documentable: Documentable, text: str, language: Language) -> LintResul
 
 
 def stale(documentable: Documentable, language: Language) -> tuple[str, ...]:
-    """Return what the definition's docstring says of parameters that the code does not have, and,
-    where it lists parameters, those that it leaves out, as "parameter x". Empty when they agree,
-    and where it has no list."""
+    """Return what the definition's docstring says of parameters that the code does not have, where
+    it lists parameters those that it leaves out, as "parameter x", and as "type of x" those whose
+    type the signature contradicts. Empty when they agree, and where it has neither."""
     gone, missing = parameter_differences(documentable, language)
     names = [*gone, *(parameter.name for parameter in missing)]
-    return tuple(f"parameter {name}" for name in names)
+    types = [
+        difference.name or "what is returned"
+        for difference in type_differences(documentable, language)
+    ]
+    return (*(f"parameter {name}" for name in names), *(f"type of {name}" for name in types))
 
 
 def parameter_differences(

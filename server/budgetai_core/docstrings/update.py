@@ -1,7 +1,8 @@
 """Bringing a docstring up to date: the lines that are stale change, and every other byte stays.
 
 The entries of parameters that are gone go, those of new ones are written as their neighbours are,
-and a name that has only been spelled anew is spelled anew in its place. What no parser understands
+and a name that has only been spelled anew is spelled anew in its place, as is a type that the
+signature contradicts. What no parser understands
 is never touched, as it is in no entry.
 """
 
@@ -17,6 +18,7 @@ from budgetai_core.docstrings.lint import parameter_differences
 from budgetai_core.docstrings.parse.comment_syntax import lead
 from budgetai_core.docstrings.parse.entries import Entry, Lines, Section, Span
 from budgetai_core.docstrings.parse.sections import layout
+from budgetai_core.docstrings.stale_types import type_differences
 from budgetai_core.docstrings.template_builder import Free, Literal
 from budgetai_core.docstrings.text import Inside, inside_of
 
@@ -81,12 +83,15 @@ class _Updating:
         written = self.renamed.values()
         self.missing = [parameter for parameter in self.missing if parameter.name not in written]
         self.gone = set(gone) - set(self.renamed)
+        self.types = type_differences(documentable, language)
         self.changes = _Changes()
 
     def update(self) -> Update | None:
         for entry in self.entries:
             if entry.kind in _NAMED_KINDS:
                 self._revise(entry)
+        for difference in self.types:
+            self._change(difference.span, difference.annotation)
         for parameter in self.missing:
             self._add(parameter)
         self._drop_headings()

@@ -85,9 +85,11 @@ def _returned(lines: Lines, section: Section) -> Entry:
     typed = _TYPE.match(inside)
     told = inside[typed.end() if typed else 0 :].strip() or inside
     kind = typed[0].strip().removesuffix(":") if typed and told != inside else ""
+    at = lines.text.find(kind, lines.starts[section.body])
     return Entry(
-        "returns", (), section.start, section.end, type=kind, description=told, section=section
-    )
+        "returns", (), section.start, section.end, typed=(at, at + len(kind)) if kind else None,
+        type=kind, description=told, section=section,
+    )  # fmt: skip
 
 
 def _items(lines: Lines, kind: str, section: Section) -> Iterator[Entry]:

@@ -108,8 +108,9 @@ def _returned(lines: Lines, section: Section) -> Iterator[Entry]:
     for start, end in lines.blocks(section.body, section.end):
         line = lines[start].strip()
         told = dedented("\n" + lines.span(start + 1, end))
-        kind = line.partition(" : ")[2] or line
+        kind = line.rpartition(" : ")[2] if " : " in line else line
+        at = lines.starts[start] + len(lines[start].rstrip()) - len(kind)
         yield Entry(
-            "returns", (), start, end,
+            "returns", (), start, end, typed=(at, at + len(kind)) if told else None,
             type=kind if told else "", description=told or line, section=section,
         )  # fmt: skip
