@@ -34,7 +34,8 @@ from budgetai_convert.write_model import manifest_of, write_sidecars
 from budgetai_core.artifacts import imatrix
 from budgetai_core.artifacts.atomic_write import replaced, replaced_folder
 from budgetai_core.artifacts.bundle import AdapterEntry
-from budgetai_core.artifacts.gguf_reader import Metadata, pack
+from budgetai_core.artifacts.gguf_header import Metadata
+from budgetai_core.artifacts.gguf_reader import pack
 from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import CheckError, OptionError, StorageError

@@ -15,16 +15,8 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFValueType, LlamaFileType
 from numpy.typing import NDArray
 
-from budgetai_core.artifacts.gguf_reader import (
-    ALIGNMENT,
-    MAGIC,
-    Floats,
-    Metadata,
-    TensorInfo,
-    pack,
-    pack_string,
-    slabs,
-)
+from budgetai_core.artifacts.gguf_header import ALIGNMENT, MAGIC, Metadata
+from budgetai_core.artifacts.gguf_reader import Floats, TensorInfo, pack, pack_string, slabs
 from budgetai_core.models.base_weights import Weight
 
 F16, BF16, F32 = GGMLQuantizationType.F16, GGMLQuantizationType.BF16, GGMLQuantizationType.F32

@@ -5,7 +5,7 @@ template puts the text after the cursor first, as the model was tuned.
 """
 
 from budgetai_convert.options import PROGRAM
-from budgetai_core.artifacts.gguf_reader import Metadata, unpack
+from budgetai_core.artifacts.gguf_header import Metadata, unpack
 from budgetai_core.context.prompt import Markers
 from budgetai_core.models import gguf_tokenizer
 

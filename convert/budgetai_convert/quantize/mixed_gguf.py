@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 from budgetai_convert.formats.gguf_writer import header_of
 from budgetai_core.artifacts import gguf_reader
-from budgetai_core.artifacts.gguf_reader import ALIGNMENT, GGUFFile, TensorInfo
+from budgetai_core.artifacts.gguf_header import ALIGNMENT
+from budgetai_core.artifacts.gguf_reader import GGUFFile, TensorInfo
 
 _BLOCK = 1 << 22
 

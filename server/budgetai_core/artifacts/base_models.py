@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from budgetai_core.artifacts.gguf_header import MAGIC
 from budgetai_core.artifacts.manifest import BaseRecord
 from budgetai_core.errors import BaseError
 
@@ -18,7 +19,6 @@ HUB_NAMES = {
     "qwen2.5-coder-0.5b": "Qwen/Qwen2.5-Coder-0.5B",
     "qwen2.5-coder-1.5b": "Qwen/Qwen2.5-Coder-1.5B",
 }
-GGUF_MAGIC = b"GGUF"
 # A name, and behind an @ the revision: a commit, a branch or a tag.
 _HUB_ID = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
@@ -95,7 +95,7 @@ def _folder(path: Path) -> Base:
 
 def _gguf(path: Path) -> Base:
     with path.open("rb") as file:
-        if file.read(4) != GGUF_MAGIC:
+        if file.read(4) != MAGIC:
             raise BaseError(f"{path} is not a GGUF file", "Give a .gguf file or a model folder")
     return Base(path.name, "gguf", path.resolve())
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from budgetai_core.artifacts import lora_reader
-from budgetai_core.artifacts.base_models import GGUF_MAGIC
+from budgetai_core.artifacts.gguf_header import MAGIC
 from budgetai_core.errors import ModelError
 
 # GNU's OpenMP reads this once, when it is loaded. Its threads wait for each other by spinning, some
@@ -30,12 +30,12 @@ import llama_cpp
 Logits = npt.NDArray[np.float32]
 
 BATCH = 64
+"""Tokens evaluated at once. A cancelled batch is lost, so it is short: on two cores 64 cost 3 %
+of the prefill speed of 128, and 512 are slower than both."""
 
 # Bytes at a file's start, and the key there that tells a model from the other things in GGUF.
 _HEAD, _KIND = 1 << 12, b"general.type"
 _OTHER_KINDS = {b"adapter": "a LoRA adapter", b"imatrix": "an importance matrix"}
-"""Tokens evaluated at once. A cancelled batch is lost, so it is short: on two cores 64 cost 3 %
-of the prefill speed of 128, and 512 are slower than both."""
 
 OUTPUTS = 16
 """Tokens of a batch that may get logits."""
@@ -286,7 +286,7 @@ def _check_file(path: Path) -> None:
             head = file.read(_HEAD)
     except OSError as error:
         raise ModelError(f"the model {path} cannot be read: {error.strerror}") from None
-    if head[:4] != GGUF_MAGIC:
+    if head[:4] != MAGIC:
         raise ModelError(f"{path} is not a GGUF file", "budgetai-convert makes one")
     if head[4:8] in (b"\0\0\0\2", b"\0\0\0\3"):
         raise ModelError(f"{path} is of the other byte order (big-endian)", "Fetch it anew")

@@ -6,7 +6,8 @@ import gguf
 import numpy as np
 from gguf import MODEL_ARCH, GGUFValueType
 
-from budgetai_core.artifacts.gguf_reader import Floats, GGUFFile, Metadata, pack
+from budgetai_core.artifacts.gguf_header import Metadata
+from budgetai_core.artifacts.gguf_reader import Floats, GGUFFile, pack
 from budgetai_core.errors import BaseError
 from budgetai_core.models import rope
 from budgetai_core.models.rope import RopeScaling

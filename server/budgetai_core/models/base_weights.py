@@ -15,7 +15,8 @@ from gguf import GGUFValueType
 
 from budgetai_core.artifacts import gguf_reader, safetensors_reader
 from budgetai_core.artifacts.base_models import Base
-from budgetai_core.artifacts.gguf_reader import Floats, GGUFFile, Metadata, pack
+from budgetai_core.artifacts.gguf_header import Metadata
+from budgetai_core.artifacts.gguf_reader import Floats, GGUFFile, pack
 from budgetai_core.artifacts.safetensors_reader import StoredTensor
 from budgetai_core.errors import BaseError
 from budgetai_core.models import architectures, gguf_tokenizer, model_config, rope

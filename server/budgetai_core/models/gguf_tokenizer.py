@@ -12,7 +12,8 @@ from typing import Any
 
 from gguf import GGUFValueType, TokenType
 
-from budgetai_core.artifacts.gguf_reader import Metadata, pack, unpack
+from budgetai_core.artifacts.gguf_header import Metadata, unpack
+from budgetai_core.artifacts.gguf_reader import pack
 from budgetai_core.context.prompt import MARKER_KEYS, Markers, find_markers
 from budgetai_core.errors import BaseError
 

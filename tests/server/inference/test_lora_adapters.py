@@ -210,7 +210,7 @@ def whole(name: str, values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        ({"change": nan}, "no numbers"),
+        ({"change": nan}, "not numbers"),
         ({"change": wide}, "does not fit this model"),
         ({"change": unpaired}, "no pair"),
         ({"change": cubic}, "plain linear layers"),
