@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# A busy machine is no fault of the code.
+# A busy machine is not a fault of the code.
 settings.register_profile("any-speed", deadline=None)
 settings.load_profile("any-speed")
 

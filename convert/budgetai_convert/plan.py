@@ -101,7 +101,7 @@ def adapter_folder(options: ConvertOptions) -> Path:
 
 def is_model(path: Path) -> bool:
     """Return whether this is a model rather than an adapter: a file, a folder of one, or a known
-    name. What begins with the name of a folder here is no Hub id."""
+    name. What begins with the name of a folder here is not a Hub id."""
     if (path / adapter_layout.CONFIG).is_file():
         # Whatever else lies there: some trainers leave the base's files beside the adapter.
         return False
@@ -174,7 +174,7 @@ class _MadeBundle:
 
 def _base_of_bundle(folder: Path) -> tuple[str, str]:
     """Return the type of a bundle's base, and the digest of what that was made from. Raises
-    ModelError if it is no bundle, or broken."""
+    ModelError if it is not a bundle, or broken."""
     Bundle.read(folder)
     try:
         made = structured(_MadeBundle, read_json(folder / MANIFEST))
@@ -261,7 +261,7 @@ def _shelved(options: ConvertOptions, folders: Sequence[Path], quant: str) -> Pa
     repository."""
     if not folders:
         raise OptionError(
-            f"{options.source[0]} is no adapter of a repository", "Name a file: --out"
+            f"{options.source[0]} is not an adapter of a repository", "Name a file: --out"
         )
     place = folders[0].resolve()
     shelves = (layout.home() / "repositories").resolve()
@@ -282,9 +282,9 @@ def _check_model_alone(options: ConvertOptions, model: Path) -> None:
             f"Fetch an adapter with `hf download {model} --local-dir FOLDER` and name the folder",
         )
     if options.base:
-        raise OptionError(f"--base {options.base}: {model} is no adapter", "Leave it out")
+        raise OptionError(f"--base {options.base}: {model} is not an adapter", "Leave it out")
     if options.rank:
-        raise OptionError(f"--rank {options.rank}: {model} is no adapter", "Leave it out")
+        raise OptionError(f"--rank {options.rank}: {model} is not an adapter", "Leave it out")
     for flag, value in (("--bundle", options.bundle), ("--add-to", options.add_to)):
         if value:
             raise OptionError(f"{model} has no adapter to bundle", f"Leave {flag} out")
@@ -324,7 +324,7 @@ def _check_final_file(final: Path, base: Base) -> None:
     beside = ModelManifest.path(final)
     if beside.exists() and ModelManifest.find(final) is None:
         raise OptionError(
-            f"{beside} is there and is no manifest of ours", "Give --out another name"
+            f"{beside} is there and is not a manifest of ours", "Give --out another name"
         )
     for suffix in SIDECAR_SUFFIXES:
         sidecar = final.with_suffix(suffix)

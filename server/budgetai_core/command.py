@@ -78,7 +78,7 @@ def _written(value: Any) -> str:
 
 def run(program: str, story: Callable[[], int]) -> int:
     """Run a command. A user's mistake is one line on stderr and exit code 2; a reader of the output
-    that has gone is no mistake."""
+    that has gone is not a mistake."""
     try:
         code = story()
         # The language server's is closed already.

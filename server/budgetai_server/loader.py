@@ -71,8 +71,8 @@ def open_model(path: Path, options: ServerOptions) -> Opened:
 
 
 def open_file(path: Path, options: ServerOptions) -> Opened:
-    """Load a model, and plan by its measured speed. Raises ModelError if the file is no model, or
-    a broken one."""
+    """Load a model, and plan by its measured speed. Raises ModelError if the file is not a model,
+    or a broken one."""
     engine = LocalEngine(
         path,
         context_tokens=options.context_tokens,
@@ -91,8 +91,8 @@ def open_file(path: Path, options: ServerOptions) -> Opened:
 
 
 def open_endpoint(options: ServerOptions) -> Opened:
-    """Connect to the server the user names. One that is down may come back, so that is no error:
-    the engine's state says so. Raises OptionError where the settings are unsafe."""
+    """Connect to the server the user names. One that is down may come back, so that is not an
+    error: the engine's state says so. Raises OptionError where the settings are unsafe."""
     from budgetai_server.inference.remote.endpoint import Endpoint, read_token
     from budgetai_server.inference.remote.remote_engine import RemoteEngine
 

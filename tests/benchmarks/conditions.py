@@ -56,7 +56,7 @@ def limits_of(text: str) -> WindowLimits:
     try:
         before, after, chunks = map(int, text.split(","))
     except ValueError:
-        raise OptionError(f"--limits {text} is no three numbers", "Write 2400,800,600") from None
+        raise OptionError(f"--limits {text} is not three numbers", "Write 2400,800,600") from None
     if min(before, after, chunks) < 0:
         raise OptionError(f"--limits {text} is below zero", "Write 2400,800,600")
     return WindowLimits(before, after, chunks)

@@ -92,7 +92,7 @@ def _replies(asked: Sequence[Question], options: CrossFileOptions) -> Replies:
     """With a reply to each question; those that are missing are asked for."""
     base = resolve(options.model)
     if base.path is None or base.path.is_dir():
-        raise BaseError(f"{options.model} is no GGUF file", "Name a file")
+        raise BaseError(f"{options.model} is not a GGUF file", "Name a file")
     work = options.work or Path(tempfile.mkdtemp(prefix="cross-file-"))
     work.mkdir(parents=True, exist_ok=True)
     print(f"working in {work}", file=sys.stderr)

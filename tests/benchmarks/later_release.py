@@ -49,7 +49,7 @@ class LaterOptions:
     )
 
     def lengths(self) -> list[Seconds]:
-        """Raises OptionError for what is no length of time."""
+        """Raises OptionError for what is not a length of time."""
         return [Seconds.parse(text) for text in self.budgets.split(",")]
 
 
@@ -61,7 +61,9 @@ def _main() -> int:
     options = parse("later_release", "Learn a release, judge on the next.", LaterOptions)
     base = resolve(options.base).path
     if base is None or base.is_dir():
-        raise BaseError(f"{options.base} is no GGUF file", "The base is judged too: name its file")
+        raise BaseError(
+            f"{options.base} is not a GGUF file", "The base is judged too: name its file"
+        )
     budgets = options.lengths()
     work = options.work or Path(tempfile.mkdtemp(prefix="later-release-"))
     print(f"working in {work}", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 Batches in an order that the Trainer draws, padded to their longest; all logits; the model's own
 loss. Nothing here is made slower than it need be: rows are token ids before the clock starts, there
-are no evaluations, checkpoints or bars, and the loss counts labelled tokens as ours does.
+are not evaluations, checkpoints or bars, and the loss counts labelled tokens as ours does.
 """
 
 import tempfile

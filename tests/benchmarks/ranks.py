@@ -73,7 +73,7 @@ class RankOptions:
     )
 
     def judged(self) -> tuple[int, ...]:
-        """Raises OptionError for what are no ranks."""
+        """Raises OptionError for what are not ranks."""
         return arithmetic.parse(self.ranks, 4096)
 
     def ways(self) -> list[str]:

@@ -24,11 +24,11 @@ def repository(old: Path, new: Path, work: Path) -> Path:
     """The new release with the old one behind it, tagged OLD; made in `work` where it is not yet.
 
     It is called as the project is, without a version: the name is part of every prompt. Raises
-    RepositoryError for what is no folder, or where git fails.
+    RepositoryError for what is not a folder, or where git fails.
     """
     for folder in (old, new):
         if not folder.is_dir():
-            raise RepositoryError(f"{folder} is no folder", "Unpack the release first")
+            raise RepositoryError(f"{folder} is not a folder", "Unpack the release first")
     root = work / (_VERSION.sub("", new.resolve().name) or "project")
     if not root.exists():
         half = work / "repository.partial"

@@ -317,7 +317,7 @@ def test_places_where_no_model_may_go(convert: Convert, adapter: Path, tmp_path:
     (tmp_path / "file").write_text("")
     assert "cannot write to" in convert.refuses(adapter, out=tmp_path / "file" / "model.gguf")
     (tmp_path / "package.json").write_text('{"name": "mine"}')
-    assert "is no manifest of ours" in convert.refuses(adapter, out=tmp_path / "package.gguf")
+    assert "is not a manifest of ours" in convert.refuses(adapter, out=tmp_path / "package.gguf")
     assert json.loads((tmp_path / "package.json").read_text()) == {"name": "mine"}
     (tmp_path / "notes.md").write_text("mine")
     assert "was not written by budgetai-convert" in convert.refuses(

@@ -49,7 +49,7 @@ def cases(folder: str) -> dict[str, Case]:
     found = {}
     for path in sorted((FOLDER / folder).glob("*.txt")):
         text, mark, expected = path.read_text(encoding="utf-8").partition(_END)
-        assert mark, f"{path} is no case: it needs a line ==="
+        assert mark, f"{path} is not a case: it needs a line ==="
         found[path.stem] = Case(path.name.removesuffix(".txt"), text + "\n", expected)
     return found
 

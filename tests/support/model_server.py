@@ -109,7 +109,7 @@ class ModelServer(ThreadingHTTPServer):
         return connection, address
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is no news."""
+        """A client that hangs up is not news."""
 
     def asked(self, path: str) -> list[Any]:
         return [body for seen, body in self.seen if seen == path]

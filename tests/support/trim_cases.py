@@ -42,7 +42,7 @@ def case(path: Path) -> Case:
     """Read a fixture. Raises ValueError where it is none."""
     match = _CASE.match(path.read_text(encoding="utf-8"))
     if match is None:
-        raise ValueError(f"{path} is no case: it needs ▮«…» and a line that begins with ===")
+        raise ValueError(f"{path} is not a case: it needs ▮«…» and a line that begins with ===")
     name = path.relative_to(FOLDER).as_posix().removesuffix(".txt")
     context = CursorContext(match["before"], match["after"], language_of(PurePosixPath(name).name))
     replaces = 0 if match["replaces"] == "=" else int(match["replaces"])

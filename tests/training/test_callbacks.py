@@ -1,4 +1,4 @@
-"""A step whose gradients are no numbers changes nothing."""
+"""A step whose gradients are not numbers changes nothing."""
 
 import math
 from types import SimpleNamespace
@@ -49,7 +49,7 @@ def test_it_is_left_out_and_told(callback: BudgetCallback, said: Said) -> None:
     before = model.weight.detach().clone()
     step(callback, model, spoiled=True)
     assert torch.equal(model.weight, before)
-    assert said == ["step 1 is left out: its gradients are no numbers"]
+    assert said == ["step 1 is left out: its gradients are not numbers"]
     step(callback, model, spoiled=False)
     assert not torch.equal(model.weight, before)
     assert len(said) == 1

@@ -68,7 +68,7 @@ def hidden_at_labels(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, t
     row by row. `model` is headless.
 
     No attention mask is needed: rows are padded on the right, where no place looks. With one,
-    slower kernels are taken, and cuDNN's can give gradients that are no numbers for Qwen2.5 on an
+    slower kernels are taken, and cuDNN's can give gradients that are not numbers for Qwen2.5 on an
     H100 (pytorch issue 196678); runs that became NaN there had one.
     """
     labels = batch["labels"][:, 1:]  # (batch, length - 1)

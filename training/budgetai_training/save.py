@@ -75,7 +75,7 @@ def save(run: Run, trained: Trained) -> Result:
         made = run.folder.path / FINAL
         with run.stages.stage("saving"):
             peft_adapter.write(run.model, manifest, made)
-        # The adapter is safe; a page that cannot be written is no reason to lose it.
+        # The adapter is safe; a page that cannot be written is not a reason to lose it.
         with contextlib.suppress(OSError):
             report.write(_report(run, trained, manifest, before, after), made)
         logs = run.folder.path / LOGS

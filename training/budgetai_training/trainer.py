@@ -39,7 +39,7 @@ from budgetai_training.time_budget import Pace, rate_factor
 
 # A run that has become worse this many evaluations in a row will not become better.
 PATIENCE = 3
-# After so many steps in a row whose gradients are no numbers, the run is beyond help.
+# After so many steps in a row whose gradients are not numbers, the run is beyond help.
 _MAX_BROKEN_STEPS = 5
 
 
@@ -233,10 +233,10 @@ class BudgetCallback(TrainerCallback):
         self._broken += 1
         for parameter in tuned:
             parameter.grad = None
-        self._fitting.watcher.say(f"step {step} is left out: its gradients are no numbers")
+        self._fitting.watcher.say(f"step {step} is left out: its gradients are not numbers")
         if self._broken >= _MAX_BROKEN_STEPS:
             raise BaseError(
-                f"the gradients of {_MAX_BROKEN_STEPS} steps in a row are no numbers",
+                f"the gradients of {_MAX_BROKEN_STEPS} steps in a row are not numbers",
                 "Try a lower --learning-rate, or --load-in fp32",
             )
 

@@ -54,7 +54,7 @@ class LowRankUpdate:
 
     def load(self, module: str) -> tuple[Floats, Floats]:
         """Return A (rank, in) and B·scale (out, rank) as float32. Raises AdapterError for values
-        that are no numbers."""
+        that are not numbers."""
         a, b = self.a.load(), self.b.load() * np.float32(self.scale)
         check_finite(module, a, b)
         return a, b

@@ -68,7 +68,7 @@ def key_of(text: str) -> Key | None:
 @contextmanager
 def plain(folder: Path) -> Iterator[Path]:
     """Give the folder itself where peft's own layout is in it, else one of the same name that holds
-    the adapter so, for as long as it is needed. Raises AdapterError for what is no LoRA's."""
+    the adapter so, for as long as it is needed. Raises AdapterError for what is not a LoRA's."""
     files = weight_files(folder)
     config = read_config(folder)
     stored = {text: t for path in files for text, t in tensors(path).items()}

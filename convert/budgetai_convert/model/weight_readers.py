@@ -38,7 +38,7 @@ class Safetensors:
         self._found: dict[str, tuple[Path, Shape]] = {}
         for path in files:
             with safe_open(path, "pt") as file:
-                for name in file.keys():  # noqa: SIM118, it is no mapping
+                for name in file.keys():  # noqa: SIM118, it is not a mapping
                     self._found[name] = path, tuple(file.get_slice(name).get_shape())
 
     def shape(self, name: str) -> Shape | None:

@@ -58,6 +58,6 @@ def read(path: Path) -> Importance:
             raise BaseError(f"{path.name} is broken: nothing counts the rows of {name}")
         total, count = file.load(name + _SUMS), float(file.load(name + _COUNTS).max())
         if not (np.isfinite(total).all() and 1 <= count < 2**53):
-            raise BaseError(f"{path.name} is broken: the sums of {name} are no numbers")
+            raise BaseError(f"{path.name} is broken: the sums of {name} are not numbers")
         sums[name], rows[name] = total.reshape(-1), int(count)
     return Importance(sums, rows)

@@ -39,7 +39,7 @@ _WANTED = {
 
 
 def check(path: Path, architecture: str) -> None:
-    """Raise ModelError if the file is no LoRA of plain linear layers for a model of this
+    """Raise ModelError if the file is not a LoRA of plain linear layers for a model of this
     architecture."""
     try:
         header = gguf_header.read(path, _MAX_HEADER_BYTES)
@@ -75,7 +75,7 @@ def _check_metadata(metadata: dict[str, Any], architecture: str) -> None:
     if metadata.get("general.type", "adapter") != "adapter":
         raise _UnsoundError("is not an adapter but a whole model")
     if "general.type" not in metadata or metadata.get("adapter.type") != "lora":
-        raise _UnsoundError("is no LoRA")
+        raise _UnsoundError("is not a LoRA")
     base = metadata.get("general.architecture")
     if base != architecture:
         raise _UnsoundError(f"is for models of the kind {base!r:.40}, not {architecture}")

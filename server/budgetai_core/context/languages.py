@@ -18,7 +18,7 @@ class Language:
     opened; `blocks` are tree-sitter node types. `comment` starts a line comment, `docs` one that
     documents what follows it.
     `queries` are files of the folder of that name, one behind the other. They say what a text
-    defines, imports and refers to, and what in it is no code:
+    defines, imports and refers to, and what in it is not code:
 
         @definition.KIND    a definition, with its @name; @body is what a signature leaves out;
                             @owner names the type it belongs to, where it does not stand inside
@@ -144,7 +144,7 @@ _BY_ID = {name: language for language in LANGUAGES for name in language.ids}
 
 
 def language_of(path: str) -> Language | None:
-    """Return the language of a file by its name; None where it is no code we know."""
+    """Return the language of a file by its name; None where it is not code we know."""
     return _BY_EXTENSION.get(PurePosixPath(path).suffix.lower())
 
 

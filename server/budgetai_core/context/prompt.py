@@ -168,7 +168,7 @@ def encode(
 ) -> tuple[list[int], list[int]]:
     """Return token ids of everything in front of BEFORE, and of BEFORE.
 
-    `tokenize` must treat text as text: a `<|fim_middle|>` in a file is no marker.
+    `tokenize` must treat text as text: a `<|fim_middle|>` in a file is not a marker.
     `beginning` holds the tokens with which the vocabulary wants every text to begin.
     """
     head = list(beginning)

@@ -27,7 +27,7 @@ _VALUES = frozenset({"variable", "constant", "field"})
 _PARTS = frozenset({"field", "member"})
 # A parameter that makes a field of the type around its function.
 _PROMOTED = "promoted"
-# Regions that say where their inside belongs, and are no definitions themselves.
+# Regions that say where their inside belongs, and are not definitions themselves.
 _UNNAMED = frozenset({"scope", "extension", "namespace"})
 _WORD = re.compile(r"[^\W\d]\w*")
 

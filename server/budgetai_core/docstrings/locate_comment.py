@@ -145,6 +145,6 @@ class CommentLocator(Locator):
         return mark.startswith("/*")
 
     def _next(self, at: int) -> int:
-        """Return the first character that is no white space."""
+        """Return the first character that is not white space."""
         match = _SPACE.match(self.text, at)
         return match.end() if match else at

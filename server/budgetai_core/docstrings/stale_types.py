@@ -70,7 +70,7 @@ def _told(
     annotations: dict[str, _Annotation],
 ) -> Iterator[tuple[str, Span, _Annotation]]:
     """Yield the types that are told, each with what the signature has in its place. In front of
-    what comes back a word may stand that is no type: there it has to be one of the language."""
+    what comes back a word may stand that is not a type: there it has to be one of the language."""
     back = [entry for entry in entries if entry.kind in ("returns", "rtype")]
     for entry in entries:
         span = entry.typed

@@ -1,7 +1,7 @@
 """Types as signatures and docstrings write them, and whether two of them can be the same.
 
 `Optional[List[int]]`, `list of int or None` and `(number[]|null)` are read alike: as terms, one for
-each alternative. What is no type alone (`array of shape (n,)`) is not read.
+each alternative. What is not a type alone (`array of shape (n,)`) is not read.
 """
 
 import re
@@ -160,7 +160,7 @@ def read(text: str, *, quoted_types: bool) -> tuple[Term, ...] | None:
 
 
 class _NoTypeError(Exception):
-    """What is read is no type."""
+    """What is read is not a type."""
 
 
 class _Reader:

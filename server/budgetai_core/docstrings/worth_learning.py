@@ -21,7 +21,7 @@ _FILLERS = frozenset(
      "its", "method", "function", "class", "constructor", "initialize", "initializes", "init",
      "self", "object", "instance"}
 )  # fmt: skip
-# Letters among all that is no white space; tables, pictures and sessions have fewer.
+# Letters among all that is not white space; tables, pictures and sessions have fewer.
 _MIN_LETTER_SHARE = 0.55
 
 

@@ -62,8 +62,8 @@ class Llama:
         stopped: Callable[[], bool],
     ) -> None:
         """Load the model. `context_tokens` is the length of each of the `sequences`; `stopped` is
-        asked while an evaluation runs. Raises ModelError if the file is no model, is broken, or too
-        large."""
+        asked while an evaluation runs. Raises ModelError if the file is not a model, is broken, or
+        too large."""
         _check_file(path)
         llama_cpp.llama_log_set(_no_log, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()

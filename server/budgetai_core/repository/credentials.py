@@ -39,7 +39,7 @@ _SEQUENCES = (
 HASH_NAMES = re.compile(
     r"(?i)sha\d|md5|hash|digest|checksum|integrity|commit|fingerprint|etag|uuid"
 )
-"""Names beside which a random value is no secret."""
+"""Names beside which a random value is not a secret."""
 
 
 def is_credential(name: str, value: str) -> bool:

@@ -61,7 +61,7 @@ def _known_to_git(
 
 
 def _listed(root: Path, which: str, only: Sequence[str]) -> list[str]:
-    # Names are names: a bracket in one is no pattern.
+    # Names are names: a bracket in one is not a pattern.
     asked = ("--literal-pathspecs", "ls-files", "-z", which, "--exclude-standard", "--", *only)
     # It refuses names that lead out of the repository: there is nothing by them.
     names = (git.ask(root, *asked) or b"") if only else git.answer(root, *asked)

@@ -23,7 +23,7 @@ _XSYM = re.compile(r"XSym\n\d{4}\n[0-9a-f]{32}\n")
 
 
 def stand_in(text: str) -> str:
-    """Return the reason to leave a text out, if it is no file but stands in place of one."""
+    """Return the reason to leave a text out, if it is not a file but stands in place of one."""
     if len(text) < _MAX_LFS and text.startswith(_LFS):
         return "git LFS pointer"
     if len(text) < _MAX_ANNEX and text.startswith("/annex/objects/"):

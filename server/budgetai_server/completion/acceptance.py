@@ -105,7 +105,7 @@ class Acceptance:
 
     def record_shown(self, document: str, snapshot: Snapshot, suggestion: Suggestion) -> int:
         """Take in that a suggestion is shown at a place, and return its number. One that says what
-        was still to come there of the last one is no new one."""
+        was still to come there of the last one is not a new one."""
         before, after = snapshot.text[: snapshot.cursor], snapshot.text[snapshot.cursor :]
         replaced, after = after[: suggestion.replaces], after[suggestion.replaces :]
         last = self._shown.get(document)

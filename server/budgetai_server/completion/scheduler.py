@@ -133,7 +133,7 @@ class InFlight:
 
 class Scheduler:
     """One engine, what is in flight for it, and what it has generated. With adapters it is one for
-    each of them, and what one has generated is no suggestion of another."""
+    each of them, and what one has generated is not a suggestion of another."""
 
     def __init__(
         self,

@@ -221,7 +221,7 @@ class Writing:
 
     def _verb(self, part: Free) -> str:
         """Return the word that a summary may begin with by what the signature says, where the
-        model's own was no sentence."""
+        model's own was not a sentence."""
         if part.name != "summary" or self.inside.strip():
             return ""
         return (

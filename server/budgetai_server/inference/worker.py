@@ -65,7 +65,7 @@ class Job(Generic[T]):
         def settle() -> None:
             if not self.future.done():
                 setter(value)
-                # An error nobody waits for any more is no news.
+                # An error nobody waits for any more is not news.
                 self.future.exception()
 
         self.tell(settle)

@@ -3,7 +3,7 @@ item in the editor's list, below those of other servers (`textDocument/completio
 
 Ghost text has no `filterText`: without one, editors take the text itself, and a range that begins
 at the cursor leaves VS Code nothing to filter by; Neovim 0.12 does not look at it. An explicit
-request is no different from one while typing, which older editors call explicit too.
+request is not different from one while typing, which older editors call explicit too.
 """
 
 import logging

@@ -128,7 +128,7 @@ def test_code_has_no_headings_and_no_tags() -> None:
 
 
 def test_prose_has_a_summary_alone() -> None:
-    text = "Adds: things\nover lines.\n\nNote: x is no parameter."
+    text = "Adds: things\nover lines.\n\nNote: x is not a parameter."
     check("a.py", text, summary="Adds: things\nover lines.", parameters={}, returns=None)
     assert style_of(text) == "plain"
 

@@ -239,7 +239,7 @@ def test_an_adapter_of_another_base_is_refused(engine: LocalEngine, tmp_path: Pa
 def test_models_are_no_adapters_and_adapters_no_models(
     engine: LocalEngine, base: Path, files: dict[str, Path], tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelError, match=r"a whole model|is no LoRA"):
+    with pytest.raises(ModelError, match=r"a whole model|is not a LoRA"):
         engine.add("a", base)
     with pytest.raises(ModelError, match="is a LoRA adapter, not a model"):
         LocalEngine(files["a"])
@@ -256,7 +256,7 @@ def test_models_are_no_adapters_and_adapters_no_models(
         ("lora", 4.0, "blk.0.ffn_up_exps", "more than plain linear layers"),
         ("lora", 4, "blk.0.attn_q", "adapter.lora.alpha of another kind"),
         (1, 4.0, "blk.0.attn_q", "adapter.type of another kind"),
-        ("control", 4.0, "blk.0.attn_q", "is no LoRA"),
+        ("control", 4.0, "blk.0.attn_q", "is not a LoRA"),
     ],
 )
 def test_what_would_end_the_process_is_refused(

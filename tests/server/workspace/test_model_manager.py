@@ -284,7 +284,7 @@ async def test_a_session_takes_up_an_adapter_without_a_restart(
     session.saved(document)
     await until(lambda: "later" in session.status()["adapters"])
     after, cached = await complete()
-    assert cached == 1, "what another adapter has said is no answer"
+    assert cached == 1, "what another adapter has said is not an answer"
     assert after != first
     (folder / "later.gguf").write_bytes(b"GGUF")
     bundles.write_manifest(folder, [*ENTRIES, bundles.entry("later", scale=2.0)])

@@ -199,9 +199,9 @@ def test_no_note_makes_a_leak(repo: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("{", "line 2 is no JSON object"),
-        ("[" * 100_000, "line 2 is no JSON object"),
-        ('["a"]', "line 2 is no JSON object"),
+        ("{", "line 2 is not a JSON object"),
+        ("[" * 100_000, "line 2 is not a JSON object"),
+        ('["a"]', "line 2 is not a JSON object"),
         ('{"path": "apple.py"}', "line 2: repository is missing"),
         ('{"repository": "shop", "path": 3}', "line 2: path cannot be 3"),
         ('{"repository": "shop", "path": "no.py"}', "line 2: there is no no.py in shop"),

@@ -130,7 +130,7 @@ def test_the_smallest_rank_within_the_tolerance_is_chosen(tolerance: str, rank: 
 
 
 def test_a_standard_error_is_that_of_pairs() -> None:
-    """Hard questions are hard at every rank: that is no error of the difference."""
+    """Hard questions are hard at every rank: that is not an error of the difference."""
     hard = [Answer(5.0), Answer(50.0), Answer(20.0)]
     shifted = [Answer(one.total + 1.0) for one in hard]
     assert rank_selection.standard_error(shifted, hard) == pytest.approx(0.0, abs=1e-12)

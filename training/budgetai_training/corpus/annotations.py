@@ -76,7 +76,7 @@ def write(rows: Iterable[Row], file: Path) -> None:
         for row in rows:
             values = asdict(row)
             values["decision"] = EXCLUDE if row.reason else INCLUDE
-            # Names that are no Unicode are escaped, and come back as they were.
+            # Names that are not Unicode are escaped, and come back as they were.
             lines.write(json.dumps(values) + "\n")
 
 
@@ -115,7 +115,9 @@ def _object(line: str, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        raise OptionError(f"{where} is no JSON object", "Each line is one, as --dry-run wrote it")
+        raise OptionError(
+            f"{where} is not a JSON object", "Each line is one, as --dry-run wrote it"
+        )
     return values
 
 

@@ -10,7 +10,7 @@ from budgetai_core.repository import secrets
 from budgetai_core.repository.secrets import PLACEHOLDER
 
 EMAIL = "e-mail"
-# Any word may end an address, and `a @ b.T` is no address: words that are no names in programs.
+# Any word may end an address, and `a @ b.T` is not one: words that are not names in programs.
 _ADDRESS = re.compile(
     r"(?<![\w.+/@%-])(?!(?:git|hg|svn)@)[\w.+%-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,5}"
     r"(?:(?i:com|org|net|edu|gov|mil|int|info|biz|name|dev|app|io|ai|xyz|tech|cloud|online|site"

@@ -92,7 +92,7 @@ class Mixture:
             return {m: part * float(value) for m, part in zip(members, share, strict=True)}
         except KeyError:
             known = ", ".join((*_GROUPS, *types))
-            raise OptionError(f"'{name}' is no part of a recipe", f"There are {known}") from None
+            raise OptionError(f"'{name}' is not part of a recipe", f"There are {known}") from None
         except ValueError:
             raise OptionError(f"{name}={value} makes no recipe", _HINT) from None
 

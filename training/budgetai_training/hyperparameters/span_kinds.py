@@ -48,7 +48,7 @@ _KIND_OF = {name: kind for kind, names in _TYPES.items() for name in names.split
 
 @cache
 def kind_of(node_type: str, language: Language) -> str | None:
-    """Return the kind of span that a node of this type is, or None where it is no unit of its
+    """Return the kind of span that a node of this type is, or None where it is not a unit of its
     own."""
     if node_type in language.blocks:
         return "body"

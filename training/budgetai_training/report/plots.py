@@ -208,7 +208,7 @@ def _groups_label(rows: Sequence[Group]) -> str:
 
 
 def _tries(name: str, what: str, tries: Sequence[tuple[str, float, bool]]) -> str:
-    """Return losses over evenly placed names, the chosen one marked; one alone is no picture."""
+    """Return losses over evenly placed names, the chosen one marked; one alone is not a picture."""
     if len(tries) < 2:
         return ""
     losses = [loss for _, loss, _ in tries]

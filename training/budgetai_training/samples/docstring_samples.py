@@ -27,7 +27,7 @@ from budgetai_training.corpus.records import Corpus, CorpusFile
 from budgetai_training.samples.sample import Sample
 
 KIND = "docstring"
-# A definition without one is no docstring that was left out.
+# A definition without one is not a docstring that was left out.
 NONE = "none"
 OTHER_MARKS = "other marks"
 REPEATED = "repeated"

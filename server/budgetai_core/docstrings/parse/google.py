@@ -36,7 +36,7 @@ _ITEM = re.compile(rf"(?:[-*+] +)?({TOKEN}(?: *(?:[,/]| or | and ) *{TOKEN})*)[ 
 _NAME = re.compile(r"[^\W\d][\w.]*")
 _ROLE = re.compile(r":\w[\w:]*:(?=`)")
 _TYPE = re.compile(r"(?:`[^`\n]+`|[\w.]+(?:\[[^\n:]*\])?)(?: \([^()\n]*\))?:(?:\s+|\Z)")
-# Words that begin a remark, and are no names.
+# Words that begin a remark, and are not names.
 _REMARKS = frozenset(
     {"Note", "Notes", "Default", "Defaults", "Example", "Examples", "Warning", "Shape", "Usage"}
 )

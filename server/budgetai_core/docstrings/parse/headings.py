@@ -26,7 +26,7 @@ _RETURNS = frozenset({"returns", "return value"})
 
 def read(text: str) -> Layout:
     """Read sections under Markdown headings; those inside of code do not count. What stands under
-    others, as examples, is no prose."""
+    others, as examples, is not prose."""
     lines, entries, held = Lines(text), list[Entry](), set[int]()
     heads = [
         number

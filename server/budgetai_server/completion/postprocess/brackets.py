@@ -12,7 +12,7 @@ from budgetai_core.context.languages import Language
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 OPENERS, CLOSERS = "".join(PAIRS), "".join(PAIRS.values())
 # What reaches over lines comes with the mark that ends it; a lone ' may be a Rust lifetime. There
-# are no groups: before 3.11.5 Python forgets those behind what is possessive.
+# are not groups: before 3.11.5 Python forgets those behind what is possessive.
 _TEXTS = (
     r'"""(?:[^"\\]|\\.|"(?!""))*+(?:""")?',
     r"'''(?:[^'\\]|\\.|'(?!''))*+(?:''')?",
@@ -75,7 +75,7 @@ def _close(piece: str, at: int, opened: list[int], unmatched: list[int]) -> None
 def _lexemes(comment: str) -> re.Pattern[str]:
     kinds = [*_TEXTS, _MARKS]
     if comment:
-        # In the middle of a word # and // are no comments: ${#x}, https://x.
+        # In the middle of a word # and // are not comments: ${#x}, https://x.
         kinds.insert(0, rf"(?<![^\s;(){{}}]){re.escape(comment)}[^\n]*+")
     if comment == "//":
         kinds.insert(0, _BLOCK_COMMENT)

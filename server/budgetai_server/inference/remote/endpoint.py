@@ -56,14 +56,14 @@ class Endpoint:
             parts = urlsplit(self.url)
             _ = parts.port
         except ValueError:
-            raise OptionError("--endpoint is no address", "Write https://host:port") from None
+            raise OptionError("--endpoint is not an address", "Write https://host:port") from None
         if parts.username is not None or parts.password is not None or parts.query:
             raise OptionError(
                 "--endpoint holds a password or a query",
                 f"Write https://host:port, and put the token into {TOKEN_VARIABLE}",
             )
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
-            raise OptionError(f"'{self.url}' is no endpoint", "Write https://host:port")
+            raise OptionError(f"'{self.url}' is not an endpoint", "Write https://host:port")
 
     @property
     def base(self) -> str:
@@ -107,7 +107,7 @@ def read_token(file: Path | None = None, environment: Mapping[str, str] = os.env
                 raise OptionError(f"others can read the token in {file}", f"Run: {command}")
             text = stream.read(_MAX_TOKEN_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise OptionError(f"the token file {file} cannot be read: {reason}") from None
     token = _checked(text, str(file))
     if not token:

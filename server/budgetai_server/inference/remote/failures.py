@@ -65,7 +65,7 @@ def broken_off(endpoint: Endpoint) -> ModelError:
 
 def no_json(endpoint: Endpoint) -> Failure:
     return Failure(
-        f"{endpoint.host} answers with something that is no JSON of a model",
+        f"{endpoint.host} answers with something that is not JSON of a model",
         "Check the address in --endpoint",
         status=200,
     )

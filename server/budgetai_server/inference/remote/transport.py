@@ -285,5 +285,5 @@ def _tls(endpoint: Endpoint) -> ssl.SSLContext | bool:
     try:
         return ssl.create_default_context(cafile=str(endpoint.ca_file.expanduser()))
     except (OSError, ssl.SSLError) as error:
-        reason = error.strerror if isinstance(error, FileNotFoundError) else "it is no PEM file"
+        reason = error.strerror if isinstance(error, FileNotFoundError) else "it is not a PEM file"
         raise ModelError(f"the CA file {endpoint.ca_file} cannot be used: {reason}") from None

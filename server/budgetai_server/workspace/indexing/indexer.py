@@ -140,7 +140,8 @@ class Indexer:
                 pass
 
     async def _look(self, feed: Feed, only: tuple[str, ...]) -> AsyncGenerator[Batch, None]:
-        """Take in what a feed finds. Never raises: an index that is not up to date is no fault."""
+        """Take in what a feed finds. Never raises: an index that is not up to date is not a
+        fault."""
         store = layout.repository_folder(self._root) / "index.sqlite"
         request = Request(self._root, store, only, self._known)
         try:

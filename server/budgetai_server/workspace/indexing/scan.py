@@ -13,7 +13,7 @@ from budgetai_server.workspace.indexing.parse_cache import ParseCache, encode
 
 # A batch is taken in between two keys.
 _BATCH_CHARACTERS = 100_000
-# A home folder opened by mistake is no repository.
+# A home folder opened by mistake is not a repository.
 MAX_FILES = 50_000
 MAX_CHARACTERS = 120_000_000
 

@@ -12,7 +12,7 @@ from budgetai_server.completion.postprocess import (
 )
 from support.canaries import CANARIES
 
-# E-mail addresses are hidden from the training, but are no secret to their owner.
+# E-mail addresses are hidden from the training, but are not secret to their owner.
 KINDS = sorted(kind for kind in CANARIES if not kind.startswith("e-mail"))
 
 ORDINARY = """\

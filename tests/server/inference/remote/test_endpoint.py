@@ -13,9 +13,9 @@ TOKEN = "s3cret-0123456789"
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("ftp://host", "is no endpoint"),
-        ("host:8000", "is no endpoint"),
-        ("http://host:99999999", "is no address"),
+        ("ftp://host", "is not an endpoint"),
+        ("host:8000", "is not an endpoint"),
+        ("http://host:99999999", "is not an address"),
         (f"http://user:{TOKEN}@host", "holds a password"),
         (f"https://host/?key={TOKEN}", "holds a password or a query"),
         ("http://10.0.0.7:8000", "would travel unencrypted"),
