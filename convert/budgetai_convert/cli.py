@@ -9,7 +9,7 @@ from budgetai_convert.options import PROGRAM, ConvertOptions
 from budgetai_core import command
 
 if TYPE_CHECKING:
-    from budgetai_convert.convert import Result
+    from budgetai_convert.convert import ConversionResult
 
 ABOUT = (
     "Merge an adapter into its base, quantise the result, and check it against the tuned model. "
@@ -20,10 +20,10 @@ ABOUT = (
 def main(argv: list[str] | None = None) -> int:
     """Run the command line. Returns the exit code: 0, 2 for a mistake, 130 when interrupted."""
     options = command.parse(PROGRAM, ABOUT, ConvertOptions, argv)
-    return command.run(PROGRAM, lambda: _story(options))
+    return command.run(PROGRAM, lambda: _main(options))
 
 
-def _story(options: ConvertOptions) -> int:
+def _main(options: ConvertOptions) -> int:
     # Imported here: --help must not wait for llama.cpp and numpy.
     from budgetai_convert.convert import convert, cut
 
@@ -43,7 +43,7 @@ def _story(options: ConvertOptions) -> int:
     return 0
 
 
-def _print(result: "Result") -> None:
+def _print(result: "ConversionResult") -> None:
     from budgetai_convert.quantize.quantize_report import table
 
     if result.choice:
@@ -79,7 +79,7 @@ def _print(result: "Result") -> None:
         print(f"held out   {result.manifest.notes['judged_by']}")
 
 
-def _as_json(result: "Result") -> dict[str, object]:
+def _as_json(result: "ConversionResult") -> dict[str, object]:
     from budgetai_convert.quantize.quantize_report import as_json
 
     return {

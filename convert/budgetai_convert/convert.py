@@ -50,7 +50,7 @@ _PROBES_FOR_TORCH = 8
 
 
 @dataclass(frozen=True)
-class Result:
+class ConversionResult:
     """A finished model, or a bundle's folder with the `entries` that were made for it; `seconds`
     is the time the whole conversion took. `choice` is what auto measured."""
 
@@ -61,7 +61,7 @@ class Result:
     entries: tuple[AdapterEntry, ...] = ()
 
 
-def convert(options: ConvertOptions) -> Result:
+def convert(options: ConvertOptions) -> ConversionResult:
     """Make a model file or a bundle, or add to one. Raises BudgetAIError for everything the user
     can mend."""
     start = time.monotonic()
@@ -81,7 +81,7 @@ def cut(options: ConvertOptions, into: Path) -> AdapterManifest:
     return AdapterManifest.read(into)
 
 
-def _write_model(plan: ConversionPlan, begin: Begin) -> Result:
+def _write_model(plan: ConversionPlan, begin: Begin) -> ConversionResult:
     """Write one file: the base with the adapter merged in."""
     (variant,) = plan.variants
     conversion = Conversion(plan, variant, begin)
@@ -92,10 +92,10 @@ def _write_model(plan: ConversionPlan, begin: Begin) -> Result:
         manifest.write(plan.final)
     # Killed before, it leaves no page about a model that is not there.
     write_sidecars(plan, variant, manifest, conversion.choice)
-    return Result(plan.final, manifest, choice=conversion.choice)
+    return ConversionResult(plan.final, manifest, choice=conversion.choice)
 
 
-def _write_bundle(plan: ConversionPlan, begin: Begin) -> Result:
+def _write_bundle(plan: ConversionPlan, begin: Begin) -> ConversionResult:
     """Write a folder with the base as it was, of the type that the first of the adapters needs, and
     the adapters beside it, each checked over that base."""
     with replaced_folder(plan.final) as folder:
@@ -117,10 +117,10 @@ def _write_bundle(plan: ConversionPlan, begin: Begin) -> Result:
         manifest, title = first.manifest(base), plan.title(first.variant)
         write_bundle.describe(folder, title, plan.source, manifest, first.choice, bundled)
     entries = tuple(adapter.entry for adapter in bundled)
-    return Result(plan.final, manifest, choice=first.choice, entries=entries)
+    return ConversionResult(plan.final, manifest, choice=first.choice, entries=entries)
 
 
-def _add_to_bundle(plan: ConversionPlan, begin: Begin) -> Result:
+def _add_to_bundle(plan: ConversionPlan, begin: Begin) -> ConversionResult:
     """Add each adapter by itself: what is there already stays, if one of them fails."""
     folder = plan.final.parent
     base, entries = folder / BUNDLE_BASE, []
@@ -132,7 +132,7 @@ def _add_to_bundle(plan: ConversionPlan, begin: Begin) -> Result:
             bundled.path.replace(folder / bundled.entry.file)
         bundled = dataclasses.replace(bundled, checks=conversion.checks)
         entries.append(write_bundle.add(folder, plan.source, bundled))
-    return Result(folder, conversion.manifest(base), entries=tuple(entries))
+    return ConversionResult(folder, conversion.manifest(base), entries=tuple(entries))
 
 
 @dataclass

@@ -11,7 +11,7 @@ from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_core.errors import OptionError
 from budgetai_training import cli, dry_run
 from budgetai_training.corpus import load as corpus
-from budgetai_training.evaluation.answers import DocstringComparison, GeneratedDocstring
+from budgetai_training.evaluation.comparisons import DocstringComparison, GeneratedDocstring
 from budgetai_training.options import TrainOptions
 from budgetai_training.progress_bar import Reporter
 from budgetai_training.report import report_files as report

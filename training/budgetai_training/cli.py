@@ -14,7 +14,7 @@ from budgetai_training.options import DOCSTRING, TrainOptions
 
 if TYPE_CHECKING:
     from budgetai_core.artifacts.manifest import AdapterManifest
-    from budgetai_training.save import Result
+    from budgetai_training.save import TrainingResult
 
 PROGRAM = "budgetai-train"
 ABOUT = "Tune a small code model on your repository, inside a time budget, on this machine."
@@ -67,11 +67,11 @@ def _main(argv: list[str] | None, started: float) -> int:
 
 
 def _compared(options: TrainOptions) -> int:
-    from budgetai_training.compare import compared, table
+    from budgetai_training.compare import compare_methods, table
 
     outcomes = []
     try:
-        for outcome in compared(options):
+        for outcome in compare_methods(options):
             outcomes.append(outcome)
     finally:
         # After Ctrl-C too: what there is has taken long.
@@ -90,7 +90,7 @@ def _quiet_libraries() -> None:
     warnings.simplefilter("ignore", FutureWarning)
 
 
-def _next(result: "Result") -> str:
+def _next(result: "TrainingResult") -> str:
     if result.manifest.kind in COMPARED:
         return f"none: what was trained by {result.manifest.kind} cannot be converted"
     return shlex.join(["budgetai-convert", str(result.folder)])
@@ -103,7 +103,7 @@ def _rank(manifest: "AdapterManifest") -> str:
     return f"rank           {manifest.chosen_rank} of {manifest.rank} is enough ({losses})\n"
 
 
-def _summary(result: "Result") -> str:
+def _summary(result: "TrainingResult") -> str:
     manifest = result.manifest
     before, after = (manifest.scores[f"held_out_loss_{when}"] for when in ("before", "after"))
     losses = "not measured"

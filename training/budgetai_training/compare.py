@@ -15,7 +15,7 @@ from budgetai_core.artifacts import layout
 from budgetai_core.artifacts.manifest import MANIFEST, AdapterManifest
 from budgetai_core.command import flags
 from budgetai_core.errors import AdapterError, OptionError
-from budgetai_training.evaluation.answers import right
+from budgetai_training.evaluation.comparisons import is_exact
 from budgetai_training.options import FULL, TrainOptions
 from budgetai_training.report import report_files as report
 from budgetai_training.report.schema import Report
@@ -41,7 +41,7 @@ class MethodResult:
     adapter: str
 
 
-def compared(options: TrainOptions) -> Iterator[MethodResult]:
+def compare_methods(options: TrainOptions) -> Iterator[MethodResult]:
     """Train by each method in turn; the base comes first, once something is known of it. A method
     that fails has said why, and is left out. Raises AdapterError where all have failed."""
     out = options.out or layout.new_adapter(options.repo)
@@ -76,7 +76,7 @@ def _train(options: TrainOptions) -> None:
 
 def _base(run_report: Report) -> MethodResult:
     whole = next((group for group in run_report.held_out if group.by == "all"), None)
-    exact = sum(right(line.base, line.expected) for line in run_report.completions)
+    exact = sum(is_exact(line.base, line.expected) for line in run_report.completions)
     lines = len(run_report.completions)
     loss = whole.before if whole else None
     return MethodResult("base", 0, 0, None, 0.0, loss, exact, lines, "")
@@ -90,7 +90,7 @@ def _outcome(manifest: AdapterManifest, run_report: Report, folder: Path) -> Met
         memory=run_report.memory.peak if run_report.memory else None,
         seconds=sum(stage.seconds for stage in run_report.stages if stage.name == "training"),
         loss=manifest.scores["held_out_loss_after"],
-        exact=sum(right(line.tuned, line.expected) for line in run_report.completions),
+        exact=sum(is_exact(line.tuned, line.expected) for line in run_report.completions),
         lines=len(run_report.completions),
         adapter=str(folder),
     )

@@ -17,7 +17,7 @@ from budgetai_core.command import flags, print_json
 from budgetai_core.options import Seconds
 from budgetai_training.corpus import annotations
 from budgetai_training.corpus.load import read
-from budgetai_training.corpus.records import TRAIN, Corpus, Row
+from budgetai_training.corpus.records import TRAIN, Corpus, CorpusRow
 from budgetai_training.incremental import changed, fixed
 from budgetai_training.options import DOCSTRING, TrainOptions
 from budgetai_training.progress_bar import Reporter
@@ -110,7 +110,7 @@ def _languages(corpus: Corpus) -> Table:
     return table
 
 
-def _counts(rows: Iterable[Row]) -> list[str]:
+def _counts(rows: Iterable[CorpusRow]) -> list[str]:
     rows = list(rows)
     train = [row for row in rows if row.part == TRAIN]
     tokens = _tokens(sum(row.characters for row in train))

@@ -14,7 +14,7 @@ from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_training import memory_plan, process_group
 from budgetai_training.evaluation import held_out_loss
-from budgetai_training.evaluation.answers import DocstringComparison, LineComparison
+from budgetai_training.evaluation.comparisons import DocstringComparison, LineComparison
 from budgetai_training.evaluation.eval_set import GENERAL, GENERAL_WHAT
 from budgetai_training.evaluation.held_out_loss import ALL, Loss
 from budgetai_training.hyperparameters.chosen import RateTry
@@ -57,7 +57,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Result:
+class TrainingResult:
     """A finished run: the adapter's folder and its manifest. `page` is its report, if written."""
 
     folder: Path
@@ -65,7 +65,7 @@ class Result:
     page: Path | None
 
 
-def save(run: Run, trained: Trained) -> Result:
+def save(run: Run, trained: Trained) -> TrainingResult:
     """Write everything, move it to its place, and remove the run's own folder."""
     before = held_out_loss.grouped(run.eval_set.report, trained.before)
     after = held_out_loss.grouped(run.eval_set.report, trained.after)
@@ -83,7 +83,7 @@ def save(run: Run, trained: Trained) -> Result:
             shutil.move(logs, made / LOGS)
         run.folder.finish(made)
     process_group.broadcast(True)
-    return Result(run.folder.out, manifest, page if page.exists() else None)
+    return TrainingResult(run.folder.out, manifest, page if page.exists() else None)
 
 
 def _manifest(run: Run, trained: Trained, before: Groups, after: Groups) -> AdapterManifest:

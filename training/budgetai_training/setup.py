@@ -15,7 +15,7 @@ from budgetai_training.corpus.records import Corpus
 from budgetai_training.evaluation.eval_set import EvalSet
 from budgetai_training.hyperparameters.mixture import Mixture
 from budgetai_training.memory_plan import MemoryPlan
-from budgetai_training.methods import compared, peft_adapter
+from budgetai_training.methods import baselines, peft_adapter
 from budgetai_training.methods.dylora import DyLoRA
 from budgetai_training.model import LoadedBase, choose_precision, shape
 from budgetai_training.options import COMPLETION, DOCSTRING, TrainOptions
@@ -135,7 +135,7 @@ def begin_prefix(model: Any, learned: Corpus, encoder: Encoder) -> None:
         ids += encoder.tokenize(file.text[: 20 * tokens])
         if len(ids) >= tokens:
             break
-    compared.begin_prefix(model, ids[:tokens])
+    baselines.begin_prefix(model, ids[:tokens])
 
 
 def describe(

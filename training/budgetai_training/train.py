@@ -15,7 +15,7 @@ from budgetai_core.models import base_weights
 from budgetai_training import autotune, chunked_loss, layer_selection, process_group, setup
 from budgetai_training.corpus.records import Corpus
 from budgetai_training.evaluation import docstring_generations, held_out_loss, line_generations
-from budgetai_training.evaluation.answers import DocstringComparison, LineComparison
+from budgetai_training.evaluation.comparisons import DocstringComparison, LineComparison
 from budgetai_training.evaluation.eval_set import docstring_eval_set, line_eval_set
 from budgetai_training.evaluation.held_out_loss import Baseline, Loss, Question
 from budgetai_training.hyperparameters import rank_selection
@@ -30,7 +30,7 @@ from budgetai_training.run_dir import RunFolder
 from budgetai_training.samples.batching import Epochs
 from budgetai_training.samples.docstring_samples import pairs_of, sample
 from budgetai_training.samples.encoding import Encoder
-from budgetai_training.save import Result, Trained, save
+from budgetai_training.save import Trained, TrainingResult, save
 from budgetai_training.setup import Run
 from budgetai_training.time_budget import Clock, Pace, Stages
 from budgetai_training.trainer import FitArguments, Interruption, fit
@@ -48,7 +48,7 @@ SAVING_SECONDS = 4.0
 
 def train(
     options: TrainOptions, folder: RunFolder, corpus: Corpus, reporter: Reporter, started: float
-) -> Result:
+) -> TrainingResult:
     """Tune a base on a corpus inside the budget. `started` is a `time.monotonic()` second."""
     sharded = process_group.init()
     _check_processes(options, sharded=sharded)

@@ -52,10 +52,10 @@ def cursor_syntax(parsed: ParsedDocument, cursor: int) -> CursorSyntax:
     if not held:
         return _unclosed(parsed, min(cursor, len(parsed.text)))
     _, _, kind, node = max(held, key=lambda capture: capture[:2])
-    return _told(kind, node, parsed)
+    return _syntax_of(kind, node, parsed)
 
 
-def _told(kind: Kind, node: tree_sitter.Node, parsed: ParsedDocument) -> CursorSyntax:
+def _syntax_of(kind: Kind, node: tree_sitter.Node, parsed: ParsedDocument) -> CursorSyntax:
     if kind == "code" or parsed.language is None:
         return CursorSyntax("code")
     start, end = parsed.character(node.start_byte), parsed.character(node.end_byte)

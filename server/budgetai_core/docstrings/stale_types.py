@@ -74,8 +74,8 @@ def _told(
     back = [entry for entry in entries if entry.kind in ("returns", "rtype")]
     for entry in entries:
         span = entry.typed
-        if entry.kind in ("type", "rtype") and entry.told:
-            span = entry.told, entry.told + len(entry.description)
+        if entry.kind in ("type", "rtype") and entry.description_start:
+            span = entry.description_start, entry.description_start + len(entry.description)
         if span is None or "\n" in text[slice(*span)]:
             continue
         if entry.kind in _NAMED_KINDS:

@@ -219,21 +219,24 @@ class _Updating:
         """Return the rows of a new entry, in the form of another one."""
         first = self._head_line(like)
         stop = self.lines.starts[first + 1] - 1
-        beside = 0 < like.told < stop
-        head = self._head(parameter, like, like.told if beside else stop)
+        beside = 0 < like.description_start < stop
+        head = self._head(parameter, like, like.description_start if beside else stop)
         prefix = self._prefix(like.start)
-        told = Free(f"parameter {parameter.name}", _TOKENS)
+        description = Free(f"parameter {parameter.name}", _TOKENS)
         if beside:
-            rows = [_Row(prefix, [Literal(head), told])]
+            rows = [_Row(prefix, [Literal(head), description])]
         elif like.end > first + 1:
             below = next(n for n in range(first + 1, like.end) if self.lines[n].strip())
-            rows = [_Row(prefix, [Literal(head.rstrip())]), _Row(self._prefix(below), [told])]
+            rows = [
+                _Row(prefix, [Literal(head.rstrip())]),
+                _Row(self._prefix(below), [description]),
+            ]
         elif self._underlined(like.section):
             step = "\t" if self.documentable.indent.startswith("\t") else "    "
-            rows = [_Row(prefix, [Literal(head.rstrip())]), _Row(prefix + step, [told])]
+            rows = [_Row(prefix, [Literal(head.rstrip())]), _Row(prefix + step, [description])]
         else:
             dashed = any(self._dash(entry) for entry in self.listed)
-            rows = [_Row(prefix, [Literal(f"{head.rstrip()} {'- ' * dashed}"), told])]
+            rows = [_Row(prefix, [Literal(f"{head.rstrip()} {'- ' * dashed}"), description])]
         return self._with_type(parameter, like, rows)
 
     def _head_line(self, entry: Entry) -> int:
@@ -245,7 +248,7 @@ class _Updating:
         return line.strip()[:1] in ("-", "=") and not line.strip(" \t-=")
 
     def _dash(self, entry: Entry) -> bool:
-        return self.lines.text[entry.label[1] : entry.told].strip() == "-"
+        return self.lines.text[entry.label[1] : entry.description_start].strip() == "-"
 
     def _head(self, parameter: Parameter, like: Entry, stop: int) -> str:
         """Return what stands in front of a description, with another name and type."""
@@ -280,7 +283,7 @@ class _Updating:
         near = next((e for e in fields if names & {name.text for name in e.names}), fields[0])
         start = self.lines.starts[near.start] + self.lines.depth(near.start)
         head = _replaced(
-            self.lines.text[start : near.told], [(near.label, parameter.name)], start
+            self.lines.text[start : near.description_start], [(near.label, parameter.name)], start
         )  # fmt: skip
         row = _Row(self._prefix(near.start), [Literal(head + self._type(parameter))])
         return [row, *rows] if near.end == like.start else [*rows, row]
@@ -372,16 +375,16 @@ def _renamed(
 ) -> dict[str, str]:
     """Return names that stand in the same place, and are nearly the same: what is told of them is
     true still."""
-    told = [name.text for entry in listed for name in entry.names]
+    documented = [name.text for entry in listed for name in entry.names]
     order = [parameter.name for parameter in parameters]
 
     def place(names: list[str], name: str) -> int:
-        return sum(other in told and other in order for other in names[: names.index(name)])
+        return sum(other in documented and other in order for other in names[: names.index(name)])
 
     pairs: dict[str, str] = {}
     for old in gone:
         for new in missing:
-            same = place(told, old) == place(order, new.name) and _alike(old, new.name)
+            same = place(documented, old) == place(order, new.name) and _alike(old, new.name)
             if same and new.name not in pairs.values():
                 pairs.setdefault(old, new.name)
     return pairs

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 from budgetai_core.artifacts.manifest import COMPARED
 from budgetai_core.errors import OptionError
 from budgetai_training.hyperparameters.lora import Lora
-from budgetai_training.methods import compared, peft_adapter
+from budgetai_training.methods import baselines, peft_adapter
 from budgetai_training.options import TrainOptions
 from support import tiny
 
@@ -64,7 +64,7 @@ def test_each_learns_is_kept_and_can_be_put_aside(
 
 def test_full_trains_all_but_embeddings_and_head(folder: Path) -> None:
     plain = base(folder)
-    names = set(compared.all_layers(plain))
+    names = set(baselines.all_layers(plain))
     left = {n for n, p in plain.named_parameters() if n.rpartition(".")[0] not in names}
     assert left == {"model.embed_tokens.weight"}
 
@@ -90,7 +90,7 @@ def test_a_prefix_begins_as_the_text_it_is_given(folder: Path) -> None:
     """Before training it is as if the text stood in front of every prompt."""
     model = peft_adapter.attach(base(folder), TrainOptions(method="prefix", rank=6))
     text = [50, 60, 70, 80]
-    compared.begin_prefix(model, text)
+    baselines.begin_prefix(model, text)
     whole = torch.tensor([[*text, 50, 60, *IDS[0].tolist()]])
     torch.testing.assert_close(
         logits(model), logits(base(folder), whole)[:, 6:], atol=1e-4, rtol=1e-4

@@ -14,7 +14,7 @@ import pytest
 
 from budgetai_core.artifacts.typed_json import structured
 from budgetai_core.errors import AdapterError
-from budgetai_training.evaluation.answers import LineComparison
+from budgetai_training.evaluation.comparisons import LineComparison
 from budgetai_training.hyperparameters.chosen import RateTry
 from budgetai_training.hyperparameters.rank_selection import RankTry
 from budgetai_training.report import file_counts, number_format

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 from budgetai_core.artifacts.atomic_write import replaced
 from budgetai_core.artifacts.typed_json import structured
 from budgetai_core.errors import OptionError
-from budgetai_training.corpus.records import Row
+from budgetai_training.corpus.records import CorpusRow
 
 INCLUDE: Final = "include"
 EXCLUDE: Final = "exclude"
@@ -71,7 +71,7 @@ class Notes:
         return notes
 
 
-def write(rows: Iterable[Row], file: Path) -> None:
+def write(rows: Iterable[CorpusRow], file: Path) -> None:
     with replaced(file) as temporary, temporary.open("w", encoding="utf-8") as lines:
         for row in rows:
             values = asdict(row)

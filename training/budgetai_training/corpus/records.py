@@ -33,7 +33,7 @@ class CorpusFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class CorpusRow:
     """What became of one file, for people to read and to edit: a line of corpus.jsonl.
 
     `reason` is empty where the file is included; `part` where it is not. `revision` is the commit
@@ -66,7 +66,7 @@ class Corpus:
     train: tuple[CorpusFile, ...]
     held_out: tuple[CorpusFile, ...]
     decisions: tuple[Decision, ...]
-    rows: tuple[Row, ...] = ()
+    rows: tuple[CorpusRow, ...] = ()
     holdout: str = ""
 
     def decided(self) -> "Corpus":
@@ -74,7 +74,7 @@ class Corpus:
         decisions = (Decision(self.name_of(row), row.reason) for row in self.rows)
         return replace(self, decisions=tuple(decisions))
 
-    def name_of(self, file: "CorpusFile | Row") -> str:
+    def name_of(self, file: "CorpusFile | CorpusRow") -> str:
         return named(self.name, file.repository, file.path)
 
     @property

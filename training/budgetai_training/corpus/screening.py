@@ -9,7 +9,7 @@ from budgetai_core.errors import OptionError
 from budgetai_core.repository.files import Examined
 from budgetai_training.corpus.annotations import Note, Notes
 from budgetai_training.corpus.filters import PathFilter
-from budgetai_training.corpus.records import CorpusFile, Row, digest, named
+from budgetai_training.corpus.records import CorpusFile, CorpusRow, digest, named
 from budgetai_training.corpus.redaction import redact
 
 BY_HAND = "by hand"
@@ -64,9 +64,9 @@ class CorpusEntry:
         weight = self.note.weight if self.note else 1.0
         return CorpusFile(self.repository, self.path, self.text, weight, fresh)
 
-    def row(self, part: str) -> Row:
+    def row(self, part: str) -> CorpusRow:
         language = language_of(self.path)
-        return Row(
+        return CorpusRow(
             repository=self.repository,
             path=self.path,
             revision=self.revision,

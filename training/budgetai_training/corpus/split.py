@@ -8,7 +8,7 @@ from budgetai_core.errors import OptionError
 from budgetai_core.repository.added_lines import added_ranges, informative_lines
 from budgetai_training.corpus.annotations import Note
 from budgetai_training.corpus.dedup import RELATED, Sketches
-from budgetai_training.corpus.records import HELD_OUT, TRAIN, CorpusFile, Row
+from budgetai_training.corpus.records import HELD_OUT, TRAIN, CorpusFile, CorpusRow
 from budgetai_training.corpus.screening import CorpusEntry
 
 NOTHING_NEW = "nothing new"
@@ -36,7 +36,7 @@ class SplitEntry:
         return self.entry.file(self.fresh)
 
     @property
-    def row(self) -> Row:
+    def row(self) -> CorpusRow:
         return self.entry.row(self.part)
 
 

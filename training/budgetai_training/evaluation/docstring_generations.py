@@ -13,7 +13,7 @@ from budgetai_core.docstrings.lint import lint
 from budgetai_core.evaluation.rouge import rouge_l
 from budgetai_training import process_group
 from budgetai_training.chunked_loss import arithmetic
-from budgetai_training.evaluation.answers import DocstringComparison, GeneratedDocstring
+from budgetai_training.evaluation.comparisons import DocstringComparison, GeneratedDocstring
 from budgetai_training.evaluation.line_generations import written
 from budgetai_training.samples.docstring_samples import Pair
 from budgetai_training.samples.encoding import Encoder

@@ -11,7 +11,7 @@ from transformers import StoppingCriteria
 from budgetai_core.models.token_healing import Vocabulary
 from budgetai_training import fsdp, process_group
 from budgetai_training.chunked_loss import arithmetic
-from budgetai_training.evaluation.answers import LineComparison
+from budgetai_training.evaluation.comparisons import LineComparison
 from budgetai_training.samples import healing
 from budgetai_training.samples.encoding import Encoder
 from budgetai_training.samples.sample import Sample

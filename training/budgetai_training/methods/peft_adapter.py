@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 
 from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_core.errors import AdapterError, StorageError
-from budgetai_training.methods import compared
+from budgetai_training.methods import baselines
 from budgetai_training.options import TrainOptions
 
 VERSIONED = ("budgetai", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
@@ -43,11 +43,11 @@ def attach(model: Any, options: TrainOptions, *, checkpointing: bool = False) ->
 def _new(model: Any, options: TrainOptions) -> Any:
     size = options.trained_ranks[-1]
     if options.method == "full":
-        return compared.attach_full(model)
+        return baselines.attach_full(model)
     if options.method == "prefix":
-        return compared.attach_prefix(model, size)
+        return baselines.attach_prefix(model, size)
     if options.method == "parallel-adapter":
-        return compared.attach_parallel(model, size, options.lora.alpha)
+        return baselines.attach_parallel(model, size, options.lora.alpha)
     config = LoraConfig(
         r=size,
         lora_alpha=options.lora.alpha or size,

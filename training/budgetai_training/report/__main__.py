@@ -8,7 +8,7 @@ from budgetai_core.command import run
 from budgetai_training.report.report_files import read, write
 
 
-def _story() -> int:
+def _main() -> int:
     parser = argparse.ArgumentParser(prog="budgetai_training.report", description=__doc__)
     parser.add_argument("folder", type=Path, help="folder with a report.json")
     folder = parser.parse_args().folder
@@ -17,4 +17,4 @@ def _story() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run("budgetai_training.report", _story))
+    sys.exit(run("budgetai_training.report", _main))

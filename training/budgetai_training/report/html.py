@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from budgetai_core.artifacts.manifest import COMPARED
 from budgetai_core.artifacts.typed_json import structured
-from budgetai_training.evaluation.answers import right
+from budgetai_training.evaluation.comparisons import is_exact
 from budgetai_training.report import file_counts, number_format, plots
 from budgetai_training.report.schema import Report, to_json
 from budgetai_training.report.summary import (
@@ -92,7 +92,7 @@ def _environment() -> Environment:
             file_counts.by_reason,
             file_counts.by_secret,
         ),
-        *(drafted, exactly, mood, right, code),
+        *(drafted, exactly, mood, is_exact, code),
     )
     made.filters |= {word.__name__: word for word in words}
     made.tests["few"] = few

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
-from budgetai_training.evaluation.answers import DocstringComparison, LineComparison
+from budgetai_training.evaluation.comparisons import DocstringComparison, LineComparison
 from budgetai_training.hyperparameters.chosen import RateTry
 from budgetai_training.hyperparameters.rank_selection import RankTry
 from budgetai_training.samples.docstring_samples import DocstringCounts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from budgetai_training.evaluation.answers import DocstringComparison, LineComparison, right
+from budgetai_training.evaluation.comparisons import DocstringComparison, LineComparison, is_exact
 from budgetai_training.report.number_format import loss, measured, percent
 from budgetai_training.report.schema import Forgetting, Group, Report
 
@@ -59,7 +59,7 @@ def mood(losses: Group | Forgetting) -> Mood:
 
 def exactly(completions: Sequence[LineComparison], model: Literal["base", "tuned"]) -> str:
     """Return how many completions of a model are right, as 3 of 10."""
-    hits = sum(right(getattr(line, model), line.expected) for line in completions)
+    hits = sum(is_exact(getattr(line, model), line.expected) for line in completions)
     return f"{hits} of {len(completions)}"
 
 

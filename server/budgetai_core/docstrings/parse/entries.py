@@ -47,7 +47,8 @@ class Entry:
     `kind` is parameter, attribute, returns, raises, property (a part of a parameter, as
     `options.size`), or type (a field that tells a parameter's type alone). `start` to `end` are its
     lines. The spans are characters: `label` holds the names with all that marks them, `typed` the
-    type alone, `grouped` the type with its brackets and the space around, `told` the description.
+    type alone, `grouped` the type with its brackets and the space around, `description_start` where
+    the description begins.
     """
 
     kind: str
@@ -59,7 +60,7 @@ class Entry:
     grouped: Span | None = None
     type: str = ""
     description: str = ""
-    told: int = 0
+    description_start: int = 0
     section: Section | None = None
 
 

@@ -79,11 +79,13 @@ def _field(lines: Lines, start: int, end: int) -> Iterator[Entry]:
         return
     argument = match[2] if match.lastindex and match.lastindex > 1 else None
     at = lines.starts[start] + (match.start(2) if argument else match.end())
-    told = lines.starts[start] + match.end()
-    told += len(line[match.end() :]) - len(line[match.end() :].lstrip(" \t"))
-    description = dedented(lines.text[told : lines.starts[end] - 1])
+    description_start = lines.starts[start] + match.end()
+    description_start += len(line[match.end() :]) - len(line[match.end() :].lstrip(" \t"))
+    description = dedented(lines.text[description_start : lines.starts[end] - 1])
     if kind in ("returns", "rtype"):
-        yield Entry(kind, (), start, end, description=description, told=told)
+        yield Entry(
+            kind, (), start, end, description=description, description_start=description_start
+        )
         return
     label, written = _label(argument or "", at, several=kind == "raises")
     if label is None:
@@ -95,7 +97,9 @@ def _field(lines: Lines, start: int, end: int) -> Iterator[Entry]:
     grouped = (written[0], label[0]) if written else None
     type_ = lines.text[slice(*written)] if written else ""
     if names:
-        yield Entry(kind, names, start, end, label, written, grouped, type_, description, told)
+        yield Entry(
+            kind, names, start, end, label, written, grouped, type_, description, description_start
+        )
 
 
 def _label(argument: str, at: int, *, several: bool) -> tuple[Span | None, Span | None]:

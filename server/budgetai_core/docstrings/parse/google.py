@@ -83,12 +83,12 @@ def _returned(lines: Lines, section: Section) -> Entry:
     if section.body == section.start:
         inside = inside.partition(":")[2].strip()
     typed = _TYPE.match(inside)
-    told = inside[typed.end() if typed else 0 :].strip() or inside
-    kind = typed[0].strip().removesuffix(":") if typed and told != inside else ""
+    description = inside[typed.end() if typed else 0 :].strip() or inside
+    kind = typed[0].strip().removesuffix(":") if typed and description != inside else ""
     at = lines.text.find(kind, lines.starts[section.body])
     return Entry(
         "returns", (), section.start, section.end, typed=(at, at + len(kind)) if kind else None,
-        type=kind, description=told, section=section,
+        type=kind, description=description, section=section,
     )  # fmt: skip
 
 
@@ -98,8 +98,8 @@ def _items(lines: Lines, kind: str, section: Section) -> Iterator[Entry]:
     for start, end in lines.blocks(section.body, section.end):
         entry = _item(lines, kind, start, end, section)
         if entry is None and held and lines.goes_on(held.end, start):
-            told = f"{held.description}\n{lines.span(start, end)}".strip()
-            held = Entry(**{**vars(held), "end": end, "description": told})
+            description = f"{held.description}\n{lines.span(start, end)}".strip()
+            held = Entry(**{**vars(held), "end": end, "description": description})
         else:
             if held:
                 yield held
@@ -123,8 +123,10 @@ def _item(lines: Lines, kind: str, start: int, end: int, section: Section) -> En
     # A bracket alone tells a type where the description stands below.
     if not marked and not (typed and not rest.partition("\n")[0].strip()):
         return None
-    told = behind + colon + 1 if marked else behind
-    told += len(lines.text[told:stop]) - len(lines.text[told:stop].lstrip(" \t"))
+    description_start = behind + colon + 1 if marked else behind
+    description_start += len(lines.text[description_start:stop]) - len(
+        lines.text[description_start:stop].lstrip(" \t")
+    )
     return Entry(
         kind,
         _names(match[1], match.start(1), kind),
@@ -134,8 +136,8 @@ def _item(lines: Lines, kind: str, start: int, end: int, section: Section) -> En
         typed=typed,
         grouped=(match.end(1), close + 1) if typed else None,
         type=" ".join(lines.text[slice(*typed)].split()) if typed else "",
-        description=dedented(lines.text[told:stop]),
-        told=told,
+        description=dedented(lines.text[description_start:stop]),
+        description_start=description_start,
         section=section,
     )
 
@@ -156,7 +158,7 @@ def named(word: str, at: int, *, last: bool) -> Name:
     return Name(word[skipped:], at + skipped, at + len(word))
 
 
-def dedented(told: str) -> str:
+def dedented(description: str) -> str:
     """Return a description without the indentation of its lines behind the first."""
-    first, newline, others = told.partition("\n")
+    first, newline, others = description.partition("\n")
     return f"{first.strip()}\n{cleandoc(newline + others)}".strip()

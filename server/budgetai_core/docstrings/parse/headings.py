@@ -46,15 +46,15 @@ def read(text: str) -> Layout:
 def _entries(lines: Lines, section: Section) -> Iterator[Entry]:
     match = _HEADING.match(lines[section.start].strip())
     title = match[1].lower() if match else ""
-    told = lines.span(section.body, section.end).strip()
+    description = lines.span(section.body, section.end).strip()
     if title in _LISTS:
         for start, end in lines.blocks(section.body, section.end):
             yield from _item(lines, start, end, section)
     elif title in _RAISES:
         name = Name(_RAISES[title], 0, 0)
-        yield Entry("raises", (name,), section.start, section.end, description=told)
+        yield Entry("raises", (name,), section.start, section.end, description=description)
     elif title in _RETURNS:
-        yield Entry("returns", (), section.start, section.end, description=told)
+        yield Entry("returns", (), section.start, section.end, description=description)
 
 
 def _item(lines: Lines, start: int, end: int, section: Section) -> Iterator[Entry]:
@@ -76,7 +76,7 @@ def _item(lines: Lines, start: int, end: int, section: Section) -> Iterator[Entr
         grouped=match.span(2) if match[2] else None,
         type=match[2].strip(" \t()") if match[2] else "",
         description=dedented(lines.text[match.end() : stop]),
-        told=match.end(),
+        description_start=match.end(),
         section=section,
     )
 

@@ -58,7 +58,7 @@ def _item(lines: Lines, kind: str, start: int, end: int, section: Section) -> It
     match = _ITEM.match(lines[start][inner:])
     if match is None or match[1] in _NOTHING or start in lines.code:
         return
-    told = lines.starts[start + 1] + lines.depth(start + 1) if end > start + 1 else 0
+    description_start = lines.starts[start + 1] + lines.depth(start + 1) if end > start + 1 else 0
     typed = (at + match.start(3), at + match.end(3)) if match[2] is not None else None
     yield Entry(
         kind,
@@ -70,7 +70,7 @@ def _item(lines: Lines, kind: str, start: int, end: int, section: Section) -> It
         grouped=(at + match.start(2), at + match.end(2)) if typed else None,
         type=match[3] or "",
         description=dedented("\n" + lines.span(start + 1, end)),
-        told=told,
+        description_start=description_start,
         section=section,
     )
 
@@ -100,17 +100,17 @@ def _raised(lines: Lines, kind: str, start: int, end: int, section: Section) -> 
             place = at + part.start() + part[0].index(match[1])
             names.append(named(match[1], place, last=True))
     if names:
-        told = dedented("\n" + lines.span(start + 1, end))
-        yield Entry(kind, tuple(names), start, end, description=told, section=section)
+        description = dedented("\n" + lines.span(start + 1, end))
+        yield Entry(kind, tuple(names), start, end, description=description, section=section)
 
 
 def _returned(lines: Lines, section: Section) -> Iterator[Entry]:
     for start, end in lines.blocks(section.body, section.end):
         line = lines[start].strip()
-        told = dedented("\n" + lines.span(start + 1, end))
+        description = dedented("\n" + lines.span(start + 1, end))
         kind = line.rpartition(" : ")[2] if " : " in line else line
         at = lines.starts[start] + len(lines[start].rstrip()) - len(kind)
         yield Entry(
-            "returns", (), start, end, typed=(at, at + len(kind)) if told else None,
-            type=kind if told else "", description=told or line, section=section,
+            "returns", (), start, end, typed=(at, at + len(kind)) if description else None,
+            type=kind if description else "", description=description or line, section=section,
         )  # fmt: skip

@@ -54,15 +54,15 @@ def sections(text: str, language: Language) -> Sections:
     """Return the parts of a docstring without its marks; a summary alone where it has no others."""
     parsed = layout(text, language)
     summary, description = _split(parsed.prose)
-    told = [entry for entry in parsed.entries if entry.kind == "returns"]
+    returned = [entry for entry in parsed.entries if entry.kind == "returns"]
     return Sections(
         summary,
         description,
         parameters=_described(parsed, "parameter"),
-        returns=_returned(told) if told else None,
+        returns=_returned(returned) if returned else None,
         raises=_described(parsed, "raises"),
         attributes=_described(parsed, "attribute"),
-        types=_types(parsed, told),
+        types=_types(parsed, returned),
     )
 
 
@@ -82,20 +82,20 @@ def _split(text: str) -> tuple[str, str]:
 def _described(parsed: Layout, kind: str) -> dict[str, str]:
     """Return what is told under each name; a name that stands twice keeps what is told first, and a
     path into a parameter is none."""
-    told: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for entry in parsed.entries:
         for name in entry.names if entry.kind == kind else ():
             if kind == "raises" or "." not in name.text:
-                told.setdefault(name.text, entry.description)
-    return told
+                descriptions.setdefault(name.text, entry.description)
+    return descriptions
 
 
-def _returned(told: list[Entry]) -> str:
+def _returned(returned: list[Entry]) -> str:
     """Return what is said of the value; its type where nothing else is said."""
-    return next((text for e in told if (text := e.description or e.type)), "")
+    return next((text for e in returned if (text := e.description or e.type)), "")
 
 
-def _types(parsed: Layout, told: list[Entry]) -> dict[str, str]:
+def _types(parsed: Layout, returned: list[Entry]) -> dict[str, str]:
     types = {
         name.text: entry.description if entry.kind == "type" else entry.type
         for entry in sorted(parsed.entries, key=lambda entry: entry.kind == "type")
@@ -103,5 +103,5 @@ def _types(parsed: Layout, told: list[Entry]) -> dict[str, str]:
         for name in entry.names
     }
     back = [e.description for e in parsed.entries if e.kind == "rtype"]
-    back += [e.type for e in told if e.description and e.type]
+    back += [e.type for e in returned if e.description and e.type]
     return types | ({RETURN: back[0]} if back and back[0] else {})

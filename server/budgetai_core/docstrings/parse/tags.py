@@ -67,8 +67,8 @@ def _inside(lines: Lines) -> set[int]:
 
 
 def _end(lines: Lines, start: int, below: int, code: set[int]) -> int:
-    """Return where what is told of a tag ends: a paragraph behind it that stands no further in is
-    none of it, though no other tag is in front of that."""
+    """Return where the description of a tag ends: a paragraph behind it that stands no further in
+    is none of it, though no other tag is in front of that."""
     inner = lines.depth(start)
     held = _typed_lines(lines, start)
     for number in range(start + 1, below):
@@ -109,11 +109,12 @@ def _entry(lines: Lines, start: int, end: int) -> Iterator[Entry]:
     elif kind == "raises":
         names, label = _raised(text, at, stop, typed)
     dash = _DASH.match(text, label[1], stop)
-    told = dash.end() if dash else label[1]
+    description_start = dash.end() if dash else label[1]
     if kind and (names or kind == "returns"):
-        description = dedented(text[told:stop])
+        description = dedented(text[description_start:stop])
         yield Entry(
-            kind, tuple(names), start, end, label, typed, grouped, written, description, told
+            kind, tuple(names), start, end, label, typed, grouped, written,
+            description, description_start,
         )  # fmt: skip
 
 

@@ -40,6 +40,6 @@ class DocstringComparison:
     tuned: GeneratedDocstring
 
 
-def right(answer: str, expected: str) -> bool:
+def is_exact(answer: str, expected: str) -> bool:
     """Return whether a completion is what stands there; spaces at the end do not count."""
     return answer.rstrip() == expected.rstrip()
