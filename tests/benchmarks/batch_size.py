@@ -1,15 +1,16 @@
 """Batch sizes: what prompts cost by them, and whether the same place gives the same answer.
 
-    python tests/benchmarks/batch_size.py --repo PATH --model FILE.gguf --sizes 32,48,63,64,128
+    python tests/benchmarks/batch_size.py --repo PATH --model FILE.gguf --sizes 63,64,128
 
 llama.cpp's attention on a CPU takes another kernel from 64 tokens a batch on, and some matrix
-products take another for a few tokens than for many. A prompt that is read whole and one whose
-head was in the cache are cut into other batches, so their logits may differ.
+products take another for a few tokens than for many. So what was held already may change the
+logits of a prompt; the server's KV cache cuts its batches so that it does not where it can.
 
 Each prompt is read whole with every size in turn, in a new order each round: processor time of the
-one thread, relative to `--against`. Then it is read in two parts, cut at several places, and typed
-token by token at its end: how often the logits are the same to the bit, and how often the best
-token is. Last, its end is checked as a draft of five tokens.
+one thread, relative to `--against`. Then its head is read first, cut at several places, or it is
+typed token by token at its end: how often the logits are the same to the bit, how often the best
+token is, and how many tokens that evaluates. Last, five tokens are checked at once, as a draft, and
+one by one.
 """
 
 import random
@@ -30,6 +31,9 @@ from budgetai_core.evaluation.spans import mask_spans
 from budgetai_core.llama import model as llama
 from budgetai_core.options import option
 from budgetai_core.repository import open_repository, sources
+from budgetai_server.inference import kv_cache
+from budgetai_server.inference.engine import Usage
+from budgetai_server.inference.kv_cache import KVCache
 
 DRAFT = 5
 TYPED = 24
@@ -44,32 +48,37 @@ class BatchOptions:
     sizes: str = option("32,48,63,64,128", "batch sizes to compare", unit="tokens")
     against: int = option(64, "batch size that the others are compared with", unit="tokens")
     places: int = option(8, "prompts")
+    length: int = option(600, "longest prompt, by its end", unit="tokens")
     rounds: int = option(5, "rounds of alternation")
     seed: int = option(0, "seed of the choice of places")
 
 
 class Reader:
-    """A model with a context for batches of one size."""
+    """The server's KV cache with batches of one size."""
 
     def __init__(self, path: Path, size: int) -> None:
         self.size = size
         # The size of the context's buffers is taken from there.
         llama.BATCH = size
-        self.llama = llama.Llama(
-            path,
-            context_tokens=2048,
-            sequences=1,
-            threads=1,
-            gpu_layers=0,
-            stopped=lambda: False,
-        )
+        self.cache = KVCache(path, context_tokens=2048, sequences=1, threads=1, gpu_layers=0)
+        self.llama = self.cache.llama
+        self.evaluated = 0
 
-    def read(self, ids: Sequence[int], start: int = 0, *, size: int = 0) -> llama.Logits:
-        """Read a prompt from `start` on; the cache holds what is before. Returns the logits."""
-        size = size or self.size
-        self.llama.forget(0, start)
-        for place in range(start, len(ids), size):
-            self.llama.evaluate(0, place, ids[place : place + size])
+    def read(self, ids: Sequence[int], *, fresh: bool = True) -> llama.Logits:
+        """Return the logits behind a prompt; unless `fresh`, what is held is used."""
+        kv_cache.BATCH = self.size
+        if fresh:
+            self.cache.cut(self.cache.sequences.all[0], 0)
+        usage = Usage()
+        _, logits = self.cache.prepare(list(ids), usage)
+        self.evaluated += usage.evaluated_tokens
+        return logits.copy()
+
+    def write(self, ids: Sequence[int], portion: int) -> llama.Logits:
+        """Return the logits behind tokens that follow what is held, `portion` evaluated at once."""
+        slot = self.cache.sequences.all[0]
+        for start in range(0, len(ids), portion):
+            self.cache.extend(slot, list(ids[start : start + portion]), Usage(), outputs=1)
         return self.llama.logits().copy()
 
 
@@ -117,7 +126,7 @@ def _prompts(options: BatchOptions, reader: Reader) -> list[list[int]]:
     for span in mask_spans(texts, options.places, options.seed):
         prompt = prompts.build(span.snapshot(root.name), index)
         head, before = prompts.encode(prompt, markers, reader.llama.tokenize)
-        asked.append([*head, *before][-2000:])
+        asked.append([*head, *before][-options.length :])
     return asked
 
 
@@ -129,26 +138,35 @@ def _marker(model: llama.Llama):  # type: ignore[no-untyped-def]
     return find
 
 
-def _agreement(reader: Reader, asked: Sequence[Sequence[int]]) -> dict[str, str]:
+def _agreement(reader: Reader, asked: Sequence[Sequence[int]]) -> dict[str, str | int]:
     """How often logits and best token are those of the prompt read whole."""
     pairs: dict[str, list[tuple[llama.Logits, llama.Logits]]] = {
         "head_cached": [], "typed": [], "draft": [],
     }  # fmt: skip
+    typed = 0
     for ids in asked:
         whole = reader.read(ids)
         for head in (len(ids) - 10, len(ids) - 40, len(ids) // 2, len(ids) // 3):
             reader.read(ids[:head])
-            pairs["head_cached"].append((whole, reader.read(ids, head)))
+            pairs["head_cached"].append((whole, reader.read(ids, fresh=False)))
         reader.read(ids[:-TYPED])
-        pairs["typed"].append((whole, reader.read(ids, len(ids) - TYPED, size=1)))
-        reader.read(ids[:-DRAFT])
-        pairs["draft"].append((whole, reader.read(ids, len(ids) - DRAFT)))
-    return {
+        before = reader.evaluated
+        for missing in range(TYPED - 1, -1, -1):
+            logits = reader.read(ids[: len(ids) - missing], fresh=False)
+        typed += reader.evaluated - before
+        pairs["typed"].append((whole, logits))
+        drafts = []
+        for portion in (1, DRAFT):
+            reader.read(ids[:-DRAFT])
+            drafts.append(reader.write(ids[-DRAFT:], portion))
+        pairs["draft"].append((drafts[0], drafts[1]))
+    agreement: dict[str, str | int] = {
         name: f"{sum(np.array_equal(a, b) for a, b in both)} the same to the bit, "
         f"{sum(int(a.argmax()) == int(b.argmax()) for a, b in both)} the same best token, "
         f"of {len(both)}"
         for name, both in pairs.items()
     }
+    return agreement | {"tokens_typed": TYPED * len(asked), "tokens_evaluated": typed}
 
 
 if __name__ == "__main__":

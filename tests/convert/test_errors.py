@@ -365,12 +365,12 @@ def _quantised_on_a_full_disk(adapter: Path, tmp_path: Path) -> "subprocess.Comp
 from pathlib import Path
 import sys
 from budgetai_convert.quantize.llama_quantize import quantize
-from budgetai_core.llama.quantizer import QuantizeRecipe
+from budgetai_core.llama.quantizer import QuantizeParams
 from budgetai_core import command
 out = Path({str(tmp_path / "q.gguf")!r})
 def story():
     out.touch()
-    quantize(Path({str(merged)!r}), out, QuantizeRecipe(quant="Q8_0"), lambda size: None)
+    quantize(Path({str(merged)!r}), out, QuantizeParams(quant="Q8_0"), lambda size: None)
     return 0
 sys.exit(command.run("budgetai-convert", story))
 """

@@ -2,6 +2,12 @@
 
 It keeps `KVSlots` true to what llama.cpp holds, which does not know itself with which adapter it
 was evaluated. A running evaluation can be stopped; what was evaluated before stays usable.
+
+The same prompt gives the same logits, whatever was held before it. On a CPU llama.cpp's attention
+takes another kernel from BATCH tokens on, whose results differ in the last bits. So full batches
+end at multiples of BATCH, however much was held already, and all others are shorter: what a token's
+keys and values are depends on the prompt alone. For types of weights whose matrix products take
+another kernel for a few tokens than for many (Q4_K_M among them), that cannot be had.
 """
 
 import time
@@ -67,9 +73,11 @@ class KVCache:
             self.cut(slot, common)
             if len(slot.tokens) == common:
                 return slot, mark
+        if not usage.spliced and self.llama.cuttable:
+            common = _usable(slot.full, common, len(prompt))
         # The last token is evaluated in any case: its logits are those of the next one.
         self.cut(slot, min(common, len(prompt) - 1))
-        self._read(slot, prompt[len(slot.tokens) :], usage)
+        self._read(slot, prompt, usage)
         return slot, slot.marks[len(prompt)]
 
     def _take(self, prompt: list[int], adapter: str, *, exact: bool) -> KVSlot:
@@ -80,16 +88,18 @@ class KVCache:
         if source:
             self.llama.copy(source.number, slot.number)
             slot.tokens, slot.marks = list(source.tokens), dict(source.marks)
-            slot.exact = source.exact
+            slot.exact, slot.full = source.exact, source.full
         return slot
 
-    def _read(self, slot: KVSlot, fresh: list[int], usage: Usage) -> None:
+    def _read(self, slot: KVSlot, prompt: list[int], usage: Usage) -> None:
         """Evaluate the rest of a prompt, and keep the logits behind it."""
-        for start in range(0, len(fresh), BATCH):
-            last = start + BATCH >= len(fresh)
-            tokens = fresh[start : start + BATCH]
-            self.extend(slot, tokens, usage, outputs=int(last))
-            usage.evaluated_tokens += len(tokens)
+        full = _full(len(prompt))
+        while (start := len(slot.tokens)) < len(prompt):
+            end = min(start + BATCH - (start >= full), len(prompt))
+            self.extend(slot, prompt[start:end], usage, outputs=int(end == len(prompt)))
+            if start == slot.full and end <= full:
+                slot.full = end
+            usage.evaluated_tokens += end - start
         slot.mark(self.llama.logits())
 
     def _splice(self, prompt: list[int], adapter: str) -> None:
@@ -103,6 +113,7 @@ class KVCache:
                 slot.tokens[place : place + gone] = prompt[place : place + new]
                 slot.marks.clear()
                 slot.exact = min(slot.exact, place)
+                slot.full = min(slot.full, place // BATCH * BATCH)
                 self._shifting = True
 
     def cut(self, slot: KVSlot, length: int) -> None:
@@ -131,6 +142,20 @@ class KVCache:
     def room(self, slot: KVSlot) -> int:
         """Return how many more tokens the sequence can hold."""
         return self.length - len(slot.tokens)
+
+
+def _full(length: int) -> int:
+    """Return how many of a prompt's tokens are evaluated in full batches. One at least is not."""
+    return (length - 1) // BATCH * BATCH
+
+
+def _usable(full: int, common: int, length: int) -> int:
+    """Return how many of the `common` tokens that a sequence and a prompt of `length` tokens begin
+    with were evaluated as this prompt would be if nothing were held. `full` is the sequence's."""
+    wanted = _full(length)
+    if full == wanted <= common:
+        return common
+    return min(common, full, wanted) // BATCH * BATCH
 
 
 @contextmanager

@@ -32,7 +32,8 @@ class KVSlot:
 
     `marks` are logits after the first n tokens, kept from earlier prompts: while a word is typed
     its prompt stays the same, and needs no evaluation at all. `used` grows with use. Tokens from
-    `exact` on have seen others that have been taken out since. What was evaluated with one
+    `exact` on have seen others that have been taken out since. The first `full` were evaluated in
+    full batches, which end at multiples of their size; see KVCache. What was evaluated with one
     `adapter` is of no use to another.
     """
 
@@ -41,6 +42,7 @@ class KVSlot:
     marks: dict[int, Logits] = field(default_factory=dict)
     used: int = 0
     exact: int = sys.maxsize
+    full: int = 0
     adapter: str = ""
 
     @property
@@ -56,6 +58,7 @@ class KVSlot:
     def cut(self, length: int) -> None:
         """Keep the first `length` tokens."""
         self.exact = self.exact if length > self.exact else sys.maxsize
+        self.full = min(self.full, length)
         del self.tokens[length:]
         self.marks = {place: mark for place, mark in self.marks.items() if place <= length}
 

@@ -4,12 +4,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_core.context import prompt as prompts
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.errors import ModelError
+from budgetai_core.llama.model import BATCH
 from budgetai_server.completion.service import complete
 from budgetai_server.inference.engine import Cancelled, Usage
 from budgetai_server.inference.local import LocalEngine as Engine
@@ -267,3 +269,21 @@ def test_moving_down_a_few_lines_is_quick_first_and_exact_after_warming() -> Non
     assert exact.text == cold.text
     engine.close()
     alone.close()
+
+
+def test_the_same_place_has_the_same_logits_whatever_was_held(tmp_path: Path) -> None:
+    model = tiny.make_gguf(tiny.make_llama(tmp_path / "m"), tmp_path / "m.gguf", "Q8_0")
+    typing, fresh = Engine(model, sequences=2), Engine(model)
+    ids = typing.tokenize("".join(f"value_{n} = compute({n}, value_{n - 1})\n" for n in range(24)))
+    assert len(ids) > 4 * BATCH
+    # Keys, an accepted line, a full batch and one token more, back, a jump, and there again.
+    places = [60, 62, 66, 90, 64, 65, 128, 129, 200, 197, 100, 220, 200]
+    for number, place in enumerate(places):
+        prompt = ids[:place] if number % 4 else [*ids[: place - 9], ids[3], *ids[place - 9 : place]]
+        list(typing.generate_after(prompt, b"", number % 3))
+        _, logits = typing.cache.prepare(prompt, Usage())
+        logits = logits.copy()
+        fresh.cache.cut(fresh.cache.sequences.all[0], 0)
+        assert np.array_equal(logits, fresh.cache.prepare(prompt, Usage())[1]), place
+    typing.close()
+    fresh.close()
