@@ -150,6 +150,8 @@ def list_item(
         detail="BudgetAI",
         documentation=_documentation(place, text, support),
         text_edit=types.TextEdit(range=shown_at, new_text=text),
+        # For clients that do not look at the edit, and would take the label, which is cut.
+        insert_text=text,
         insert_text_format=types.InsertTextFormat.PlainText,
         insert_text_mode=_as_is(support),
         filter_text=text,

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO
 import psutil
 from lsprotocol import types
 from pygls.uris import to_fs_path
+from pygls.workspace import PositionCodec
 
 from budgetai_core.command import PIPE_CLOSED
 from budgetai_core.options import overridden
@@ -41,12 +43,21 @@ def initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
     server.complaints += [_NO_HOME.format(root) for root in homes]
     server.session = Session(options, roots, trusted=trusted)
     server.parent = _process(params.process_id)
+    if server.client == "vim-lsp" and not _encodings(params):
+        # It says nothing of its units and counts code points, where the protocol has UTF-16 then.
+        server.workspace._position_codec = PositionCodec(types.PositionEncodingKind.Utf32)
     # pygls makes documents in this one place, and offers no other way to give it our own.
     server.workspace._create_text_document = partial(  # type: ignore[method-assign]
         Document,
         sync_kind=types.TextDocumentSyncKind.Incremental,
         position_codec=server.workspace.position_codec,
     )
+
+
+def _encodings(params: types.InitializeParams) -> Sequence[types.PositionEncodingKind | str]:
+    """The units of columns that the client says it knows."""
+    general = params.capabilities.general
+    return (general and general.position_encodings) or ()
 
 
 def _roots(params: types.InitializeParams) -> tuple[tuple[Path, ...], tuple[Path, ...]]:

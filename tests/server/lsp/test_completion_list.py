@@ -62,6 +62,13 @@ async def test_all_lists_put_in_the_same(tmp_path: Path, encoding: str) -> None:
             await _check(editor, marked, encoding)
 
 
+async def test_vim_lsp_counts_code_points(tmp_path: Path) -> None:
+    """It tells no units, and keeps none of those it is told."""
+    async with started("--model", BASE, "--min-confidence", "0") as editor:
+        await editor.open_workspace(tmp_path, encodings=(), client="vim-lsp")
+        await _check(editor, PLACES[1], "utf-32")
+
+
 async def _check(editor: Editor, marked: str, encoding: str) -> None:
     above, _, last = (HEAD + marked).rpartition("\n")
     before, behind = last.split("‸")
@@ -89,6 +96,7 @@ async def _listed(
     assert isinstance(answer, types.CompletionList) and answer.is_incomplete
     (item,) = answer.items
     assert isinstance(item.text_edit, types.TextEdit)
+    assert item.insert_text == item.text_edit.new_text
     assert item.insert_text_format == types.InsertTextFormat.PlainText
     units = [UNITS[encoding](line[:count]) for count in range(len(line) + 1)]
     found = item.text_edit.range
