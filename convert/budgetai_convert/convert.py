@@ -329,8 +329,8 @@ class Conversion:
         quant = self.plan.quant
         if quant == AUTO:
             assert samples is not None
-            material = auto.AutoInputs(merged, self.lora, importance, samples.probes)
-            self.choice = auto.choose(material, target, self.plan.limits, self.begin)
+            inputs = auto.AutoInputs(merged, self.lora, importance, samples.probes)
+            self.choice = auto.choose(inputs, target, self.plan.limits, self.begin)
             self._check_held_out(self.choice.chosen, self.choice.reference)
             return
         task = self.begin(f"Quantising to {quant}", self.plan.expected_size(quant))

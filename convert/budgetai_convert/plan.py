@@ -134,7 +134,7 @@ def _made(
         base = base_models.located(adapters[0].manifest.base)
     else:
         base = base_models.resolve(str(options.source[0]))
-    final = options.out or _shelved(options, folders, quant)
+    final = options.out or _default_final(options, folders, quant)
     _check_final(final, base, bundle=options.bundle)
     for other in adapters[1:]:
         if other.manifest.base.digest != adapters[0].manifest.base.digest:
@@ -256,16 +256,16 @@ def _root(adapter: Adapter | None, options: ConvertOptions) -> Path | None:
     return next((f for f in (here, *here.parents) if f.name == adapter.manifest.repository), None)
 
 
-def _shelved(options: ConvertOptions, folders: Sequence[Path], quant: str) -> Path:
-    """Return a path on the shelf that the first adapter came from, else on that of the
+def _default_final(options: ConvertOptions, folders: Sequence[Path], quant: str) -> Path:
+    """Return a path in the repository folder that the first adapter came from, else in that of the
     repository."""
     if not folders:
         raise OptionError(
             f"{options.source[0]} is not an adapter of a repository", "Name a file: --out"
         )
     place = folders[0].resolve()
-    shelves = (layout.home() / "repositories").resolve()
-    if place.parent.name == "adapters" and place.parents[2] == shelves:
+    repositories = (layout.home() / "repositories").resolve()
+    if place.parent.name == "adapters" and place.parents[2] == repositories:
         model = place.parents[1] / "models" / f"{layout.stamp()}-{quant}.gguf"
     else:
         model = layout.new_model(options.repo or Path.cwd(), quant)

@@ -51,7 +51,7 @@ def _main(argv: list[str] | None, started: float) -> int:
     with report.busy("looking at the base"):
         base_weights.check(resolve(options.base))
     with report.reading() as tick:
-        corpus = read(options, tick, incremental.fixed(options, folder.held_out()))
+        corpus = read(options, tick, incremental.fixed_split(options, folder.held_out()))
     if options.task == DOCSTRING:
         docstring_samples.check_enough(corpus)
     with report.busy("starting"):

@@ -18,7 +18,7 @@ from budgetai_core.options import Seconds
 from budgetai_training.corpus import annotations
 from budgetai_training.corpus.load import read
 from budgetai_training.corpus.records import TRAIN, Corpus, CorpusRow
-from budgetai_training.incremental import changed, fixed
+from budgetai_training.incremental import changed_files, fixed_split
 from budgetai_training.options import DOCSTRING, TrainOptions
 from budgetai_training.progress_bar import Reporter
 from budgetai_training.samples.docstring_samples import Pairs, pairs_of
@@ -34,7 +34,7 @@ _MAX_NAMES = 20
 def show(options: TrainOptions) -> int:
     """Print the table, or with --json the summary, and write corpus.jsonl."""
     with Reporter(quiet=options.json).reading() as tick:
-        corpus = changed(read(options, tick, fixed(options)), options)
+        corpus = changed_files(read(options, tick, fixed_split(options)), options)
     file = options.corpus or layout.repository_folder(options.repo) / "corpus.jsonl"
     pairs = pairs_of(corpus) if options.task == DOCSTRING else None
     kept = _write_rows(corpus, file, own=options.corpus is None)

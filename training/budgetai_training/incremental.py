@@ -18,7 +18,7 @@ from budgetai_training.options import TrainOptions
 ADAPTER_KEYS = ("alpha", "target", "layers", "rslora", "dora")
 
 
-def fixed(options: TrainOptions, begun: Sequence[str] | None = None) -> FixedSplit | None:
+def fixed_split(options: TrainOptions, begun: Sequence[str] | None = None) -> FixedSplit | None:
     """Return the split that a run keeps which goes on from an adapter, or was begun with one; None
     where it draws its own. Raises AdapterError for an adapter that cannot be gone on from."""
     folder = options.continue_from
@@ -29,7 +29,7 @@ def fixed(options: TrainOptions, begun: Sequence[str] | None = None) -> FixedSpl
     return FixedSplit(str(folder), frozenset(before.held_out), learned) if before else None
 
 
-def gone(before: AdapterManifest, corpus: Corpus, folder: Path | None) -> str:
+def missing_held_out(before: AdapterManifest, corpus: Corpus, folder: Path | None) -> str:
     """Return a line that tells of files which the adapter holds out and which are no more, or an
     empty one. Under another name they would be learned: raises AdapterError where none is left."""
     there = set(corpus.held_out_names)
@@ -107,7 +107,7 @@ def _check_kind(before: AdapterManifest, folder: Path, options: TrainOptions) ->
         )
 
 
-def changed(corpus: Corpus, options: TrainOptions) -> Corpus:
+def changed_files(corpus: Corpus, options: TrainOptions) -> Corpus:
     """Return the files that differ from those the adapter to go on from has learned, and a share of
     the others, drawn from the seed, and others than the last time: what is never shown again is
     forgotten.

@@ -108,9 +108,11 @@ def split(options: TrainOptions, folder: RunFolder, corpus: Corpus, reporter: Re
     # After a change of the files, a resumed run still holds out what it began with.
     folder.once("held_out", lambda: {"names": list(corpus.held_out_names)})
     before = options.continue_from
-    if before and (line := incremental.gone(AdapterManifest.read(before), corpus, before)):
+    if before and (
+        line := incremental.missing_held_out(AdapterManifest.read(before), corpus, before)
+    ):
         reporter.say(line)
-    return incremental.changed(corpus, options)
+    return incremental.changed_files(corpus, options)
 
 
 def attach(

@@ -75,14 +75,14 @@ class AutoInputs:
 class CandidateMaker:
     """Where candidates are made and evaluated. `folder` is for files that come and go."""
 
-    material: AutoInputs
+    inputs: AutoInputs
     folder: Path
     evaluator: Evaluator
     begin: Begin
 
     @property
     def merged(self) -> Path:
-        return self.material.merged
+        return self.inputs.merged
 
     def path(self, name: str) -> Path:
         return self.folder / f"{name.replace(' ', '-')}.gguf"
@@ -93,7 +93,7 @@ class CandidateMaker:
         target = self.path(name)
         if not target.exists():
             params = QuantizeParams(
-                quant=_FILE_TYPES.get(quant, quant), pure=pure, imatrix=self.material.imatrix
+                quant=_FILE_TYPES.get(quant, quant), pure=pure, imatrix=self.inputs.imatrix
             )
             tensors = gguf_reader.read(self.merged).tensors
             shapes = {name: info.shape for name, info in tensors.items()}
@@ -127,17 +127,17 @@ class CandidateMaker:
         return self.path(name)
 
 
-def choose(material: AutoInputs, target: Path, limits: QuantLimits, begin: Begin) -> Choice:
+def choose(inputs: AutoInputs, target: Path, limits: QuantLimits, begin: Begin) -> Choice:
     """Measure candidates, and leave the one that is taken at `target`. Raises CheckError if none
     is within the limits."""
-    merged, probes = material.merged, material.probes
+    merged, probes = inputs.merged, inputs.probes
     with tempfile.TemporaryDirectory(dir=merged.parent) as name:
         folder = Path(name)
         task = begin("Asking the 16-bit file", len(probes))
         reference = divergence.evaluate_reference(
-            merged, probes, folder / "reference", task.add, material.lora
+            merged, probes, folder / "reference", task.add, inputs.lora
         )
-        maker = CandidateMaker(material, folder, Evaluator(probes, reference, material.lora), begin)
+        maker = CandidateMaker(inputs, folder, Evaluator(probes, reference, inputs.lora), begin)
         original = maker.measured("F16", merged)
         measured: dict[Measured, dict[str, str]] = {}
         for candidate, types in (*_stock(maker), *_mixtures(maker, limits)):

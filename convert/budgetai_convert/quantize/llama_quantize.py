@@ -82,5 +82,5 @@ def _failure(code: int, log: bytes, target: Path, quant: str) -> BudgetAIError:
     if code < 0:
         return ModelError(f"{failed}: it ended with {signal.Signals(-code).name}")
     lines = [line.strip() for line in log.decode("utf-8", "replace").splitlines() if line.strip()]
-    telling = [line for line in lines if "fail" in line.lower() or "error" in line.lower()]
-    return ModelError(f"{failed}: {(telling or lines or [f'exit code {code}'])[-1]}")
+    reasons = [line for line in lines if "fail" in line.lower() or "error" in line.lower()]
+    return ModelError(f"{failed}: {(reasons or lines or [f'exit code {code}'])[-1]}")

@@ -107,7 +107,7 @@ class BlockIndex:
         """Return at most `most` blocks with their scores, the best first, of paths that are
         `wanted`."""
         scores: defaultdict[int, float] = defaultdict(float)
-        for word in self._telling(words):
+        for word in self._rarest(words):
             weight = self.rarity(word)
             for number in self._postings[word]:
                 scores[number] += weight
@@ -121,7 +121,7 @@ class BlockIndex:
         ranked.sort(key=lambda entry: (-entry[0], entry[1]))
         return ranked[:most]
 
-    def _telling(self, words: set[str]) -> Iterator[str]:
+    def _rarest(self, words: set[str]) -> Iterator[str]:
         """Yield words that blocks have, the rarest first, until their postings are as many as a
         key's time allows."""
         known = sorted(

@@ -1,4 +1,4 @@
-"""Trees of a text that its grammar does not wholly understand: what it lacks is bridged, and what
+"""Trees of a text that its grammar does not wholly understand: what it lacks is downleveled, and what
 one construct would hide is parsed anew, from the next top-level line on."""
 
 import re

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 Range = tuple[int, int]
 
 # Shorter lines stand everywhere: `return None`, `} else {`.
-_TELLING = 20
+_MAX_SHORT_LINE_CHARACTERS = 20
 _NUMBERS = re.compile(r"\d+")
 _SPACING = re.compile(r"[\s'\"`,;()]+")
 
@@ -24,7 +24,7 @@ def added_ranges(text: str, before: str, known: AbstractSet[str]) -> tuple[Range
     elsewhere.
 
     A line that differs from a known one in spacing, quotes, case or numbers is a near-copy. A
-    short line counts only beside one that is telling.
+    short line counts only beside one that is informative.
     """
     lines = text.split("\n")
     starts = _starts(lines)
@@ -43,7 +43,7 @@ def intersection(first: Sequence[Range], second: Sequence[Range]) -> tuple[Range
 
 def _key(line: str) -> str:
     stripped = line.strip()
-    if len(stripped) <= _TELLING:
+    if len(stripped) <= _MAX_SHORT_LINE_CHARACTERS:
         return ""
     return _NUMBERS.sub("0", _SPACING.sub("", stripped)).casefold()
 
@@ -64,10 +64,10 @@ def _added(before: Sequence[str], lines: Sequence[str]) -> list[int]:
 def _runs(
     added: Sequence[int], lines: Sequence[str], known: AbstractSet[str]
 ) -> list[tuple[int, int]]:
-    """Return first and one past the last line of each run of added lines with a telling one among
-    them."""
+    """Return first and one past the last line of each run of added lines with an informative one
+    among them."""
     runs: list[list[int]] = []
-    telling: set[int] = set()
+    informative: set[int] = set()
     for number in added:
         key = _key(lines[number])
         if key in known:
@@ -76,5 +76,5 @@ def _runs(
             runs.append([number, number])
         runs[-1][1] = number + 1
         if key:
-            telling.add(len(runs) - 1)
-    return [(low, high) for at, (low, high) in enumerate(runs) if at in telling]
+            informative.add(len(runs) - 1)
+    return [(low, high) for at, (low, high) in enumerate(runs) if at in informative]

@@ -277,9 +277,9 @@ def _by_entropy(text: str) -> Iterator[Secret]:
         if not is_random(value) or HASH_NAMES.search(line):
             continue
         if _HEX.fullmatch(value):
-            telling = _SPEAKS.search(line) and entropy(value) > _HEX_ENTROPY
+            is_secret = _SPEAKS.search(line) and entropy(value) > _HEX_ENTROPY
         else:
             mixed = re.search(r"[a-z]", value) and re.search(r"[A-Z]", value)
-            telling = mixed and entropy(value) > _BASE64_ENTROPY
-        if telling:
+            is_secret = mixed and entropy(value) > _BASE64_ENTROPY
+        if is_secret:
             yield Secret("random-key", *match.span("secret"))

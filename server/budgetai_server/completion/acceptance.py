@@ -39,20 +39,20 @@ class Outcome:
 
 
 class Recorder(Protocol):
-    """Where it is written down what became of suggestions."""
+    """A record of what became of suggestions."""
 
-    def shown(self, number: int, path: str, seconds: float) -> None:
+    def record_shown(self, number: int, path: str, seconds: float) -> None:
         """Record that a suggestion is shown in a file, for which the editor has waited some
         seconds."""
 
-    def over(self, outcome: Outcome) -> None:
+    def record_outcome(self, outcome: Outcome) -> None:
         """Record that it is shown no longer. A second outcome of the same number corrects the
         first."""
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """`text` was offered at `start` of a document, in the place of `replaced`; `seen` characters
+    """`text` was suggested at `start` of a document, in the place of `replaced`; `seen` characters
     of it stand there now. `taken` says that a change of their own has put some of them there."""
 
     number: int

@@ -62,7 +62,7 @@ class CompletionService:
     def __init__(self, eligibility: Eligibility, recorder: Recorder) -> None:
         self.scheduler: Scheduler | None = None
         self.docstring_at: DocstringAt | None = None
-        self.acceptance = Acceptance(recorder.over)
+        self.acceptance = Acceptance(recorder.record_outcome)
         self._eligibility = eligibility
         self._recorder = recorder
 
@@ -121,7 +121,7 @@ class CompletionService:
             return edit
         here = document.snapshot(cursor)
         number = self.acceptance.record_shown(document.uri, here, shown)
-        self._recorder.shown(number, here.path, time.perf_counter() - began)
+        self._recorder.record_shown(number, here.path, time.perf_counter() - began)
         return replace(edit, number=number)
 
     def _already_shown(

@@ -125,17 +125,19 @@ def write(
     """Write the docstring of a definition of `text`, or bring the one it has up to date.
 
     `tick` gets the name of each part before it is generated. `free` lets the model generate
-    everything, which is good for comparison alone. Raises SilentError where the model has nothing
+    everything, which is good for comparison alone. Raises EmptyAnswerError where the model has nothing
     to say, Cancelled when `cancelled` becomes true, and ModelError if the model fails.
     """
-    writing = Writing(Snapshot(repository, path, text, 0), documentable, style, free=free)
-    while part := writing.part:
+    generator = DocstringGenerator(
+        Snapshot(repository, path, text, 0), documentable, style, free=free
+    )
+    while part := generator.part:
         tick(part)
-        writing.generate_part(engine, cancelled)
-    return writing.written()
+        generator.generate_part(engine, cancelled)
+    return generator.written()
 
 
-class Writing:
+class DocstringGenerator:
     """A docstring while it is written. What was cancelled may be generated again later."""
 
     def __init__(
@@ -187,7 +189,7 @@ class Writing:
         return f"{first} … {self.part}" if first else self.part
 
     def generate_part(self, engine: Engine, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Generate the next part. Raises SilentError where nothing comes of it, and Cancelled; then
+        """Generate the next part. Raises EmptyAnswerError where nothing comes of it, and Cancelled; then
         nothing has changed."""
         part = self._parts[0]
         assert isinstance(part, Free)

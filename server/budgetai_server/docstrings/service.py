@@ -16,9 +16,9 @@ from budgetai_core.docstrings.documentable import Documentable
 from budgetai_core.errors import BudgetAIError
 from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.docstrings.generate import (
+    DocstringGenerator,
     DocstringRequest,
     EmptyAnswerError,
-    Writing,
     Written,
     pending_docstring,
 )
@@ -67,7 +67,7 @@ class DocstringService:
         now: the edit is one of the text as it is at the end. `tell` gets words on each part.
 
         Raises MovedError where the definition is not there, or has become another one meanwhile;
-        SilentError and ModelError as `writing.write` does.
+        EmptyAnswerError and ModelError as `generate.write` does.
         """
         snapshot, parsed = look()
         documentable = request.find(parsed)
@@ -78,13 +78,13 @@ class DocstringService:
         ):
             raise MovedError(f"{request.name or 'the file'} needs no docstring any more")
         old = _signature(documentable, snapshot.text)
-        writing = await self._begin(snapshot, parsed, documentable)
-        await self._generate(writing, tell, urgent=False)
+        generator = await self._begin(snapshot, parsed, documentable)
+        await self._generate(generator, tell, urgent=False)
         snapshot, parsed = look()
         here = request.find(parsed)
         if here is None or _signature(here, snapshot.text) != old:
             raise MovedError(f"{request.name or 'the file'} has changed meanwhile")
-        written = writing.written(snapshot.text, here)
+        written = generator.written(snapshot.text, here)
         if _breaks(parsed, written):
             name = request.name or "the file"
             raise MovedError(f"{name} cannot be told apart in the code as it is")
@@ -123,14 +123,14 @@ class DocstringService:
 
     async def _finish(self, snapshot: Snapshot, triggered: Trigger) -> Suggestion | None:
         document = replace(snapshot, text=triggered.document.text)
-        writing = await self._begin(
+        generator = await self._begin(
             document, triggered.document, triggered.documentable, triggered.mark
         )
         try:
-            await self._generate(writing, lambda part: None, urgent=True)
+            await self._generate(generator, lambda part: None, urgent=True)
         except EmptyAnswerError:
             return None
-        whole = writing.written().text.strip()
+        whole = generator.written().text.strip()
         if not whole.startswith(triggered.mark):
             # It needs another mark than was typed, for its backslashes.
             return None
@@ -138,35 +138,37 @@ class DocstringService:
 
     async def _begin(
         self, snapshot: Snapshot, parsed: ParsedDocument, documentable: Documentable, mark: str = ""
-    ) -> Writing:
+    ) -> DocstringGenerator:
         """Begin off the event loop: other files are looked at, too."""
 
-        def begin() -> Writing:
+        def begin() -> DocstringGenerator:
             style = neighbor_style(parsed, snapshot.path, self.index)
-            return Writing(snapshot, documentable, replace(style, mark=mark) if mark else style)
+            return DocstringGenerator(
+                snapshot, documentable, replace(style, mark=mark) if mark else style
+            )
 
         return await asyncio.to_thread(begin)
 
     async def _generate(
-        self, writing: Writing, tell: Callable[[str], None], *, urgent: bool
+        self, generator: DocstringGenerator, tell: Callable[[str], None], *, urgent: bool
     ) -> None:
         try:
-            while writing.part:
-                tell(writing.words)
-                await self._part(writing, urgent)
+            while generator.part:
+                tell(generator.words)
+                await self._part(generator, urgent)
         finally:
-            for usage in writing.usages:
+            for usage in generator.usages:
                 self._count(usage)
 
-    async def _part(self, writing: Writing, urgent: bool) -> None:
+    async def _part(self, generator: DocstringGenerator, urgent: bool) -> None:
         """Generate one part, again from its beginning where it had to make way. The engine is
         chosen on the model's thread, where adapters come and go between two jobs and never during
         one."""
-        language = writing.document.language
+        language = generator.document.language
         name = language.name if language else ""
 
         def generate(job: Job[None]) -> None:
-            writing.generate_part(self._engine_for(name), job.stopped)
+            generator.generate_part(self._engine_for(name), job.stopped)
 
         while True:
             job = self._worker.submit(generate, urgent=urgent)

@@ -10,7 +10,7 @@ from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.docstrings.documentable import documentables
 from budgetai_core.docstrings.style import DocstringStyle
-from budgetai_server.docstrings.generate import Writing
+from budgetai_server.docstrings.generate import DocstringGenerator
 from support.docstring_cases import Case, cases
 from support.says import Says
 from support.updating import NEW, brought_up_to_date
@@ -142,11 +142,11 @@ def test_an_update_keeps_what_was_written(path: str, text: str, habits: Docstrin
     found = [
         each for each in documentables(ParsedDocument.of(text, language_of(path))) if each.docstring
     ]
-    writing = Writing(Snapshot("r", path, text, 0), found[-1], habits)
-    while writing.part:
-        assert writing.part in ("parameter b", "parameter more", "returns")
-        writing.generate_part(Says("New."))
-    written = writing.written()
+    generator = DocstringGenerator(Snapshot("r", path, text, 0), found[-1], habits)
+    while generator.part:
+        assert generator.part in ("parameter b", "parameter more", "returns")
+        generator.generate_part(Says("New."))
+    written = generator.written()
     for line in text[written.start : written.end].split("\n"):
         assert written.text.count(line.strip()) == text.count(line.strip()) or not line.strip(" */")
 

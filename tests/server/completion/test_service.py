@@ -26,10 +26,10 @@ class Record:
         self.numbers: list[int] = []
         self.fates: list[str] = []
 
-    def shown(self, number: int, path: str, seconds: float) -> None:
+    def record_shown(self, number: int, path: str, seconds: float) -> None:
         self.numbers.append(number)
 
-    def over(self, outcome: Outcome) -> None:
+    def record_outcome(self, outcome: Outcome) -> None:
         self.fates.append(outcome.fate)
 
 

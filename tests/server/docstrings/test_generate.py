@@ -17,9 +17,9 @@ from budgetai_core.context.tree import errors
 from budgetai_core.docstrings.documentable import Documentable, documentables
 from budgetai_core.docstrings.lint import lint
 from budgetai_server.docstrings.generate import (
+    DocstringGenerator,
     DocstringRequest,
     EmptyAnswerError,
-    Writing,
     pending_docstring,
     write,
 )
@@ -268,12 +268,12 @@ async def test_a_completion_goes_first() -> None:
     scribe = DocstringService(worker, lambda language: engine)
     wish = DocstringRequest.of(named("d.go", text, "take"))
     look = lambda: (Snapshot("shop", "d.go", text, 0), found)  # noqa: E731
-    writing = asyncio.ensure_future(scribe.write(wish, look))
+    generator = asyncio.ensure_future(scribe.write(wish, look))
     await asyncio.to_thread(engine.began.wait)
     assert await worker.submit(lambda job: "completion").future == "completion"
-    assert not writing.done()
+    assert not generator.done()
     engine.go.set()
-    assert (await writing).text == "// Take takes rows.\n"
+    assert (await generator).text == "// Take takes rows.\n"
     with pytest.raises(MovedError):
         await scribe.write(DocstringRequest("function", "", "gone", 0), look)
     worker.close()
@@ -336,8 +336,8 @@ def test_a_part_that_was_stopped_is_said_again() -> None:
     text = SAMPLES["d.go"]
     manner = neighbor_style(parsed("d.go", text), "d.go", None)
     snapshot = Snapshot("shop", "d.go", text, 0)
-    writing = Writing(snapshot, named("d.go", text, "take"), manner)
+    generator = DocstringGenerator(snapshot, named("d.go", text, "take"), manner)
     with pytest.raises(Cancelled):
-        writing.generate_part(Slow("no"), lambda: True)
-    writing.generate_part(Says("takes rows.\n"))
-    assert writing.part == "" and writing.written().text == "// Take takes rows.\n"
+        generator.generate_part(Slow("no"), lambda: True)
+    generator.generate_part(Says("takes rows.\n"))
+    assert generator.part == "" and generator.written().text == "// Take takes rows.\n"

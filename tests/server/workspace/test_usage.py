@@ -31,13 +31,13 @@ class Document:
     def __init__(self, file: Path | None) -> None:
         self.text: str | None = "x = "
         self.usage = UsageRecorder(file, lambda uri: self.text, kept_after=0.01)
-        self.acceptance = Acceptance(self.usage.over)
+        self.acceptance = Acceptance(self.usage.record_outcome)
 
     def offer(self, text: str) -> int:
         source = self.text or ""
         snapshot = Snapshot("r", "x.py", source, len(source))
         number = self.acceptance.record_shown("x", snapshot, Suggestion(text))
-        self.usage.shown(number, "x.py", 0.125)
+        self.usage.record_shown(number, "x.py", 0.125)
         return number
 
     def change(self, text: str) -> None:

@@ -13,7 +13,7 @@ from budgetai_core.errors import ModelError
 from budgetai_server.inference.remote.endpoint import TOKEN_VARIABLE, Endpoint
 
 _MAX_MESSAGE_CHARACTERS = 160
-_MIN_TELLING_CHARACTERS = 8
+_MIN_REPEATED_CHARACTERS = 8
 
 
 class Failure(ModelError):
@@ -170,8 +170,8 @@ def _repeats(message: str, body: object) -> bool:
     values = body.values() if isinstance(body, dict) else ()
     sent = [value for value in values if isinstance(value, str)]
     lines = [line.strip() for text in sent for line in text.splitlines()]
-    telling = [line for line in lines if len(line) >= _MIN_TELLING_CHARACTERS]
-    return any(line in message or json.dumps(line)[1:-1] in message for line in telling)
+    repeated = [line for line in lines if len(line) >= _MIN_REPEATED_CHARACTERS]
+    return any(line in message or json.dumps(line)[1:-1] in message for line in repeated)
 
 
 def _plain(endpoint: Endpoint, text: str) -> str:

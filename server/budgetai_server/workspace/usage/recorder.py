@@ -41,13 +41,13 @@ class UsageRecorder:
         self._last: _Written | None = None
         self._timers: set[asyncio.TimerHandle] = set()
 
-    def shown(self, number: int, path: str, seconds: float) -> None:
+    def record_shown(self, number: int, path: str, seconds: float) -> None:
         """Note that an item is shown in a file; the first time counts that it was waited for."""
         if self._store:
             language = language_of(path)
             self._waits.setdefault(number, (language.name if language else "", seconds * 1000))
 
-    def over(self, outcome: Outcome) -> None:
+    def record_outcome(self, outcome: Outcome) -> None:
         """Note what became of an item; a second time for the same item corrects the first."""
         if self._store is None:
             return
