@@ -1,5 +1,5 @@
-"""Trees of a text that its grammar does not wholly understand: what it lacks is downleveled, and what
-one construct would hide is parsed anew, from the next top-level line on."""
+"""Trees of a text that its grammar does not wholly understand: what it lacks is downleveled, and
+what one construct would hide is parsed anew, from the next top-level line on."""
 
 import re
 from collections.abc import Iterator

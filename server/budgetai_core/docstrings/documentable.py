@@ -59,8 +59,8 @@ class Documentable:
     start. `returns` says that a value comes back (also by `yield`), `raises` are the exceptions of
     the own body. `allowed` are names that a docstring may list besides its parameters: a receiver,
     fields of a base, parameters of other signatures; `open_ended` says that a base is not known.
-    `exported`: a list of what a file exports names it. `documented_elsewhere`: its docstring belongs
-    to another signature of it, to what it overrides, or to an attribute.
+    `exported`: a list of what a file exports names it. `documented_elsewhere`: its docstring
+    belongs to another signature of it, to what it overrides, or to an attribute.
     """
 
     kind: str

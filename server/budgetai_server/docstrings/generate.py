@@ -125,8 +125,8 @@ def write(
     """Write the docstring of a definition of `text`, or bring the one it has up to date.
 
     `tick` gets the name of each part before it is generated. `free` lets the model generate
-    everything, which is good for comparison alone. Raises EmptyAnswerError where the model has nothing
-    to say, Cancelled when `cancelled` becomes true, and ModelError if the model fails.
+    everything, which is good for comparison alone. Raises EmptyAnswerError where the model has
+    nothing to say, Cancelled when `cancelled` becomes true, and ModelError if the model fails.
     """
     generator = DocstringGenerator(
         Snapshot(repository, path, text, 0), documentable, style, free=free
@@ -189,8 +189,8 @@ class DocstringGenerator:
         return f"{first} … {self.part}" if first else self.part
 
     def generate_part(self, engine: Engine, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Generate the next part. Raises EmptyAnswerError where nothing comes of it, and Cancelled; then
-        nothing has changed."""
+        """Generate the next part. Raises EmptyAnswerError where nothing comes of it, and Cancelled;
+        then nothing has changed."""
         part = self._parts[0]
         assert isinstance(part, Free)
         words = self._generated(engine, part, cancelled)

@@ -55,7 +55,7 @@ def initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
 
 
 def _encodings(params: types.InitializeParams) -> Sequence[types.PositionEncodingKind | str]:
-    """The units of columns that the client says it knows."""
+    """Return the units of columns that the client says it knows."""
     general = params.capabilities.general
     return (general and general.position_encodings) or ()
 
