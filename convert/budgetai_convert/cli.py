@@ -3,6 +3,7 @@
 import dataclasses
 import shlex
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from budgetai_convert.options import PROGRAM, ConvertOptions
@@ -73,10 +74,15 @@ def _print(result: "ConversionResult") -> None:
             f"16 bits {checks['held_out_exact_f16']:.0%}; "
             f"KL divergence {checks['held_out_kld']:.2g}"
         )
-    if "tokenizer" in result.manifest.notes:
-        print(f"tokenizer  {result.manifest.notes['tokenizer']}")
+    _print_notes(result.manifest.notes)
     if "held_out_exact" not in checks and "judged_by" in result.manifest.notes:
         print(f"held out   {result.manifest.notes['judged_by']}")
+
+
+def _print_notes(notes: Mapping[str, str]) -> None:
+    for label, key in (("weights", "own_weights"), ("tokenizer", "tokenizer")):
+        if key in notes:
+            print(f"{label:<10} {notes[key]}")
 
 
 def _as_json(result: "ConversionResult") -> dict[str, object]:

@@ -38,7 +38,7 @@ from budgetai_core.artifacts.gguf_header import Metadata
 from budgetai_core.artifacts.gguf_reader import pack
 from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
-from budgetai_core.errors import CheckError, OptionError, StorageError
+from budgetai_core.errors import AdapterError, CheckError, OptionError, StorageError
 from budgetai_core.llama.quantizer import QuantizeParams
 from budgetai_core.llama.scoring import ScoringModel
 from budgetai_core.models import gguf_tokenizer
@@ -77,6 +77,12 @@ def cut(options: ConvertOptions, into: Path) -> AdapterManifest:
     """Write the adapter at its rank as a PEFT folder. Raises BudgetAIError as `convert` does."""
     folder = adapter_folder(options)
     with rank_truncation.at_rank(folder, options.rank, options.base) as adapter:
+        if adapter.own:
+            raise AdapterError(
+                f"the adapter {folder.name} brings weights of its own ({adapter.own.names}), which "
+                "--peft does not write",
+                "Leave --peft out",
+            )
         rank_truncation.write(adapter, adapter.manifest.rank, into)
     return AdapterManifest.read(into)
 
@@ -288,6 +294,8 @@ class Conversion:
         samples, root, adapter = None, self.variant.root, self.variant.adapter
         if adapter and (rest := gguf_tokenizer.left_out(adapter.origin, self.plan.source.metadata)):
             self.notes["tokenizer"] = f"the base's: the adapter's own has {rest}, left out"
+        if adapter and adapter.own:
+            self.notes["own_weights"] = f"{adapter.own.names}, from the adapter"
         manifest = adapter.manifest if adapter else None
         if root is not None:
             with ScoringModel(merged, vocabulary_only=True) as native:

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_convert.model import adapter_layout, merge, rank_truncation
+from budgetai_convert.model import adapter_layout, merge, own_weights, rank_truncation
 from budgetai_convert.model.adapter import Adapter
 from budgetai_convert.options import AUTO, PROGRAM, ConvertOptions
 from budgetai_convert.quantize import llama_quantize
@@ -89,7 +89,10 @@ def planned(options: ConvertOptions) -> Iterator[ConversionPlan]:
     with ExitStack() as stack:
         cuts = [rank_truncation.at_rank(path, options.rank, options.base) for path in folders]
         adapters = [stack.enter_context(cut) for cut in cuts]
-        yield _added(options, adapters) if options.add_to else _made(options, folders, adapters)
+        if options.add_to:
+            yield _added(options, adapters, stack)
+        else:
+            yield _made(options, folders, adapters, stack)
 
 
 def adapter_folder(options: ConvertOptions) -> Path:
@@ -123,7 +126,10 @@ def _newest_adapter(options: ConvertOptions) -> Path:
 
 
 def _made(
-    options: ConvertOptions, folders: Sequence[Path], adapters: Sequence[Adapter]
+    options: ConvertOptions,
+    folders: Sequence[Path],
+    adapters: Sequence[Adapter],
+    stack: ExitStack,
 ) -> ConversionPlan:
     """Return the plan of a model or of a bundle."""
     if len(adapters) > 1 and not options.bundle:
@@ -143,10 +149,12 @@ def _made(
                 f"{adapters[0].folder.name} on {adapters[0].manifest.base.location}",
                 "A bundle has one base: convert them apart",
             )
-    return _plan(options, base, adapters, quant, final)
+    return _plan(options, base, adapters, quant, final, stack)
 
 
-def _added(options: ConvertOptions, adapters: Sequence[Adapter]) -> ConversionPlan:
+def _added(
+    options: ConvertOptions, adapters: Sequence[Adapter], stack: ExitStack
+) -> ConversionPlan:
     """Return the plan of adapters for a bundle that is there."""
     assert options.add_to is not None
     if options.bundle or options.out:
@@ -160,7 +168,7 @@ def _added(options: ConvertOptions, adapters: Sequence[Adapter]) -> ConversionPl
                 "Make a bundle of its own with --bundle",
             )
     base = base_models.located(adapters[0].manifest.base)
-    return _plan(options, base, adapters, quant, options.add_to / MANIFEST)
+    return _plan(options, base, adapters, quant, options.add_to / MANIFEST, stack)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,10 +194,24 @@ def _base_of_bundle(folder: Path) -> tuple[str, str]:
 
 
 def _plan(
-    options: ConvertOptions, base: Base, adapters: Sequence[Adapter], quant: str, final: Path
+    options: ConvertOptions,
+    base: Base,
+    adapters: Sequence[Adapter],
+    quant: str,
+    final: Path,
+    stack: ExitStack,
 ) -> ConversionPlan:
     # From here on a base of the Hub is the commit that was found.
     base = base_weights.fetched(base)
+    for adapter in adapters:
+        if adapter.own and (options.bundle or options.add_to):
+            raise AdapterError(
+                f"the adapter {adapter.folder.name} brings weights of its own "
+                f"({adapter.own.names}), which a bundle cannot hold apart",
+                "Leave --bundle out",
+            )
+        if adapter.own:
+            base = stack.enter_context(own_weights.laid_in(base, adapter.own, adapter.origin))
     source = base_weights.open_source(base)
     for adapter in adapters:
         merge.placed(source, adapter)

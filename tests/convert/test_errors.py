@@ -132,7 +132,7 @@ def test_adapter_of_a_deeper_model(convert: Convert, adapter: Path) -> None:
 
 @pytest.mark.parametrize(
     "setting",
-    [{"lora_bias": True}, {"bias": "all"}, {"modules_to_save": ["lm_head"]}, {"peft_type": "IA3"}],
+    [{"lora_bias": True}, {"bias": "all"}, {"use_qalora": True}, {"peft_type": "IA3"}],
     ids=lambda setting: next(iter(setting)),
 )
 def test_adapter_that_is_not_plain_lora(

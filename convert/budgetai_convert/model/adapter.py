@@ -2,13 +2,14 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from budgetai_convert.model import adapter_layout, third_party
+from budgetai_convert.model.own_weights import OwnWeights
 from budgetai_core.artifacts import safetensors_reader
 from budgetai_core.artifacts.gguf_reader import Floats
 from budgetai_core.artifacts.manifest import COMPARED, MANIFEST, AdapterManifest
@@ -22,8 +23,6 @@ WEIGHTS = adapter_layout.WEIGHTS
 # Settings under which the saved weights are more, or other, than W + scale · B A.
 _FOREIGN = (
     "lora_bias",
-    "modules_to_save",
-    "trainable_token_indices",
     "layer_replication",
     "target_parameters",
     "fan_in_fan_out",
@@ -77,12 +76,14 @@ def check_finite(module: str, *arrays: Floats) -> None:
 @dataclass(frozen=True)
 class Adapter:
     """An adapter in peft's layout: its manifest, and its updates by module name (model.layers.0 …).
-    `origin` is the folder that the user named, with whatever else lies there."""
+    `origin` is the folder that the user named, with whatever else lies there; `own` are weights
+    that it has in the place of the base's."""
 
     folder: Path
     manifest: AdapterManifest
     updates: dict[str, LowRankUpdate]
     origin: Path
+    own: OwnWeights = field(default_factory=OwnWeights)
 
 
 def read_manifest(folder: Path, base: str = "") -> AdapterManifest:
@@ -130,7 +131,8 @@ def read(
     updates = {module: _update(module, sides, config) for module, sides in pairs.items()}
     if not updates:
         raise AdapterError(f"the adapter {folder.name} changes nothing", "Train again")
-    return Adapter(folder, manifest, updates, origin or folder)
+    origin = origin or folder
+    return Adapter(folder, manifest, updates, origin, adapter_layout.own(origin))
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from budgetai_convert.model import own_weights
+from budgetai_convert.model.own_weights import OwnWeights
 from budgetai_core.artifacts import safetensors_reader
 from budgetai_core.artifacts.atomic_write import read_json, write_json
 from budgetai_core.artifacts.gguf_reader import Floats
@@ -18,6 +20,7 @@ from budgetai_core.artifacts.safetensors_reader import StoredTensor
 from budgetai_core.errors import AdapterError
 
 CONFIG = "adapter_config.json"
+OWN = "own"
 WEIGHTS = "adapter_model.safetensors"
 
 _MLX_WEIGHTS = "adapters.safetensors"
@@ -38,8 +41,9 @@ _COPIED = ".base_layer.weight"
 
 @dataclass(frozen=True)
 class Key:
-    """What a tensor of an adapter is for: `side` is A, B or lengths, or empty for a copy of a
-    weight of the base; `name` is the adapter's, where the file says it."""
+    """What a tensor of an adapter is for: `side` is A, B or lengths, empty for a copy of a weight
+    of the base, or own for one that the adapter brings along in its place; `name` is the adapter's,
+    where the file says it."""
 
     module: str
     side: str
@@ -55,6 +59,8 @@ class Key:
 def key_of(text: str) -> Key | None:
     """Read the name of a tensor, whoever wrote it; None for one that no LoRA has."""
     bare = _PREFIX.sub("", _WRAPPERS.sub("", text))
+    if own_weights.is_own(bare):
+        return Key(bare, OWN)
     if bare.endswith(_COPIED):
         return Key(bare.removesuffix(_COPIED), "")
     if match := _PEFT_KEY.fullmatch(bare):
@@ -75,16 +81,28 @@ def plain(folder: Path) -> Iterator[Path]:
     keys = {text: _known(text) for text in stored}
     if len({key.name for key in keys.values()} - {""}) > 1:
         raise AdapterError(f"{files[0].name} holds several adapters", "Save each by itself")
-    usual = files == [folder / WEIGHTS] and all(key.plain == text for text, key in keys.items())
+    lora = {text: key for text, key in keys.items() if key.side != OWN}
+    usual = files == [folder / WEIGHTS] and all(
+        key.side != OWN and key.plain == text for text, key in keys.items()
+    )
     if usual:
         yield folder
         return
     with tempfile.TemporaryDirectory(prefix="budgetai-adapter-") as place:
         made = Path(place) / folder.resolve().name
         made.mkdir()
-        write_json(made / CONFIG, config)
-        _write(made / WEIGHTS, {key.plain: _laid_out(t, key, stored[t]) for t, key in keys.items()})
+        write_json(made / CONFIG, config | dict.fromkeys(own_weights.SETTINGS))
+        _write(made / WEIGHTS, {key.plain: _laid_out(t, key, stored[t]) for t, key in lora.items()})
         yield made
+
+
+def own(folder: Path) -> OwnWeights:
+    """Return the weights that an adapter brings along in the place of the base's. Raises
+    AdapterError."""
+    stored = {text: t for path in weight_files(folder) for text, t in tensors(path).items()}
+    keys = {text: key_of(text) for text in stored}
+    bare = {key.module: stored[text] for text, key in keys.items() if key and key.side == OWN}
+    return own_weights.of_tensors(bare, read_config(folder), folder.name)
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -131,7 +149,11 @@ def largest_rank(folder: Path) -> int:
 def _known(text: str) -> Key:
     key = key_of(text)
     if key is None:
-        raise AdapterError(f"the adapter holds {text}", "Only LoRA of linear layers is merged")
+        raise AdapterError(
+            f"the adapter holds {text}",
+            "Only LoRA of linear layers is merged; merge it with peft (merge_and_unload, "
+            "save_pretrained) and convert that folder",
+        )
     return key
 
 
