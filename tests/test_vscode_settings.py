@@ -33,15 +33,15 @@ def test_settings_have_types_defaults_and_words() -> None:
     package = json.loads((FOLDER / "package.json").read_text())
     settings = package["contributes"]["configuration"]["properties"]
     kinds = {"string": str, "boolean": bool, "integer": int, "number": int | float, "array": list}
-    for name, one in settings.items():
-        assert len(one["description"]) > 10, name
-        assert isinstance(one["default"], kinds.get(one["type"], dict)), name
+    for name, setting in settings.items():
+        assert len(setting["description"]) > 10, name
+        assert isinstance(setting["default"], kinds.get(setting["type"], dict)), name
     assert settings["budgetai.multiline"]["enum"] == ["auto", "on", "off"]
 
 
 def test_each_command_of_the_menu_is_declared() -> None:
     package = json.loads((FOLDER / "package.json").read_text())
-    declared = {one["command"] for one in package["contributes"]["commands"]}
+    declared = {setting["command"] for setting in package["contributes"]["commands"]}
     menu = (FOLDER / "src/menu.ts").read_text()
     used = {word.strip("',") for word in menu.split() if word.startswith("'budgetai.")}
     assert used and used <= declared

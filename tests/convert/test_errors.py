@@ -184,11 +184,11 @@ def test_any_byte_of_a_safetensors_header_may_be_wrong(tmp_path: Path) -> None:
             data[place] = int(random.integers(256) if trial % 2 else random.choice([*b"0129-.,"]))
         path.write_bytes(data[: int(random.integers(len(data)))] if trial % 9 == 8 else data)
         try:
-            found = safetensors_reader.read(path, AdapterError)
+            read_tensors = safetensors_reader.read(path, AdapterError)
         except AdapterError:
             continue
         taken += 1
-        for tensor in found.values():
+        for tensor in read_tensors.values():
             assert tensor.load().nbytes <= 8 * len(data)
     assert 5 < taken < 200
 
@@ -389,8 +389,8 @@ Conversion.{stage} = lambda *_, **__: signal.raise_signal(signal.SIGINT)
 sys.exit(main(sys.argv[1:]))
 """
     done = forked.run("-c", program, adapter, "--out", out)
-    told = (130, "budgetai-convert: interrupted\n", "")
-    assert (done.returncode, done.stderr, done.stdout) == told
+    outcome = (130, "budgetai-convert: interrupted\n", "")
+    assert (done.returncode, done.stderr, done.stdout) == outcome
     assert list((tmp_path / "out").iterdir()) == []
 
 

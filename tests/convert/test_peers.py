@@ -70,13 +70,13 @@ def test_real_tensors_are_those_of_convert_hf_to_gguf(name: str, tmp_path: Path)
     from budgetai_core.artifacts.layout import unpacked_base
     from budgetai_training.model import shape
 
-    found, ours, theirs = (
+    own, ours, theirs = (
         base_models.resolve(name),
         tmp_path / "ours.gguf",
         tmp_path / "theirs.gguf",
     )
-    shape(found, found.record().digest, 1)
-    folder = unpacked_base(found.record().digest)
+    shape(own, own.record().digest, 1)
+    folder = unpacked_base(own.record().digest)
     tiny.make_gguf(folder, ours)
     convert_hf_to_gguf(folder, theirs)
     assert_alike(gguf_reader.read(ours).value("general.architecture"), ours, theirs)
@@ -97,14 +97,14 @@ def convert_hf_to_gguf(folder: Path, out: Path) -> None:
 
 def assert_alike(family: str, ours: Path, theirs: Path) -> None:
     """The same tensors, and the same keys of sizes and tokenizer with the same values."""
-    wanted, found = gguf_reader.read(theirs), gguf_reader.read(ours)
-    assert found.tensors.keys() == wanted.tensors.keys()
+    wanted, own = gguf_reader.read(theirs), gguf_reader.read(ours)
+    assert own.tensors.keys() == wanted.tensors.keys()
     for name, info in wanted.tensors.items():
-        assert (found.tensors[name].shape, found.tensors[name].kind) == (info.shape, info.kind)
-        assert np.array_equal(found.load(name), wanted.load(name)), name
-    for key in wanted.metadata.keys() & found.metadata.keys():
+        assert (own.tensors[name].shape, own.tensors[name].kind) == (info.shape, info.kind)
+        assert np.array_equal(own.load(name), wanted.load(name)), name
+    for key in wanted.metadata.keys() & own.metadata.keys():
         if key.startswith((family, "tokenizer.ggml.tok", "tokenizer.ggml.merges")):
-            assert found.value(key) == pytest.approx(wanted.value(key)), key
+            assert own.value(key) == pytest.approx(wanted.value(key)), key
 
 
 def test_the_adapter_is_that_of_convert_lora_to_gguf(base: MakeBase, tmp_path: Path) -> None:
@@ -118,9 +118,9 @@ def test_the_adapter_is_that_of_convert_lora_to_gguf(base: MakeBase, tmp_path: P
     run(sys.executable, script, made, "--base", folder, "--outfile", theirs)
     opened = base_weights.open_source(base_models.resolve(str(folder)))
     lora_gguf.write(tmp_path / "ours.gguf", opened, adapter.read(made))
-    wanted, found = gguf_reader.read(theirs), gguf_reader.read(tmp_path / "ours.gguf")
-    assert found.tensors.keys() == wanted.tensors.keys()
+    wanted, own = gguf_reader.read(theirs), gguf_reader.read(tmp_path / "ours.gguf")
+    assert own.tensors.keys() == wanted.tensors.keys()
     for name in wanted.tensors:
-        assert np.allclose(found.load(name), wanted.load(name), rtol=1e-6), name
+        assert np.allclose(own.load(name), wanted.load(name), rtol=1e-6), name
     for key in ("adapter.lora.alpha", "adapter.type", "general.type", "general.architecture"):
-        assert found.value(key) == wanted.value(key)
+        assert own.value(key) == wanted.value(key)

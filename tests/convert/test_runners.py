@@ -27,10 +27,10 @@ def greedy(model: Path, lora: Path | None = None) -> tuple[list[int], list[int]]
 def assert_says(address: str, prompt: list[int], wanted: list[int]) -> None:
     """The server stops at what ends a text, as repository names and file separators do."""
     settings = {"n_predict": COUNT, "temperature": 0, "return_tokens": True}
-    found = ask(f"{address}/completion", prompt=prompt, **settings)["tokens"]
-    assert found
-    assert found == wanted[: len(found)]
-    assert len(found) == COUNT or found[-1] < len(tiny.QWEN2_SPECIAL)
+    tokens = ask(f"{address}/completion", prompt=prompt, **settings)["tokens"]
+    assert tokens
+    assert tokens == wanted[: len(tokens)]
+    assert len(tokens) == COUNT or tokens[-1] < len(tiny.QWEN2_SPECIAL)
 
 
 @pytest.mark.parametrize("quant", ["F16", "Q8_0", "Q4_0"])

@@ -36,9 +36,9 @@ def divergence(compared: Callable[..., Agreement]) -> Callable[..., float]:
     """Of the base of a bundle, with one of its adapters over it, from torch."""
 
     def measure(bundle: Path, entry: int | None, of: Path, adapter: Path) -> float:
-        found = Bundle.read(bundle)
-        lora = None if entry is None else found.path(found.adapters[entry])
-        with ScoringModel(found.base, lora=lora) as native:
+        read_back = Bundle.read(bundle)
+        lora = None if entry is None else read_back.path(read_back.adapters[entry])
+        with ScoringModel(read_back.base, lora=lora) as native:
             return compared(native, of, adapter).kld
 
     return measure
@@ -117,10 +117,14 @@ def test_several_adapters_of_one_base(
     again = shutil.copytree(adapters[0], tmp_path / "again")
     arguments = [*map(str, (*adapters, again)), "--bundle", "--out", str(out)]
     assert main([*arguments, "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    found = Bundle.read(out).adapters
-    assert [one["name"] for one in told["adapters"]] == [one.name for one in found]
-    assert [(one.name, one.task, one.rank) for one in found] == [
+    manifest_read = json.loads(capsys.readouterr().out)
+    read_back = Bundle.read(out).adapters
+    assert [adapter_entry["name"] for adapter_entry in manifest_read["adapters"]] == [
+        adapter_entry.name for adapter_entry in read_back
+    ]
+    assert [
+        (adapter_entry.name, adapter_entry.task, adapter_entry.rank) for adapter_entry in read_back
+    ] == [
         ("tiny-completion", "completion", 4),
         ("tiny-docstring", "docstring", 3),
         ("tiny-completion-2", "completion", 4),
@@ -165,9 +169,12 @@ def test_an_adapter_is_added_and_replaced_and_the_base_stays(
     first = Bundle.read(bundle).adapters[0]
     assert main([str(adapters[1]), "--add-to", str(bundle)]) == 0
     assert "adapter    tiny-docstring: docstring, rank 3" in capsys.readouterr().out
-    found = Bundle.read(bundle)
-    assert [one.name for one in found.adapters] == ["tiny-completion", "tiny-docstring"]
-    assert found.adapters[0] == first
+    read_back = Bundle.read(bundle)
+    assert [adapter_entry.name for adapter_entry in read_back.adapters] == [
+        "tiny-completion",
+        "tiny-docstring",
+    ]
+    assert read_back.adapters[0] == first
     assert divergence(bundle, 1, base("llama"), adapters[1]) < 0.01
     assert read_json(bundle / "manifest.json")["held_out"] == ["held/out.py"]
     added = files(bundle)
@@ -177,18 +184,21 @@ def test_an_adapter_is_added_and_replaced_and_the_base_stays(
     newer = tiny.make_adapter(tmp_path / "newer", base("llama"), seed=3)
     assert main([str(newer), "--add-to", str(bundle), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["adapters"][0]["trained"] == "newer"
-    found = Bundle.read(bundle)
-    assert [one.name for one in found.adapters] == ["tiny-docstring", "tiny-completion"]
+    read_back = Bundle.read(bundle)
+    assert [adapter_entry.name for adapter_entry in read_back.adapters] == [
+        "tiny-docstring",
+        "tiny-completion",
+    ]
     assert first.file not in names(bundle)
     assert names(bundle) == {
         *("base.gguf", "manifest.json", "README.md"),
         *("tiny-completion.Modelfile", "tiny-docstring.Modelfile"),
-        *(one.file for one in found.adapters),
+        *(adapter_entry.file for adapter_entry in read_back.adapters),
     }
     assert divergence(bundle, 1, base("llama"), newer) < 0.01
     # The same once more changes nothing.
     assert main([str(newer), "--add-to", str(bundle), "--json"]) == 0
-    assert Bundle.read(bundle).adapters == found.adapters
+    assert Bundle.read(bundle).adapters == read_back.adapters
 
 
 def test_what_fails_a_check_is_not_added(
@@ -309,9 +319,9 @@ def test_a_stranger_s_manifest_removes_no_base(
     write_json(bundle / "manifest.json", values)
     assert main([str(adapters[1]), "--add-to", str(bundle)]) == 0
     capsys.readouterr()
-    found = Bundle.read(bundle)
-    assert [entry.name for entry in found.adapters] == ["twin", "tiny-docstring"]
-    assert found.base.is_file() and file not in names(bundle)
+    read_back = Bundle.read(bundle)
+    assert [entry.name for entry in read_back.adapters] == ["twin", "tiny-docstring"]
+    assert read_back.base.is_file() and file not in names(bundle)
 
 
 def test_a_cut_is_bundled_at_its_rank(
@@ -375,13 +385,17 @@ def test_what_was_held_out_judges_an_adapter_that_is_added(
     (repo / "held/out.py").write_text("\n\n".join(DOCUMENTED.format(n=n) for n in range(6)))
     adapter = changed(Path(shutil.copytree(adapters[1], tmp_path / "adapter")), task=task)
     assert main([str(adapter), "--add-to", str(bundle), "--repo", str(repo), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["adapters"][0]["task"] == task
+    manifest_read = json.loads(capsys.readouterr().out)
+    assert manifest_read["adapters"][0]["task"] == task
     what = {"completion": "lines", "docstring": "docstrings"}[task]
-    assert told["notes"]["judged_by"].endswith(f" {what} in 1 files held out of training")
+    assert manifest_read["notes"]["judged_by"].endswith(f" {what} in 1 files held out of training")
     # With so small a vocabulary half of the docstrings are longer than what is evaluated at once.
-    assert told["checks"]["held_out_holes"] == int(told["notes"]["judged_by"].split()[0]) >= 3
-    assert 0 < told["checks"]["held_out_kld"] < 0.1
+    assert (
+        manifest_read["checks"]["held_out_holes"]
+        == int(manifest_read["notes"]["judged_by"].split()[0])
+        >= 3
+    )
+    assert 0 < manifest_read["checks"]["held_out_kld"] < 0.1
 
 
 def test_docstrings_are_asked_for_at_their_place() -> None:

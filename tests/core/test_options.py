@@ -101,12 +101,12 @@ def test_a_number_out_of_its_range_is_refused_and_help_tells_the_range(
 ) -> None:
     with pytest.raises(SystemExit):
         parse("budgetai", "About.", options, ["--help-all"])
-    told = " ".join(capsys.readouterr().out.split())
-    limited = [one for one in fields(options) if range_text(one)]
+    help_text = " ".join(capsys.readouterr().out.split())
+    limited = [option_field for option_field in fields(options) if range_text(option_field)]
     assert limited
     for declared in limited:
         low, high = declared.metadata["low"], declared.metadata["high"]
-        assert f"; {range_text(declared)}" in told
+        assert f"; {range_text(declared)}" in help_text
         for outside in (low - 1, *((high + 1,) if high is not None else ()), float("nan")):
             with pytest.raises(OptionError, match=flag_name(declared.name)):
                 options(**{declared.name: outside})

@@ -51,7 +51,7 @@ def test_two_adapters_over_one_base(large_repo: Path, tmp_path: Path) -> None:
         task: command("budgetai_training", "--repo", large_repo, "--task", task, *LEARNING)
         for task in ("completion", "docstring")
     }
-    lines, docstrings = (one["adapter"] for one in trained.values())
+    lines, docstrings = (manifest["adapter"] for manifest in trained.values())
     both = bundle(tmp_path / "both", lines, docstrings)
     mixed = answers(both, "line mark line mark")
     assert all(mixed)

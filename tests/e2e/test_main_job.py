@@ -47,7 +47,7 @@ def test_tiny_models_from_training_to_completion(family: str, repo: Path, tmp_pa
     both = command(
         "budgetai_server.cli.evaluate", "--repo", repo, "--holes", 20, "--model", *models
     )
-    before, after = (one["scores"]["right"] for one in both["models"])
+    before, after = (compared["scores"]["right"] for compared in both["models"])
     (change,) = both["changes"]
     assert change["better"] - change["worse"] == sum(after) - sum(before)
     answers, messages = asyncio.run(ask(repo, "def f("))
@@ -71,9 +71,9 @@ def test_smollm2_end_to_end(repo: Path) -> None:
     )
     assert messages[0].startswith(f"BudgetAI serves {model.name}: reads ")
     assert answers == ["return a - b"]
-    judged = command("budgetai_server.cli.evaluate", "--repo", repo, "--holes", 4)
-    assert judged["holes"] == 4
-    assert judged["held_out"] == "files held out by the models' training"
-    assert judged["models"][0]["model"] == str(model)
-    assert 0 <= judged["models"][0]["scores"]["exact_match"]["mean"] <= 1
-    assert judged["changes"] == []
+    evaluation = command("budgetai_server.cli.evaluate", "--repo", repo, "--holes", 4)
+    assert evaluation["holes"] == 4
+    assert evaluation["held_out"] == "files held out by the models' training"
+    assert evaluation["models"][0]["model"] == str(model)
+    assert 0 <= evaluation["models"][0]["scores"]["exact_match"]["mean"] <= 1
+    assert evaluation["changes"] == []

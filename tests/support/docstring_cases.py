@@ -32,9 +32,9 @@ class Case:
 
     @property
     def language(self) -> Language:
-        found = language_of(self.name)
-        assert found is not None, self.name
-        return found
+        by_name = language_of(self.name)
+        assert by_name is not None, self.name
+        return by_name
 
     @property
     def parsed(self) -> ParsedDocument:
@@ -46,12 +46,12 @@ class Case:
 
 
 def cases(folder: str) -> dict[str, Case]:
-    found = {}
+    by_name = {}
     for path in sorted((FOLDER / folder).glob("*.txt")):
         text, mark, expected = path.read_text(encoding="utf-8").partition(_END)
         assert mark, f"{path} is not a case: it needs a line ==="
-        found[path.stem] = Case(path.name.removesuffix(".txt"), text + "\n", expected)
-    return found
+        by_name[path.stem] = Case(path.name.removesuffix(".txt"), text + "\n", expected)
+    return by_name
 
 
 def told(text: str, documentable: Documentable) -> str:
@@ -76,9 +76,9 @@ def filled(documentable: Documentable, habits: DocstringStyle) -> str:
     return "".join(p.text if isinstance(p, Literal) else p.name.upper() for p in parts)
 
 
-def documented(text: str, found: Iterable[Documentable], style: DocstringStyle) -> str:
+def documented(text: str, by_name: Iterable[Documentable], style: DocstringStyle) -> str:
     """The document with a docstring for each definition."""
-    edits = [replacement(text, each, style, filled(each, style)) for each in found]
+    edits = [replacement(text, each, style, filled(each, style)) for each in by_name]
     # A file and its first function may have theirs at one place, in this order.
     for start, end, new in sorted(edits, key=lambda edit: edit[0])[::-1]:
         text = text[:start] + new + text[end:]
@@ -87,6 +87,6 @@ def documented(text: str, found: Iterable[Documentable], style: DocstringStyle) 
 
 def outcome(case: Case) -> str:
     """What a case of forms/ becomes: in its style, and besides as its own docstrings are."""
-    found = documentables(case.parsed)
-    own = repository_style(found, case.language)
-    return documented(case.text, found, replace(own, style=case.style))
+    by_name = documentables(case.parsed)
+    own = repository_style(by_name, case.language)
+    return documented(case.text, by_name, replace(own, style=case.style))

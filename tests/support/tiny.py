@@ -232,10 +232,10 @@ def make_adapter(
 
     from budgetai_core.artifacts import base_models
 
-    found = base_models.resolve(str(base))
+    resolved = base_models.resolve(str(base))
     settings: dict[str, Any] = {"target_modules": "all-linear", "task_type": "CAUSAL_LM"} | lora
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, **settings)
-    model = get_peft_model(_load(found.path), config)
+    model = get_peft_model(_load(resolved.path), config)
     torch.manual_seed(seed)
     for name, weight in model.named_parameters():
         if "magnitude" in name:
@@ -244,7 +244,7 @@ def make_adapter(
             torch.nn.init.normal_(weight, std=scale)
     model.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)
-    _manifest(found, rank, repository).write(folder)
+    _manifest(resolved, rank, repository).write(folder)
     return folder
 
 

@@ -33,9 +33,9 @@ class Case:
     expected: Postprocessed
 
     def outcome(self, *, repair: bool = True) -> Postprocessed:
-        found = postprocess(self.context, self.answer, whole=True, repair=repair)
-        assert found is not None
-        return found
+        result = postprocess(self.context, self.answer, whole=True, repair=repair)
+        assert result is not None
+        return result
 
 
 def case(path: Path) -> Case:
@@ -49,4 +49,4 @@ def case(path: Path) -> Case:
     return Case(name, context, match["answer"], Postprocessed(match["shown"], replaces))
 
 
-CASES = {found.name: found for found in map(case, sorted(FOLDER.rglob("*.txt")))}
+CASES = {result.name: result for result in map(case, sorted(FOLDER.rglob("*.txt")))}

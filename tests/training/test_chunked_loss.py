@@ -31,9 +31,9 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> torch.nn.Module:
 
 
 def gradients(model: torch.nn.Module) -> torch.Tensor:
-    found = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+    computed = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
     model.zero_grad()
-    return found
+    return computed
 
 
 def test_loss_and_gradients_are_those_of_all_logits(model: torch.nn.Module) -> None:
@@ -47,11 +47,11 @@ def test_loss_and_gradients_are_those_of_all_logits(model: torch.nn.Module) -> N
     wanted = gradients(model)
     with chunked_loss.headless(model) as output:
         hidden, learned = chunked_loss.hidden_at_labels(model, batch)
-        found = chunked_loss.losses(hidden, output, learned)
-        found.mean().backward()
-    assert len(found) == 160 + 80
-    assert len(found) > chunked_loss.CHUNK
-    torch.testing.assert_close(found.mean(), full)
+        computed = chunked_loss.losses(hidden, output, learned)
+        computed.mean().backward()
+    assert len(computed) == 160 + 80
+    assert len(computed) > chunked_loss.CHUNK
+    torch.testing.assert_close(computed.mean(), full)
     got = gradients(model)
     assert (got - wanted).norm() < 1e-3 * wanted.norm()
     # Each row's own weight counts.
@@ -84,9 +84,9 @@ def test_many_small_probabilities_enter_the_gradient_together() -> None:
     full = torch.nn.functional.cross_entropy(hidden @ weight.t(), labels, reduction="sum")
     (wanted,) = torch.autograd.grad(full, hidden)
     losses = chunked_loss.losses(hidden, output, labels)
-    (found,) = torch.autograd.grad(losses.sum(), hidden)
+    (computed,) = torch.autograd.grad(losses.sum(), hidden)
     torch.testing.assert_close(losses.sum(), full)
-    assert (found - wanted).norm() < 0.02 * wanted.norm()
+    assert (computed - wanted).norm() < 0.02 * wanted.norm()
     chances = (hidden @ weight.t()).softmax(dim=1)
     assert float((chances < chunked_loss.NEGLIGIBLE).float().mean()) > 0.3
 

@@ -202,14 +202,14 @@ def test_too_few_docstrings_are_one_line(
 
 def test_a_page_of_drafts_shows_text_as_text() -> None:
     nasty = GeneratedDocstring(text="</pre><script>", rouge=0.5, structure=1.0, sound=True)
-    each = DocstringComparison(
+    comparison = DocstringComparison(
         path="a.py", line=3, name="", style="google", expected="<b>", base=nasty, tuned=nasty
     )
     run = Report(
         repository="shop", base="b", method="lora", rank=1, load_in="bf16", seed=0, finished="",
         budget=1.0, spent=1.0, parameters=1, trained_parameters=1, task="docstring",
         docstrings=DocstringCounts(learned=30, held_out=2, left_out={"stale": 1, "none": 7}),
-        drafts=(each,),
+        drafts=(comparison,),
     )  # fmt: skip
     html = page(run)
     assert "<script>" not in html

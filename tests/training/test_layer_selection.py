@@ -30,8 +30,10 @@ def test_each_set_has_as_many_parameters_as_all_layers(tmp_path: Path) -> None:
     assert ranks["all of the upper half"] == 32
     whole = trained(TrainOptions(rank=16))
     for name, (target, layers) in layer_selection.SETS.items():
-        found = trained(TrainOptions(rank=ranks[name], lora=Lora(target=target, layers=layers)))
-        assert found == pytest.approx(whole, rel=0.04), name
+        parameters = trained(
+            TrainOptions(rank=ranks[name], lora=Lora(target=target, layers=layers))
+        )
+        assert parameters == pytest.approx(whole, rel=0.04), name
 
 
 def test_the_best_set_is_tuned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,16 +47,18 @@ def test_the_best_set_is_tuned(tmp_path: Path, capsys: pytest.CaptureFixture[str
              "fp32", "--max-steps", "2", "--learning-rate", "0.02", "--evaluate", "none",
              "--rank", "4", "--lora", "target=auto", "--out", str(out)]  # fmt: skip
     assert main(given) == 0
-    told = next(line for line in capsys.readouterr().err.splitlines() if "layers tried" in line)
+    line_of_tries = next(
+        line for line in capsys.readouterr().err.splitlines() if "layers tried" in line
+    )
     losses = {
         name: float(loss)
         for name, loss in (
-            part.rsplit(" → ", 1) for part in told.split(": ")[1].split(";")[0].split(", ")
+            part.rsplit(" → ", 1) for part in line_of_tries.split(": ")[1].split(";")[0].split(", ")
         )
     }
     assert set(losses) == set(layer_selection.SETS)
     best = min(losses, key=lambda name: losses[name])
-    assert f"tuned: {best}, rank" in told
+    assert f"tuned: {best}, rank" in line_of_tries
     config = json.loads((out / "adapter_config.json").read_text())
     assert config["r"] == json.loads((out / "manifest.json").read_text())["rank"]
     wanted = peft_adapter.TARGETS[layer_selection.SETS[best][0]]

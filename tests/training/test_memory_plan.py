@@ -16,10 +16,10 @@ GB = 10**9
 
 
 def test_with_enough_memory_nothing_is_given_up() -> None:
-    found = plan(SHAPE, "bf16", 1024, 16 * GB, fixed=False)
-    assert (found.load_in, found.window, found.checkpointing) == ("bf16", 1024, False)
-    assert found.notes == ()
-    assert 4 * GB < found.predicted < 8 * GB
+    chosen = plan(SHAPE, "bf16", 1024, 16 * GB, fixed=False)
+    assert (chosen.load_in, chosen.window, chosen.checkpointing) == ("bf16", 1024, False)
+    assert chosen.notes == ()
+    assert 4 * GB < chosen.predicted < 8 * GB
 
 
 def test_with_less_precision_goes_first_then_length_then_time() -> None:
@@ -27,12 +27,12 @@ def test_with_less_precision_goes_first_then_length_then_time() -> None:
     seen = []
     for available in range(int(whole / 0.9), 2 * GB, -(10**8)):
         try:
-            found = plan(SHAPE, "bf16", 1024, available, fixed=False)
+            chosen = plan(SHAPE, "bf16", 1024, available, fixed=False)
         except BaseError:
             break
-        assert found.predicted <= 0.9 * available
-        if found.notes not in seen:
-            seen.append(found.notes)
+        assert chosen.predicted <= 0.9 * available
+        if chosen.notes not in seen:
+            seen.append(chosen.notes)
     assert all(notes == STEPS[: len(notes)] for notes in seen)
     assert [len(notes) for notes in seen] == sorted(len(notes) for notes in seen)
     assert len(seen) >= 3
@@ -60,15 +60,15 @@ def test_on_a_gpu_peaks_are_those_that_were_measured() -> None:
     for shape, batch, low, high in (
         (qwen, 1, 2.9, 3.0), (qwen, 2, 4.4, 5.0), (smol, 1, 1.3, 1.4), (smol, 4, 4.4, 4.5),
     ):  # fmt: skip
-        found = plan(shape, "bf16", 1200, 80 * GB, fixed=True, batch=batch, gpu=True)
-        assert low * GB < found.predicted < 1.4 * high * GB
+        chosen = plan(shape, "bf16", 1200, 80 * GB, fixed=True, batch=batch, gpu=True)
+        assert low * GB < chosen.predicted < 1.4 * high * GB
 
 
 def test_a_precision_that_was_asked_for_is_kept() -> None:
     whole = plan(SHAPE, "bf16", 1024, 16 * GB, fixed=True).predicted
-    found = plan(SHAPE, "bf16", 1024, int(whole / 0.9) - GB, fixed=True)
-    assert found.load_in == "bf16"
-    assert "shorter samples" in found.notes
+    chosen = plan(SHAPE, "bf16", 1024, int(whole / 0.9) - GB, fixed=True)
+    assert chosen.load_in == "bf16"
+    assert "shorter samples" in chosen.notes
 
 
 def test_where_nothing_fits_the_error_names_both_numbers() -> None:

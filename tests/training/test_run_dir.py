@@ -142,7 +142,7 @@ def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
     # As if memory had held half of a batch.
     decided = autotune.decide
     monkeypatch.setattr(autotune, "decide", lambda *given: replace(decided(*given), accumulate=2))
-    one = trained(capsys, *arguments, "--max-steps", 6, "--out", tmp_path / "one")
+    uninterrupted = trained(capsys, *arguments, "--max-steps", 6, "--out", tmp_path / "one")
     out = tmp_path / "two"
     asked = (*arguments, "--max-steps", 6, "--out", out)
     if spread == "false":
@@ -151,9 +151,9 @@ def test_two_processes_learn_what_one_does_with_twice_the_micro_batches(
         two = json.loads(done.stdout)
     else:
         two = by_two(*asked, ACCELERATE_USE_FSDP="true")
-    assert two["counts"]["tokens"] == one["counts"]["tokens"]
+    assert two["counts"]["tokens"] == uninterrupted["counts"]["tokens"]
     for name in ("held_out_loss_after", "training_loss"):
-        assert two["scores"][name] == pytest.approx(one["scores"][name], abs=2e-3)
+        assert two["scores"][name] == pytest.approx(uninterrupted["scores"][name], abs=2e-3)
     assert sorted(p.name for p in out.iterdir()) == sorted(
         p.name for p in (tmp_path / "one").iterdir()
     )
@@ -219,7 +219,7 @@ def test_the_loss_that_is_told_is_a_plain_mean(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is compared with held-out loss; what counts more is seen in what is learned."""
-    told = [
+    output = [
         trained(
             capsys, *arguments, "--max-steps", 2, "--recipe", f"emphasis={times}",
             "--out", tmp_path / f"{times}",
@@ -231,7 +231,7 @@ def test_the_loss_that_is_told_is_a_plain_mean(
         for n in ("1", "50")
     ]
     assert curves[0][0] == pytest.approx(curves[1][0], abs=1e-5)
-    assert told[0]["scores"]["held_out_loss_after"] != told[1]["scores"]["held_out_loss_after"]
+    assert output[0]["scores"]["held_out_loss_after"] != output[1]["scores"]["held_out_loss_after"]
 
 
 def test_what_there_was_no_time_for_is_still_new(
@@ -274,8 +274,8 @@ def test_adapters_that_are_not_gone_on_from(
     for path in (tmp_path / "shop").iterdir():
         path.rename(path.with_name("renamed_" + path.name))
     assert main(onward) == 2
-    assert "held out" not in (told := capsys.readouterr().err)
-    assert "holds out is in shop" in told
+    assert "held out" not in (output := capsys.readouterr().err)
+    assert "holds out is in shop" in output
 
 
 def test_a_dry_run_tells_what_going_on_would_show(
@@ -284,9 +284,9 @@ def test_a_dry_run_tells_what_going_on_would_show(
     first = trained(capsys, *arguments, "--max-steps", 30, "--out", tmp_path / "first")
     write_modules(tmp_path / "shop", range(12, 15), constant=500)
     onward = ["--repo", str(tmp_path / "shop"), "--continue-from", str(tmp_path / "first")]
-    told = trained(capsys, *onward, "--dry-run")
-    assert tuple(told["held_out"]) == tuple(first["held_out"])
-    assert len(told["train"]) == 3 + round(first["counts"]["files"] / 4)
+    output = trained(capsys, *onward, "--dry-run")
+    assert tuple(output["held_out"]) == tuple(first["held_out"])
+    assert len(output["train"]) == 3 + round(first["counts"]["files"] / 4)
     assert main([*onward, "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "what has changed since" in shown
@@ -308,5 +308,7 @@ def test_what_stands_in_the_way_of_a_run_stays(
 def test_a_spread_base_is_refused_what_needs_a_whole_one(arguments: list[str]) -> None:
     done = launched(*arguments, "--lora", "target=auto", ACCELERATE_USE_FSDP="true")
     assert done.returncode == 1
-    said = "budgetai-train: --lora target=auto needs a whole base in each process. Choose another\n"
-    assert said in done.stderr
+    message = (
+        "budgetai-train: --lora target=auto needs a whole base in each process. Choose another\n"
+    )
+    assert message in done.stderr

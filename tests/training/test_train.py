@@ -121,12 +121,12 @@ def test_held_out_files_are_never_trained_on(repo: Path, llama: Path) -> None:
     from budgetai_training.options import TrainOptions
     from budgetai_training.samples.epoch import epoch
 
-    found = corpus.read(TrainOptions(repo=repo))
-    assert [f.path for f in found.held_out] == plan["held_out"]
-    indexes = found.indexes()
+    corpus_read = corpus.read(TrainOptions(repo=repo))
+    assert [f.path for f in corpus_read.held_out] == plan["held_out"]
+    indexes = corpus_read.indexes()
     held = {f"total_{Path(path).stem.removeprefix('module_')}_" for path in plan["held_out"]}
     for number in range(3):
-        for sample in epoch(found.train, indexes, f"0/{number}"):
+        for sample in epoch(corpus_read.train, indexes, f"0/{number}"):
             prompt = sample.prompt
             text = prompt.before + prompt.after + str(prompt.chunks)
             assert not [word for word in held if f"def {word}" in text]

@@ -25,7 +25,10 @@ def whole(base: Path, adapter: Path | None) -> list[np.ndarray]:
     if adapter is not None:
         model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
     with torch.inference_mode():
-        return [model(torch.tensor([one.tokens])).logits[0].numpy() for one in GENERATED]
+        return [
+            model(torch.tensor([rated_answer.tokens])).logits[0].numpy()
+            for rated_answer in GENERATED
+        ]
 
 
 @pytest.mark.parametrize(
@@ -48,8 +51,8 @@ def test_read_block_by_block_it_says_what_the_whole_model_says(
     targets = "all-linear" if tied else ["lm_head", "q_proj", "v_proj", "down_proj"]
     adapter = tiny.make_adapter(tmp_path / "adapter", of, target_modules=targets, use_dora=tied)
     for laid in (None, adapter):
-        found = reference.answers(of, laid, GENERATED, tmp_path)
-        for answer, wanted in zip(found, whole(of, laid), strict=True):
+        rated = reference.answers(of, laid, GENERATED, tmp_path)
+        for answer, wanted in zip(rated, whole(of, laid), strict=True):
             assert np.allclose(answer.logits, wanted[answer.first :], atol=2e-4), laid
 
 
@@ -61,11 +64,11 @@ def test_a_gguf_file_is_the_model_of_its_folder(
     file, folder = base(family, kind="gguf"), base(family)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-    found = reference.answers(file, None, GENERATED, tmp_path / "a")
+    rated = reference.answers(file, None, GENERATED, tmp_path / "a")
     wanted = reference.answers(folder, None, GENERATED, tmp_path / "b")
-    for one, other in zip(found, wanted, strict=True):
+    for rated_answer, other in zip(rated, wanted, strict=True):
         # The file's weights are rounded to 16 bits.
-        assert np.abs(one.logits - other.logits).mean() < 0.01
+        assert np.abs(rated_answer.logits - other.logits).mean() < 0.01
 
 
 def test_weights_that_are_not_there(base: MakeBase, tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def test_an_adapter_by_others_is_merged_and_nothing_is_claimed_of_it(
     repo = tiny.make_repository(tmp_path)
     more = ["--repo", str(repo), "--quant", "Q4_0", "--json"]
     assert main([str(adapter), "--out", str(out), *more]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert "importance" in told["notes"] and "held_out_kld" not in told["checks"]
+    printed = json.loads(capsys.readouterr().out)
+    assert "importance" in printed["notes"] and "held_out_kld" not in printed["checks"]
     assert main([str(adapter), "--out", str(out), "--quant", "auto", "--repo", str(repo)]) == 2
     assert "needs held-out code" in capsys.readouterr().err
 
@@ -172,7 +172,11 @@ def test_an_adapter_is_merged_into_the_revision_it_was_trained_on(
         [adapter, "--base", f"{HUB_ID}@{LATER}"],
     ]
     done = offline(
-        hub, *([*one, "--quant", "F16", "--out", f] for one, f in zip(commands, files, strict=True))
+        hub,
+        *(
+            [*arguments_of, "--quant", "F16", "--out", f]
+            for arguments_of, f in zip(commands, files, strict=True)
+        ),
     )
     assert (done.returncode, done.stderr) == (0, "")
     here, revision, named, main_ = (gguf_reader.read(file) for file in files)
@@ -218,10 +222,10 @@ def test_what_a_tokenizer_beside_an_adapter_has_is_told(
     shutil.copy(own / "config.json", adapter)
     out = tmp_path / "model.gguf"
     assert main([str(adapter), "--quant", "F16", "--out", str(out)]) == 0
-    told = "the adapter's own has the tokens <|think|> and its chat template, left out"
-    assert told in capsys.readouterr().out
+    printed = "the adapter's own has the tokens <|think|> and its chat template, left out"
+    assert printed in capsys.readouterr().out
     manifest = ModelManifest.find(out)
-    assert manifest is not None and manifest.notes["tokenizer"].endswith(told)
+    assert manifest is not None and manifest.notes["tokenizer"].endswith(printed)
     assert gguf_reader.read(out).value("tokenizer.chat_template") == "{{ messages }}"
 
 

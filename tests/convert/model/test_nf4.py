@@ -24,11 +24,11 @@ def test_values_are_rounded_as_bitsandbytes_rounds_them() -> None:
         torch.from_numpy(values), blocksize=64, quant_type="nf4", compress_statistics=True
     )
     wanted = dequantize_4bit(packed, state).numpy()
-    found = nf4.rounded(values)
-    assert np.mean(np.abs(found - values)) > 1e-3
+    stored = nf4.rounded(values)
+    assert np.mean(np.abs(stored - values)) > 1e-3
     # A value in the middle of two steps may go either way.
-    assert np.mean(np.abs(found - wanted) > 1e-5) < 1e-3
-    assert np.allclose(np.median(np.abs(found - wanted)), 0, atol=1e-7)
+    assert np.mean(np.abs(stored - wanted) > 1e-5) < 1e-3
+    assert np.allclose(np.median(np.abs(stored - wanted)), 0, atol=1e-7)
 
 
 def test_the_better_of_two_merges_is_taken(
@@ -49,7 +49,7 @@ def test_the_better_of_two_merges_is_taken(
     assert taken == (rounded < plain)
     opened, name = base_weights.open_source(base_models.resolve(str(base))), "blk.0.attn_v.weight"
     both = (merge.merged(opened, adapters.read(adapter), four_bits=b) for b in (False, True))
-    values = [next(v for w, v in one if w.name == name) for one in both]
-    found = gguf_reader.read(out).load(name)
-    assert np.allclose(found, values[taken], rtol=1e-3, atol=1e-4)
-    assert not np.allclose(found, values[not taken], rtol=1e-3, atol=1e-4)
+    values = [next(v for w, v in pairs if w.name == name) for pairs in both]
+    stored = gguf_reader.read(out).load(name)
+    assert np.allclose(stored, values[taken], rtol=1e-3, atol=1e-4)
+    assert not np.allclose(stored, values[not taken], rtol=1e-3, atol=1e-4)

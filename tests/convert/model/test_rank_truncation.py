@@ -48,8 +48,8 @@ def plain(base: Path) -> Any:
 
 @torch.no_grad()
 def logits(model: Any) -> np.ndarray:
-    found: np.ndarray = model.eval()(torch.tensor([IDS])).logits[0].numpy()
-    return found
+    computed_logits: np.ndarray = model.eval()(torch.tensor([IDS])).logits[0].numpy()
+    return computed_logits
 
 
 def hooked(base: Path, folder: Path, rank: int) -> np.ndarray:
@@ -94,9 +94,9 @@ def test_without_a_rank_the_chosen_one_is_taken(
 ) -> None:
     small, smaller = tmp_path / "small", tmp_path / "smaller"
     assert main([str(nested), "--peft", str(small), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["rank"] == 2
-    assert told["scores"] == AdapterManifest.read(nested).scores
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["rank"] == 2
+    assert printed["scores"] == AdapterManifest.read(nested).scores
     # A cut can be cut again, to what the whole one would have been cut to.
     assert main([str(small), "--rank", "1", "--peft", str(smaller)]) == 0
     config = json.loads((smaller / "adapter_config.json").read_text())

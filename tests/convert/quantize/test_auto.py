@@ -49,7 +49,7 @@ def test_inputs_of_a_matrix_are_summed_as_torch_sees_them(base: MakeBase) -> Non
     import torch
     from transformers import AutoModelForCausalLM
 
-    found = calibration.collect(base("qwen2", tied=False, kind="gguf"), TEXTS)
+    importance = calibration.collect(base("qwen2", tied=False, kind="gguf"), TEXTS)
     model = AutoModelForCausalLM.from_pretrained(base("qwen2", tied=False), dtype=torch.float32)
     sums: dict[str, torch.Tensor] = {}
 
@@ -68,17 +68,17 @@ def test_inputs_of_a_matrix_are_summed_as_torch_sees_them(base: MakeBase) -> Non
         for text in TEXTS:
             model(torch.tensor([text]))
     for name, wanted in sums.items():
-        assert np.allclose(found.sums[name], wanted.numpy(), rtol=0.02), name
-        assert found.rows[name] == 200
-    assert len(found.sums) == 2 * 7 + 1
+        assert np.allclose(importance.sums[name], wanted.numpy(), rtol=0.02), name
+        assert importance.rows[name] == 200
+    assert len(importance.sums) == 2 * 7 + 1
 
 
 def test_the_matrix_is_read_back_from_its_file(base: MakeBase, tmp_path: Path) -> None:
-    found = calibration.collect(base("llama", kind="gguf"), TEXTS)
-    imatrix.write(tmp_path / "imatrix.gguf", found, "code")
+    importance = calibration.collect(base("llama", kind="gguf"), TEXTS)
+    imatrix.write(tmp_path / "imatrix.gguf", importance, "code")
     read = imatrix.read(tmp_path / "imatrix.gguf")
-    assert read.rows == found.rows
-    assert all(np.array_equal(read.sums[name], found.sums[name]) for name in found.sums)
+    assert read.rows == importance.rows
+    assert all(np.array_equal(read.sums[name], importance.sums[name]) for name in importance.sums)
 
 
 def test_a_mixture_is_what_llama_cpp_makes_with_overrides(base: MakeBase, tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ def best(windows: BlockIndex, text: str) -> list[str]:
 
 @pytest.fixture
 def windows() -> BlockIndex:
-    found = BlockIndex()
-    found.update("cart.py", CART)
-    found.update("mail.py", MAIL)
-    return found
+    blocks_found = BlockIndex()
+    blocks_found.update("cart.py", CART)
+    blocks_found.update("mail.py", MAIL)
+    return blocks_found
 
 
 def test_names_and_their_parts_are_words() -> None:
@@ -40,8 +40,8 @@ def test_the_block_that_shares_rare_words_comes_first(windows: BlockIndex) -> No
 
 
 def test_paths_that_are_not_wanted_are_left_out(windows: BlockIndex) -> None:
-    found = windows.search(words_of(CART + MAIL), 5, lambda path: path != "cart.py")
-    assert [block.path for _, block in found] == ["mail.py"]
+    blocks_found = windows.search(words_of(CART + MAIL), 5, lambda path: path != "cart.py")
+    assert [block.path for _, block in blocks_found] == ["mail.py"]
 
 
 def test_a_changed_file_is_found_by_its_new_words_alone(windows: BlockIndex) -> None:

@@ -30,13 +30,13 @@ ANY_TEXT = st.text(
 
 def types(parsed: ParsedDocument) -> list[tuple[str, int, int]]:
     """The whole tree, in order."""
-    found, pending = [], [parsed.root]
+    syntax, pending = [], [parsed.root]
     while pending:
         node = pending.pop()
         assert node is not None
-        found.append((node.type, node.start_byte, node.end_byte))
+        syntax.append((node.type, node.start_byte, node.end_byte))
         pending += node.children
-    return found
+    return syntax
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_no_edit_makes_it_raise(path: str, edits: list[tuple[float, int, str]]) 
         text = parsed.text[:at] + new + parsed.text[at + length :]
         parsed = parsed.edited(text)
         assert parsed.text == text
-        found = cursor_syntax(parsed, at)
-        assert 0 <= found.start <= found.end <= len(text)
+        syntax = cursor_syntax(parsed, at)
+        assert 0 <= syntax.start <= syntax.end <= len(text)
         assert 0 <= errors(parsed, at, at + 5) <= errors(parsed)
         symbols_of_tree(parsed)
 

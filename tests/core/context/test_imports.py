@@ -84,9 +84,9 @@ def test_what_is_not_of_the_repository_is_left_out(
 
 
 def test_a_folder_stands_for_its_files() -> None:
-    one = file_symbols('package main\nimport "m/in"\n', language_of("a.go")).imports
+    imported = file_symbols('package main\nimport "m/in"\n', language_of("a.go")).imports
     paths = PathSuffixes(["a.go", "in/x.go", "in/y.go", "in/deep/z.go"])
-    assert files(one, "a.go", paths) == ("in/x.go", "in/y.go")
+    assert files(imported, "a.go", paths) == ("in/x.go", "in/y.go")
 
 
 def test_paths_that_went_are_found_no_more() -> None:

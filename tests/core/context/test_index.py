@@ -14,7 +14,7 @@ def shop() -> Index:
 def test_who_defines_what() -> None:
     index = shop()
     assert index.paths_defining("total") == {"shop/price.py"}
-    assert [found.name for found in index.of_path("shop/cart.py")] == ["checkout"]
+    assert [definition.name for definition in index.of_path("shop/cart.py")] == ["checkout"]
     assert "total" in index.facts("shop/cart.py").references
     assert index.text("shop/price.py") == PRICE
     assert len(index) == 2

@@ -68,9 +68,9 @@ def test_marker_names_in_a_file_are_text() -> None:
 
 def test_markers_are_found_by_name_and_metadata_comes_first() -> None:
     names = {"<|fim_prefix|>": 11, "<|fim_suffix|>": 12, "<|fim_middle|>": 13, "<file_sep>": 14}
-    found = find_markers(names.get, {"middle": 99})
-    assert (found.prefix, found.suffix, found.middle, found.file) == (11, 12, 99, 14)
-    assert found.repository is None
+    by_name = find_markers(names.get, {"middle": 99})
+    assert (by_name.prefix, by_name.suffix, by_name.middle, by_name.file) == (11, 12, 99, 14)
+    assert by_name.repository is None
 
 
 @given(st.text(max_size=300), st.integers(-5, 400), st.sampled_from(["a.py", "b.rs", "c", "d.tsx"]))

@@ -20,21 +20,21 @@ MARK = "\n=====\n"
 def read(case: Path) -> tuple[str, str, str]:
     """Path, source and told facts."""
     path, _, rest = case.read_text(encoding="utf-8").partition("\n")
-    source, _, told = rest.partition(MARK)
-    return path, source, told
+    source, _, expected = rest.partition(MARK)
+    return path, source, expected
 
 
-def tell(found: FileSymbols) -> str:
+def tell(parsed_symbols: FileSymbols) -> str:
     lines = [
-        f"{each.line + 1}: {each.kind} {f'{each.owner} . ' if each.owner else ''}{each.name}"
-        f"{' < ' + ', '.join(each.bases) if each.bases else ''} | {each.signature}"
-        for each in found.definitions
+        f"{d.line + 1}: {d.kind} {f'{d.owner} . ' if d.owner else ''}{d.name}"
+        f"{' < ' + ', '.join(d.bases) if d.bases else ''} | {d.signature}"
+        for d in parsed_symbols.definitions
     ]
     lines += [
         f"{i.line + 1}: import {i.module}" + "".join(f" | {name}" for name in i.names)
-        for i in found.imports
+        for i in parsed_symbols.imports
     ]
-    return "\n".join([*lines, "uses " + " ".join(sorted(found.references)), ""])
+    return "\n".join([*lines, "uses " + " ".join(sorted(parsed_symbols.references)), ""])
 
 
 SOURCES = {path: source for path, source, _ in map(read, CASES)}
@@ -42,8 +42,8 @@ SOURCES = {path: source for path, source, _ in map(read, CASES)}
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
 def test_the_facts_of_a_language(case: Path) -> None:
-    path, source, told = read(case)
-    assert tell(file_symbols(source, language_of(path))) == told
+    path, source, expected = read(case)
+    assert tell(file_symbols(source, language_of(path))) == expected
 
 
 def test_every_language_with_a_grammar_has_a_case() -> None:
@@ -56,26 +56,31 @@ def test_every_language_with_a_grammar_has_a_case() -> None:
 def test_ranges_hold_what_they_name(path: str) -> None:
     # Characters, not bytes: the text in front of everything is longer in bytes.
     text = SOURCES[path].replace("total", "größe")
-    for each in file_symbols(text, language_of(path)).definitions:
-        assert each.name in text[each.start : each.end]
-        assert each.name in text.split("\n")[each.line]
-        assert "\n" not in each.signature
-        assert len(each.signature) <= 240
+    for definition in file_symbols(text, language_of(path)).definitions:
+        assert definition.name in text[definition.start : definition.end]
+        assert definition.name in text.split("\n")[definition.line]
+        assert "\n" not in definition.signature
+        assert len(definition.signature) <= 240
 
 
 def test_a_long_class_shows_the_fields_that_fit() -> None:
     fields = "".join(f"    field_number_{n}: int\n" for n in range(50))
-    found = file_symbols(f"class Wide:\n{fields}", language_of("a.py")).definitions
-    assert found[0].signature.startswith("class Wide: field_number_0: int; field_number_1: int;")
-    assert found[0].signature.endswith(": int")
-    assert len(found) == 51
+    parsed_symbols = file_symbols(f"class Wide:\n{fields}", language_of("a.py")).definitions
+    assert parsed_symbols[0].signature.startswith(
+        "class Wide: field_number_0: int; field_number_1: int;"
+    )
+    assert parsed_symbols[0].signature.endswith(": int")
+    assert len(parsed_symbols) == 51
 
 
 def test_a_decorator_belongs_to_its_definition() -> None:
     text = '@route("' + "x" * 60 + '")\n@cached\ndef page(): ...\n'
-    (found,) = file_symbols(text, language_of("a.py")).definitions
-    assert found.signature == "@cached def page():"
-    assert (found.line, text[found.start : found.end]) == (2, text.rstrip("\n"))
+    (parsed_symbols,) = file_symbols(text, language_of("a.py")).definitions
+    assert parsed_symbols.signature == "@cached def page():"
+    assert (parsed_symbols.line, text[parsed_symbols.start : parsed_symbols.end]) == (
+        2,
+        text.rstrip("\n"),
+    )
 
 
 def test_unknown_languages_have_words() -> None:
@@ -90,8 +95,12 @@ def test_half_a_file_still_has_its_first_half(path: str) -> None:
     whole = file_symbols(text, language)
     for share in (0.25, 0.5, 0.75):
         cut = int(len(text) * share)
-        kept = {each.name for each in file_symbols(text[:cut], language).definitions}
-        early = {each.name for each in whole.definitions if each.end < cut and not each.owner}
+        kept = {definition.name for definition in file_symbols(text[:cut], language).definitions}
+        early = {
+            definition.name
+            for definition in whole.definitions
+            if definition.end < cut and not definition.owner
+        }
         assert len(kept & early) >= len(early) / 2, (kept, early)
 
 
@@ -126,9 +135,9 @@ def test_no_text_makes_it_raise(path: str, edits: list[tuple[float, int, list[st
     for share, length, pieces in edits[:8]:
         at = int(share * len(text))
         text = text[:at] + "".join(pieces) + text[at + length :]
-    for each in file_symbols(text, language_of(path)).definitions:
-        assert 0 <= each.start <= each.end <= len(text)
-        assert len(each.signature) <= 240
+    for definition in file_symbols(text, language_of(path)).definitions:
+        assert 0 <= definition.start <= definition.end <= len(text)
+        assert len(definition.signature) <= 240
 
 
 @pytest.mark.parametrize("piece", ["(", "{", "[", "f(", "a."])
@@ -140,5 +149,5 @@ def test_depth_is_no_danger(path: str, piece: str) -> None:
 if __name__ == "__main__":
     for case in CASES:
         path, source, _ = read(case)
-        told = tell(file_symbols(source, language_of(path)))
-        case.write_text(f"{path}\n{source}{MARK}{told}", encoding="utf-8")
+        expected = tell(file_symbols(source, language_of(path)))
+        case.write_text(f"{path}\n{source}{MARK}{expected}", encoding="utf-8")

@@ -90,9 +90,9 @@ def parsed(path: str, text: str) -> tuple[ParsedDocument, int]:
 
 @pytest.mark.parametrize(("kind", "path", "text"), CASES)
 def test_what_a_cursor_stands_in(kind: str, path: str, text: str) -> None:
-    found = cursor_syntax(*parsed(path, text))
-    assert found.kind == kind
-    assert (found.kind == "code") == (found.end == 0)
+    syntax = cursor_syntax(*parsed(path, text))
+    assert syntax.kind == kind
+    assert (syntax.kind == "code") == (syntax.end == 0)
 
 
 def test_a_place_has_its_range_in_characters() -> None:

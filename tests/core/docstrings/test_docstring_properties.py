@@ -40,8 +40,12 @@ def code(text: str) -> str:
 def shape(parsed: ParsedDocument) -> list[str]:
     """The tree without comments, which a docstring is, and without Python's strings."""
     skipped = ("comment", "string", "expression_statement", "doc", "escape", "block", "ERROR")
-    found = nodes(parsed.text, parsed.language)
-    return [each.type for each in found if not any(part in each.type for part in skipped)]
+    originals = nodes(parsed.text, parsed.language)
+    return [
+        definition.type
+        for definition in originals
+        if not any(part in definition.type for part in skipped)
+    ]
 
 
 def put(text: str, documentable: Documentable, style: DocstringStyle, inside: str) -> str:
@@ -53,14 +57,17 @@ def put(text: str, documentable: Documentable, style: DocstringStyle, inside: st
 def test_all_docstrings_of_real_modules_are_written_and_nothing_else(style: str) -> None:
     for path in SOURCES:
         text = path.read_text(encoding="utf-8")
-        found = documentables(ParsedDocument.of(text, PYTHON))
-        written = documented(text, found, DocstringStyle(style, '"""'))
+        originals = documentables(ParsedDocument.of(text, PYTHON))
+        written = documented(text, originals, DocstringStyle(style, '"""'))
         assert code(written) == code(text), path
         again = documentables(ParsedDocument.of(written, PYTHON))
-        assert [(each.kind, each.name) for each in again] == [
-            (each.kind, each.name) for each in found
+        assert [(definition.kind, definition.name) for definition in again] == [
+            (definition.kind, definition.name) for definition in originals
         ]
-        assert all(each.docstring and each.docstring.text.startswith("SUMMARY") for each in again)
+        assert all(
+            definition.docstring and definition.docstring.text.startswith("SUMMARY")
+            for definition in again
+        )
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -68,21 +75,23 @@ def test_all_docstrings_of_real_modules_are_written_and_nothing_else(style: str)
 @given(data=st.data())
 def test_any_inside_leaves_the_code_as_it_is(name: str, data: st.DataObject) -> None:
     case = DOCUMENTS[name]
-    found = documentables(case.parsed)
-    documentable = data.draw(st.sampled_from(found))
-    written = put(case.text, documentable, repository_style(found, case.language), data.draw(NASTY))
+    originals = documentables(case.parsed)
+    documentable = data.draw(st.sampled_from(originals))
+    written = put(
+        case.text, documentable, repository_style(originals, case.language), data.draw(NASTY)
+    )
     parsed = ParsedDocument.of(written, case.language)
     assert errors(parsed) <= errors(case.parsed)
     assert shape(parsed) == shape(case.parsed)
-    assert len(documentables(parsed)) == len(found)
+    assert len(documentables(parsed)) == len(originals)
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_what_is_put_in_is_found_at_the_same_subject(name: str) -> None:
     case = DOCUMENTS[name]
-    found = documentables(case.parsed)
-    style = repository_style(found, case.language)
-    for number, documentable in enumerate(found):
+    originals = documentables(case.parsed)
+    style = repository_style(originals, case.language)
+    for number, documentable in enumerate(originals):
         written = put(case.text, documentable, style, filled(documentable, style))
         again = documentables(ParsedDocument.of(written, case.language))[number]
         assert (again.kind, again.name) == (documentable.kind, documentable.name)
@@ -95,9 +104,9 @@ def test_what_is_put_in_is_found_at_the_same_subject(name: str) -> None:
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_hole_is_an_empty_docstring(name: str) -> None:
     case = DOCUMENTS[name]
-    found = documentables(case.parsed)
-    style = repository_style(found, case.language)
-    for documentable in found:
+    originals = documentables(case.parsed)
+    style = repository_style(originals, case.language)
+    for documentable in originals:
         empty = insertion_point(case.text, documentable, style)
         assert empty.text[: empty.cursor].endswith(empty.opening)
         assert empty.text[empty.cursor :].startswith(empty.closing or "\n")
@@ -113,9 +122,9 @@ def test_nothing_raises_on_broken_texts_and_their_code_stays(name: str) -> None:
     for _ in range(25):
         start, end = sorted(rng.choices(range(len(case.text)), k=2))
         text = case.text[:start] + case.text[end:] if rng.random() < 0.5 else case.text[:end]
-        found = documentables(ParsedDocument.of(text, case.language))
-        style = repository_style(found, case.language)
-        for documentable in rng.sample(found, min(3, len(found))):
+        originals = documentables(ParsedDocument.of(text, case.language))
+        style = repository_style(originals, case.language)
+        for documentable in rng.sample(originals, min(3, len(originals))):
             begin, stop, new = replacement(text, documentable, style, filled(documentable, style))
             removed = text[begin:stop]
             doc = documentable.docstring

@@ -16,8 +16,8 @@ FORMS = cases("forms")
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_subjects(case: Case) -> None:
-    found = [told(case.text, each) for each in documentables(case.parsed)]
-    assert found == case.expected.splitlines()
+    listed = [told(case.text, entry) for entry in documentables(case.parsed)]
+    assert listed == case.expected.splitlines()
 
 
 @pytest.mark.parametrize("case", FORMS.values(), ids=FORMS)
@@ -29,8 +29,8 @@ def check_at(name: str, text: str, expected: str) -> None:
     """Which definition the cursor ▮ is in."""
     cursor = text.index("▮")
     parsed = ParsedDocument.of(text.replace("▮", ""), language_of(name))
-    found = documentable_at(parsed, cursor)
-    assert (found.name or found.kind if found else "") == expected
+    listed = documentable_at(parsed, cursor)
+    assert (listed.name or listed.kind if listed else "") == expected
 
 
 def test_the_innermost_subject_is_the_one_at_a_cursor() -> None:
@@ -51,11 +51,11 @@ def test_a_module_is_found_on_its_first_line_and_in_its_docstring_only() -> None
 
 
 def test_each_language_with_docstrings_has_queries_that_its_grammar_knows() -> None:
-    known = [each for each in LANGUAGES if comment_syntax(each)]
-    assert all(query(each, "docs") for each in known)
+    known = [entry for entry in LANGUAGES if comment_syntax(entry)]
+    assert all(query(entry, "docs") for entry in known)
     folder = resources.files("budgetai_core.context") / "queries" / "docs"
     files = {file.name for file in folder.iterdir()}
-    assert files == {f"{name}.scm" for each in known for name in each.queries}
+    assert files == {f"{name}.scm" for entry in known for name in entry.queries}
 
 
 def test_other_languages_have_no_subjects() -> None:
@@ -68,15 +68,15 @@ def test_what_a_dataclass_does_not_take_is_no_parameter() -> None:
         "@dataclass\nclass A:\n    a: int\n    b: ClassVar[int] = 1\n"
         "    c: int = field(default=1, init=False)\n    d: int = field(default=2)\n"
     )
-    found = documentables(ParsedDocument.of(text, language_of("a.py")))
-    assert [each.name for each in found[1].parameters] == ["a", "d"]
+    listed = documentables(ParsedDocument.of(text, language_of("a.py")))
+    assert [entry.name for entry in listed[1].parameters] == ["a", "d"]
 
 
 def test_references_are_parameters_in_rust() -> None:
     text = "fn f(&x: &i32, ref y: i32, &(a, b): &(i32, i32)) {}\n"
-    found = documentables(ParsedDocument.of(text, language_of("a.rs")))[-1]
-    assert [each.name for each in found.parameters] == ["x", "y"]
-    assert found.nameless == 1
+    listed = documentables(ParsedDocument.of(text, language_of("a.rs")))[-1]
+    assert [entry.name for entry in listed.parameters] == ["x", "y"]
+    assert listed.nameless == 1
 
 
 def test_types_of_a_group_in_go_have_their_own_docstrings() -> None:

@@ -37,15 +37,15 @@ def test_what_is_said_is_read_under_the_same_names(
     name: str, data: st.DataObject, types: bool
 ) -> None:
     case = FORMS[name]
-    found = documentables(case.parsed)
-    number = data.draw(st.sampled_from(range(len(found))))
-    documentable, own = found[number], repository_style(found, case.language)
+    style_read = documentables(case.parsed)
+    number = data.draw(st.sampled_from(range(len(style_read))))
+    documentable, own = style_read[number], repository_style(style_read, case.language)
     style = DocstringStyle(case.style, own.mark, types=types, parameters=case.style != "go")
-    said = ""
+    filling = ""
     for part in template(documentable, style):
         spoken = "" if isinstance(part, Literal) else clean(data.draw(LINES), closing(own.mark))
-        said += part.text if isinstance(part, Literal) else f"Say {spoken}".rstrip()
-    start, end, new = replacement(case.text, documentable, style, said)
+        filling += part.text if isinstance(part, Literal) else f"Say {spoken}".rstrip()
+    start, end, new = replacement(case.text, documentable, style, filling)
     again = documentables(
         ParsedDocument.of(case.text[:start] + new + case.text[end:], case.language)
     )[number]
@@ -83,15 +83,22 @@ def test_habits_are_those_of_most() -> None:
         'def f{}(x: int):\n    """\n    A.\n\n    Parameters\n    ----------\n    x : int\n'
         '        One.\n    """\n    return 1\n'
     )
-    found = habits_of("a.py", "".join(numpy.replace("{}", str(n)) for n in range(4)))
-    assert found == DocstringStyle("numpy", '"""', types=True, returns=False, summary_below=True)
+    style_read = habits_of("a.py", "".join(numpy.replace("{}", str(n)) for n in range(4)))
+    assert style_read == DocstringStyle(
+        "numpy", '"""', types=True, returns=False, summary_below=True
+    )
 
 
 def test_prose_is_plain_and_as_long_as_usual() -> None:
     text = "".join(f"def f{n}(x):\n    '''A\n    b\n    c.'''\n    return x\n" for n in range(3))
-    found = habits_of("a.py", text)
-    assert (found.style, found.mark, found.lines, found.parameters) == ("plain", "'''", 3, False)
-    parts = template(first("a.py", text), found)
+    style_read = habits_of("a.py", text)
+    assert (style_read.style, style_read.mark, style_read.lines, style_read.parameters) == (
+        "plain",
+        "'''",
+        3,
+        False,
+    )
+    parts = template(first("a.py", text), style_read)
     assert parts == (Free("summary", 84, 3), Literal("\n    "))
 
 
@@ -110,6 +117,6 @@ def test_javascript_habits() -> None:
         f"function f{n}(x) {{ return x; }}\n"
         for n in range(3)
     )
-    found = habits_of("a.js", text)
-    assert (found.dash, found.types, found.returns_tag) == (True, True, "return")
-    assert found.summary_below
+    style_read = habits_of("a.js", text)
+    assert (style_read.dash, style_read.types, style_read.returns_tag) == (True, True, "return")
+    assert style_read.summary_below

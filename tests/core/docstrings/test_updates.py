@@ -139,10 +139,12 @@ fn f(a: i32, b: i32) -> i32 { a.g() }
     ],
 )
 def test_an_update_keeps_what_was_written(path: str, text: str, habits: DocstringStyle) -> None:
-    found = [
-        each for each in documentables(ParsedDocument.of(text, language_of(path))) if each.docstring
+    documented = [
+        definition
+        for definition in documentables(ParsedDocument.of(text, language_of(path)))
+        if definition.docstring
     ]
-    generator = DocstringGenerator(Snapshot("r", path, text, 0), found[-1], habits)
+    generator = DocstringGenerator(Snapshot("r", path, text, 0), documented[-1], habits)
     while generator.part:
         assert generator.part in ("parameter b", "parameter more", "returns")
         generator.generate_part(Says("New."))

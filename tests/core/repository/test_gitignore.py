@@ -48,8 +48,8 @@ def test_new_files_that_git_would_not_leave_out(tmp_path: Path, how: str) -> Non
     write(tmp_path)
     (tmp_path / GITIGNORE).write_bytes(SAVED[how])
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    found = sorted(listing(tmp_path, untracked=True))
-    assert found == [".gitignore", "a.py", "src/c.py"]
+    listed = sorted(listing(tmp_path, untracked=True))
+    assert listed == [".gitignore", "a.py", "src/c.py"]
 
 
 @pytest.mark.parametrize("name", [IGNORE, GITIGNORE])

@@ -30,8 +30,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(root: Path) -> list[str]:
-    found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    return sorted(str(path) for path in found if not path.parts[0].startswith(".git"))
+    paths = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return sorted(str(path) for path in paths if not path.parts[0].startswith(".git"))
 
 
 def ignored_by_git(root: Path, lines: list[str]) -> set[str]:

@@ -76,7 +76,7 @@ def test_check_lists_what_is_missing_or_stale(
     assert "function take has no docstring" in done.out
     assert "told is stale" in done.out and "ghost" in done.out
     every = json.loads(run(capsys, repo, "--check", "--private", "--json").out)["findings"]
-    assert {one["name"] for one in every} == {"take", "_hidden", "told", "put", "local"}
+    assert {finding["name"] for finding in every} == {"take", "_hidden", "told", "put", "local"}
     (repo / "a.py").write_text('"""Rows."""\n')
     assert run(capsys, repo, "--check").code == 0
 
@@ -126,8 +126,8 @@ def test_what_is_left_out(repo: Path, capsys: pytest.CaptureFixture[str]) -> Non
 )  # fmt: skip
 def test_what_is_there_for_others(repo: Path, name: str, code: str, names: set[str]) -> None:
     (repo / name).write_text(code)
-    found = pending_files(DocstringOptions(repo=repo, paths=(repo / name,), check=True)).findings()
-    assert {one.name for one in found} == names
+    listed = pending_files(DocstringOptions(repo=repo, paths=(repo / name,), check=True)).findings()
+    assert {finding.name for finding in listed} == names
 
 
 @pytest.mark.parametrize(
@@ -257,10 +257,10 @@ def test_a_diff_that_git_applies(repo: Path) -> None:
     text = CODE.replace("\n", "\r\n").rstrip()
     (repo / "a.py").write_bytes(text.encode())
     ((file, offers),) = pending_files(DocstringOptions(repo=repo, update=True)).files
-    new, found, _ = author("Take it.", "name", "a row", "how many", "Put it.", "a row").fill(
+    new, listed, _ = author("Take it.", "name", "a row", "how many", "Put it.", "a row").fill(
         file, offers
     )
-    assert [one.name for one in found] == ["take", "told", "put"]
+    assert [finding.name for finding in listed] == ["take", "told", "put"]
     diff = batch.diff(file, new)
     subprocess.run(["git", "-C", repo, "apply", "-"], input=diff.encode(), check=True)
     assert (repo / "a.py").read_bytes() == new.encoded()

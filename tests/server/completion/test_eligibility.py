@@ -21,9 +21,9 @@ MARK = "‸"
 
 
 def options(**settings: object) -> ServerOptions:
-    found, complaints = overridden(ServerOptions(), settings)
+    refusal, complaints = overridden(ServerOptions(), settings)
     assert not complaints
-    return found
+    return refusal
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -108,8 +108,8 @@ def test_the_users_own_list() -> None:
     ],
 )
 def test_only_what_people_edit(uri: str, expected: str | None) -> None:
-    found = in_document(uri, "a.py", 10, options(), writable=True, ignored=False)
-    assert found == expected
+    refusal = in_document(uri, "a.py", 10, options(), writable=True, ignored=False)
+    assert refusal == expected
 
 
 def test_documents_that_are_large_read_only_or_ignored() -> None:

@@ -106,13 +106,13 @@ def plain_document(text: str) -> Place:
 
 def test_a_list_item_for_a_client_that_says_nothing_of_itself() -> None:
     place = plain_document("x = $1; co")
-    found = TextEdit(10, 10, "st(${a})\n`````")
-    item = list_item(place, found, types.ClientCompletionItemOptions())
+    fence = TextEdit(10, 10, "st(${a})\n`````")
+    item = list_item(place, fence, types.ClientCompletionItemOptions())
     assert item.label == "cost(${a})"
     assert item.documentation == item.filter_text == "cost(${a})\n`````"
     assert item.insert_text_format == types.InsertTextFormat.PlainText
     assert item.label_details is None and item.insert_text_mode is None
-    rich = list_item(place, found, CLIENT)
+    rich = list_item(place, fence, CLIENT)
     assert isinstance(rich.documentation, types.MarkupContent)
     assert rich.documentation.value == "``````python\ncost(${a})\n`````\n``````"
     assert rich.label_details == types.CompletionItemLabelDetails(" +1 lines", "BudgetAI")

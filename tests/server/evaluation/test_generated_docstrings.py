@@ -107,17 +107,17 @@ def test_the_base_and_the_adapters_of_the_task_are_judged(
 ) -> None:
     arguments = ["--task", "docstring", "--repo", str(repo), "--model", str(bundle), "--holes", "2"]
     assert evaluate.main([*arguments, "--free", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["docstrings"] == 2
-    assert [(one["adapter"], one["led"]) for one in found["models"]] == [
+    report = json.loads(capsys.readouterr().out)
+    assert report["docstrings"] == 2
+    assert [(model["adapter"], model["led"]) for model in report["models"]] == [
         ("", True), ("", False), ("docs", True), ("docs", False),
     ]  # fmt: skip
-    for one in found["models"]:
-        assert 0 <= one["rouge"]["low"] <= one["rouge"]["mean"] <= one["rouge"]["high"] <= 1
-        if one["led"]:
+    for model in report["models"]:
+        assert 0 <= model["rouge"]["low"] <= model["rouge"]["mean"] <= model["rouge"]["high"] <= 1
+        if model["led"]:
             # The form names what there is, whatever a model without sense says.
-            assert one["structure"]["mean"] == one["sound"]["mean"] == 1
-            assert one["silent"] == 0
+            assert model["structure"]["mean"] == model["sound"]["mean"] == 1
+            assert model["silent"] == 0
 
 
 def test_a_table_for_people(repo: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,14 +67,14 @@ def test_a_change_counts_places_and_not_means() -> None:
     expected = ["x"] * 100
     before = score(["x"] * 40 + ["y"] * 60, expected)
     after = score(["x"] * 38 + ["y"] * 55 + ["x"] * 7, expected)
-    found = change(before, after)
-    assert (found.better, found.worse) == (7, 2)
-    assert found.exact_match.mean == pytest.approx(0.05)
+    difference = change(before, after)
+    assert (difference.better, difference.worse) == (7, 2)
+    assert difference.exact_match.mean == pytest.approx(0.05)
     half = 1.959964 * ((7.5 + 2.5 - 5**2 / 102) / 102**2) ** 0.5
-    assert found.exact_match.low == pytest.approx(5 / 102 - half)
-    assert found.exact_match.high == pytest.approx(5 / 102 + half)
-    assert found.edit_similarity.mean == pytest.approx(0.05)
-    assert str(found).startswith("7 lines became right, 2 wrong; exact match +0.050 [-0.0")
+    assert difference.exact_match.low == pytest.approx(5 / 102 - half)
+    assert difference.exact_match.high == pytest.approx(5 / 102 + half)
+    assert difference.edit_similarity.mean == pytest.approx(0.05)
+    assert str(difference).startswith("7 lines became right, 2 wrong; exact match +0.050 [-0.0")
     # Each alone could be anywhere within a tenth.
     assert before.exact_match.high > after.exact_match.mean
     same = change(before, before)

@@ -152,6 +152,6 @@ def test_the_command(
     assert evaluate.main([*base, "--commits", "since:v1"]) == 0
     assert capsys.readouterr().out.startswith("2 lines of 1 commits, as they were typed\n")
     assert evaluate.main([*base, "--commits", "since:HEAD"]) == 0
-    told = capsys.readouterr()
-    assert "No commit since:HEAD has a line to type; lines are cut instead" in told.err
-    assert "lines; all files" in told.out
+    printed = capsys.readouterr()
+    assert "No commit since:HEAD has a line to type; lines are cut instead" in printed.err
+    assert "lines; all files" in printed.out

@@ -127,11 +127,11 @@ def test_drafts_change_no_token_in_16_bit(tmp_path: Path) -> None:
         ids = plain.tokenize(TEXT[:cut])
         expected = [piece.text for piece in plain.generate_after(ids, b"", 48)]
         # The table knows what the model will say, but for one token in eleven.
-        said = list(plain.cache.sequences.all[0].tokens)
-        drafting.drafter.table = Table([[t + (n % 11 == 10) for n, t in enumerate(said)]])
+        continuation = list(plain.cache.sequences.all[0].tokens)
+        drafting.drafter.table = Table([[t + (n % 11 == 10) for n, t in enumerate(continuation)]])
         usage = Usage()
         assert [p.text for p in drafting.generate_after(ids, b"", 48, usage=usage)] == expected
-        assert drafting.cache.sequences.all[0].tokens[: len(said) - 1] == said[:-1]
+        assert drafting.cache.sequences.all[0].tokens[: len(continuation) - 1] == continuation[:-1]
         drafted, accepted = drafted + usage.drafted, accepted + usage.accepted
     assert drafted > accepted > 20
     plain.close()

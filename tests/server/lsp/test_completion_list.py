@@ -99,9 +99,9 @@ async def _listed(
     assert item.insert_text == item.text_edit.new_text
     assert item.insert_text_format == types.InsertTextFormat.PlainText
     units = [UNITS[encoding](line[:count]) for count in range(len(line) + 1)]
-    found = item.text_edit.range
-    assert found.start.line == found.end.line == at.line
-    return (units.index(found.start.character), units.index(found.end.character)), item
+    edit_range = item.text_edit.range
+    assert edit_range.start.line == edit_range.end.line == at.line
+    return (units.index(edit_range.start.character), units.index(edit_range.end.character)), item
 
 
 async def _grey(editor: Editor, at: types.Position, before: str, behind: str) -> str:

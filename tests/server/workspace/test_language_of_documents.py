@@ -41,10 +41,10 @@ def test_a_snapshot(
     document = Document(name.format(tmp_path), "x = 1\n", language_id=said)
     snapshot = session._opened(document).snapshot(0)
     assert snapshot.path == path
-    found = snapshot.language
-    assert (found.name if found else None) == language
+    seen_language = snapshot.language
+    assert (seen_language.name if seen_language else None) == language
     parsed = session._eligibility.parsed(document.uri, snapshot)
-    assert parsed.language == found
+    assert parsed.language == seen_language
 
 
 def test_the_name_decides_what_is_private(session: Session, tmp_path: Path) -> None:

@@ -139,8 +139,8 @@ def test_the_adapter_for_a_place(
         bundles.entry("newer", repository="there"),
     )
     bundle = Bundle(folder=Path(), base_file="base.gguf", adapters=entries)
-    found = bundle.adapter_for(task, language, repository)
-    assert (found.name if found else None) == chosen
+    fitting = bundle.adapter_for(task, language, repository)
+    assert (fitting.name if fitting else None) == chosen
 
 
 def test_the_newest_model_may_be_a_bundle(tmp_path: Path) -> None:
@@ -206,22 +206,22 @@ def test_the_option_scales_all(folder: Path, with_model: Opened) -> None:
 
 
 def test_it_follows_its_folder(with_model: Opened, folder: Path, base: Path) -> None:
-    found, before = adapters(with_model), said(with_model)
+    fitting, before = adapters(with_model), said(with_model)
     engine = with_model.engine_for("completion", "go", "r")
     bundles.make_lora(base, folder / "later.gguf", seed=9)
     bundles.write_manifest(folder, [*ENTRIES[:2], bundles.entry("later")])
-    assert found.update() == ()
+    assert fitting.update() == ()
     assert (
-        found.names == getattr(with_model.engine, "adapters", None) == ("first", "words", "later")
+        fitting.names == getattr(with_model.engine, "adapters", None) == ("first", "words", "later")
     )
     assert said(with_model) != before
     # The one that stayed is the same object still, and what is kept of it goes on to be used.
     bundles.write_manifest(folder, ENTRIES[:2])
-    assert found.update() == ()
+    assert fitting.update() == ()
     assert with_model.engine_for("completion", "go", "r") is engine
     assert said(with_model) == before
     bundles.make_lora(base, folder / "first.gguf", seed=9)
-    assert found.update() == ()
+    assert fitting.update() == ()
     assert with_model.engine_for("completion", "go", "r") is not engine
     assert said(with_model) != before
 
@@ -229,11 +229,11 @@ def test_it_follows_its_folder(with_model: Opened, folder: Path, base: Path) -> 
 def test_bad_news_are_refused_and_the_old_serves(
     with_model: Opened, folder: Path, base: Path
 ) -> None:
-    found, before = adapters(with_model), (said(with_model), said(with_model, "python"))
+    fitting, before = adapters(with_model), (said(with_model), said(with_model, "python"))
 
     def refused(entries: list[AdapterEntry], words: str) -> None:
         bundles.write_manifest(folder, entries)
-        (refusal,) = found.update()
+        (refusal,) = fitting.update()
         assert words in refusal
         assert words in str(with_model)
         assert (said(with_model), said(with_model, "python")) == before
@@ -246,7 +246,7 @@ def test_bad_news_are_refused_and_the_old_serves(
     refused([replace(ENTRIES[0], size=5), *ENTRIES[1:]], "has")
     refused([replace(ENTRIES[0], task="x"), *ENTRIES[1:]], "unknown task")
     (folder / "manifest.json").write_text("{")
-    assert "cannot be read" in found.update()[0]
+    assert "cannot be read" in fitting.update()[0]
     os.utime(folder / "base.gguf", ns=(1, 1))
     refused(list(ENTRIES), "another")
 

@@ -109,12 +109,12 @@ def test_summaries() -> None:
         Row("go", 30, 5, 1, "dismissed"),
         Row("", 40, 5, 1, "partly_accepted"),
     ]
-    found = by_language(rows)
-    assert list(found) == ["all", "python", "other", "go"]
-    whole = found["all"]
+    summaries = by_language(rows)
+    assert list(summaries) == ["all", "python", "other", "go"]
+    whole = summaries["all"]
     assert (whole.shown, whole.accepted, whole.partly_accepted, whole.dismissed) == (4, 2, 1, 1)
     assert (whole.judged, whole.kept) == (1, 1)
-    assert (found["python"].latency_p50, found["go"].latency_p95) == (10, 30)
+    assert (summaries["python"].latency_p50, summaries["go"].latency_p95) == (10, 30)
     assert summary([]).latency_p50 is None
 
 
@@ -131,10 +131,10 @@ async def test_a_session_is_written_and_read(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert b"return a" not in file.read_bytes()
     assert evaluate.main(["--repo", str(tmp_path), "--usage", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["all"] == told["python"]
-    assert (told["all"]["shown"], told["all"]["accepted"]) == (1, 1)
-    assert told["all"]["latency_p50"] > 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["all"] == printed["python"]
+    assert (printed["all"]["shown"], printed["all"]["accepted"]) == (1, 1)
+    assert printed["all"]["latency_p50"] > 0
     assert evaluate.main(["--repo", str(tmp_path), "--usage"]) == 0
     assert "python" in capsys.readouterr().out
 

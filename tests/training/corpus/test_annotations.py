@@ -143,9 +143,11 @@ def test_what_was_excluded_stays_so_after_new_commits(
     (repo / "bread.py").write_text(module("bread") + module("buns"))
     commit(repo)
     holdout = later[-1] if later else ""
-    found = corpus.read(TrainOptions(repo=repo, corpus=file, holdout=holdout))
-    assert "cheese.py" not in paths((*found.train, *found.held_out))
-    assert {f.weight for f in (*found.train, *found.held_out) if f.path == "figs.py"} == {2.0}
+    corpus_read = corpus.read(TrainOptions(repo=repo, corpus=file, holdout=holdout))
+    assert "cheese.py" not in paths((*corpus_read.train, *corpus_read.held_out))
+    assert {
+        f.weight for f in (*corpus_read.train, *corpus_read.held_out) if f.path == "figs.py"
+    } == {2.0}
 
 
 def test_edits_are_obeyed(repo: Path, tmp_path: Path) -> None:
@@ -160,9 +162,9 @@ def test_edits_are_obeyed(repo: Path, tmp_path: Path) -> None:
     edited["bread.py"]["weight"] = 3
     edited["cheese.py"]["part"] = "held-out"
     save(file, edited)
-    found = read(repo, file)
-    assert paths(found.held_out) == {"cheese.py"}
-    assert paths(found.train) == {
+    corpus_read = read(repo, file)
+    assert paths(corpus_read.held_out) == {"cheese.py"}
+    assert paths(corpus_read.train) == {
         "bread.py",
         "conf.py",
         "dates.py",
@@ -170,8 +172,8 @@ def test_edits_are_obeyed(repo: Path, tmp_path: Path) -> None:
         "figs.py",
         "made.py",
     }
-    assert {f.path: f.weight for f in found.train if f.weight != 1} == {"bread.py": 3}
-    assert {d.path: d.reason for d in found.decisions}["apple.py"] == "by hand"
+    assert {f.path: f.weight for f in corpus_read.train if f.weight != 1} == {"bread.py": 3}
+    assert {d.path: d.reason for d in corpus_read.decisions}["apple.py"] == "by hand"
     # A dry run on the edited file keeps what was edited.
     before = rows(file)
     assert main(["--repo", str(repo), "--dry-run", "--corpus", str(file)]) == 0
@@ -179,7 +181,7 @@ def test_edits_are_obeyed(repo: Path, tmp_path: Path) -> None:
     for name in ("decision", "weight", "part"):
         assert after["bread.py"][name] == before["bread.py"][name]
     assert after["apple.py"]["decision"] == "exclude"
-    assert read(repo, file) == found
+    assert read(repo, file) == corpus_read
 
 
 def test_no_note_makes_a_leak(repo: Path, tmp_path: Path) -> None:

@@ -38,18 +38,18 @@ def test_no_canary_comes_through(tmp_path: Path, capsys: pytest.CaptureFixture[s
         own = "".join(f"def f{number}_{n}(a):\n    return a * {n}\n\n" for n in range(9))
         (root / f"m{number}.py").write_text(f"{own}\n{code.format(secret)}\n")
     (root / "made_pb2.py").write_text(f"x = {BODY!r}\n")
-    found = corpus.read(TrainOptions(repo=root))
-    assert len(found.train) + len(found.held_out) == len(CANARIES)
-    indexes = found.indexes()
-    said = [str(epoch(files, indexes, "0")) for files in (found.train, found.held_out)]
+    learned = corpus.read(TrainOptions(repo=root))
+    assert len(learned.train) + len(learned.held_out) == len(CANARIES)
+    indexes = learned.indexes()
+    outputs = [str(epoch(files, indexes, "0")) for files in (learned.train, learned.held_out)]
     file = tmp_path / "corpus.jsonl"
     for more in ((), ("--json",)):
         assert main(["--repo", str(root), "--dry-run", "--corpus", str(file), *more]) == 0
-        said.append("".join(capsys.readouterr()))
-    said += [str(found), file.read_text()]
+        outputs.append("".join(capsys.readouterr()))
+    outputs += [str(learned), file.read_text()]
     for _, secret in CANARIES.values():
         for line in (line for line in secret.split("\n") if "-----" not in line):
-            assert not [text for text in said if line in text]
+            assert not [text for text in outputs if line in text]
 
 
 def test_keys_in_pieces() -> None:

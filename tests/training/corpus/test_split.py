@@ -46,8 +46,8 @@ def read(root: Path, **options: object) -> Corpus:
     return corpus.read(TrainOptions(repo=root, **options))  # type: ignore[arg-type]
 
 
-def reasons(found: Corpus) -> dict[str, str]:
-    return {d.path: d.reason for d in found.decisions if d.reason}
+def reasons(divided: Corpus) -> dict[str, str]:
+    return {d.path: d.reason for d in divided.decisions if d.reason}
 
 
 def paths(files: tuple[object, ...]) -> list[str]:
@@ -91,10 +91,12 @@ def test_relatives_are_on_the_same_side(tmp_path: Path) -> None:
         files[f"{n}_two.py"] = shared + code(200 + n, functions=5)
     write(tmp_path, files)
     for seed in range(6):
-        found = read(tmp_path, seed=seed)
-        train, held = ({p.split("_")[0] for p in paths(f)} for f in (found.train, found.held_out))
+        divided = read(tmp_path, seed=seed)
+        train, held = (
+            {p.split("_")[0] for p in paths(f)} for f in (divided.train, divided.held_out)
+        )
         assert held and not train & held
-        assert not found.reasons
+        assert not divided.reasons
 
 
 def test_a_run_that_goes_on_keeps_its_split(tmp_path: Path) -> None:
@@ -111,16 +113,16 @@ def test_a_run_that_goes_on_keeps_its_split(tmp_path: Path) -> None:
             "new.py": code(60, functions=20),
         },
     )
-    found = corpus.read(TrainOptions(repo=tmp_path), fixed=kept)
-    assert paths(found.held_out) == ["m3.py"]
-    assert paths(found.train) == ["m0.py", "m1.py", "m2.py", *[f"m{n}.py" for n in range(4, 8)],
+    divided = corpus.read(TrainOptions(repo=tmp_path), fixed=kept)
+    assert paths(divided.held_out) == ["m3.py"]
+    assert paths(divided.train) == ["m0.py", "m1.py", "m2.py", *[f"m{n}.py" for n in range(4, 8)],
                                   "new.py"]  # fmt: skip
-    assert reasons(found) == {
+    assert reasons(divided) == {
         "a_copy.py": "near-duplicate: m3.py",
         "relative.py": "relative of held-out m3.py",
     }
-    assert {row.path for row in found.rows if row.part == "held-out"} == {"m3.py"}
-    assert [row.path for row in found.rows] == sorted(row.path for row in found.rows)
+    assert {row.path for row in divided.rows if row.part == "held-out"} == {"m3.py"}
+    assert [row.path for row in divided.rows] == sorted(row.path for row in divided.rows)
 
 
 @pytest.mark.parametrize(
@@ -148,8 +150,8 @@ def test_notes_against_a_split_that_is_fixed(
 
 def test_what_cannot_be_split(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": "x = 1\n", "b.py": "x = 1\n"})
-    found = read(tmp_path)
-    assert (paths(found.train), found.held_out) == (["a.py"], ())
+    divided = read(tmp_path)
+    assert (paths(divided.train), divided.held_out) == (["a.py"], ())
 
 
 def test_a_large_file_is_not_held_out(tmp_path: Path) -> None:
@@ -186,19 +188,19 @@ def test_globs_and_further_repositories(tmp_path: Path) -> None:
         {"src/a.py": code(1), "src/a_test.py": code(2), "b.py": code(3), "src/c.py": code(4)},
     )
     other = write(tmp_path / "two/shop", {"src/a.py": code(5), "src/copy.py": code(1)})
-    found = read(shop, also=(other,), include=("src/",), exclude=("*_test.py", "other.py"))
-    assert reasons(found) == {
+    divided = read(shop, also=(other,), include=("src/",), exclude=("*_test.py", "other.py"))
+    assert reasons(divided) == {
         "b.py": "--include",
         "src/a_test.py": "--exclude",
         "shop-2:src/copy.py": "near-duplicate: src/a.py",
     }
-    assert [(f.repository, f.path) for f in (*found.train, *found.held_out)].count(
+    assert [(f.repository, f.path) for f in (*divided.train, *divided.held_out)].count(
         ("shop-2", "src/a.py")
     )
-    assert set(found.digests()) | set(found.held_out_names) == {
+    assert set(divided.digests()) | set(divided.held_out_names) == {
         "src/a.py", "src/c.py", "shop-2:src/a.py",
     }  # fmt: skip
-    assert {file.repository for file in found.held_out} == {"shop"}
+    assert {file.repository for file in divided.held_out} == {"shop"}
     for wrong, words in (
         ({"also": (shop,)}, "named twice"),
         ({"exclude": ("a\\",)}, "is not a glob"),
@@ -216,9 +218,9 @@ def test_only_what_changed_since(tmp_path: Path) -> None:
     commit(tmp_path, date="2025-03-01T00:00:00")
     write(tmp_path, {"c.py": code(5)})
     for since in (first, first[:10], "HEAD~1", "2025-02-01", "2025-02-01T12:00:00"):
-        found = read(tmp_path, since=since)
-        assert sorted(paths((*found.train, *found.held_out))) == ["b.py", "c.py"]
-        assert reasons(found) == {"a.py": "--since", "new_name.py": "--since"}
+        divided = read(tmp_path, since=since)
+        assert sorted(paths((*divided.train, *divided.held_out))) == ["b.py", "c.py"]
+        assert reasons(divided) == {"a.py": "--since", "new_name.py": "--since"}
     assert not reasons(read(tmp_path, since="2024-01-01"))
 
 
@@ -259,18 +261,18 @@ def test_the_past_is_learned_and_what_came_later_is_held_out(tmp_path: Path) -> 
         },
     )
     commit(tmp_path, date="2025-03-01T00:00:00")
-    found = read(tmp_path, holdout="since:2025-02-01")
-    assert found.holdout == f"since:{first}"
-    assert found == read(tmp_path, holdout=f"since:{first}")
-    assert paths(found.train) == ["gone.py", "moved.py", "same.py", "shape.py"]
-    assert found.train[-1].text == old
-    assert found.held_out_names == ("fresh.py", "shape.py")
-    shape = found.held_out[-1]
+    divided = read(tmp_path, holdout="since:2025-02-01")
+    assert divided.holdout == f"since:{first}"
+    assert divided == read(tmp_path, holdout=f"since:{first}")
+    assert paths(divided.train) == ["gone.py", "moved.py", "same.py", "shape.py"]
+    assert divided.train[-1].text == old
+    assert divided.held_out_names == ("fresh.py", "shape.py")
+    shape = divided.held_out[-1]
     assert shape.fresh is not None
     assert [shape.text[a:b] for a, b in shape.fresh] == [
         "    return height * width  # commutes\n", new,
     ]  # fmt: skip
-    assert reasons(found)["copied.py"] == reasons(found)["elsewhere.py"] == "nothing new"
+    assert reasons(divided)["copied.py"] == reasons(divided)["elsewhere.py"] == "nothing new"
     with pytest.raises(BudgetAIError, match="begins after"):
         read(tmp_path, holdout="since:2024-01-01")
     with pytest.raises(BudgetAIError, match="since:REVISION"):
@@ -298,8 +300,8 @@ def test_history_runs_nothing(tmp_path: Path) -> None:
     blob = git(tmp_path, "rev-parse", f"{first}:a.py")
     lost = tmp_path / ".git/objects" / blob[:2] / blob[2:]
     lost.unlink()
-    found = read(tmp_path, holdout="since:HEAD")
-    assert paths(found.train) == ["a.py", "b.py"]
+    divided = read(tmp_path, holdout="since:HEAD")
+    assert paths(divided.train) == ["a.py", "b.py"]
     with pytest.raises(BudgetAIError):
         read(tmp_path, holdout=f"since:{first}")
     assert not ran.exists()

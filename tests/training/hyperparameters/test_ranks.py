@@ -79,8 +79,8 @@ def test_draws_follow_their_distribution(
 
 
 def test_geometric_chances_are_cut_off_and_sum_to_one() -> None:
-    found = rank_weights.chances((1, 2, 3), "geometric", 0.5)
-    assert found == pytest.approx((4 / 7, 2 / 7, 1 / 7))
+    shares = rank_weights.chances((1, 2, 3), "geometric", 0.5)
+    assert shares == pytest.approx((4 / 7, 2 / 7, 1 / 7))
 
 
 def test_a_draw_depends_on_seed_and_number_alone() -> None:
@@ -125,14 +125,14 @@ LOSSES = {1: 2.4, 2: 2.09, 4: 2.015, 8: 2.0, 16: 2.01}
     ("tolerance", "rank"), [("1%", 4), ("0%", 8), ("5%", 2), ("20%", 1), ("0.4%", 8)]
 )
 def test_the_smallest_rank_within_the_tolerance_is_chosen(tolerance: str, rank: int) -> None:
-    found = {b: [Answer(10 * loss), Answer(10 * loss)] for b, loss in LOSSES.items()}
-    assert rank_selection.select_rank(found, Tolerance.parse(tolerance)) == rank
+    shares = {b: [Answer(10 * loss), Answer(10 * loss)] for b, loss in LOSSES.items()}
+    assert rank_selection.select_rank(shares, Tolerance.parse(tolerance)) == rank
 
 
 def test_a_standard_error_is_that_of_pairs() -> None:
     """Hard questions are hard at every rank: that is not an error of the difference."""
     hard = [Answer(5.0), Answer(50.0), Answer(20.0)]
-    shifted = [Answer(one.total + 1.0) for one in hard]
+    shifted = [Answer(answer.total + 1.0) for answer in hard]
     assert rank_selection.standard_error(shifted, hard) == pytest.approx(0.0, abs=1e-12)
     assert rank_selection.select_rank({1: shifted, 2: hard}, Tolerance.parse("se")) == 2
     mixed = [Answer(5.0 + 3), Answer(50.0 - 3), Answer(20.0 + 1)]

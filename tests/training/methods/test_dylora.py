@@ -41,8 +41,8 @@ def dylora(**given: Any) -> TrainOptions:
 
 @torch.no_grad()
 def logits(model: Any) -> torch.Tensor:
-    found: torch.Tensor = model(IDS).logits
-    return found
+    computed_logits: torch.Tensor = model(IDS).logits
+    return computed_logits
 
 
 def written_out(folder: Path, model: Any, weights: torch.Tensor, scale: float) -> torch.Tensor:

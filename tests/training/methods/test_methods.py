@@ -28,8 +28,8 @@ def base(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
 
 @torch.no_grad()
 def logits(model: Any, ids: torch.Tensor = IDS) -> torch.Tensor:
-    found: torch.Tensor = model.eval()(ids, attention_mask=torch.ones_like(ids)).logits
-    return found
+    computed_logits: torch.Tensor = model.eval()(ids, attention_mask=torch.ones_like(ids)).logits
+    return computed_logits
 
 
 @pytest.mark.parametrize("method", COMPARED)

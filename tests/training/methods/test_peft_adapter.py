@@ -81,8 +81,8 @@ def test_the_tuned_layers_are_those_asked_for(base: Any, target: str, ends: set[
     model = peft_adapter.attach(
         base, TrainOptions(rank=2, lora=Lora(target=target, layers="upper"))
     )
-    found = tuned_modules(model)
-    assert {name.rpartition(".")[2] for name in found} == ends
+    modules = tuned_modules(model)
+    assert {name.rpartition(".")[2] for name in modules} == ends
     layers = base.config.num_hidden_layers
-    numbers = {int(name.split(".layers.")[1].split(".")[0]) for name in found}
+    numbers = {int(name.split(".layers.")[1].split(".")[0]) for name in modules}
     assert numbers == set(range(layers // 2, layers))

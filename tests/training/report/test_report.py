@@ -143,9 +143,9 @@ def overall(before: float | None, after: float | None, tokens: int = 9000) -> Re
     ],
 )
 def test_the_headline_says_what_happened(run: Report, mood: str, words: str) -> None:
-    said = verdict(run)
-    assert (said.mood, words in said.title) == (mood, True)
-    assert said.title in Page(page(run)).text
+    told_verdict = verdict(run)
+    assert (told_verdict.mood, words in told_verdict.title) == (mood, True)
+    assert told_verdict.title in Page(page(run)).text
 
 
 def test_a_loss_over_few_tokens_is_doubted() -> None:
@@ -278,8 +278,10 @@ def test_large_runs_make_a_page_of_bearable_size() -> None:
 
 def test_code_keeps_its_spaces_and_a_right_answer_is_marked() -> None:
     code = "\n\n\tif x:\n\t\treturn  "
-    each = LineComparison(path="a.py", line=3, before=code, expected="1", base="", tuned="1\n")
-    html = page(account(completions=(each,)))
+    comparison = LineComparison(
+        path="a.py", line=3, before=code, expected="1", base="", tuned="1\n"
+    )
+    html = page(account(completions=(comparison,)))
     # The parser of a browser takes the first newline of a <pre> away.
     assert f'<pre class="context">\n{code}<span' in html
     assert "0 of 1 from the base, 1 of 1 from the tuned model" in html
@@ -316,7 +318,10 @@ def test_the_files_of_a_corpus_are_counted() -> None:
         ("key", 3, 2),
         ("e-mail", 1, 1),
     ]
-    assert [each.path for each in file_counts.by_part(rows)["to learn"]] == ["c.go", "a.py"]
+    assert [comparison.path for comparison in file_counts.by_part(rows)["to learn"]] == [
+        "c.go",
+        "a.py",
+    ]
 
 
 @pytest.mark.parametrize(

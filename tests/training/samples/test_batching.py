@@ -81,16 +81,16 @@ def test_marker_names_in_a_file_are_text(encoder: Encoder) -> None:
 
 
 def test_micro_batches_hold_every_sample_once_and_little_padding() -> None:
-    found = lay_out(0)
-    groups = grouped(found, 3000, random.Random(0))
+    layout = lay_out(0)
+    groups = grouped(layout, 3000, random.Random(0))
     together = [sample for group in groups for sample in group]
-    assert sorted(map(repr, together)) == sorted(map(repr, found))
+    assert sorted(map(repr, together)) == sorted(map(repr, layout))
     assert all(len(g) == 1 or len(g) * max(map(size, g)) <= 3000 for g in groups)
-    shown = sum(map(size, found))
+    shown = sum(map(size, layout))
     padded = sum(len(g) * max(map(size, g)) for g in groups)
     assert max(map(len, groups)) > 2
     # Cut in the order of the pass into fours, a third would be padding.
-    fours = [found[n : n + 4] for n in range(0, len(found), 4)]
+    fours = [layout[n : n + 4] for n in range(0, len(layout), 4)]
     assert padded < 1.12 * shown < sum(len(f) * max(map(size, f)) for f in fours)
 
 

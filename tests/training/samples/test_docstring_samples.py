@@ -172,8 +172,8 @@ def test_a_docstring_that_stands_there_twice_is_not_learned() -> None:
     twice = "".join(
         f'def f{n}(a):\n    """See the base class for all."""\n    return a\n' for n in "xy"
     )
-    found = pairs_of(Corpus("shop", (CorpusFile("shop", "a.py", twice),), (), ()))
-    assert not [pair for pair in found.train if pair.documentable.name in ("fx", "fy")]
+    collected = pairs_of(Corpus("shop", (CorpusFile("shop", "a.py", twice),), (), ()))
+    assert not [pair for pair in collected.train if pair.documentable.name in ("fx", "fy")]
 
 
 def test_the_prompt_is_the_servers_token_for_token(pairs: Pairs, tmp_path: Path) -> None:
@@ -183,8 +183,8 @@ def test_the_prompt_is_the_servers_token_for_token(pairs: Pairs, tmp_path: Path)
     for pair in pairs.held_out:
         language = language_of(pair.file.path)
         assert language is not None
-        found = documentables(ParsedDocument.of(pair.file.text, language))
-        usual = repository_style([s for s in found if s.docstring], language)
+        collected = documentables(ParsedDocument.of(pair.file.text, language))
+        usual = repository_style([s for s in collected if s.docstring], language)
         # Someone has the same file without the docstring, and asks for it.
         bare = _without(pair)
         asked = next(
@@ -211,10 +211,10 @@ def test_the_prompt_is_the_servers_token_for_token(pairs: Pairs, tmp_path: Path)
 
 def _without(pair: Pair) -> str:
     """The file without the docstring and its line."""
-    found, text = pair.documentable.docstring, pair.file.text
-    assert found is not None
-    start = text.rfind("\n", 0, found.start) + 1
-    return text[:start] + text[found.end :].removeprefix("\n")
+    collected, text = pair.documentable.docstring, pair.file.text
+    assert collected is not None
+    start = text.rfind("\n", 0, collected.start) + 1
+    return text[:start] + text[collected.end :].removeprefix("\n")
 
 
 def test_a_round_shows_each_pair_as_often_as_its_file_weighs(pairs: Pairs) -> None:
@@ -225,12 +225,12 @@ def test_a_round_shows_each_pair_as_often_as_its_file_weighs(pairs: Pairs) -> No
 
 
 def test_held_out_docstrings_lie_in_fresh_ranges() -> None:
-    (file,) = (one for one in files(7) if one.path.endswith(".py"))
+    (file,) = (file_of for file_of in files(7) if file_of.path.endswith(".py"))
     start = file.text.index('"""Tell')
     end = file.text.index('"""', start + 3) + 3
     fresh = CorpusFile("shop", file.path, file.text, fresh=((start, end),))
-    found = pairs_of(Corpus("shop", CORPUS.train, (fresh,), ()))
-    assert [pair.documentable.name for pair in found.held_out] == ["describe_7"]
+    collected = pairs_of(Corpus("shop", CORPUS.train, (fresh,), ()))
+    assert [pair.documentable.name for pair in collected.held_out] == ["describe_7"]
 
 
 def test_too_few_docstrings_are_refused_with_their_number() -> None:

@@ -62,11 +62,11 @@ def test_a_sample_is_the_prompt_of_the_server() -> None:
 
 def test_the_end_is_learned_where_it_is_known() -> None:
     """Without a text after the cut, only the end of the file is an end."""
-    found = epoch(FILES, INDEXES, "0", Mixture(no_after_share=0.5))
-    hidden = [s for s in found if not s.prompt.after]
+    shown_samples = epoch(FILES, INDEXES, "0", Mixture(no_after_share=0.5))
+    hidden = [s for s in shown_samples if not s.prompt.after]
     assert {s.ends for s in hidden} == {True, False}
     assert all(s.ends == s.file.text.endswith(s.prompt.before) for s in hidden)
-    assert all(s.ends for s in found if s.prompt.after)
+    assert all(s.ends for s in shown_samples if s.prompt.after)
 
 
 def test_a_pass_is_drawn_from_the_seed_alone() -> None:
@@ -80,7 +80,7 @@ def test_a_file_is_shown_as_often_as_it_weighs() -> None:
     assert learned == {("repo", "a.py"): 2 * len(TEXT)}
     half = [replace(FILES[0], weight=0.5)]
     drawn = [epoch(half, INDEXES, str(n)) for n in range(40)]
-    assert 8 < sum(bool(found) for found in drawn) < 32
+    assert 8 < sum(bool(shown_samples) for shown_samples in drawn) < 32
 
 
 def test_the_windows_of_a_file_do_not_depend_on_other_files() -> None:
@@ -92,9 +92,9 @@ def test_the_windows_of_a_file_do_not_depend_on_other_files() -> None:
 
 def test_chunks_are_shown_in_a_share_of_samples_that_can_copy_from_them() -> None:
     recipe = Mixture(chunk_share=0.3, copy_share=1, before=800)
-    found = epoch(USED, USED_INDEXES, "0", recipe)
-    shown = [s for s in found if s.prompt.chunks]
-    assert len(shown) == round(0.3 * len(found))
+    shown_samples = epoch(USED, USED_INDEXES, "0", recipe)
+    shown = [s for s in shown_samples if s.prompt.chunks]
+    assert len(shown) == round(0.3 * len(shown_samples))
     assert all(copying(s.prompt, USED_INDEXES) > 0 for s in shown)
     own = [c.text for s in shown for c in s.prompt.chunks if c.path == s.file.path]
     assert all(line.split()[0] in {"from", "import"} for t in own for line in t.splitlines())
@@ -117,5 +117,5 @@ def test_a_sample_knows_its_language_and_its_file() -> None:
 
 
 def test_very_long_lines_end_too() -> None:
-    found = samples(file=CorpusFile("repo", "a.py", "x" * 10_000))
-    assert "".join(sample.prompt.before for sample in found) == "x" * 10_000
+    shown_samples = samples(file=CorpusFile("repo", "a.py", "x" * 10_000))
+    assert "".join(sample.prompt.before for sample in shown_samples) == "x" * 10_000

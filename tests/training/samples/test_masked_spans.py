@@ -42,8 +42,8 @@ def test_the_prompt_is_the_servers_at_the_hole() -> None:
 
 
 def test_no_chunk_is_of_the_file_itself() -> None:
-    found = span_samples(FILES, INDEX, "0", 200)
-    chunks = [(s.file.path, chunk.path) for s in found for chunk in s.prompt.chunks]
+    drawn_samples = span_samples(FILES, INDEX, "0", 200)
+    chunks = [(s.file.path, chunk.path) for s in drawn_samples for chunk in s.prompt.chunks]
     assert chunks
     assert not [pair for pair in chunks if pair[0] == pair[1]]
 
@@ -54,8 +54,8 @@ def test_what_is_shown_does_not_depend_on_the_answer() -> None:
     text += "".join(f"other_{n} = {n}\n" for n in range(40))
     low = text.index("helper_7")
     file = CorpusFile("r", "x.py", text, fresh=((low, low + len("helper_7(1, 2)")),))
-    found = span_samples([file], INDEX, "0", 50)
-    whole = [s for s in found if s.prompt.before.endswith("value = helper_7(1, 2)")]
+    drawn_samples = span_samples([file], INDEX, "0", 50)
+    whole = [s for s in drawn_samples if s.prompt.before.endswith("value = helper_7(1, 2)")]
     assert whole
     assert not any(s.prompt.chunks for s in whole if s.answer == len("helper_7(1, 2)"))
 
@@ -64,26 +64,26 @@ def test_answers_lie_in_fresh_ranges() -> None:
     ranges = ((700, 900), (100, 260))
     file = replace(FILES[0], fresh=ranges)
     allowed = [file.text[low:high] for low, high in ranges]
-    found = span_samples([file], INDEX, "0", 500)
-    assert {s.kind for s in found} >= {"line", "end", "inside", "expression"}
-    for sample in found:
+    drawn_samples = span_samples([file], INDEX, "0", 500)
+    assert {s.kind for s in drawn_samples} >= {"line", "end", "inside", "expression"}
+    for sample in drawn_samples:
         answer = sample.prompt.before[-sample.answer :]
         assert any(answer in part for part in allowed)
     assert not span_samples([replace(file, fresh=())], INDEX, "0", 10)
 
 
 def test_every_beginning_is_balanced_over_kinds_and_files() -> None:
-    found = span_samples(FILES, INDEX, "0", 112)
-    assert len(found) == 112
+    drawn_samples = span_samples(FILES, INDEX, "0", 112)
+    assert len(drawn_samples) == 112
     for count in (14, 28, 70, 112):
-        kinds = Counter(s.kind for s in found[:count])
-        files = Counter(s.key for s in found[:count])
+        kinds = Counter(s.kind for s in drawn_samples[:count])
+        files = Counter(s.key for s in drawn_samples[:count])
         assert set(kinds) == set(SPAN_KINDS)
         assert len(files) == len(FILES)
         assert max(kinds.values()) - min(kinds.values()) <= 1
         assert max(files.values()) - min(files.values()) <= 1
-    assert span_samples(FILES, INDEX, "0", 40) == found[:40]
-    assert span_samples(FILES, INDEX, "1", 40) != found[:40]
+    assert span_samples(FILES, INDEX, "0", 40) == drawn_samples[:40]
+    assert span_samples(FILES, INDEX, "1", 40) != drawn_samples[:40]
 
 
 @settings(max_examples=40, deadline=None)

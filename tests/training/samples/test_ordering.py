@@ -46,9 +46,9 @@ def test_a_long_chain_needs_no_recursion() -> None:
 
 def test_a_band_shuffles_near_by_only() -> None:
     items = list(range(1000))
-    found = banded(items, random.Random(0))
-    assert sorted(found) == items != found
-    place = {item: n for n, item in enumerate(found)}
+    in_order = banded(items, random.Random(0))
+    assert sorted(in_order) == items != in_order
+    place = {item: n for n, item in enumerate(in_order)}
     width = int(BAND * len(items))
     assert all(place[item] < place[item + width] for item in items[:-width])
 
@@ -57,6 +57,6 @@ def test_a_pass_in_order_of_dependency() -> None:
     body = "".join(f"value_{n} = {n}\n" for n in range(2000))
     files = tree(**{"a.py": "import z\n" + body, "m.py": "import z\n" + body, "z.py": body})
     index = {"r": Index((f.path, f.text) for f in files)}
-    found = epoch(files, index, "0", Mixture(order="dependency", before=400))
-    assert {s.file.path for s in found[: len(found) // 8]} == {"z.py"}
-    assert {s.file.path for s in found[-len(found) // 8 :]} == {"m.py"}
+    in_order = epoch(files, index, "0", Mixture(order="dependency", before=400))
+    assert {s.file.path for s in in_order[: len(in_order) // 8]} == {"z.py"}
+    assert {s.file.path for s in in_order[-len(in_order) // 8 :]} == {"m.py"}

@@ -51,9 +51,9 @@ def only(kind: str) -> dict[str, Any]:
 @settings(max_examples=60, deadline=None)
 @given(SOURCES, PATHS, st.integers(0, 9), st.integers(80, 500))
 def test_windows_tile_any_text(text: str, path: str, seed: int, before: int) -> None:
-    found = cut(text, path, seed, before=before)
-    assert [0, *(w.end for w in found)] == [*(w.start for w in found), len(text)]
-    for window in found:
+    cut_windows = cut(text, path, seed, before=before)
+    assert [0, *(w.end for w in cut_windows)] == [*(w.start for w in cut_windows), len(text)]
+    for window in cut_windows:
         assert 0 < window.end - window.start <= before
         assert 0 <= window.answer <= window.end - window.start
         assert (window.answer == 0) == (window.kind == NOTHING)
@@ -78,9 +78,9 @@ def test_a_sample_is_what_the_server_sends_at_its_end(text: str, seed: int) -> N
 def test_a_window_is_cut_right_behind_a_node(kind: str) -> None:
     text = PYTHON * 40
     ends = {node.end for node in nodes(text, language_of("a.py"))}
-    *found, last = cut(text, before=600, **only(kind))
-    assert {w.kind for w in found} == {kind}
-    assert all(w.end in ends for w in found)
+    *cut_windows, last = cut(text, before=600, **only(kind))
+    assert {w.kind for w in cut_windows} == {kind}
+    assert all(w.end in ends for w in cut_windows)
     assert last.kind == "newline"
 
 
@@ -122,17 +122,17 @@ def test_what_is_cut_out_of_lines() -> None:
 def test_nothing_is_missing_where_a_thing_is_complete() -> None:
     for path in ("a.py", "a.rb"):
         text = PYTHON * 40
-        *found, _ = cut(text, path, before=500, **only(NOTHING))
-        assert {(w.kind, w.answer) for w in found} == {(NOTHING, 0)}
-        assert not any(text[: w.end].endswith(("(", ",", ":", "=", "{", " ")) for w in found)
+        *cut_windows, _ = cut(text, path, before=500, **only(NOTHING))
+        assert {(w.kind, w.answer) for w in cut_windows} == {(NOTHING, 0)}
+        assert not any(text[: w.end].endswith(("(", ",", ":", "=", "{", " ")) for w in cut_windows)
 
 
 def test_a_head_without_its_body_is_not_complete() -> None:
     text = "def total(items)\n  sum = items.sum\n  sum + 1\nend\n" * 40
     for before in range(200, 260):
-        *found, _ = cut(text, "a.rb", before=before, **only(NOTHING))
-        assert found
-        assert not any(text[: w.end].endswith("(items)") for w in found)
+        *cut_windows, _ = cut(text, "a.rb", before=before, **only(NOTHING))
+        assert cut_windows
+        assert not any(text[: w.end].endswith("(items)") for w in cut_windows)
 
 
 def test_without_a_grammar_nodes_become_lines() -> None:

@@ -78,8 +78,8 @@ def test_an_undecided_answer_is_cut_where_it_reads_well() -> None:
 
 def test_lines_alone() -> None:
     context = CursorContext("def f():", "", None)
-    found = postprocess(context, "\n    a = 1\n    return a\n", whole=False, block=False)
-    assert found and found.text == "\n    a = 1"
+    result = postprocess(context, "\n    a = 1\n    return a\n", whole=False, block=False)
+    assert result and result.text == "\n    a = 1"
 
 
 @pytest.mark.timeout(20)

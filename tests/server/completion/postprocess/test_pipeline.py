@@ -7,11 +7,13 @@ from support.trim_cases import CASES, Case
 
 
 def check(case: Case) -> None:
-    found = case.outcome()
-    assert (found.text, found.replaces) == (case.expected.text, case.expected.replaces)
+    shown_part = case.outcome()
+    assert (shown_part.text, shown_part.replaces) == (case.expected.text, case.expected.replaces)
     # Whatever a case is about, sound code does not parse worse than before.
     if case.context.sound:
-        assert cost(case.context, Edit(found.text, found.replaces)) <= cost(case.context, Edit(""))
+        assert cost(case.context, Edit(shown_part.text, shown_part.replaces)) <= cost(
+            case.context, Edit("")
+        )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -30,8 +32,8 @@ def test_repair_is_what_keeps_the_code_whole() -> None:
     def broken(*, repair: bool) -> int:
         edits = [(case.context, case.outcome(repair=repair)) for case in CASES.values()]
         return sum(
-            cost(context, Edit(found.text, found.replaces)) > cost(context, Edit(""))
-            for context, found in edits
+            cost(context, Edit(shown_part.text, shown_part.replaces)) > cost(context, Edit(""))
+            for context, shown_part in edits
         )
 
     assert 2 * broken(repair=True) <= broken(repair=False)

@@ -32,16 +32,16 @@ def test_any_text_gives_one_sound_edit(
     whole: bool, block: bool, repair: bool,
 ) -> None:  # fmt: skip
     context = CursorContext(before, after, language)
-    found = postprocess(context, answer, whole=whole, block=block, repair=repair)
-    if found is None:
+    shown_part = postprocess(context, answer, whole=whole, block=block, repair=repair)
+    if shown_part is None:
         assert not whole
         return
-    replaced = after[: found.replaces]
-    assert len(replaced) == found.replaces <= len(context.line_after)
-    assert within(replaced, found.text)
-    assert found.text == found.text.rstrip()
+    replaced = after[: shown_part.replaces]
+    assert len(replaced) == shown_part.replaces <= len(context.line_after)
+    assert within(replaced, shown_part.text)
+    assert shown_part.text == shown_part.text.rstrip()
     if block and repair and context.sound and not context.prose:
-        shown = Edit(found.text, found.replaces)
+        shown = Edit(shown_part.text, shown_part.replaces)
         no_worse = cost(context, shown) <= cost(context, Edit(""))
         assert no_worse or begins(context, shown, in_text=False)
 
@@ -61,14 +61,14 @@ def test_typing_along_gives_the_rest_of_the_same_answer(name: str, data: st.Data
         if first and first.text:
             typed = data.draw(st.integers(typed, len(first.text) - 1))
         text = context.before + (first.text[:typed] if first else "") + context.after
-        found = render(
+        shown_part = render(
             answer, Snapshot("r", path, text, start + typed), CompletionPolicy(line=20, block=30)
         )
-        first = first or found
+        first = first or shown_part
         rest = first.text[typed:] if first else ""
         if (
             first
             and within(context.after[: first.replaces], rest)
             and rest != context.after[: first.replaces]
         ):
-            assert found and (found.text, found.replaces) == (rest, first.replaces)
+            assert shown_part and (shown_part.text, shown_part.replaces) == (rest, first.replaces)

@@ -332,9 +332,9 @@ def test_a_fault_is_named_without_the_token(
     remote = engine(server, token=TOKEN)
     with pytest.raises(ModelError, match=message) as caught:
         ask(remote, " ")
-    told = f"{caught.value} {caught.value!r} {remote.state} {remote.name} {remote._endpoint!r}"
+    visible = f"{caught.value} {caught.value!r} {remote.state} {remote.name} {remote._endpoint!r}"
     assert f"127.0.0.1:{server.server_port}" in str(caught.value)
-    assert TOKEN not in told + caplog.text
+    assert TOKEN not in visible + caplog.text
     assert remote.state == f"down: {caught.value}"
     # Nothing of this is asked twice: another try would not help, or had begun to answer.
     assert len(server.asked(path)) == 1
