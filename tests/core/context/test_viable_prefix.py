@@ -13,12 +13,16 @@ VIABLE = [
     ("c", "/* a"), ("ruby", "x = a +"), ("ruby", "x = <<~A"), ("bash", "sort a |"),
     ("bash", "cat <<EOF"), ("lua", "if x then"), ("lua", "local s = [[a"), ("java", "@Override"),
     ("javascript", "const x = `a ${b} c"), ("rust", 'fn f() { let s = "a'),
+    ("php", "<?php\n$x = 'a"), ("bash", "awk '"), ("bash", 'a="b \\'), ("bash", "a='\\'$b"),
+    ("ruby", "x = 'a' \\"),
     ("go", "package p\nvar x = `a"),
     ("php", "<?php\n$x = <<<A"), ("kotlin", 'val s = """a'), ("typescript", "type A ="),
 ]  # fmt: skip
 NOT_VIABLE = [
     ("python", "x = = 1"), ("python", 'x = "a'), ("csharp", "class A { public ) int"),
     ("java", "class A { void f() { return ; } x)"), ("go", "package p\nfunc f() { x := := 1"),
+    ("bash", 'a="b'), ("bash", 'A="'), ("bash", "echo 'a"), ("bash", "a=$'\\'b"),
+    ("ruby", 'x = "a'),
     ("ruby", "x = )"), ("lua", "local x = = 1"), ("rust", "fn f( {"), ("php", "<?php\nf( {"),
     ("kotlin", "fun f() { val = 3 ="), ("javascript", "f(a;"), ("c", "int f(int x {"),
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from budgetai_core.repository.secrets import looks_secret
-from budgetai_server.completion.postprocess.brackets import OPENERS
+from budgetai_server.completion.postprocess.brackets import OPENERS, brackets
 from budgetai_server.completion.postprocess.cursor_context import CursorContext
 from budgetai_server.completion.postprocess.filters import drop_repetition, worth_showing
 from budgetai_server.completion.postprocess.indentation import reindented
@@ -45,8 +45,17 @@ def postprocess(
     kept = answer[:stop].rstrip()
     goes_on = not block and stop is not None
     # A line alone may be the head of a body that is still to be written.
-    is_head = not (block or goes_on) and kept.endswith(tuple(OPENERS))
+    is_head = not (block or goes_on) and _ends_in_opener(context, kept)
     return _finished(context, kept, repair and not is_head, goes_on=goes_on)
+
+
+def _ends_in_opener(context: CursorContext, text: str) -> bool:
+    """Return whether a bracket is opened at the end. In a string it opens nothing, and what is
+    begun by `${` ends on its line."""
+    if not text.endswith(tuple(OPENERS)) or text.endswith("${"):
+        return False
+    piece = context.line_before + text
+    return len(piece) - 1 in brackets(piece, context.language).open
 
 
 # Asked again at each key while the user types along.

@@ -135,6 +135,8 @@ def _completed(context: CursorContext, text: str, *, words: bool = True) -> Iter
         at for at in brackets(piece + context.line_after, context.language).open if at < len(piece)
     ]
     lacking = opened[::-1][:_MAX_MISSING]
+    if text.endswith("${"):
+        return
     if lacking and ("\n" in text.strip() or text.endswith("{")):
         yield Edit(text + _closing_lines(piece, lacking))
         if context.language and context.language.name in _STATEMENT_MARK and _WORD.search(text[-1]):

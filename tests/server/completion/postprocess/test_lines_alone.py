@@ -24,6 +24,8 @@ TRUE = {
     "a backslash": ("a.sh", "f() {\n  ", "curl -s \\", "    -o a", "\n}\n"),
     "an open bracket": ("a.go", "package p\n\nfunc f() {\n\t", "g(a, b,", "\t\tc)", "\n}\n"),
     "an open string": ("a.rs", "fn f() {\n    ", 'let s = "a', '        b";', "\n}\n"),
+    "a script as a word": ("a.sh", "f() {\n  ", "awk '", "    { print }' a", "\n}\n"),
+    "a string with a backslash": ("a.sh", "f() {\n  ", 'a="b \\', '    c"', "\n}\n"),
     "a pattern of a case": (
         "a.sh", "case $x in\n  a) f\n     ;;\n  ", "b) g", "     ;;", "\nesac\n",
     ),
@@ -38,6 +40,8 @@ BROKEN = {
     "a closer too many": ("A.java", "class A {\n    ", "int f(int a)) {", "\n}\n"),
     "two operators": ("a.go", "package p\n\nfunc f() {\n\t", "x := := 1", "\n}\n"),
     "an open quote": ("a.py", "def f():\n    x = 1\n    ", 'y = "a', "\n"),
+    "an open quote of a shell": ("a.sh", "f() {\n  g\n  ", 'a="b', "\n}\n"),
+    "an open quote of Ruby": ("a.rb", "def f\n  g\n  ", "a = 'b", "\nend\n"),
     "a word too many": ("a.rs", "fn f() {\n    ", "let x y = 1;", "\n}\n"),
     "in a part of a class": (
         "A.java", "class A {\n" + "    int f() { return 1; }\n" * 90 + "\n    ", "int g(int a {",
@@ -63,3 +67,14 @@ def test_a_true_line_is_shown_as_it_is(name: str) -> None:
 def test_a_line_that_nothing_can_follow_is_not_shown_as_it_is(name: str) -> None:
     path, before, line, after = BROKEN[name]
     assert shown(path, before, f"{line}\n", after) != line
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"), [("a=${", ""), ('a="${', ""), ("a=$(", "a=$("), ("f() {", "f() {")]
+)
+def test_of_a_whole_answer_an_opener_at_the_end_may_be_a_head(line: str, expected: str) -> None:
+    """But for one in a string, and for what ends on its line."""
+    context = CursorContext("g() {\n  h\n}\n\n", "\n\ni\n", language_of("a.sh"))
+    result = postprocess(context, line, whole=True, block=False)
+    assert result is not None
+    assert result.text == expected
