@@ -6,8 +6,8 @@ was evaluated. A running evaluation can be stopped; what was evaluated before st
 The same prompt gives the same logits, whatever was held before it. On a CPU llama.cpp's attention
 takes another kernel from BATCH tokens on, whose results differ in the last bits. So full batches
 end at multiples of BATCH, however much was held already, and all others are shorter: what a token's
-keys and values are depends on the prompt alone. For types of weights whose matrix products take
-another kernel for a few tokens than for many (Q4_K_M among them), that cannot be had.
+keys and values are depends on the prompt alone. With types of weights whose matrix products take
+another kernel for one token than for many (Q4_K_M among them), a typed tail still differs.
 """
 
 import time
