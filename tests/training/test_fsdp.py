@@ -1,4 +1,4 @@
-"""A base spread over processes: what each of two holds, and that it says what a whole one says."""
+"""A base sharded over processes: what each of two holds, and that it says what a whole one says."""
 
 import os
 from pathlib import Path
@@ -35,8 +35,8 @@ def held(number: int, folder: Path, load_in: str) -> None:
     assert fsdp.is_sharded(model)
     assert peft_adapter.parameters(model) == counted
     with torch.no_grad():
-        spread = model(input_ids=IDS).logits
-    torch.testing.assert_close(spread, whole)
+        sharded = model(input_ids=IDS).logits
+    torch.testing.assert_close(sharded, whole)
     # And after a forward pass: what was gathered for it is given up.
     for name, parameter in model.named_parameters():
         in_layer = ".layers." in name
@@ -54,7 +54,7 @@ def test_each_process_holds_half_of_the_frozen_layers_and_the_whole_adapter(
 
 
 def test_fsdp_is_heeded_where_there_are_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And taken from accelerate, which would spread the adapter too."""
+    """And taken from accelerate, which would shard the adapter too."""
     for number, wanted in ((1, False), (2, True)):
         monkeypatch.setattr(process_group, "world_size", lambda number=number: number)
         monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
