@@ -285,7 +285,7 @@ BAD = {
     "odd seed": (["--seed", "-1"], "--seed -1"),
     "a rate that is none": (["--learning-rate", "nan"], "--learning-rate nan"),
     "a share that is none": (["--old-share", "2"], "--old-share 2"),
-    "no recipe": (["--recipe", "nodes=lots"], "nodes=lots"),
+    "no mixture": (["--recipe", "nodes=lots"], "nodes=lots"),
     "less than nothing": (["--lora", "plus=-1"], "--lora plus=-1.0"),
     "little memory": (["--memory", "0.5"], "GB are free"),
     "out is here": (["--out", "."], "exists already"),

@@ -190,8 +190,8 @@ def _sampler(run: Run) -> Callable[[int], list[Sample]]:
     """Return the samples of an epoch, by its number; less of each where there is little memory."""
     share = run.plan.window / WINDOW
     if run.pairs is None:
-        recipe = Mixture.parse(run.options.recipe).scaled(share)
-        return lambda n: epoch(run.learned.train, run.indexes, f"{run.options.seed}/{n}", recipe)
+        mixture = Mixture.parse(run.options.recipe).scaled(share)
+        return lambda n: epoch(run.learned.train, run.indexes, f"{run.options.seed}/{n}", mixture)
     if not run.pairs.train:
         raise RepositoryError("no docstring is new", "Come back after some commits")
     # Each pair once in an epoch, always with the same prompt, the server's.

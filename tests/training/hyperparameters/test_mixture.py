@@ -1,4 +1,4 @@
-"""A recipe is written down in a few words."""
+"""A mixture is written down in a few words."""
 
 import pytest
 
@@ -12,11 +12,11 @@ def test_an_empty_text_is_the_default() -> None:
 
 
 def test_groups_keep_their_proportions() -> None:
-    recipe = Mixture.parse("nodes=0, lines=1,chunks=0.5,before=1200,order=dependency")
-    assert [getattr(recipe, kind) for kind in NODES] == [0] * len(NODES)
-    assert sum(getattr(recipe, kind) for kind in LINES) == pytest.approx(1)
-    assert recipe.line / recipe.newline == pytest.approx(Mixture().line / Mixture().newline)
-    assert (recipe.chunk_share, recipe.before, recipe.order) == (0.5, 1200, "dependency")
+    mixture = Mixture.parse("nodes=0, lines=1,chunks=0.5,before=1200,order=dependency")
+    assert [getattr(mixture, kind) for kind in NODES] == [0] * len(NODES)
+    assert sum(getattr(mixture, kind) for kind in LINES) == pytest.approx(1)
+    assert mixture.line / mixture.newline == pytest.approx(Mixture().line / Mixture().newline)
+    assert (mixture.chunk_share, mixture.before, mixture.order) == (0.5, 1200, "dependency")
 
 
 def test_a_group_that_was_nothing_is_filled_evenly() -> None:

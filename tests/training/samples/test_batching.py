@@ -64,8 +64,8 @@ def test_at_a_hole_the_answer_alone_is_asked_for(encoder: Encoder) -> None:
 
 
 def test_the_answer_and_the_end_behind_it_count_more(encoder: Encoder) -> None:
-    recipe = Mixture(emphasis=7)
-    for sample in epoch(FILES, INDEXES, "0", recipe):
+    mixture = Mixture(emphasis=7)
+    for sample in epoch(FILES, INDEXES, "0", mixture):
         encoded = encoder.learned(sample)
         answer = sum(label != UNLABELLED for label in encoder.asked(sample)["labels"])
         heavy = answer + sample.ends

@@ -84,15 +84,15 @@ def test_a_file_is_shown_as_often_as_it_weighs() -> None:
 
 
 def test_the_windows_of_a_file_do_not_depend_on_other_files() -> None:
-    recipe = Mixture(chunk_share=0)
-    alone = epoch(FILES[:1], INDEXES, "0", recipe)
-    among = [s for s in epoch(FILES, INDEXES, "0", recipe) if s.file == FILES[0]]
+    mixture = Mixture(chunk_share=0)
+    alone = epoch(FILES[:1], INDEXES, "0", mixture)
+    among = [s for s in epoch(FILES, INDEXES, "0", mixture) if s.file == FILES[0]]
     assert {s.prompt for s in alone} == {s.prompt for s in among}
 
 
 def test_chunks_are_shown_in_a_share_of_samples_that_can_copy_from_them() -> None:
-    recipe = Mixture(chunk_share=0.3, copy_share=1, before=800)
-    shown_samples = epoch(USED, USED_INDEXES, "0", recipe)
+    mixture = Mixture(chunk_share=0.3, copy_share=1, before=800)
+    shown_samples = epoch(USED, USED_INDEXES, "0", mixture)
     shown = [s for s in shown_samples if s.prompt.chunks]
     assert len(shown) == round(0.3 * len(shown_samples))
     assert all(copying(s.prompt, USED_INDEXES) > 0 for s in shown)

@@ -39,9 +39,9 @@ SOURCES = st.builds(
 PATHS = st.sampled_from(["a.py", "a.go", "a.ts", "a.rb", "notes"])
 
 
-def cut(text: str, path: str = "a.py", seed: int = 0, **recipe: Any) -> list[Window]:
+def cut(text: str, path: str = "a.py", seed: int = 0, **mixture: Any) -> list[Window]:
     outline = NodeEnds(text, language_of(path))
-    return list(windows(text, outline, random.Random(seed), Mixture(**recipe)))
+    return list(windows(text, outline, random.Random(seed), Mixture(**mixture)))
 
 
 def only(kind: str) -> dict[str, Any]:
@@ -65,8 +65,8 @@ def test_a_sample_is_what_the_server_sends_at_its_end(text: str, seed: int) -> N
     files = [CorpusFile("r", "a.py", text), CorpusFile("r", "b.py", "def tax(x):\n    pass\n")]
     indexes = {"r": Index((f.path, f.text) for f in files)}
     # All of AFTER is shown, or none, so that the limit is known.
-    recipe = Mixture(before=200, after=0, chunk_share=1, no_after_share=0)
-    for sample in epoch(files[:1], indexes, str(seed), recipe):
+    mixture = Mixture(before=200, after=0, chunk_share=1, no_after_share=0)
+    for sample in epoch(files[:1], indexes, str(seed), mixture):
         before = sample.prompt.before
         places = [n for n in range(len(text)) if text.startswith(before, n)]
         limits = WindowLimits(200, 0, 600 if sample.prompt.chunks else 0)

@@ -51,9 +51,11 @@ class Mixture:
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if not _sound(name, value):
-                raise OptionError(f"{name}={value} makes no recipe", _HINT)
+                raise OptionError(f"{name}={value} makes no mixture", _HINT)
         if not sum(self.weights):
-            raise OptionError("a recipe needs a kind of cut", f"Give {' or '.join(KINDS)} a weight")
+            raise OptionError(
+                "a mixture needs a kind of cut", f"Give {' or '.join(KINDS)} a weight"
+            )
 
     @property
     def weights(self) -> tuple[float, ...]:
@@ -70,16 +72,16 @@ class Mixture:
 
     @classmethod
     def parse(cls, text: str) -> "Mixture":
-        """Return a recipe from what differs from the default, as `nodes=0,chunks=0.5`.
+        """Return a mixture from what differs from the default, as `nodes=0,chunks=0.5`.
 
         A name is a field's or a group's: `lines` and `nodes` set the sum of their kinds' weights,
         `chunks`, `copies` and `no_after` their shares. Raises OptionError.
         """
-        recipe = cls()
+        mixture = cls()
         for part in filter(None, (part.strip() for part in text.split(","))):
             name, _, value = (piece.strip() for piece in part.partition("="))
-            recipe = replace(recipe, **recipe._changes(name, value))
-        return recipe
+            mixture = replace(mixture, **mixture._changes(name, value))
+        return mixture
 
     def _changes(self, name: str, value: str) -> dict[str, Any]:
         types = {field.name: type(getattr(self, field.name)) for field in fields(self)}
@@ -92,9 +94,9 @@ class Mixture:
             return {m: part * float(value) for m, part in zip(members, share, strict=True)}
         except KeyError:
             known = ", ".join((*_GROUPS, *types))
-            raise OptionError(f"'{name}' is not part of a recipe", f"There are {known}") from None
+            raise OptionError(f"'{name}' is not part of a mixture", f"There are {known}") from None
         except ValueError:
-            raise OptionError(f"{name}={value} makes no recipe", _HINT) from None
+            raise OptionError(f"{name}={value} makes no mixture", _HINT) from None
 
 
 _MINIMA = {"before": 80, "emphasis": 1}

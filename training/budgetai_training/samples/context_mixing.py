@@ -19,21 +19,21 @@ _WORD = re.compile(r"\w+")
 
 
 def choose(
-    samples: Sequence[Sample], indexes: Mapping[str, Index], rng: random.Random, recipe: Mixture
+    samples: Sequence[Sample], indexes: Mapping[str, Index], rng: random.Random, mixture: Mixture
 ) -> list[Sample]:
-    """Return the samples in their order; only `recipe.chunk_share` of them keep their chunks.
+    """Return the samples in their order; only `mixture.chunk_share` of them keep their chunks.
 
-    Of those, `recipe.copy_share` are drawn among the ones that use a name from a chunk, the
+    Of those, `mixture.copy_share` are drawn among the ones that use a name from a chunk, the
     likelier the later it is used for the first time: so long the text tells nothing of it. Fewer
     keep chunks where not so many have any.
     """
     some = [place for place, sample in enumerate(samples) if sample.prompt.chunks]
-    wanted = min(len(some), round(recipe.chunk_share * len(samples)))
+    wanted = min(len(some), round(mixture.chunk_share * len(samples)))
     scores = {place: copying(samples[place].prompt, indexes) for place in some}
     copied = [place for place in some if scores[place] > 0]
     # Drawn without replacement with these weights: Efraimidis and Spirakis, 2006.
     copied.sort(key=lambda place: -(rng.random() ** (1 / scores[place])))
-    kept = set(copied[: round(recipe.copy_share * wanted)])
+    kept = set(copied[: round(mixture.copy_share * wanted)])
     others = [place for place in some if place not in kept]
     kept |= set(rng.sample(others, wanted - len(kept)))
     return [

@@ -20,27 +20,27 @@ def epoch(
     files: Sequence[CorpusFile],
     indexes: Mapping[str, Index],
     seed: str,
-    recipe: Mixture | None = None,
+    mixture: Mixture | None = None,
 ) -> list[Sample]:
     """Return every line of every file once, as often as the file's weight says, in an order drawn
     from the seed. Another seed lays the windows elsewhere."""
-    recipe = recipe or Mixture()
+    mixture = mixture or Mixture()
     rng = random.Random(seed)
     samples = [
         sample
-        for file in (by_dependency(files) if recipe.order == "dependency" else files)
-        for sample in _shown(file, indexes, seed, recipe)
+        for file in (by_dependency(files) if mixture.order == "dependency" else files)
+        for sample in _shown(file, indexes, seed, mixture)
         if sample.prompt.before.strip()
     ]
-    samples = choose(samples, indexes, rng, recipe)
-    if recipe.order == "dependency":
+    samples = choose(samples, indexes, rng, mixture)
+    if mixture.order == "dependency":
         return banded(samples, rng)
     rng.shuffle(samples)
     return samples
 
 
 def _shown(
-    file: CorpusFile, indexes: Mapping[str, Index], seed: str, recipe: Mixture
+    file: CorpusFile, indexes: Mapping[str, Index], seed: str, mixture: Mixture
 ) -> Iterator[Sample]:
     """Yield the samples of a file, as many times over as it weighs; a broken part is drawn."""
     # A seed of its own: a file's windows stay the same when other files change.
@@ -50,22 +50,22 @@ def _shown(
     if rounds:
         node_ends = NodeEnds(file.text, language_of(file.path))
         for _ in range(rounds):
-            yield from file_samples(file, indexes[file.repository], node_ends, rng, recipe)
+            yield from file_samples(file, indexes[file.repository], node_ends, rng, mixture)
 
 
 def file_samples(
-    file: CorpusFile, index: Index, node_ends: NodeEnds, rng: random.Random, recipe: Mixture
+    file: CorpusFile, index: Index, node_ends: NodeEnds, rng: random.Random, mixture: Mixture
 ) -> Iterator[Sample]:
     """Yield the samples of one file, from its first line to its last, with the chunks a server
     shows."""
-    for window in windows(file.text, node_ends, rng, recipe):
+    for window in windows(file.text, node_ends, rng, mixture):
         place = Snapshot(file.repository, file.path, file.text, window.end, window.start)
         limits = WindowLimits(
-            before=recipe.before,
-            after=rng.randint(0, recipe.after) if rng.random() >= recipe.no_after_share else 0,
-            chunks=recipe.chunk_size if recipe.chunk_share else 0,
+            before=mixture.before,
+            after=rng.randint(0, mixture.after) if rng.random() >= mixture.no_after_share else 0,
+            chunks=mixture.chunk_size if mixture.chunk_share else 0,
         )
         prompt = build(place, index, limits)
         ends = bool(prompt.after) or window.end == len(file.text)
         answer = window.answer
-        yield Sample(file, prompt, window.kind, answer, ends, emphasis=recipe.emphasis)
+        yield Sample(file, prompt, window.kind, answer, ends, emphasis=mixture.emphasis)

@@ -26,33 +26,34 @@ class Window(NamedTuple):
 
 
 def windows(
-    text: str, node_ends: NodeEnds, rng: random.Random, recipe: Mixture
+    text: str, node_ends: NodeEnds, rng: random.Random, mixture: Mixture
 ) -> Iterator[Window]:
     """Yield windows side by side, from the first character to the last; none is longer than
-    `recipe.before`. The first has any length, so that epochs differ and small files are cut too."""
-    widest = min(recipe.before, len(text))
+    `mixture.before`. The first has any length, so that epochs differ and small files are cut
+    too."""
+    widest = min(mixture.before, len(text))
     whole = widest <= _MAX_CHARACTERS_UNCUT
-    start, room = 0, recipe.before if whole else rng.randint(widest // 3, widest)
+    start, room = 0, mixture.before if whole else rng.randint(widest // 3, widest)
     while start < len(text):
-        window = _window(text, node_ends, start, room, rng, recipe)
+        window = _window(text, node_ends, start, room, rng, mixture)
         yield window
-        start, room = window.end, recipe.before
+        start, room = window.end, mixture.before
 
 
 def _window(
-    text: str, node_ends: NodeEnds, start: int, room: int, rng: random.Random, recipe: Mixture
+    text: str, node_ends: NodeEnds, start: int, room: int, rng: random.Random, mixture: Mixture
 ) -> Window:
     limit = start + room
     if limit >= len(text):
         return _rest(text, start)
-    kind = rng.choices(KINDS, recipe.weights)[0]
+    kind = rng.choices(KINDS, mixture.weights)[0]
     window = None
     if kind in NODES:
         window = _node(node_ends, kind, start, limit)
     elif kind == NOTHING:
         window = _complete(text, node_ends, start, limit, rng)
     if window is None:
-        kind = kind if kind in LINES else _line_kind(rng, recipe)
+        kind = kind if kind in LINES else _line_kind(rng, mixture)
         window = _line(text, kind, start, limit, rng)
     # A line that is longer than a window is cut anywhere.
     return window or Window(start, limit, "inside", rng.randint(1, room))
@@ -65,8 +66,8 @@ def _rest(text: str, start: int) -> Window:
     return Window(start, len(text), kind, len(text) - last)
 
 
-def _line_kind(rng: random.Random, recipe: Mixture) -> str:
-    weights = recipe.weights[: len(LINES)]
+def _line_kind(rng: random.Random, mixture: Mixture) -> str:
+    weights = mixture.weights[: len(LINES)]
     return rng.choices(LINES, weights)[0] if sum(weights) else "line"
 
 
