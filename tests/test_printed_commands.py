@@ -94,6 +94,6 @@ def test_the_mode_of_a_token_file(tmp_path: Path) -> None:
 
 def test_settings_of_editors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", f'{ODD}/"bin"/python')
-    toml = demo._where(ODD, ODD).partition("(languages.toml):\n")[2]
+    toml = demo._next_steps(ODD, ODD).partition("(languages.toml):\n")[2]
     server = tomllib.loads(toml)["language-server"]["budgetai"]
     assert server["command"] == f'{ODD}/"bin"/budgetai-server'

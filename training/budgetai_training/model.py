@@ -114,7 +114,7 @@ def choose_precision(load_in: str) -> str:
     return "bf16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "fp32"
 
 
-def _where(base: Base) -> dict[str, Any]:
+def _source(base: Base) -> dict[str, Any]:
     # A known path never needs the Hub; without this a missing optional file would be asked for.
     assert base.path is not None
     return {
@@ -138,7 +138,7 @@ def _configuration(folder: Path) -> Any:
 
 def _load_plain(base: Base, load_in: str) -> Any:
     dtype = torch.float32 if load_in == "fp32" else torch.bfloat16
-    model: Any = AutoModelForCausalLM.from_pretrained(**_where(base), dtype=dtype)
+    model: Any = AutoModelForCausalLM.from_pretrained(**_source(base), dtype=dtype)
     return model.to("cuda") if torch.cuda.is_available() else model
 
 
@@ -153,7 +153,7 @@ def _load_4bit(base: Base) -> Any:
     # Of several processes each has its own GPU.
     device = torch.cuda.current_device() if torch.cuda.is_available() else "cpu"
     model: Any = AutoModelForCausalLM.from_pretrained(
-        **_where(base),
+        **_source(base),
         dtype=torch.bfloat16,
         quantization_config=settings,
         device_map={"": device},
@@ -163,7 +163,7 @@ def _load_4bit(base: Base) -> Any:
 
 def _load_tokenizer(base: Base) -> Any:
     """Return the base's tokenizer, made to agree with llama.cpp's on text from files."""
-    tokenizer = AutoTokenizer.from_pretrained(**_where(base))
+    tokenizer = AutoTokenizer.from_pretrained(**_source(base))
     backend = tokenizer.backend_tokenizer
     # A marker that is "added" but not "special" (Qwen2.5-Coder's are) would be found in text.
     names = [name for names in MARKER_NAMES.values() for name in names]

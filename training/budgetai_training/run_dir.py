@@ -34,8 +34,8 @@ LOCK = "lock"
 # be another run.
 LIMITS = ("budget", "max_steps", "checkpoint_every", "memory")
 # These are not of the run.
-ASIDE = ("repo", "out", "compare", "resume", "dry_run", "json")
-FIXED = tuple(f.name for f in fields(TrainOptions) if f.name not in (*LIMITS, *ASIDE))
+NOT_OF_THE_RUN = ("repo", "out", "compare", "resume", "dry_run", "json")
+FIXED = tuple(f.name for f in fields(TrainOptions) if f.name not in (*LIMITS, *NOT_OF_THE_RUN))
 
 
 @dataclass(frozen=True)

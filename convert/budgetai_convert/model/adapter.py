@@ -21,7 +21,7 @@ CONFIG = adapter_layout.CONFIG
 WEIGHTS = adapter_layout.WEIGHTS
 
 # Settings under which the saved weights are more, or other, than W + scale · B A.
-_FOREIGN = (
+_UNSUPPORTED = (
     "lora_bias",
     "layer_replication",
     "target_parameters",
@@ -146,12 +146,12 @@ def _config(folder: Path) -> dict[str, Any]:
             "Only LoRA, rsLoRA and DoRA can be merged; peft makes a LoRA of some others "
             "(save_as_lora)",
         )
-    foreign = [key for key in _FOREIGN if config.get(key)]
+    unsupported = [key for key in _UNSUPPORTED if config.get(key)]
     if config.get("bias", "none") != "none":
-        foreign.append("bias")
-    if foreign:
+        unsupported.append("bias")
+    if unsupported:
         raise AdapterError(
-            f"the adapter {folder.name} uses {', '.join(foreign)}",
+            f"the adapter {folder.name} uses {', '.join(unsupported)}",
             "Only LoRA, rsLoRA and DoRA can be merged; merge it with peft (merge_and_unload, "
             "save_pretrained) and convert that folder",
         )

@@ -142,14 +142,18 @@ def choose(inputs: AutoInputs, target: Path, limits: QuantLimits, begin: Begin) 
         measured: dict[Measured, dict[str, str]] = {}
         for candidate, types in (*_stock(maker), *_mixtures(maker, limits)):
             measured[candidate] = types
-            _weed(maker, [row for row in measured if divergence.not_worse(reference, row)], limits)
+            _keep_best_file(
+                maker, [row for row in measured if divergence.not_worse(reference, row)], limits
+            )
         sound = [row for row in measured if divergence.not_worse(reference, row)]
         chosen = pick([*sound, original], limits)
         (merged if chosen is original else maker.path(chosen.name)).replace(target)
         return Choice(chosen, measured.get(chosen, {}), tuple(measured), original, reference)
 
 
-def _weed(maker: CandidateMaker, measured: Sequence[Measured], limits: QuantLimits) -> None:
+def _keep_best_file(
+    maker: CandidateMaker, measured: Sequence[Measured], limits: QuantLimits
+) -> None:
     """Keep no file but the best so far: together they would fill a disk."""
     with suppress(CheckError):
         best = pick(measured, limits)

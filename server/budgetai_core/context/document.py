@@ -46,7 +46,11 @@ class ParsedDocument:
 
     @cached_property
     def root(self) -> tree_sitter.Node | None:
-        return self.tree.root_node if self.tree and not _rubble(self.tree.root_node) else None
+        return (
+            self.tree.root_node
+            if self.tree and not _is_heap_of_errors(self.tree.root_node)
+            else None
+        )
 
     def edited(self, text: str) -> "ParsedDocument":
         """Return the same document with another text; parses only what changed."""
@@ -113,7 +117,7 @@ def _tree(
         return None
 
 
-def _rubble(root: tree_sitter.Node) -> bool:
+def _is_heap_of_errors(root: tree_sitter.Node) -> bool:
     """Return whether some error is a heap of parts that belong to nothing."""
     pending = [root]
     while pending:

@@ -195,7 +195,7 @@ def _named(index: Index, query: Query) -> Iterator[Excerpt]:
     """Yield the definitions of names near the cursor, the nearest first, and of imported ones; of a
     class its members too."""
     for name in _ranked_names(index, query):
-        for path in _meant(index, query.path, name):
+        for path in _intended_files(index, query.path, name):
             for definition in index.of_path(path):
                 if definition.name == name:
                     yield _signature(path, definition)
@@ -216,7 +216,7 @@ def _ranked_names(index: Index, query: Query) -> list[str]:
     return sorted(scores.keys() - own, key=lambda name: (-scores[name], name))
 
 
-def _meant(index: Index, path: str, name: str) -> list[str]:
+def _intended_files(index: Index, path: str, name: str) -> list[str]:
     """Return the files whose definition of a name is meant: those that are imported, or all of
     few."""
     defining = index.paths_defining(name) - {path}

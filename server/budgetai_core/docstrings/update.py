@@ -97,7 +97,7 @@ class _Updating:
         self._drop_headings()
         self._close_gaps()
         rows = self._rows()
-        if not any(self._says(row) for row in rows):
+        if not any(self._has_text(row) for row in rows):
             return None
         opening, closing = self.inside.opening, self.inside.closing
         if len(rows) > 1 and closing in ('"', "'"):
@@ -363,7 +363,7 @@ class _Updating:
                 row.parts[-1] = Literal(end.text.rstrip())
         rows[-1].parts.append(Literal(tail))
 
-    def _says(self, row: _Row) -> bool:
+    def _has_text(self, row: _Row) -> bool:
         return any(isinstance(part, Free) or part.text.strip() for part in row.parts)
 
 

@@ -61,7 +61,7 @@ def _main() -> int:
         for name, path in (("base", base), ("tuned", model))
     }
     print(_report(AdapterManifest.read(adapter), questions.spans, answers))
-    print(_where(adapter, model))
+    print(_next_steps(adapter, model))
     return 0
 
 
@@ -141,7 +141,7 @@ def _examples(spans: tuple[MaskedSpan, ...], answers: dict[str, list[str]]) -> l
     return lines
 
 
-def _where(adapter: Path, model: Path) -> str:
+def _next_steps(adapter: Path, model: Path) -> str:
     # A string of JSON is one of Lua and of TOML, too.
     server = json.dumps(str(Path(sys.executable).with_name("budgetai-server")), ensure_ascii=False)
     return f"""\

@@ -31,7 +31,7 @@ from budgetai_server.evaluation.options import EvalOptions
 from budgetai_server.inference.local import LocalEngine
 
 LINES_PER_COMMIT = 5
-WHEREABOUTS = ("chunk", "prompt", "tree", "nowhere")
+LOCATIONS = ("chunk", "prompt", "tree", "nowhere")
 """Where the text of a line stood when it was typed: in a chunk that the prompt shows, elsewhere in
 the prompt, elsewhere in the tree, or nowhere."""
 
@@ -79,7 +79,7 @@ class Answered:
     raw_right: bool
     raw_similarity: float
     typed: Typed
-    whereabouts: str
+    location: str
     seconds: float
 
 
@@ -121,8 +121,8 @@ class TypedEvaluation:
     @property
     def misses(self) -> dict[str, int]:
         """Where the text of lines stood that were not shown right."""
-        counts = Counter(answer.whereabouts for answer in self.answers if not answer.right)
-        return {place: counts[place] for place in WHEREABOUTS}
+        counts = Counter(answer.location for answer in self.answers if not answer.right)
+        return {place: counts[place] for place in LOCATIONS}
 
 
 def typed_set(
@@ -232,7 +232,7 @@ def _answer(
         first_line(first.raw) == line.expected,
         Levenshtein.normalized_similarity(first_line(first.raw), line.expected),
         typed,
-        _whereabouts(line.expected, first.prompt, index),
+        _location(line.expected, first.prompt, index),
         first.seconds,
     )
 
@@ -307,7 +307,7 @@ class _Typist:
         return _Answer(generation, shown, generation.text, generation.prompt, seconds)
 
 
-def _whereabouts(text: str, prompt: Prompt | None, index: Index) -> str:
+def _location(text: str, prompt: Prompt | None, index: Index) -> str:
     if prompt and any(text in chunk.text for chunk in prompt.chunks):
         return "chunk"
     if prompt and text in prompt.before + "\n" + prompt.after:

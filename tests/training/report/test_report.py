@@ -131,7 +131,7 @@ def overall(before: float | None, after: float | None, tokens: int = 9000) -> Re
 
 
 @pytest.mark.parametrize(
-    ("run", "mood", "words"),
+    ("run", "trend", "words"),
     [
         (overall(2.4, 2.1), "better", "fell by 0.300 nats per token (12.5%)"),
         (overall(2.4, 2.5), "worse", "rose by 0.100 nats per token (4.2%)"),
@@ -142,9 +142,9 @@ def overall(before: float | None, after: float | None, tokens: int = 9000) -> Re
         (account(), "unknown", "was not measured"),
     ],
 )
-def test_the_headline_says_what_happened(run: Report, mood: str, words: str) -> None:
+def test_the_headline_says_what_happened(run: Report, trend: str, words: str) -> None:
     told_verdict = verdict(run)
-    assert (told_verdict.mood, words in told_verdict.title) == (mood, True)
+    assert (told_verdict.trend, words in told_verdict.title) == (trend, True)
     assert told_verdict.title in Page(page(run)).text
 
 

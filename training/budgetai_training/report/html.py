@@ -22,8 +22,8 @@ from budgetai_training.report.summary import (
     drafted,
     exactly,
     few,
-    mood,
     next_command,
+    trend,
     verdict,
 )
 
@@ -92,7 +92,7 @@ def _environment() -> Environment:
             file_counts.by_reason,
             file_counts.by_secret,
         ),
-        *(drafted, exactly, mood, is_exact, code),
+        *(drafted, exactly, trend, is_exact, code),
     )
     made.filters |= {word.__name__: word for word in words}
     made.tests["few"] = few

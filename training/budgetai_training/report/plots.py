@@ -13,7 +13,7 @@ from budgetai_training.hyperparameters.chosen import RateTry
 from budgetai_training.hyperparameters.rank_selection import RankTry
 from budgetai_training.report.number_format import change, duration, measured, rate, short
 from budgetai_training.report.schema import Group, Point
-from budgetai_training.report.summary import few, mood
+from budgetai_training.report.summary import few, trend
 from budgetai_training.report.svg import COLOURS, STAGE_COLOURS, picture
 from budgetai_training.time_budget import Stage
 
@@ -22,7 +22,7 @@ MAX_POINTS = 700
 LANGUAGES_SHOWN = 12
 ROW = 28
 
-_MOODS = {"better": "better", "worse": "worse", "same": "base", "unknown": "base"}
+_TREND_COLOURS = {"better": "better", "worse": "worse", "same": "base", "unknown": "base"}
 
 Floats = NDArray[np.float64]
 
@@ -184,7 +184,7 @@ def _row_label(group: Group) -> str:
 
 def _dumbbell(axes: Axes, place: float, group: Group) -> None:
     before, after = group.before, group.after
-    colour = COLOURS[_MOODS[mood(group)]]
+    colour = COLOURS[_TREND_COLOURS[trend(group)]]
     if measured(before) and measured(after):
         strength = 0.5 if few(group) else 1.0
         axes.plot([before, after], [place, place], color=colour, linewidth=3, alpha=strength)

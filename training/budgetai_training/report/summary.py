@@ -16,14 +16,14 @@ SAME = 0.005
 FEW_TOKENS = 500
 
 
-Mood = Literal["better", "same", "worse", "unknown"]
+Trend = Literal["better", "same", "worse", "unknown"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`mood` chooses the colour; `overall` is the loss of all held-out code, if measured."""
+    """`trend` chooses the colour; `overall` is the loss of all held-out code, if measured."""
 
-    mood: Mood
+    trend: Trend
     title: str
     text: str
     overall: Group | None
@@ -41,13 +41,13 @@ def verdict(report: Report) -> Verdict:
         return Verdict("unknown", *_unmeasured(before, after), overall)
     if not (measured(before) and measured(after)):
         return Verdict("worse", *_DIVERGED, overall)
-    change = mood(overall)
+    change = trend(overall)
     title = _TITLES[change].format(abs(after - before), percent(before, after))
     text = _TEXTS[change].format(what=_WHAT.get(report.task, "code"))
     return Verdict(change, title, text + (_UNSURE if few(overall) else ""), overall)
 
 
-def mood(losses: Group | Forgetting) -> Mood:
+def trend(losses: Group | Forgetting) -> Trend:
     """Return what became of a loss, in a word."""
     before, after = losses.before, losses.after
     if before is None or after is None:
