@@ -186,12 +186,12 @@ def find(text: str) -> list[Secret]:
     for detector in (_patterned, _beside_names, _by_entropy):
         for secret in detector(text):
             spans.add(secret)
-    for secret in list(spans.found):
-        value = text[secret.start : secret.end]
+    kinds = {text[secret.start : secret.end]: secret.kind for secret in reversed(spans.found)}
+    for value, kind in kinds.items():
         # One that its neighbours gave away may stand elsewhere alone.
         if len(value) >= _MIN_REPEATED_CHARACTERS and is_random(value):
             for match in re.finditer(re.escape(value), text):
-                spans.add(Secret(secret.kind, *match.span()))
+                spans.add(Secret(kind, *match.span()))
     return spans.found
 
 
@@ -214,7 +214,7 @@ class _Spans:
 
     def add(self, secret: Secret) -> None:
         at = bisect_left(self.found, secret.start, key=lambda other: other.start)
-        before, behind = self.found[:at][-1:], self.found[at : at + 1]
+        before, behind = self.found[max(at - 1, 0) : at], self.found[at : at + 1]
         if any(other.end > secret.start for other in before):
             return
         if not any(other.start < secret.end for other in behind):

@@ -143,6 +143,8 @@ def test_ordinary_code_stays_as_it_is() -> None:
         "password = '" + "_" * 1_500 + "!'\n",
         "a@" * 60_000,
         "xoxb-" + "1-" * 60_000,
+        "aws key '" * 30_000,
+        "".join(f"'{n:x}aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0' " for n in range(5_000)),
     ],
 )
 def test_no_text_takes_us_long(text: str) -> None:
