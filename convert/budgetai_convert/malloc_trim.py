@@ -7,12 +7,30 @@ another layout, or another process: the quantiser, which needs the room while th
 import ctypes
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def trim() -> None:
-    """Clear away what is left in cycles, and where the C library is glibc give its room back."""
-    gc.collect()
+    """Give room back where the C library is glibc."""
     if sys.platform == "linux":
         trimmed = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trimmed is not None:
             trimmed(0)
+
+
+def collect() -> None:
+    """Clear away what is left in cycles, and give its room back."""
+    gc.collect()
+    trim()
+
+
+@contextmanager
+def collecting_new_objects_only() -> Iterator[None]:
+    """Leave what is there now out of collections: torch and its like have so many objects that to
+    look at each takes half a second, for every block of a model."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

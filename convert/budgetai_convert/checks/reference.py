@@ -81,12 +81,14 @@ def answers(
     the model. Raises BaseError when torch cannot load it."""
     path = folder / "answers.f32"
     with _quiet(), path.open("wb") as file:
-        model = _load(base, adapter, progress)
-        for rows in _rated(model, generated):
-            file.write(np.ascontiguousarray(rows).data)
-        shape = (sum(answer.rated for answer in generated), int(model.config.vocab_size))
-        del model
-        malloc_trim.trim()
+        disk_offload.import_libraries(adapter)
+        with malloc_trim.collecting_new_objects_only():
+            model = _load(base, adapter, progress)
+            for rows in _rated(model, generated):
+                file.write(np.ascontiguousarray(rows).data)
+            shape = (sum(answer.rated for answer in generated), int(model.config.vocab_size))
+            del model
+            malloc_trim.collect()
     parts = np.split(np.memmap(path, np.float32, "r", shape=shape), _ends(generated)[:-1])
     return [
         Answer(**vars(answer), logits=part) for answer, part in zip(generated, parts, strict=True)

@@ -5,6 +5,7 @@ once is a block, or the embedding: a model of any depth runs where its largest t
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,14 @@ _EMBEDDING, _HEAD = "model.embed_tokens.weight", "lm_head.weight"
 _WRAPPED = "Linear"
 
 
+def import_libraries(adapter: Path | None) -> None:
+    """Import what `load` needs, beforehand."""
+    for name in ("accelerate.hooks", "transformers.models.auto.modeling_auto"):
+        import_module(name)
+    if adapter is not None:
+        import_module("peft")
+
+
 def load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
     """Return the model of a GGUF file or a folder, in 32 bits, with a peft adapter beside its
     weights. `progress` is told of each block that has been passed. Raises KeyError for weights that
@@ -41,7 +50,7 @@ def load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
 
     def passed(*_: object) -> None:
         # A block's weights are left in cycles, which nobody would look for before long.
-        malloc_trim.trim()
+        malloc_trim.collect()
         progress()
 
     for block in model.model.layers:
