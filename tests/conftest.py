@@ -12,11 +12,19 @@ settings.register_profile("any-speed", deadline=None)
 settings.load_profile("any-speed")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home_of_what_is_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For what is made once for several tests, before any of them has its own home."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("BUDGETAI_HOME", str(tmp_path_factory.mktemp("shared-home")))
+        environment.setenv("HF_HUB_OFFLINE", "1")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     home = tmp_path / "budgetai-home"
     monkeypatch.setenv("BUDGETAI_HOME", str(home))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     yield home
 
 

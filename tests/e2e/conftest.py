@@ -1,23 +1,35 @@
-"""Repositories to learn."""
+"""Repositories to learn, and what is kept of a base from test to test."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-SOURCES = Path(__file__).parents[2] / "server" / "budgetai_server"
+SOURCES = Path(__file__).parents[2] / "server"
 
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
-    """A copy of the server's inference package as a repository without git: twenty files."""
-    return _copied(SOURCES / "inference", tmp_path / "project")
+    """A copy of a small package as a repository without git: six files."""
+    return _copied(SOURCES / "budgetai_core" / "evaluation", tmp_path / "project")
 
 
 @pytest.fixture
 def large_repo(tmp_path: Path) -> Path:
     """The same of the whole server."""
-    return _copied(SOURCES, tmp_path / "project")
+    return _copied(SOURCES / "budgetai_server", tmp_path / "project")
+
+
+@pytest.fixture
+def unpacked_before(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Bases are unpacked once for all tests: that of SmolLM2 takes half a minute."""
+    shared = tmp_path_factory.getbasetemp()
+    # Below that folder each process of pytest-xdist has one of its own.
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    (shared / "bases").mkdir(exist_ok=True)
+    own_home.mkdir()
+    (own_home / "bases").symlink_to(shared / "bases")
 
 
 def _copied(sources: Path, root: Path) -> Path:

@@ -11,6 +11,7 @@ from budgetai_server.cli.demo_editor import position_after, started
 from budgetai_server.inference.local import FORMAT_KEY
 from budgetai_server.inference.local import LocalEngine as Engine
 from support import tiny
+from support.learnable import write_modules
 from support.running import command
 
 
@@ -27,8 +28,8 @@ async def ask(root: Path, before: str) -> tuple[list[str], list[str]]:
 def test_tiny_models_from_training_to_completion(family: str, repo: Path, tmp_path: Path) -> None:
     make = {"llama": tiny.make_llama, "qwen2": tiny.make_qwen2}[family]
     base = make(tmp_path / "base", tied=False)
-    trained = command("budgetai_training", "--repo", repo, "--base", base, "--max-steps", 20,
-                      "--learning-rate", 0.01, "--budget", "5m")  # fmt: skip
+    trained = command("budgetai_training", "--repo", repo, "--base", base, "--max-steps", 6,
+                      "--learning-rate", 0.01, "--budget", "2m")  # fmt: skip
     scores = trained["scores"]
     assert scores["held_out_loss_after"] < scores["held_out_loss_before"]
     models = []
@@ -44,9 +45,7 @@ def test_tiny_models_from_training_to_completion(family: str, repo: Path, tmp_pa
     assert engine.markers.file is not None
     assert engine.markers.fills_middle == (family == "qwen2")
     engine.close()
-    both = command(
-        "budgetai_server.cli.evaluate", "--repo", repo, "--holes", 20, "--model", *models
-    )
+    both = command("budgetai_server.cli.evaluate", "--repo", repo, "--holes", 8, "--model", *models)
     before, after = (compared["scores"]["right"] for compared in both["models"])
     (change,) = both["changes"]
     assert change["better"] - change["worse"] == sum(after) - sum(before)
@@ -56,11 +55,14 @@ def test_tiny_models_from_training_to_completion(family: str, repo: Path, tmp_pa
 
 
 @pytest.mark.timeout(600)
-def test_smollm2_end_to_end(repo: Path) -> None:
+@pytest.mark.usefixtures("unpacked_before")
+def test_smollm2_end_to_end(tmp_path: Path) -> None:
+    """On few lines: each that is held out costs a conversion seconds."""
+    repo = write_modules(tmp_path / "shop", range(4), functions=2)
     # No share of the budget is used up, however quick the machine.
-    trained = command("budgetai_training", "--repo", repo, "--max-steps", 3, "--budget", "10m",
+    trained = command("budgetai_training", "--repo", repo, "--max-steps", 2, "--budget", "10m",
                       "--learning-rate", 0.0003, "--evaluate", "none")  # fmt: skip
-    assert trained["counts"]["steps"] == 3
+    assert trained["counts"]["steps"] == 2
     assert trained["base"]["location"] == "smollm2-135m"
     made = command("budgetai_convert", "--repo", repo)
     assert made["checks"]["kld"] < 0.1

@@ -31,6 +31,7 @@ def places() -> list[Prompt]:
     return found
 
 
+@pytest.mark.usefixtures("unpacked_before")
 @pytest.mark.parametrize("base", [EMBEDDED, "llama", "qwen2", "llama.gguf", "qwen2.gguf"])
 def test_trainer_and_server_tokenise_alike(base: str, tmp_path: Path) -> None:
     if base == EMBEDDED:

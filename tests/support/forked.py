@@ -23,6 +23,7 @@ LIBRARIES = (
     "transformers",
     "peft",
     "budgetai_training.train",
+    "budgetai_training.report.html",
     "budgetai_convert.convert",
 )
 
@@ -34,6 +35,9 @@ class Process:
         self.connection = connection
         self.returncode: int | None = None
         self.pid = self._number(None)
+
+    def __del__(self) -> None:
+        self.connection.close()
 
     def poll(self) -> int | None:
         if self.returncode is None:
@@ -85,8 +89,9 @@ def start(
             "file_limit": file_limit,
         }
     ).encode()
+    address = _address(libraries)
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect(_address(libraries))
+    connection.connect(address)
     with Path(os.devnull).open("r+b") as null:
         files = [(file or null).fileno() for file in (stdin, stdout, stderr)]
         socket.send_fds(connection, [number(len(request))], files)
@@ -138,13 +143,14 @@ def _address(libraries: tuple[str, ...]) -> str:
         start_new_session=True,
     )
     assert server.stdin and server.stdout
-    assert server.stdout.readline() == READY, "the fork server does not start"
-    stdin = server.stdin
+    pipes = (server.stdin, server.stdout)
 
     def stop() -> None:
-        stdin.close()
+        for pipe in pipes:
+            pipe.close()
         server.wait()
         shutil.rmtree(folder)
 
     atexit.register(stop)
+    assert server.stdout.readline() == READY, "the fork server does not start"
     return str(address)

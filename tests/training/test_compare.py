@@ -14,7 +14,6 @@ from budgetai_training.compare import MethodResult, table
 from budgetai_training.hyperparameters.lora import Lora
 from budgetai_training.options import TrainOptions
 from budgetai_training.report import report_files as report
-from support import tiny
 
 
 def test_flags_are_read_back_as_they_were() -> None:
@@ -51,16 +50,16 @@ def test_the_table_has_a_row_for_each() -> None:
 
 
 def test_each_method_is_trained_in_a_folder_of_its_own(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    llama: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repo = tmp_path / "shop"
     repo.mkdir()
     for number in range(4):
-        body = "".join(f"def total_{number}_{i}():\n    return {i}\n\n\n" for i in range(200))
+        # More than one window.
+        body = "".join(f"def mean_{number}_{i}(values):\n    return {i}\n\n\n" for i in range(60))
         (repo / f"m{number}.py").write_text(body)
-    base = tiny.make_llama(tmp_path / "m")
     out = tmp_path / "out"
-    given = ["--repo", str(repo), "--base", str(base), "--load-in", "fp32",
+    given = ["--repo", str(repo), "--base", str(llama), "--load-in", "fp32",
              "--max-steps", "1", "--learning-rate", "0.01", "--out", str(out)]  # fmt: skip
     assert main([*given, "--compare", "dylora", "--lora", "ranks=1,2", "--json"]) == 0
     before, dylora = json.loads(capsys.readouterr().out)

@@ -20,7 +20,6 @@ from budgetai_training.report.schema import Report
 from budgetai_training.report.summary import drafted
 from budgetai_training.run_dir import RunFolder
 from budgetai_training.samples.docstring_samples import DocstringCounts
-from support import tiny
 
 STEPS = 6
 FUNCTION = '''\
@@ -79,11 +78,6 @@ def repo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.make_llama(tmp_path_factory.mktemp("llama"))
-
-
 def trained(repo: Path, llama: Path, out: Path, **options: Any) -> AdapterManifest:
     from budgetai_training.train import train
 
@@ -140,8 +134,10 @@ def test_the_report_has_its_numbers(learned: tuple[Path, AdapterManifest]) -> No
 def test_the_same_seed_is_the_same_adapter(
     learned: tuple[Path, AdapterManifest], repo: Path, llama: Path, tmp_path: Path
 ) -> None:
+    """Whether it is judged or not."""
     again = tmp_path / "again"
-    trained(repo, llama, again, max_steps=STEPS)
+    assert learned[1].counts["best_step"] == STEPS
+    trained(repo, llama, again, max_steps=STEPS, evaluate="none")
     name = "adapter_model.safetensors"
     assert (again / name).read_bytes() == (learned[0] / name).read_bytes()
 

@@ -1,29 +1,34 @@
 """A base sharded over processes: what each of two holds, and that it says what a whole one says."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
-from torch.multiprocessing.spawn import spawn
 
 from budgetai_core.artifacts.base_models import resolve
 from budgetai_training import fsdp, process_group
 from budgetai_training.methods import peft_adapter
 from budgetai_training.model import load
 from budgetai_training.options import TrainOptions
-from support import tiny
+from support import forked
 
 IDS = torch.arange(40)[None]
 
 
-def held(number: int, folder: Path, load_in: str) -> None:
+def meet_and_compare(number: int, folder: Path, meeting: Path) -> None:
     """In one of two processes: compare, and fail there."""
     torch.set_num_threads(1)
-    meeting = f"file://{folder.parent / f'meeting-{load_in}'}"
-    dist.init_process_group("gloo", meeting, rank=number, world_size=2)
+    dist.init_process_group("gloo", f"file://{meeting}", rank=number, world_size=2)
+    for load_in in ("bf16", "4bit"):
+        _holds_half(folder, load_in)
+    dist.destroy_process_group()
+
+
+def _holds_half(folder: Path, load_in: str) -> None:
     model = peft_adapter.attach(load(resolve(str(folder)), "", load_in).model, TrainOptions(rank=4))
     frozen = {n: p.numel() for n, p in model.named_parameters() if not p.requires_grad}
     with torch.no_grad():
@@ -43,14 +48,24 @@ def held(number: int, folder: Path, load_in: str) -> None:
         assert isinstance(parameter, DTensor) == (in_layer and not parameter.requires_grad)
         if isinstance(parameter, DTensor):
             assert parameter.to_local().numel() == frozen[name] / 2
-    dist.destroy_process_group()
 
 
-@pytest.mark.parametrize("load_in", ["bf16", "4bit"])
 def test_each_process_holds_half_of_the_frozen_layers_and_the_whole_adapter(
-    load_in: str, tmp_path: Path
+    llama: Path, tmp_path: Path
 ) -> None:
-    spawn(held, (tiny.make_llama(tmp_path / "llama"), load_in), nprocs=2)
+    program = (
+        "import pathlib, runpy, sys; number, *paths = sys.argv[1:]; "
+        f"compare = runpy.run_path({__file__!r})['meet_and_compare']; "
+        "compare(int(number), *map(pathlib.Path, paths))"
+    )
+    with tempfile.TemporaryFile() as errors:
+        both = [
+            forked.start("-c", program, number, llama, tmp_path / "meeting", stderr=errors)
+            for number in (0, 1)
+        ]
+        codes = [process.wait(120) for process in both]
+        errors.seek(0)
+        assert codes == [0, 0], errors.read().decode()
 
 
 def test_fsdp_is_heeded_where_there_are_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:

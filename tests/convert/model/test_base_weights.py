@@ -18,7 +18,7 @@ from budgetai_core.artifacts.atomic_write import read_json, write_json
 from budgetai_core.artifacts.bundle import Bundle
 from budgetai_core.artifacts.manifest import ModelManifest
 from budgetai_core.llama.scoring import ScoringModel
-from support import tiny
+from support import forked, tiny
 
 MakeBase = Callable[..., Path]
 HUB_ID = "somebody/tiny-coder"
@@ -43,18 +43,22 @@ def hub_cache(home: Path, model: Path, commit: str = COMMIT) -> Path:
     return home
 
 
-def offline(hub: Path, *commands: list[object]) -> "subprocess.CompletedProcess[str]":
-    """Commands, one behind the other, with that cache and no network: both are read once."""
-    place = {**os.environ, "HF_HOME": str(hub), "HF_HUB_OFFLINE": "1"}
-    place.pop("HF_HUB_CACHE", None)
-    arguments = json.dumps([[str(part) for part in command] for command in commands])
-    program = """
+# A cache for a process that has read from its environment already where the user's is.
+OFFLINE = """
 import json, sys
+from huggingface_hub import constants
+
+constants.HF_HUB_CACHE = sys.argv[1]
 from budgetai_convert.cli import main
-sys.exit(max([main(command) for command in json.loads(sys.argv[1])]))
+sys.exit(max([main(command) for command in json.loads(sys.argv[2])]))
 """
-    command = [sys.executable, "-c", program, arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=place, check=False)
+
+
+def offline(hub: Path, *commands: list[object]) -> "subprocess.CompletedProcess[str]":
+    """Commands, one behind the other, with that cache and no network."""
+    assert os.environ["HF_HUB_OFFLINE"]
+    arguments = json.dumps([[str(part) for part in command] for command in commands])
+    return forked.run("-c", OFFLINE, hub / "hub", arguments)
 
 
 def test_an_adapter_by_others_is_merged_and_nothing_is_claimed_of_it(
@@ -139,12 +143,13 @@ def test_a_model_of_the_hub_from_its_cache(base: MakeBase, tmp_path: Path) -> No
     hub = hub_cache(tmp_path / "hub", base("qwen2"))
     adapter = foreign(tmp_path / "adapter", base("qwen2"), HUB_ID)
     plain, tuned = tmp_path / "plain.gguf", tmp_path / "tuned.gguf"
-    done = offline(
-        hub,
-        [HUB_ID, "--quant", "F16", "--out", plain],
-        [adapter, "--quant", "F16", "--out", tuned],
-    )
-    assert (done.returncode, done.stderr) == (0, "")
+    # In a fresh interpreter: what libraries print while they are imported must not be seen.
+    command = [sys.executable, "-m", "budgetai_convert", HUB_ID]
+    command += ["--quant", "F16", "--out", str(plain)]
+    place = os.environ | {"HF_HOME": str(hub), "HF_HUB_CACHE": str(hub / "hub")}
+    fresh = subprocess.run(command, capture_output=True, text=True, env=place, check=False)
+    done = offline(hub, [adapter, "--quant", "F16", "--out", tuned])
+    assert [(ended.returncode, ended.stderr) for ended in (fresh, done)] == [(0, "")] * 2
     for path in (plain, tuned):
         manifest = ModelManifest.find(path)
         assert manifest is not None
