@@ -142,6 +142,37 @@ def test_adapter_that_is_not_plain_lora(
     assert "Only LoRA, rsLoRA and DoRA can be merged" in convert.refuses(adapter)
 
 
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (
+            {"rank_pattern": ["q_proj"]},
+            "rank_pattern is \"['q_proj']\". Write an object of numbers",
+        ),
+        ({"alpha_pattern": {"q_proj": "8"}}, "alpha_pattern is "),
+        ({"lora_alpha": True}, "lora_alpha is 'True'. Write a number"),
+        ({"r": "4"}, "r is '4'. Write a whole number"),
+        ({"use_rslora": "yes"}, "use_rslora is 'yes'. Write true or false"),
+        ({"target_modules": 7}, "target_modules is '7'. Write a list of names"),
+        ({"layers_to_transform": ["a"]}, "layers_to_transform is "),
+        ({"revision": 7}, "revision is '7'. Write a text"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_values_of_another_type_are_named_by_their_key(
+    setting: dict[str, object], told: str, convert: Convert, adapter: Path
+) -> None:
+    edit_json(adapter / "adapter_config.json", **setting)
+    assert f"/adapter_config.json: {told}" in convert.refuses(adapter)
+
+
+def test_nulls_of_an_adapter_are_the_defaults_of_peft(adapter: Path, tmp_path: Path) -> None:
+    keys = ("rank_pattern", "alpha_pattern", "use_rslora", "use_dora", "fan_in_fan_out", "bias",
+            "lora_dropout", "inference_mode", "layers_to_transform", "revision")  # fmt: skip
+    edit_json(adapter / "adapter_config.json", **dict.fromkeys(keys))
+    assert main([str(adapter), "--quant", "F16", "--out", str(tmp_path / "model.gguf")]) == 0
+
+
 def test_adapter_weights_cut_short(convert: Convert, adapter: Path) -> None:
     path = adapter / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
@@ -299,6 +330,16 @@ def test_tokenizers_that_are_not_supported(convert: Convert, tmp_path: Path) -> 
     assert "not byte-level BPE" in convert.refuses(adapter)
     (base / "tokenizer.json").write_text("{")
     assert "tokenizer.json cannot be read" in convert.refuses(adapter)
+
+
+def test_tokens_of_another_type_are_named(convert: Convert, tmp_path: Path) -> None:
+    base = tiny.make_llama(tmp_path / "base")
+    settings = read_json(base / "tokenizer_config.json")
+    for key in ("bos_token", "eos_token", "pad_token", "unk_token"):
+        for value in (7, True, {}, [], {"content": 7}):
+            write_json(base / "tokenizer_config.json", settings | {key: value})
+            line = convert.refuses(base)
+            assert f"base/tokenizer_config.json: {key} is " in line
 
 
 def test_base_with_infinite_weights(convert: Convert, tmp_path: Path) -> None:

@@ -51,13 +51,21 @@ class Answer(GreedyAnswer):
 
 def tokenizer(folder: Path, retyped: Sequence[str]) -> Callable[[str], list[int]]:
     """Return the folder's own tokenizer, treating all special tokens, and `retyped` ones, as
-    text."""
+    text. Raises BaseError where transformers cannot load it."""
     with _quiet():
         from tokenizers import AddedToken
         from transformers import AutoTokenizer
 
         config = disk_offload.configuration(folder)
-        loaded = AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True)
+        # Its files are read by several libraries, with errors of their own.
+        try:
+            loaded = AutoTokenizer.from_pretrained(folder, config=config, local_files_only=True)
+        except Exception as error:
+            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise BaseError(
+                f"transformers cannot load the tokenizer of {folder.name}: {line}",
+                "See what its tokenizer_config.json and tokenizer.json say",
+            ) from error
     # A token that is "added" but not "special" would be found in text all the same.
     tokens = [AddedToken(text, special=True, normalized=False) for text in retyped]
     loaded.backend_tokenizer.add_special_tokens(tokens)

@@ -3,7 +3,7 @@ call files and tensors, it is read as peft's own plain layout."""
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,44 @@ _PEFT_KEY = re.compile(
 )
 _MLX_KEY = re.compile(r"(?P<module>.+)\.(?P<side>lora_a|lora_b|m)")
 _COPIED = ".base_layer.weight"
+
+
+def _is_names(value: object) -> bool:
+    texts = value if isinstance(value, list) else [value]
+    return all(isinstance(text, str) for text in texts)
+
+
+def _is_numbers(value: object) -> bool:
+    numbers = value if isinstance(value, list) else [value]
+    return all(type(number) is int for number in numbers)
+
+
+def _is_pattern(value: object) -> bool:
+    return isinstance(value, dict) and all(type(n) in (int, float) for n in value.values())
+
+
+# What peft's LoraConfig has to hold for peft itself to read it, by what is to be written.
+_SETTINGS: dict[str, tuple[tuple[str, ...], Callable[[object], bool]]] = {
+    "a whole number": (("r",), lambda value: type(value) is int),
+    "a number": (("lora_alpha",), lambda value: type(value) in (int, float)),
+    "true or false": (
+        ("use_rslora", "use_dora", "fan_in_fan_out", "inference_mode", "lora_bias"),
+        lambda value: isinstance(value, bool),
+    ),
+    "a list of names, or a pattern": (
+        ("target_modules", "exclude_modules", "layers_pattern"),
+        _is_names,
+    ),
+    "an object of numbers by module": (("rank_pattern", "alpha_pattern"), _is_pattern),
+    "a list of numbers": (("layers_to_transform",), _is_numbers),
+    "a text": (
+        ("peft_type", "revision", "bias", "task_type"),
+        lambda value: isinstance(value, str),
+    ),
+}
+# Keys whose null peft does not take for its default.
+_NULLS = ("rank_pattern", "alpha_pattern", "use_rslora", "use_dora", "fan_in_fan_out", "bias",
+          "lora_bias", "inference_mode", "lora_dropout")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,6 +123,7 @@ def plain(folder: Path) -> Iterator[Path]:
     usual = files == [folder / WEIGHTS] and all(
         key.side != OWN and key.plain == text for text, key in keys.items()
     )
+    usual = usual and config == _raw_config(folder)
     if usual:
         yield folder
         return
@@ -173,14 +212,9 @@ def _write(path: Path, values: dict[str, Floats]) -> None:
 def read_config(folder: Path) -> dict[str, Any]:
     """Read an adapter's configuration in peft's words. Raises AdapterError for one that cannot be
     read, and for training that left no adapter."""
-    try:
-        config = read_json(folder / CONFIG)
-    except (OSError, ValueError) as error:
-        raise AdapterError(f"{folder / CONFIG} cannot be read: {error}") from None
-    if not isinstance(config, dict):
-        raise AdapterError(f"{folder / CONFIG} holds no object")
+    config = _raw_config(folder)
     if "peft_type" in config or "lora_parameters" not in config:
-        return config
+        return _checked(config, folder.name)
     settings, kind = config["lora_parameters"], config.get("fine_tune_type", "lora")
     if kind not in ("lora", "dora"):
         raise AdapterError(
@@ -203,6 +237,30 @@ def read_config(folder: Path) -> dict[str, Any]:
         "use_dora": kind == "dora",
         "target_modules": _targets(folder),
     }
+
+
+def _raw_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = read_json(folder / CONFIG)
+    except (OSError, ValueError, RecursionError) as error:
+        raise AdapterError(f"{folder / CONFIG} cannot be read: {error}") from None
+    if not isinstance(config, dict):
+        raise AdapterError(f"{folder / CONFIG} holds no object")
+    return config
+
+
+def _checked(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a configuration without nulls for which peft has a default. Raises AdapterError with
+    the key whose value is of another type."""
+    for wanted, (keys, is_sound) in _SETTINGS.items():
+        for key in keys:
+            value = config.get(key)
+            if value is not None and not is_sound(value):
+                raise AdapterError(
+                    f"{name}/{CONFIG}: {key} is {str(value)[:40]!r}", f"Write {wanted}"
+                )
+    nulls = {key for key in _NULLS if key in config and config[key] is None}
+    return {key: value for key, value in config.items() if key not in nulls}
 
 
 def _targets(folder: Path) -> list[str]:

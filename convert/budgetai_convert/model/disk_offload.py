@@ -60,8 +60,16 @@ def load(base: Path, adapter: Path | None, progress: Callable[[], None]) -> Any:
     if adapter is not None:
         from peft import PeftModel
 
-        # It puts the adapter's layers into the model itself.
-        PeftModel.from_pretrained(model, adapter, low_cpu_mem_usage=True)
+        # It puts the adapter's layers into the model itself. What it stumbles over in a
+        # configuration is told by errors of any kind.
+        try:
+            PeftModel.from_pretrained(model, adapter, low_cpu_mem_usage=True)
+        except Exception as error:
+            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise AdapterError(
+                f"peft cannot load the adapter {adapter.name}: {line}",
+                "See what its adapter_config.json says, or save it again with peft",
+            ) from error
     weights.check(model)
     cpu = torch.device("cpu")
     attach_align_device_hook(model, cpu, True, weights, preload_module_classes=whole)

@@ -200,6 +200,7 @@ def _ends(folder: Path, ids: dict[str, int]) -> Metadata:
     """Return which tokens begin, end and pad a text, and whether one is put in front of every
     text."""
     settings = _optional(folder / "tokenizer_config.json")
+    _check_tokens(settings, folder.name)
     config = _json(folder / "config.json")
     numbers = {role: _role(role, settings, config, ids) for role in ("bos", "eos", "pad", "unk")}
     named = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}
@@ -211,6 +212,18 @@ def _ends(folder: Path, ids: dict[str, int]) -> Metadata:
     adds = _adds_beginning(folder, numbers["bos"])
     metadata["tokenizer.ggml.add_bos_token"] = pack(adds, GGUFValueType.BOOL)
     return metadata | _packed_templates(_chat_templates(folder, settings))
+
+
+def _check_tokens(settings: dict[str, Any], name: str) -> None:
+    """Raise BaseError for a token that transformers would not take."""
+    for role in ("bos", "eos", "pad", "unk"):
+        token = settings.get(f"{role}_token")
+        text = token.get("content") if isinstance(token, dict) else token
+        if not (token is None or isinstance(text, str)):
+            raise BaseError(
+                f"{name}/tokenizer_config.json: {role}_token is {str(token)[:40]!r}",
+                "Write the text of a token",
+            )
 
 
 def _chat_templates(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
