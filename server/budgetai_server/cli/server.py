@@ -26,6 +26,8 @@ def _main(argv: list[str]) -> int:
     )
     # pygls logs whole messages, and with them code.
     logging.getLogger("pygls").setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_without_traceback)
     from budgetai_server.lsp import lifecycle, make_server
 
     server = make_server(options)
@@ -33,3 +35,12 @@ def _main(argv: list[str]) -> int:
     server.start_io(stdout=cast(BinaryIO, lifecycle.ClientPipe(server, sys.stdout.buffer)))
     lifecycle.shutdown(server, None)
     return 0
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Make one line of what pygls says of a message that it does not understand: the fault is the
+    client's, and its values may stand in a traceback. The server names the kind of fault itself."""
+    if record.name.startswith("pygls") and str(record.msg).startswith("Unable to "):
+        record.msg, record.args = str(record.msg).partition("\n")[0], ()
+        record.exc_info = record.exc_text = None
+    return True

@@ -150,3 +150,16 @@ def test_what_holds_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def parameters(root: Path) -> types.InitializeParams:
     return types.InitializeParams(types.ClientCapabilities(), root_uri=root.as_uri())
+
+
+@pytest.mark.parametrize("message", [b"{{{", b"[1, 2]", b'"x"', b"null", b"{}", b"\xff\xfe"])
+def test_a_message_that_is_none_is_told_in_a_line(root: Path, message: bytes) -> None:
+    client = Client(root)
+    assert client.server.stdin
+    client.server.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(message), message))
+    client.server.stdin.flush()
+    client.send("shutdown", None, 2)
+    assert client.answer(2)["result"] is None
+    client.send("exit", None)
+    assert client.ended() == 0
+    assert "protocol error" in client.errors.read_text()
