@@ -168,6 +168,13 @@ def test_a_module_name_has_one_meaning() -> None:
     assert not {stem for stem in stems if stems.count(stem) > 1}
 
 
+def test_a_public_class_name_has_one_meaning() -> None:
+    bodies = [ast.parse(file.read_text(encoding="utf-8")).body for file in modules(*PACKAGES)]
+    names = [node.name for body in bodies for node in body if isinstance(node, ast.ClassDef)]
+    public = [name for name in names if not name.startswith("_")]
+    assert not {name for name in public if public.count(name) > 1}
+
+
 def public_functions(body: list[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Of a module, and the methods of its public classes."""
     for node in body:
