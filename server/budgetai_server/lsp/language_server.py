@@ -8,7 +8,9 @@ from typing import Any
 
 import psutil
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 
 from budgetai_core import __version__
 from budgetai_core.errors import RepositoryError
@@ -22,11 +24,24 @@ log = logging.getLogger(__name__)
 _MESSAGE_TYPES = {"error": types.MessageType.Error, "no-model": types.MessageType.Warning}
 
 
+class AnsweringProtocol(LanguageServerProtocol):
+    """pygls' protocol, which answers a request that it does not understand, too: it would leave the
+    client waiting."""
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            if "method" in data and isinstance(data.get("id"), int | str):
+                self._send_response(data["id"], error=error.to_response_error())
+            raise
+
+
 class BudgetAIServer(LanguageServer):
     """pygls' server with one session, made when the client has said where the workspace is."""
 
     def __init__(self, options: ServerOptions) -> None:
-        super().__init__("budgetai-server", __version__)
+        super().__init__("budgetai-server", __version__, protocol_cls=AnsweringProtocol)
         self.options = options
         self.session: Session | None = None
         self.client = ""

@@ -67,7 +67,8 @@ def _roots(params: types.InitializeParams) -> tuple[tuple[Path, ...], tuple[Path
     uris += [params.root_uri] if params.root_uri else []
     paths = [path for uri in uris if (path := to_fs_path(uri))]
     paths += [params.root_path] if params.root_path else []
-    folders = tuple(dict.fromkeys(Path(path) for path in paths))
+    # No file system has a name with a NUL, and Python's paths raise at one.
+    folders = tuple(dict.fromkeys(Path(path) for path in paths if "\0" not in path))
     homes = tuple(filter(_holds_home, folders))
     return tuple(folder for folder in folders if folder not in homes), homes
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from budgetai_core.artifacts import layout
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.errors import BudgetAIError, ModelError
-from budgetai_server.inference.engine import Engine
+from budgetai_server.inference.engine import Cancelled, Engine
 from budgetai_server.inference.worker import Worker
 from budgetai_server.loader import Opened, open_endpoint, open_model
 from budgetai_server.options import ServerOptions
@@ -50,6 +50,9 @@ class ModelManager:
         try:
             self.opened = await self._worker.submit(lambda _: self._open()).future
             self._ready_again()
+        except Cancelled:
+            # The client has gone in the meantime: nothing is wrong, and nobody is told.
+            return None
         except NoModelError as error:
             self.state = State("no-model", str(error))
         except BudgetAIError as error:

@@ -21,7 +21,7 @@ SECONDS = 60
 class Client:
     """A server as a process, and the barest client of it."""
 
-    def __init__(self, root: Path, **parameters: Any) -> None:
+    def __init__(self, root: Path, *, wait: bool = True, **parameters: Any) -> None:
         self.messages: list[Any] = []
         self.errors = root / "stderr"
         with self.errors.open("wb") as errors:
@@ -37,7 +37,7 @@ class Client:
         self.answer(1)
         self.send("initialized", {})
         # It has looked for a model, and the event loop is at rest.
-        while "no model" not in json.dumps(self.messages[-1]):
+        while wait and "no model" not in json.dumps(self.messages[-1]):
             self.receive()
 
     def send(self, method: str, parameters: Any, number: int | None = None) -> None:
@@ -163,3 +163,41 @@ def test_a_message_that_is_none_is_told_in_a_line(root: Path, message: bytes) ->
     client.send("exit", None)
     assert client.ended() == 0
     assert "protocol error" in client.errors.read_text()
+
+
+def test_a_request_that_is_not_understood_is_answered(root: Path) -> None:
+    client = Client(root)
+    client.send("textDocument/completion", {"textDocument": 1}, 2)
+    assert client.answer(2)["error"]["message"] == "Invalid Params"
+    client.send("shutdown", None, 3)
+    assert client.answer(3)["result"] is None
+    client.send("exit", None)
+    assert client.ended() == 0
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"rootUri": "file:///a%00b"},
+        {"rootPath": "/a\0b"},
+        {"workspaceFolders": [{"uri": "file:///a%00b", "name": "a"}]},
+        {"rootUri": "untitled:a"},
+    ],
+    ids=str,
+)
+def test_a_workspace_that_cannot_be_is_none(root: Path, named: dict[str, Any]) -> None:
+    client = Client(root, **({"rootUri": None} | named))
+    client.send("budgetai/status", None, 2)
+    assert client.answer(2)["result"]["state"] == "no-model"
+    client.send("shutdown", None, 3)
+    client.answer(3)
+    client.send("exit", None)
+    assert client.ended() == 0
+
+
+def test_it_ends_while_it_starts(root: Path) -> None:
+    client = Client(root, wait=False)
+    client.send("shutdown", None, 2)
+    assert client.answer(2)["result"] is None
+    client.send("exit", None)
+    assert client.ended() == 0
