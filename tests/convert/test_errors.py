@@ -336,7 +336,8 @@ def test_tokens_of_another_type_are_named(convert: Convert, tmp_path: Path) -> N
     base = tiny.make_llama(tmp_path / "base")
     settings = read_json(base / "tokenizer_config.json")
     for key in ("bos_token", "eos_token", "pad_token", "unk_token"):
-        for value in (7, True, {}, [], {"content": 7}):
+        wrong: tuple[object, ...] = (7, True, {}, [], {"content": 7})
+        for value in wrong:
             write_json(base / "tokenizer_config.json", settings | {key: value})
             line = convert.refuses(base)
             assert f"base/tokenizer_config.json: {key} is " in line
