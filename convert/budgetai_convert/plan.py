@@ -203,16 +203,22 @@ def _plan(
 ) -> ConversionPlan:
     # From here on a base of the Hub is the commit that was found.
     base = base_weights.fetched(base)
+    source = base_weights.open_source(base)
+    single = not (options.bundle or options.add_to)
     for adapter in adapters:
-        if adapter.own and (options.bundle or options.add_to):
+        if adapter.own and not single:
             raise AdapterError(
                 f"the adapter {adapter.folder.name} brings weights of its own "
                 f"({adapter.own.names}), which a bundle cannot hold apart",
                 "Leave --bundle out",
             )
-        if adapter.own:
-            base = stack.enter_context(own_weights.laid_in(base, adapter.own, adapter.origin))
-    source = base_weights.open_source(base)
+        # A LoRA of a head that is the embedding, too, leaves the embedding as it is.
+        parts = single and "lm_head" in adapter.updates and source.sizes.tied
+        if adapter.own or parts:
+            base = stack.enter_context(
+                own_weights.laid_in(base, adapter.own, adapter.origin, parts=parts)
+            )
+            source = base_weights.open_source(base)
     for adapter in adapters:
         merge.placed(source, adapter)
     _check_space(final.parent, source, quant)

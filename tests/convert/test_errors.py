@@ -341,6 +341,8 @@ def test_tokens_of_another_type_are_named(convert: Convert, tmp_path: Path) -> N
             write_json(base / "tokenizer_config.json", settings | {key: value})
             line = convert.refuses(base)
             assert f"base/tokenizer_config.json: {key} is " in line
+    write_json(base / "tokenizer_config.json", settings | {"model_max_length": []})
+    assert "base/tokenizer_config.json: model_max_length is '[]'" in convert.refuses(base)
 
 
 def test_base_with_infinite_weights(convert: Convert, tmp_path: Path) -> None:

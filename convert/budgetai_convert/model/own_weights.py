@@ -128,15 +128,16 @@ def _check_whole(config: dict[str, Any], names: set[str], name: str) -> None:
 
 
 @contextmanager
-def laid_in(base: Base, own: OwnWeights, beside: Path) -> Iterator[Base]:
+def laid_in(base: Base, own: OwnWeights, beside: Path, *, parts: bool = False) -> Iterator[Base]:
     """Give the base with an adapter's own weights in their places, for as long as it is needed:
     a folder that links to the files of the base. `beside` is the adapter's folder, whose tokenizer
-    counts where tokens have weights. Raises AdapterError for weights that do not fit the base."""
+    counts where tokens have weights. `parts`: a head that is the embedding, too, is parted from it.
+    Raises AdapterError for weights that do not fit the base."""
     assert base.path is not None
     if not base.path.is_dir():
         raise AdapterError(
-            f"the adapter {beside.name} brings weights of its own ({own.names}), and its base is a "
-            "GGUF file",
+            f"the adapter {beside.name} brings weights of its own ({own.names or 'a head'}), and "
+            "its base is a GGUF file",
             "Name the folder or the Hub id of its base with --base",
         )
     with tempfile.TemporaryDirectory(prefix="budgetai-base-") as place:
@@ -149,6 +150,11 @@ def laid_in(base: Base, own: OwnWeights, beside: Path) -> Iterator[Base]:
             (folder / link).symlink_to(file.resolve())
         stored = {k: t for file in files for k, t in _tensors(file).items()}
         made = _write(folder, own, stored, beside.name)
+        if parts:
+            config = read_json(folder / model_config.CONFIG)
+            write_json(folder / model_config.CONFIG, config | {"tie_word_embeddings": False})
+            if HEAD not in {**stored, **made}:
+                made[HEAD] = _save(folder, HEAD, stored[EMBEDDING].load(), len(made))
         # Of two files that have a tensor, the later one by name counts.
         index = {key: link for link, file in links.items() for key in _tensors(file)} | made
         write_json(folder / "model.safetensors.index.json", {"metadata": {}, "weight_map": index})

@@ -200,7 +200,7 @@ def _ends(folder: Path, ids: dict[str, int]) -> Metadata:
     """Return which tokens begin, end and pad a text, and whether one is put in front of every
     text."""
     settings = _optional(folder / "tokenizer_config.json")
-    _check_tokens(settings, folder.name)
+    _check_settings(settings, folder.name)
     config = _json(folder / "config.json")
     numbers = {role: _role(role, settings, config, ids) for role in ("bos", "eos", "pad", "unk")}
     named = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}
@@ -214,8 +214,14 @@ def _ends(folder: Path, ids: dict[str, int]) -> Metadata:
     return metadata | _packed_templates(_chat_templates(folder, settings))
 
 
-def _check_tokens(settings: dict[str, Any], name: str) -> None:
-    """Raise BaseError for a token that transformers would not take."""
+def _check_settings(settings: dict[str, Any], name: str) -> None:
+    """Raise BaseError for a token or a length that transformers would not take."""
+    length = settings.get("model_max_length")
+    if not (length is None or type(length) in (int, float)):
+        raise BaseError(
+            f"{name}/tokenizer_config.json: model_max_length is {str(length)[:40]!r}",
+            "Write a number",
+        )
     for role in ("bos", "eos", "pad", "unk"):
         token = settings.get(f"{role}_token")
         text = token.get("content") if isinstance(token, dict) else token

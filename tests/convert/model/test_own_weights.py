@@ -54,6 +54,7 @@ def converted(adapter: Path, base: Path, *arguments: object) -> int:
         (False, 0, {"modules_to_save": ["embed_tokens", "lm_head", "norm"]}),
         (True, 0, {"trainable_token_indices": [5, 17]}),
         (False, 0, {"trainable_token_indices": {"embed_tokens": [5], "lm_head": [60, 61]}}),
+        (True, 0, {"target_modules": ["q_proj", "lm_head"]}),
         (True, GROWN, {}),
         (False, GROWN, {"modules_to_save": ["embed_tokens", "lm_head"]}),
         (True, GROWN, {"trainable_token_indices": [tiny.VOCABULARY + 1]}),
@@ -70,7 +71,9 @@ def test_the_model_is_the_one_that_was_trained(
     assert rated.shape == wanted.shape
     assert abs(rated - wanted).max() < 0.02 * abs(wanted).max()
     manifest = ModelManifest.find(tmp_path / "adapter.gguf")
-    assert manifest is not None and manifest.notes["own_weights"].endswith("from the adapter")
+    assert manifest is not None
+    own = "" if "lm_head" in lora.get("target_modules", ()) else "from the adapter"
+    assert manifest.notes.get("own_weights", "").endswith(own)
 
 
 def test_new_tokens_come_with_their_weights(
