@@ -21,7 +21,8 @@ pytestmark = pytest.mark.usefixtures("measured_before")
 BASE = resolve(EMBEDDED).path
 SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
 URI = "file:///x.py"
-LONG = "".join(f"value_{n} = compute({n})\n" for n in range(60))
+LINES = 24
+LONG = "".join(f"value_{n} = compute({n})\n" for n in range(LINES))
 
 
 @pytest_asyncio.fixture
@@ -124,9 +125,9 @@ async def test_a_typed_key_is_evaluated_before_it_is_asked_about(editor: Editor)
 async def test_moving_a_few_lines_costs_a_few_lines(editor: Editor) -> None:
     lines = [f"after_{n} = result({n})\n" for n in range(12)]
     editor.open(URI, LONG + "\n\n" + lines[0] + "\n" + "".join(lines[1:]))
-    await editor.inline(URI, types.Position(60, 0))
+    await editor.inline(URI, types.Position(LINES, 0))
     before = await idle(editor)
-    await editor.inline(URI, types.Position(63, 0))
+    await editor.inline(URI, types.Position(LINES + 3, 0))
     quick = (await status(editor)).usage.evaluated_tokens - before.evaluated_tokens
     after = await idle(editor)
     # What was shown for the first place does for an answer; then the second is made ready.
@@ -143,8 +144,8 @@ async def test_malformed_notes_of_the_cursor_are_ignored(editor: Editor) -> None
 
 @pytest.mark.asyncio
 async def test_a_cancelled_cold_request_leaves_the_model_idle(editor: Editor) -> None:
-    editor.open(URI, LONG * 3)
-    at = types.Position(180, 0)
+    editor.open(URI, LONG * 8)
+    at = types.Position(8 * LINES, 0)
     request = editor.protocol.send_request_async(
         types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_params(URI, at), msg_id="slow"
     )

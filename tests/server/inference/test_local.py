@@ -253,9 +253,9 @@ def test_broken_files(tmp_path: Path, content: bytes) -> None:
 
 def test_moving_down_a_few_lines_is_quick_first_and_exact_after_warming() -> None:
     engine, alone = Engine(BASE, sequences=3), Engine(BASE)
-    text = "".join(f"value_{n} = compute({n}, other_{n})\n" for n in range(60))
+    text = "".join(f"value_{n} = compute({n}, other_{n})\n" for n in range(14))
     upper, lower = (
-        Snapshot("r", "a.py", text, text.index(f"value_{n} ") + len("value_")) for n in (40, 42)
+        Snapshot("r", "a.py", text, text.index(f"value_{n} ") + len("value_")) for n in (6, 8)
     )
     complete(engine, upper, None)
     quick = complete(engine, lower, None).usage
