@@ -175,7 +175,10 @@ def test_nulls_of_an_adapter_are_the_defaults_of_peft(adapter: Path, tmp_path: P
 
 def test_adapter_weights_cut_short(convert: Convert, adapter: Path) -> None:
     path = adapter / "adapter_model.safetensors"
-    path.write_bytes(path.read_bytes()[:-100])
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"more")
+    assert "goes on behind its last tensor" in convert.refuses(adapter)
+    path.write_bytes(whole[:-100])
     assert "cut short" in convert.refuses(adapter)
     path.write_bytes(struct.pack("<Q", 1 << 60) + b"{}")
     assert "cut short" in convert.refuses(adapter)
@@ -330,6 +333,10 @@ def test_tokenizers_that_are_not_supported(convert: Convert, tmp_path: Path) -> 
     assert "not byte-level BPE" in convert.refuses(adapter)
     (base / "tokenizer.json").write_text("{")
     assert "tokenizer.json cannot be read" in convert.refuses(adapter)
+    described["pre_tokenizer"]["pretokenizers"] = steps
+    for key in ("decoder", "normalizer", "post_processor", "truncation", "version"):
+        write_json(base / "tokenizer.json", described | {key: 7})
+        assert "base/tokenizer.json is broken: " in convert.refuses(adapter)
 
 
 def test_tokens_of_another_type_are_named(convert: Convert, tmp_path: Path) -> None:

@@ -76,6 +76,9 @@ def read(path: Path, error: type[BudgetAIError]) -> dict[str, StoredTensor]:
             raise error(f"{path.name} is broken: its header cannot be read") from cause
     for name, tensor in tensors.items():
         _check(name, tensor, size, error)
+    ends = (t.offset + math.prod(t.shape) * _WIDTHS[t.kind] for t in tensors.values())
+    if size > max(ends, default=size):
+        raise error(f"{path.name} is broken: it goes on behind its last tensor", "Fetch it again")
     return tensors
 
 

@@ -393,6 +393,10 @@ def _adds_beginning(folder: Path, beginning: int | None) -> bool:
     """Ask the tokenizer itself: its configuration says it in several places, not all in force."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:
+        # The library has no narrower type.
+        raise BaseError(f"{folder.name}/tokenizer.json is broken: {error}") from error
     ids = tokenizer.encode("a").ids
     return beginning is not None and bool(ids) and ids[0] == beginning
