@@ -8,6 +8,8 @@ then answers cut at an earlier line are tried, the longest first.
 import re
 from collections.abc import Iterator, Sequence
 
+from budgetai_core.context.document import ParsedDocument
+from budgetai_core.context.tree import errors
 from budgetai_core.context.viable_prefix import is_viable_prefix
 from budgetai_server.completion.postprocess.brackets import CLOSERS, PAIRS, brackets
 from budgetai_server.completion.postprocess.cursor_context import CursorContext
@@ -144,6 +146,10 @@ def _completed(context: CursorContext, text: str, *, words: bool = True) -> Iter
     elif lacking:
         yield Edit(text.rstrip(" ,") + "".join(PAIRS[piece[at]] for at in lacking))
     elif words and context.language and context.language.opener.isalpha():
+        # What parses alone lacks nothing: an error around it is not of its making.
+        alone = ParsedDocument.of(piece.strip(), context.language)
+        if context.opened is None and not errors(alone):
+            return
         white = _block_indentation(context, piece)
         for word in _END_WORDS:
             yield Edit(f"{text}\n{white}{word}")

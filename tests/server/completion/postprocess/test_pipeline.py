@@ -2,7 +2,8 @@
 
 import pytest
 
-from budgetai_server.completion.postprocess import Edit, cost
+from budgetai_core.context.languages import language_of
+from budgetai_server.completion.postprocess import CursorContext, Edit, cost, postprocess
 from support.trim_cases import CASES, Case
 
 
@@ -37,3 +38,13 @@ def test_repair_is_what_keeps_the_code_whole() -> None:
         )
 
     assert 2 * broken(repair=True) <= broken(repair=False)
+
+
+@pytest.mark.parametrize("answer", ["def h(a)\n    a\n  end", "def h(a)\n    a\n  end\n\n  def"])
+def test_what_is_whole_gets_no_end_for_an_error_around_it(answer: str) -> None:
+    context = CursorContext(
+        "class A\n  if x\n\n  ", "\n\n  def i\n  end\nend\n", language_of("a.rb")
+    )
+    result = postprocess(context, answer, whole=True)
+    assert result is not None
+    assert result.text == "def h(a)\n    a\n  end"
