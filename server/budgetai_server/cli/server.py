@@ -1,6 +1,7 @@
 """`budgetai-server`: the command line of the language server. It speaks over stdin and stdout."""
 
 import logging
+import re
 import sys
 from typing import BinaryIO, cast
 
@@ -9,6 +10,7 @@ from budgetai_server.options import ServerOptions
 
 PROGRAM = "budgetai-server"
 ABOUT = "Serve completions of the model tuned on your workspace to an editor, over LSP on stdio."
+_NAME = re.compile(r"[\w$./-]{1,60}")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -27,7 +29,7 @@ def _main(argv: list[str]) -> int:
     # pygls logs whole messages, and with them code.
     logging.getLogger("pygls").setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
-        handler.addFilter(_without_traceback)
+        handler.addFilter(without_values)
     from budgetai_server.lsp import lifecycle, make_server
 
     server = make_server(options)
@@ -37,10 +39,22 @@ def _main(argv: list[str]) -> int:
     return 0
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """Make one line of what pygls says of a message that it does not understand: the fault is the
-    client's, and its values may stand in a traceback. The server names the kind of fault itself."""
-    if record.name.startswith("pygls") and str(record.msg).startswith("Unable to "):
-        record.msg, record.args = str(record.msg).partition("\n")[0], ()
-        record.exc_info = record.exc_text = None
+def without_values(record: logging.LogRecord) -> bool:
+    """Take out of pygls' records what may be code: it logs messages and parameters whole where a
+    message is not understood, and where a handler fails. Kept are numbers, and names of methods.
+    """
+    if record.name.startswith("pygls"):
+        template, _, rest = str(record.msg).partition("\n")
+        arguments = record.args if isinstance(record.args, tuple) else (record.args,)
+        record.msg = template
+        record.args = () if rest else tuple(map(_told, arguments if record.args else ()))
+        if template.startswith("Unable to "):
+            # The fault is the client's, and its values stand in the traceback.
+            record.exc_info = record.exc_text = None
     return True
+
+
+def _told(value: object) -> object:
+    if isinstance(value, int) or (isinstance(value, str) and _NAME.fullmatch(value)):
+        return value
+    return f"({type(value).__name__})"

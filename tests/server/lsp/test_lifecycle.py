@@ -1,6 +1,7 @@
 """What the server ends for, without a traceback: a client that is gone, a closed pipe, a signal."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from lsprotocol import types
 
 from budgetai_core.command import PIPE_CLOSED
+from budgetai_server.cli.server import without_values
 from budgetai_server.lsp import lifecycle
 
 SECONDS = 60
@@ -200,3 +202,34 @@ def test_it_ends_while_it_starts(root: Path) -> None:
     assert client.answer(2)["result"] is None
     client.send("exit", None)
     assert client.ended() == 0
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"jsonrpc": "1.0", "id": 7, "method": "shutdown", "params": {"text": "canary_value"}},
+        {"jsonrpc": "2.0", "method": "textDocument/didOpen", "params": {"text": "canary_value"}},
+        {"jsonrpc": "2.0", "id": "canary value()", "result": "canary_value"},
+        {"jsonrpc": "2.0", "method": "$/canary", "params": {"text": "canary_value"}},
+    ],
+)
+def test_no_message_is_logged(root: Path, message: dict[str, object]) -> None:
+    client = Client(root)
+    body = json.dumps(message).encode()
+    assert client.server.stdin
+    client.server.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+    client.send("shutdown", None, 2)
+    assert client.answer(2)["result"] is None
+    client.send("exit", None)
+    assert client.ended() == 0
+    assert "canary_value" not in client.errors.read_text()
+    assert "canary value" not in client.errors.read_text()
+
+
+def test_parameters_of_a_failed_handler_are_not_logged() -> None:
+    record = logging.LogRecord(
+        "pygls.protocol", logging.ERROR, "", 1, "Failed to handle %s %s %s",
+        (3, "textDocument/didChange", {"text": "canary_value"}), None,
+    )  # fmt: skip
+    assert without_values(record)
+    assert record.getMessage() == "Failed to handle 3 textDocument/didChange (dict)"
