@@ -309,11 +309,11 @@ def status(code: int, **headers: str) -> Fault:
         ("/completion", elsewhere, "sends us on"),
         ("/completion", no_json, "broke off"),
         ("/completion", cut, "broke off"),
-        ("/completion", bad_event, "no JSON"),
+        ("/completion", bad_event, "not JSON"),
         ("/completion", error_event, "reports: out of memory …"),
         ("/completion", status(500), "status 500: no …"),
-        ("/tokenize", no_json, "no JSON"),
-        ("/v1/models", no_json, "no JSON"),
+        ("/tokenize", no_json, "not JSON"),
+        ("/v1/models", no_json, "not JSON"),
     ],
 )
 def test_a_fault_is_named_without_the_token(
