@@ -67,16 +67,17 @@ class KVCache:
             self._splice(prompt, adapter)
         slot = self._take(prompt, adapter, exact=exact)
         common = slot.common(prompt, adapter, exact=exact)
-        usage.spliced = common > slot.exact
         mark = slot.marks.get(common) if common == len(prompt) else None
         if mark is not None:
             self.cut(slot, common)
             if len(slot.tokens) == common:
+                usage.spliced = slot.spliced
                 return slot, mark
-        if not usage.spliced and self.llama.cuttable:
-            common = _usable(slot.full, common, len(prompt))
         # The last token is evaluated in any case: its logits are those of the next one.
         self.cut(slot, min(common, len(prompt) - 1))
+        usage.spliced = slot.spliced
+        if not slot.spliced and self.llama.cuttable:
+            self.cut(slot, _usable(slot.full, len(slot.tokens), len(prompt)))
         self._read(slot, prompt, usage)
         return slot, slot.marks[len(prompt)]
 
@@ -113,7 +114,7 @@ class KVCache:
                 slot.tokens[place : place + gone] = prompt[place : place + new]
                 slot.marks.clear()
                 slot.exact = min(slot.exact, place)
-                slot.full = min(slot.full, place // BATCH * BATCH)
+                slot.full = min(slot.full, place)
                 self._shifting = True
 
     def cut(self, slot: KVSlot, length: int) -> None:

@@ -287,3 +287,25 @@ def test_the_same_place_has_the_same_logits_whatever_was_held(tmp_path: Path) ->
         assert np.array_equal(logits, fresh.cache.prepare(prompt, Usage())[1]), place
     typing.close()
     fresh.close()
+
+
+@pytest.mark.parametrize(("place", "new", "length"), [(20, 0, 21), (90, 0, 108), (70, 1, 71)])
+def test_what_is_left_of_a_splice_gives_the_logits_of_an_empty_cache(
+    tmp_path: Path, place: int, new: int, length: int
+) -> None:
+    model = tiny.make_gguf(tiny.make_llama(tmp_path / "m"), tmp_path / "m.gguf", "Q8_0")
+    used, fresh = Engine(model), Engine(model)
+    ids = used.tokenize("".join(f"value_{n} = compute({n}, value_{n - 1})\n" for n in range(30)))
+    before, other = ids[: 3 * place + 40], ids[3]
+    lines_down = [*before[:place], *[other] * new, *before[place + 20 :]]
+    usage = Usage()
+    used.cache.prepare(before, Usage())
+    used.cache.prepare(lines_down, usage)
+    assert usage.spliced
+    prompt = [*lines_down[: place + new], *[other] * (length - place - new)]
+    for _ in range(2):
+        _, logits = used.cache.prepare(prompt, usage)
+        assert not usage.spliced
+        assert np.array_equal(logits, fresh.cache.prepare(prompt, Usage())[1])
+    used.close()
+    fresh.close()
