@@ -18,8 +18,8 @@ _TYPED = ("python", "typescript", "tsx")
 _NAMED_KINDS = ("parameter", "attribute", "type")
 # What stands behind a type, and stays: `int, optional`, `int (default 3)`.
 _TAIL = re.compile(
-    r"(?:[ \t]*[,;][ \t]*|[ \t]+)\(?(?:optional|defaults?|keyword|kw|required|positional)\b.*\Z"
-    r"|=\Z",
+    r"(?:[ \t]*[,;][ \t]*|[ \t]+)\(?(?:optional|defaults?|keyword|kw|required|positional)\b(?!\[)"
+    r".*\Z|=\Z",
     re.IGNORECASE,
 )
 _MARKED = re.compile(r"(:[\w:]+:`~?|`{1,2})([^`\n]+)(`{1,2})\Z")
@@ -58,7 +58,9 @@ def type_differences(documentable: Documentable, language: Language) -> list[Typ
     differences = []
     for name, span, annotation in _told(docstring.text, entries, documentable, annotations):
         new = _corrected(docstring.text[slice(*span)], annotation, quoted_types=quoted_types)
-        if new is not None and docstring.mark not in new and "*/" not in new:
+        # A quote at its end may come to stand in front of those of the docstring.
+        marks = (docstring.mark, "*/")
+        if new and not any(mark in new for mark in marks) and new[-1] not in docstring.mark:
             differences.append(TypeDifference(name, span, new))
     return differences
 
@@ -86,13 +88,22 @@ def _told(
         elif entry in back and documentable.return_type and not documentable.yields:
             of_one = len([other for other in back if other.kind == entry.kind]) == 1
             sure = entry.grouped or entry.kind == "rtype" or _is_known(text[slice(*span)])
-            if of_one and sure and not documentable.allowed:
+            listed = _is_first(text[slice(*span)], documentable.return_type)
+            if of_one and sure and not listed and not documentable.allowed:
                 yield "", span, _Annotation(documentable.return_type)
 
 
 def _is_known(told: str) -> bool:
     terms = read(told, quoted_types=True)
     return bool(terms) and all(term.known for term in terms or ())
+
+
+def _is_first(told: str, annotation: str) -> bool:
+    """Return whether a type may be the first of a tuple's, the others of which follow in lines."""
+    told_terms = read(told, quoted_types=True)
+    terms = read(_unwrapped(annotation), quoted_types=True) or ()
+    firsts = [term.parts[0] for term in terms if term.is_tuple and len(term.parts) > 1]
+    return bool(told_terms) and any(agree(told_terms or (), first) for first in firsts)
 
 
 def _corrected(told: str, annotation: _Annotation, *, quoted_types: bool) -> str | None:
@@ -106,6 +117,8 @@ def _corrected(told: str, annotation: _Annotation, *, quoted_types: bool) -> str
         return None
     if tail and annotation.optional and not _has_nothing(told_terms):
         wanted = _without_nothing(wanted)
+        if not wanted:
+            return None
     marked = _MARKED.match(plain)
     if marked and (re.fullmatch(r"[\w.]+", wanted) or marked[1].startswith("`")):
         wanted = f"{marked[1]}{wanted}{marked[3]}"

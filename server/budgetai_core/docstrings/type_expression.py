@@ -14,11 +14,11 @@ _TOKEN = re.compile(
 _NAME = re.compile(r"[^\W\d][\w$.]*\Z")
 # What has more is read by no one.
 _MAX_BRACKETS = 30
-_ROLE = re.compile(r":[\w:]+:`~?([\w.]+)`")
+_ROLE = re.compile(r":[\w:]+:`~?([\w.]+)`|\[`([\w.]+)`\]")
 # Whatever else is said, it may be that.
 _ANYTHING = frozenset({"any", "object", "unknown", "self", "this", "typeof", "keyof", "infer"})
 _TYPE_VARIABLE = re.compile(r"_?[A-Z]{1,2}\d?(?:_(?:co|contra))?\Z|_?\w+T(?:_(?:co|contra))?\Z")
-_NOTHING = frozenset({"none", "null", "undefined", "void", "nonetype"})
+_NOTHING = frozenset({"none", "null", "undefined", "void", "nonetype", "noreturn", "never"})
 # Wrappers that say nothing of the value.
 _WRAPPERS = frozenset(
     {"annotated", "classvar", "final", "required", "notrequired", "readonly", "promise",
@@ -61,6 +61,8 @@ _CAPITALISED = frozenset(
 )  # fmt: skip
 # Of those of one kind no two of these are the same.
 _CONCRETE = frozenset({"list", "tuple", "set", "frozenset", "array", "readonlyarray", "deque"})
+# What else may be told of one value, whatever the number of bits.
+_NUMBERS = ({"int"}, {"float"}, {"bool"}, *({"number", of} for of in ("int", "float", "complex")))
 _SAME = {"frozenset": "set", "array": "list", "readonlyarray": "list"}
 
 
@@ -79,6 +81,10 @@ class Term:
         return self.kind == "anything"
 
     @property
+    def is_tuple(self) -> bool:
+        return self._concrete == "tuple"
+
+    @property
     def known(self) -> bool:
         """Whether it is a type of the language, and so no alias of another."""
         return self.kind in _KINDS.values() or self.kind in ("literal", "nothing")
@@ -92,10 +98,10 @@ class Term:
                 self.kind == other.kind
             )
         if self.kind != other.kind:
-            return {self.kind, other.kind} in ({"number", "int"}, {"number", "float"}) or (
-                # A subclass, as most name them: LongTensor is a Tensor.
+            return {self._unsized, other._unsized} in _NUMBERS or (
+                # A subclass, as most name them: LongTensor is a Tensor. Or more of them: Tensors.
                 not self.known and not other.known
-                and (self.kind.endswith(other.kind) or other.kind.endswith(self.kind))
+                and (self._one.endswith(other._one) or other._one.endswith(self._one))
             )  # fmt: skip
         if self._concrete and other._concrete and self._concrete != other._concrete:
             return False
@@ -105,6 +111,15 @@ class Term:
             several = "..." in _words(self.parts) | _words(other.parts)
             return several or not (self._concrete and other._concrete)
         return all(agree(own, theirs) for own, theirs in zip(self.parts, other.parts, strict=True))
+
+    @property
+    def _unsized(self) -> str:
+        """The kind without a number of bits: numpy's float64 is a float."""
+        return self.kind.rstrip("0123456789_")
+
+    @property
+    def _one(self) -> str:
+        return self.kind.removesuffix("s")
 
     @property
     def _concrete(self) -> str:
@@ -121,12 +136,14 @@ def agree(one: tuple[Term, ...], other: tuple[Term, ...]) -> bool:
     may be hidden in the name of an alias. None counts by its presence elsewhere, not here."""
     first, second = (_told(terms) for terms in (one, other))
     if not first or not second:
-        return not first and not second
+        return not (first or second) or any(term.anything for term in (*first, *second))
     odd = [term for term in first if not any(term.fits(match) for match in second)]
-    more = [term for term in second if not any(term.fits(match) for match in first)]
+    more = [term for term in second if not any(match.fits(term) for match in first)]
     if not odd and not more:
         return True
     # A name of the code's own may stand for what the other side spells out.
+    if len(first) == 1 < len(second) and not first[0].known:
+        return True
     alias = any(not term.known for term in more) or (len(second) == 1 and not second[0].known)
     return alias and (len(odd) != 1 or odd[0].known)
 
@@ -134,7 +151,8 @@ def agree(one: tuple[Term, ...], other: tuple[Term, ...]) -> bool:
 def _told(terms: tuple[Term, ...]) -> tuple[Term, ...]:
     """Return alternatives without None, and without what another one includes."""
     kinds = {term.kind for term in terms}
-    included = {"int"} if "float" in kinds else set()
+    included = {"int"} if "float" in kinds else set[str]()
+    included |= {"int", "float", "bool"} if "complex" in kinds else set()
     return tuple(term for term in terms if term.kind not in {"nothing", *included})
 
 
@@ -142,7 +160,7 @@ def read(text: str, *, quoted_types: bool) -> tuple[Term, ...] | None:
     """Read a type; None for what is none, or holds more than a type. `quoted_types`: what is in
     quotes is a type, as in Python, and no value."""
     tokens, at = list[str](), 0
-    text = _ROLE.sub(r"\1", text)
+    text = _ROLE.sub(r"\1\2", text)
     if sum(map(text.count, "([{<|")) > _MAX_BRACKETS:
         return None
     while text[at:].strip():

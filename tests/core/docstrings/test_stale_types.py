@@ -197,6 +197,18 @@ SAME = [
     ("int", "positive int"),
     ("int", "int, at least 1"),
     ("int", "str, int"),
+    ("list[_Color]", "List[Tuple[int, int]]"),
+    ("Iterable[Config]", "Iterable[dict]"),
+    ("Union[str, Style]", "StyleType"),
+    ("Tensor | Iterable[Tensor]", "Tensor or iterable of Tensors"),
+    ("Array | complex", "Array | int | float | complex | bool"),
+    ("int | float | complex", "number"),
+    ("float", "np.float64"),
+    ("int", "numpy.int64"),
+    ("bool", "numpy.bool_"),
+    ("Any", "None"),
+    ("str", "[`str`]"),
+    ("Iterable[A] | Iterable[B]", "Optional[Iterable[A]], Optional[Iterable[B]]"),
 ]
 
 
@@ -219,6 +231,7 @@ def test_what_can_be_meant_stays(form: str, annotation: str, told: str) -> None:
         ("int | None = None", "int, optional", "int, optional"),
         ("int = None", "int or None, optional", "int or None, optional"),
         ("int = 3", "int, default=3", "int, default=3"),
+        ("None = None", "callable, optional", "callable, optional"),
     ],
 )
 def test_what_is_told_behind_a_type_stays(
@@ -273,6 +286,8 @@ def test_types_of_jsdoc(annotation: str, told: str, wanted: str) -> None:
         ("int", "int", "int"),
         ("Foo", "dict", "dict"),
         ("str | None", "str", "str"),
+        ("NoReturn", "None", "None"),
+        ("tuple[int, str]", "list", "tuple[int, str]"),
     ],
 )
 def test_types_of_what_comes_back(form: str, annotation: str, told: str, wanted: str) -> None:
@@ -282,6 +297,14 @@ def test_types_of_what_comes_back(form: str, annotation: str, told: str, wanted:
 @pytest.mark.parametrize("form", [RETURNS, RETURNS_NUMPY])
 def test_a_word_in_front_of_what_comes_back_may_be_none(form: str) -> None:
     becomes(form, "int", "Success", "Success")
+
+
+def test_values_that_come_back_may_have_a_line_each() -> None:
+    text = RETURNS.format(annotation="tuple[int, str]", told="int").replace(
+        "The int.\n", "The first.\n        str: The second.\n"
+    )
+    assert not is_stale("a.py", text)
+    assert brought_up_to_date("a.py", text) == text
 
 
 def test_what_comes_back_in_jsdoc() -> None:
@@ -303,6 +326,8 @@ def test_what_comes_back_in_jsdoc() -> None:
                  "    x, y : object\n        Both.\n    '''\n"),
         ("a.py", "def f(x: int, y: str):\n    '''Does.\n\n    Parameters\n    ----------\n"
                  "    x, y : bool\n        Both.\n    '''\n"),
+        ("a.py", "def f() -> 'int' | \"bytes\":\n    \"\"\"Does.\n\n    :rtype: str\"\"\"\n"
+                 "    return 1\n"),
         ("a.js", "/**\n * Does.\n * @param {string} x The x.\n */\nfunction f(x = 1) {}\n"),
         ("a.ts", "/**\n * Does.\n * @param {string|number} x The x.\n */\n"
                  "function f(x: string): void;\nfunction f(x: number): void;\n"
