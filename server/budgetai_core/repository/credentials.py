@@ -34,6 +34,7 @@ _SEQUENCES = (
     string.digits + string.ascii_uppercase * 2 + "+/",
     (string.digits + string.ascii_uppercase) * 2,
     string.hexdigits.upper() * 2,
+    string.hexdigits.upper()[:16] * 8,
 )
 
 HASH_NAMES = re.compile(

@@ -53,7 +53,7 @@ _PATTERNS = (
     ),
     _own(
         "private-key",
-        r"PuTTY-User-Key-File-[23]:[^\n]*\n(?:[^\n]*\n){0,60}?Private-MAC: *[0-9a-f]+",
+        r"PuTTY-User-Key-File-[23]:[^\n]{0,80}\n(?:[^\n]{0,200}\n){0,60}?Private-MAC: *[0-9a-f]+",
         "PuTTY-User-Key-File",
     ),
     _own(
@@ -88,8 +88,13 @@ _PATTERNS = (
         r"(?i)aws.{0,20}?(?:key|pwd|pw|pass|token).{0,20}?[\"'](?P<secret>[0-9a-z/+]{40})(?![0-9a-z/+])",
         "aws AWS Aws",
     ),
-    _own("artifactory-key", r"(?<![\w.-])AKC[A-Za-z0-9]{10,}(?![\w.-])", "AKC", random=True),
-    _own("artifactory-key", r"(?<![\w.-])AP[\dA-F][A-Za-z0-9]{8,}(?![\w.-])", "AP", random=True),
+    _own("artifactory-key", r"(?<![\w.+/-])AKC[A-Za-z0-9]{10,}(?![\w.+/-])", "AKC", random=True),
+    _own(
+        "artifactory-key",
+        r"(?<![\w.+/-])AP[\dA-F][A-Za-z0-9]{8,}(?![\w.+/-])",
+        "AP",
+        random=True,
+    ),
     _own("discord-token", r"\b[MNO][\w-]{23,25}\.[\w-]{6}\.[\w-]{27}", "M N O"),
     _own("mailchimp-key", r"\b[0-9a-z]{32}-us\d{1,2}", "-us", random=True),
     _own("square-key", r"\bsq0(?:csp|atp)-[\w\\-]{22,43}", "sq0"),
@@ -115,6 +120,25 @@ _PATTERNS = (
     _own("digitalocean-token", r"\bdo[opr]_v1_[a-f0-9]{32,}", "_v1_"),
     _own("shopify-token", r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}", "shp"),
     _own("vault-token", r"\bhv[sbr]\.[\w-]{24,}", "hvs. hvb. hvr."),
+    _own("age-key", r"\bAGE-SECRET-KEY-1[A-Z0-9]{50,60}", "AGE-SECRET-KEY-1"),
+    _own("docker-token", r"\bdckr_[op]at_[\w-]{20,}", "dckr_"),
+    _own("atlassian-token", r"\bAT[AC]TT3[\w-]{20,}(?:=[0-9A-F]{8})?", "ATATT3 ATCTT3"),
+    _own("terraform-token", r"\b\w{14}\.atlasv1\.[\w-]{40,}", ".atlasv1."),
+    _own("databricks-token", r"\bdapi[0-9a-f]{32}(?:-\d)?", "dapi"),
+    _own("grafana-token", r"\bgl(?:sa|c)_[A-Za-z0-9+/]{32,}(?:_[0-9a-f]{8})?", "glsa_ glc_"),
+    _own("discord-webhook", r"/api/webhooks/\d{16,20}/(?P<secret>[\w-]{60,})", "/api/webhooks/"),
+    _own("tailscale-key", r"\btskey-[a-z]{3,12}-[A-Za-z0-9-]{16,}", "tskey-"),
+    _own("doppler-token", r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.[\w.-]{40,}", "dp."),
+    _own("dynatrace-token", r"\bdt0[a-z]\d\d\.[A-Z0-9]{24}\.[A-Z0-9]{64}", "dt0"),
+    _own(
+        "service-key",
+        r"\b(?:(?:gsk_|xai-|r8_|lin_api_|ntn_|NRAK-|rubygems_|pul-|ph[xc]_|sbp_|pplx-|CLOJARS_)"
+        r"(?=[A-Za-z]{0,30}\d)[A-Za-z0-9]{24,}"
+        r"|(?:figd_|PMAK-|sntry[su]_|sb_secret_|CFPAT-|nvapi-|tvly-|pscale_(?:tkn|pw|oauth)_"
+        r"|xkeysib-|HRKU-)(?=[A-Za-z_-]{0,30}\d)[\w-]{24,})",
+        "gsk_ xai- r8_ lin_api_ ntn_ NRAK- rubygems_ pul- phx_ phc_ sbp_ pplx- CLOJARS_ figd_ PMAK-"
+        " sntry sb_secret_ CFPAT- nvapi- tvly- pscale_ xkeysib- HRKU-",
+    ),
     _own("sendgrid-key", r"\bSG\.[\w-]{16,}\.[\w-]{16,}", "SG."),
     _own("telegram-token", r"\b\d{8,10}:AA[\w-]{32,34}", ":AA"),
     _own("telegram-token", r"\b\d{8,10}:[\w-]{35}(?!\w)", ":", random=True),
@@ -147,7 +171,7 @@ _PATTERNS = (
 # A name that speaks of a password, with what stands between it and its value: an assignment, with
 # the value's type or without, a comparison, a call.
 _NAME = (
-    r"(?i:pass(?:word|wd|phrase)?|pwd|secret|token(?!iz)|credentials?|contrase[nñ]a"
+    r"(?i:(?<!by)(?<!com)pass(?:word|wd|phrase)?|pwd|secret|token(?!iz)|credentials?|contrase[nñ]a"
     r"|(?:api|auth|access|service|account|db|database|priv|private|client)_?key|(?:db|database|key)_?pass)"
     r"\w{0,40}[\"'\])]{0,3}\s{0,8}"
 )
@@ -186,12 +210,8 @@ def find(text: str) -> list[Secret]:
     for detector in (_patterned, _beside_names, _by_entropy):
         for secret in detector(text):
             spans.add(secret)
-    kinds = {text[secret.start : secret.end]: secret.kind for secret in reversed(spans.found)}
-    for value, kind in kinds.items():
-        # One that its neighbours gave away may stand elsewhere alone.
-        if len(value) >= _MIN_REPEATED_CHARACTERS and is_random(value):
-            for match in re.finditer(re.escape(value), text):
-                spans.add(Secret(kind, *match.span()))
+    for secret in _repeated(text, spans.found):
+        spans.add(secret)
     return spans.found
 
 
@@ -204,6 +224,25 @@ def looks_secret(line_before: str, text: str) -> bool:
     if any(match.end() > start for match in _PLACEHOLDER.finditer(joined)):
         return True
     return any(secret.end > start for secret in find(joined))
+
+
+def _repeated(text: str, found: list[Secret]) -> list[Secret]:
+    """Return where else the secrets stand that were found: what its neighbours gave away in one
+    place may stand alone in another."""
+    kinds = {text[secret.start : secret.end]: secret.kind for secret in reversed(found)}
+    heads: dict[str, list[str]] = {}
+    for value in kinds:
+        if len(value) >= _MIN_REPEATED_CHARACTERS and is_random(value):
+            heads.setdefault(value[:_MIN_REPEATED_CHARACTERS], []).append(value)
+    if not heads:
+        return []
+    # One walk for all of them: a file may hold thousands.
+    return [
+        Secret(kinds[value], at, at + len(value))
+        for at in range(len(text) - _MIN_REPEATED_CHARACTERS + 1)
+        for value in heads.get(text[at : at + _MIN_REPEATED_CHARACTERS], ())
+        if text.startswith(value, at)
+    ]
 
 
 class _Spans:

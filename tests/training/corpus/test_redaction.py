@@ -121,6 +121,11 @@ fields = ["username", "password", "email", "language"]
 digest = hash_password("password", "sha256")
 body = {"password": "password", "secret": secrets[name]}
 loss = inputs @ self.weights.T + x@y.view
+BYPASS_LABEL = "bypass-issue-check"
+compass = "north-by-2"
+key = b"0123456789abcdef0123456789abcdef"
+picture = "data:image/png;base64,zBUzISc/YXASLzGGXtl+AP4GX7b1xOBfdJ88wtms0RJ6rGEQNUerq/zBPy+1vtOi4V"
+node = gsk_gpu_render_pass_op_3d_begin_with_texture_and_more
 """
 
 
@@ -144,6 +149,8 @@ def test_ordinary_code_stays_as_it_is() -> None:
         "a@" * 60_000,
         "xoxb-" + "1-" * 60_000,
         "aws key '" * 30_000,
+        "PuTTY-User-Key-File-2: " * 20_000,
+        "".join(f"token = '{n:05x}aB1cD2eF3gH4'\n" for n in range(20_000)),
         "".join(f"'{n:x}aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0' " for n in range(5_000)),
     ],
 )
