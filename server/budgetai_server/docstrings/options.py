@@ -20,7 +20,9 @@ class DocstringOptions:
     )
     write: bool = option(False, "change the files, instead of showing a diff")
     update: bool = option(
-        False, "also bring up to date what names parameters that do not exist, or lacks some"
+        False,
+        "also bring up to date what names parameters that do not exist, lacks some, or has other"
+        " types",
     )
     private: bool = option(
         False, "also what is not for others: not exported, or with a leading underscore"
