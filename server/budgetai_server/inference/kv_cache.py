@@ -7,7 +7,8 @@ The same prompt gives the same logits, whatever was held before it. On a CPU lla
 takes another kernel from BATCH tokens on, whose results differ in the last bits. So full batches
 end at multiples of BATCH, however much was held already, and all others are shorter: what a token's
 keys and values are depends on the prompt alone. With types of weights whose matrix products take
-another kernel for one token than for many (Q4_K_M among them), a typed tail still differs.
+another kernel for one token than for many (F16 and Q4_K_M among them), a typed tail may still
+differ.
 """
 
 import time
