@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,11 @@ class Client:
     def ended(self) -> int:
         """The exit code; there is no traceback."""
         code = self.server.wait(SECONDS)
+        for pipe in (self.server.stdin, self.server.stdout):
+            # What was not read any more is still in its buffer.
+            with suppress(BrokenPipeError):
+                assert pipe
+                pipe.close()
         assert "Traceback" not in self.errors.read_text()
         assert "Exception ignored" not in self.errors.read_text()
         return code
