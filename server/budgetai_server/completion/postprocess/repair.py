@@ -20,7 +20,9 @@ _WORD = re.compile(r"\w")
 # Parses are what trimming costs.
 _MAX_SURPLUS, _MAX_MISSING, _MAX_CUTS = 3, 8, 4
 _END_WORDS = ("end", "fi", "done", "}")
-# A line that begins so ends or divides what stands above it: alone it begins nothing.
+# A line that begins so ends or divides what stands above it: alone it begins nothing. Between
+# braces `else` and `do` do, and the closer tells what ends.
+_CLOSING = re.compile(r"\s*[)\]}]")
 _ENDING = re.compile(
     r"\s*(?:[)\]}]|(?:end|fi|done|esac|else|elif|elsif|elseif|when|in|rescue|ensure|until|then|do)\b)"
 )
@@ -92,7 +94,10 @@ def cost(context: CursorContext, candidate: Edit) -> int:
 def begins(context: CursorContext, candidate: Edit, *, in_text: bool = True) -> bool:
     """Return whether an answer is the beginning of something that parses, as `@property` is."""
     line = context.line_before + candidate.text
-    if context.language is None or not context.sound or _ENDING.match(line):
+    if context.language is None or not context.sound:
+        return False
+    ending = _CLOSING if context.language.opener == "{" else _ENDING
+    if ending.match(line):
         return False
     # In a shell the closer may end the pattern of a case.
     if brackets(line, context.language).unmatched and context.language.name != "bash":

@@ -29,6 +29,17 @@ TRUE = {
     "a pattern of a case": (
         "a.sh", "case $x in\n  a) f\n     ;;\n  ", "b) g", "     ;;", "\nesac\n",
     ),
+    "a loop that ends with its condition": (
+        "a.c", "int f(int x) {\n    ", "do {", "        x--;", "\n    return x;\n}\n",
+    ),
+    "the other branch": (
+        "a.c", "int f(int x) {\n    if (x)\n        x = 1;\n    ", "else", "        x = 2;",
+        "\n    return x;\n}\n",
+    ),
+    "another branch": (
+        "a.c", "int f(int x) {\n    if (x) {\n        x = 1;\n    }\n    ", "else if (x > 2) {",
+        "        x = 2;", "\n    return x;\n}\n",
+    ),
     "a heredoc": ("a.sh", "f() {\n  ", "cat <<EOF", "a", "\n}\n"),
     "a part of a class": (
         "A.java", "class A {\n" + "    int f() { return 1; }\n" * 90 + "\n    ", "int g(int a)",
@@ -42,6 +53,7 @@ BROKEN = {
     "an open quote": ("a.py", "def f():\n    x = 1\n    ", 'y = "a', "\n"),
     "an open quote of a shell": ("a.sh", "f() {\n  g\n  ", 'a="b', "\n}\n"),
     "an open quote of Ruby": ("a.rb", "def f\n  g\n  ", "a = 'b", "\nend\n"),
+    "a branch of nothing": ("a.c", "int f(int x) {\n    x = 1;\n    ", "else {", "\n}\n"),
     "a word too many": ("a.rs", "fn f() {\n    ", "let x y = 1;", "\n}\n"),
     "in a part of a class": (
         "A.java", "class A {\n" + "    int f() { return 1; }\n" * 90 + "\n    ", "int g(int a {",
