@@ -41,7 +41,7 @@ def _main(argv: list[str]) -> int:
 
 def without_values(record: logging.LogRecord) -> bool:
     """Take out of pygls' records what may be code: it logs messages and parameters whole where a
-    message is not understood, and where a handler fails. Kept are numbers, and names of methods.
+    message is not understood or cannot be handled. Kept are numbers, and names of methods.
     """
     if record.name.startswith("pygls"):
         template, _, rest = str(record.msg).partition("\n")
