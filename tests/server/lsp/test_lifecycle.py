@@ -216,7 +216,6 @@ def test_it_ends_while_it_starts(root: Path) -> None:
         {"jsonrpc": "1.0", "id": 7, "method": "shutdown", "params": {"text": "canary_value"}},
         {"jsonrpc": "2.0", "method": "textDocument/didOpen", "params": {"text": "canary_value"}},
         {"jsonrpc": "2.0", "id": "canary value()", "result": "canary_value"},
-        {"jsonrpc": "2.0", "method": "$/canary", "params": {"text": "canary_value"}},
     ],
 )
 def test_no_message_is_logged(root: Path, message: dict[str, object]) -> None:
