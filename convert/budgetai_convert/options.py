@@ -104,6 +104,12 @@ class ConvertOptions:
         " that rank is taken (SVD); 0 takes the one that training chose",
         group="adapters",
     )
+    own_weights: bool = option(
+        False,
+        "also merge what an adapter has in place of its base's weights: head, embedding, norms,"
+        " new tokens; such a model shares its base with no other adapter",
+        group="adapters",
+    )
     peft: Path | None = option(
         None,
         "write the adapter alone, cut to the rank, into this folder for peft, and no model",

@@ -31,7 +31,7 @@ from budgetai_core.errors import (
     RepositoryError,
     StorageError,
 )
-from budgetai_core.models import base_weights
+from budgetai_core.models import base_weights, gguf_tokenizer
 from budgetai_core.models.base_weights import Source
 
 BUNDLE_BASE = "base.gguf"
@@ -214,10 +214,18 @@ def _plan(
             )
         # A LoRA of a head that is the embedding, too, leaves the embedding as it is.
         parts = single and "lm_head" in adapter.updates and source.sizes.tied
-        if adapter.own or parts:
-            base = stack.enter_context(
-                own_weights.laid_in(base, adapter.own, adapter.origin, parts=parts)
+        if (adapter.own or parts) and not options.own_weights:
+            raise AdapterError(
+                f"the adapter {adapter.folder.name} is more than updates of its base's layers: it "
+                f"replaces {adapter.own.names or 'the head, which is the embedding, too'}",
+                "Add --own-weights to merge it all the same",
             )
+        tokenizer = single and (adapter.own.of_tokens or _brings_tokenizer(adapter, source))
+        if adapter.own or parts or tokenizer:
+            laid = own_weights.laid_in(
+                base, adapter.own, adapter.origin, tokenizer=tokenizer, parts=parts
+            )
+            base = stack.enter_context(laid)
             source = base_weights.open_source(base)
     for adapter in adapters:
         merge.placed(source, adapter)
@@ -231,6 +239,17 @@ def _plan(
         limits=QuantLimits(options.max_kld, options.max_size * 1e6),
         importance=options.importance,
         imatrix=options.imatrix,
+    )
+
+
+def _brings_tokenizer(adapter: Adapter, source: Source) -> bool:
+    """Return whether the adapter's folder has a chat template or tokens that its base has not, and
+    the model can have them."""
+    metadata = source.metadata
+    return (
+        source.path.is_dir()
+        and bool(gguf_tokenizer.left_out(adapter.origin, metadata))
+        and gguf_tokenizer.extends(adapter.origin, metadata)
     )
 
 

@@ -21,7 +21,7 @@ from budgetai_core.artifacts.base_models import Base
 from budgetai_core.artifacts.gguf_reader import Floats
 from budgetai_core.artifacts.safetensors_reader import StoredTensor
 from budgetai_core.errors import AdapterError, BaseError
-from budgetai_core.models import base_weights, model_config
+from budgetai_core.models import base_weights, gguf_tokenizer, model_config
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 SETTINGS = ("modules_to_save", "trainable_token_indices")
@@ -128,28 +128,30 @@ def _check_whole(config: dict[str, Any], names: set[str], name: str) -> None:
 
 
 @contextmanager
-def laid_in(base: Base, own: OwnWeights, beside: Path, *, parts: bool = False) -> Iterator[Base]:
+def laid_in(
+    base: Base, own: OwnWeights, adapter: Path, *, tokenizer: bool = False, parts: bool = False
+) -> Iterator[Base]:
     """Give the base with an adapter's own weights in their places, for as long as it is needed:
-    a folder that links to the files of the base. `beside` is the adapter's folder, whose tokenizer
-    counts where tokens have weights. `parts`: a head that is the embedding, too, is parted from it.
+    a folder that links to the files of the base. `tokenizer`: that in the adapter's folder counts,
+    where there is one. `parts`: a head that is the embedding, too, is parted from it.
     Raises AdapterError for weights that do not fit the base."""
     assert base.path is not None
     if not base.path.is_dir():
         raise AdapterError(
-            f"the adapter {beside.name} brings weights of its own ({own.names or 'a head'}), and "
+            f"the adapter {adapter.name} brings weights of its own ({own.names or 'a head'}), and "
             "its base is a GGUF file",
             "Name the folder or the Hub id of its base with --base",
         )
     with tempfile.TemporaryDirectory(prefix="budgetai-base-") as place:
         folder = Path(place) / base.path.name
         folder.mkdir()
-        _link(base.path, folder, beside if own.of_tokens else base.path)
+        _link(base.path, folder, adapter if tokenizer else base.path)
         files = base_weights.weight_files(base.path)
         links = {f"base-{n:05}.safetensors": file for n, file in enumerate(files)}
         for link, file in links.items():
             (folder / link).symlink_to(file.resolve())
         stored = {k: t for file in files for k, t in _tensors(file).items()}
-        made = _write(folder, own, stored, beside.name)
+        made = _write(folder, own, stored, adapter.name)
         if parts:
             config = read_json(folder / model_config.CONFIG)
             write_json(folder / model_config.CONFIG, config | {"tie_word_embeddings": False})
@@ -170,7 +172,18 @@ def _link(base: Path, folder: Path, tokenizer: Path) -> None:
     for name in _TOKENIZER:
         if (other / name).exists():
             (folder / name).symlink_to((other / name).resolve())
+    if not gguf_tokenizer.chat_templates(folder):
+        _write_templates(folder, gguf_tokenizer.chat_templates(base))
     (folder / model_config.CONFIG).write_bytes((base / model_config.CONFIG).read_bytes())
+
+
+def _write_templates(folder: Path, templates: dict[str, str]) -> None:
+    for name, text in templates.items():
+        # A name comes from the base's files and may hold anything.
+        others = Path("additional_chat_templates", f"{Path(name).name}.jinja")
+        path = folder / ("chat_template.jinja" if name == "default" else others)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 def _write(

@@ -19,6 +19,7 @@ from budgetai_core.errors import BaseError
 
 TOKENS = "tokenizer.ggml.tokens"
 TYPES = "tokenizer.ggml.token_type"
+MERGES = "tokenizer.ggml.merges"
 
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
 _REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -110,7 +111,7 @@ def _metadata(folder: Path, described: dict[str, Any], size: int) -> Metadata:
         "tokenizer.ggml.pre": pack(_rule_name(described, folder.name), GGUFValueType.STRING),
         TOKENS: pack(tokens, GGUFValueType.STRING),
         TYPES: pack(types, GGUFValueType.INT32),
-        "tokenizer.ggml.merges": pack(merges, GGUFValueType.STRING),
+        MERGES: pack(merges, GGUFValueType.STRING),
     }
     return metadata | _ends(folder, {text: number for number, text in enumerate(tokens)})
 
@@ -230,6 +231,12 @@ def _check_settings(settings: dict[str, Any], name: str) -> None:
                 f"{name}/tokenizer_config.json: {role}_token is {str(token)[:40]!r}",
                 "Write the text of a token",
             )
+
+
+def chat_templates(folder: Path) -> dict[str, str]:
+    """Return the templates of a tokenizer by their names, the usual one as `default`. Raises
+    BaseError for files that cannot be read."""
+    return _chat_templates(folder, _optional(folder / "tokenizer_config.json"))
 
 
 def _chat_templates(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
@@ -366,11 +373,27 @@ def left_out(folder: Path, metadata: Metadata) -> str:
     if missing := [name for name in new if name not in known]:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         parts.append(f"the tokens {', '.join(missing[:3])}{more}")
-    template = _chat_templates(folder, _optional(folder / "tokenizer_config.json")).get("default")
+    template = chat_templates(folder).get("default")
     packed = metadata.get("tokenizer.chat_template")
     if template and template != (unpack(packed) if packed else ""):
         parts.append("its chat template")
     return " and ".join(parts)
+
+
+def extends(folder: Path, metadata: Metadata) -> bool:
+    """Return whether the tokenizer in an adapter's folder is the model's, or has more tokens in
+    rows of the embedding that the model's leaves free."""
+    described = _optional(folder / "tokenizer.json")
+    known, types = unpack(metadata[TOKENS]), unpack(metadata[TYPES])
+    try:
+        tokens, _ = _tokens(described, described["model"]["vocab"], len(known), folder.name)
+        merges = [_merge(merge, folder.name) for merge in described["model"]["merges"]]
+    except (BaseError, KeyError, TypeError, AttributeError):
+        return False
+    return merges == unpack(metadata[MERGES]) and all(
+        text == before or kind == TokenType.UNUSED
+        for text, before, kind in zip(tokens, known, types, strict=True)
+    )
 
 
 def _optional(path: Path) -> dict[str, Any]:

@@ -211,27 +211,64 @@ def test_a_slip_in_a_path_asks_no_hub(
     assert "no adapter folder adapters/nwe" in capsys.readouterr().err
 
 
+def beside(adapter: Path, base: Path, number: int) -> None:
+    """Lay a tokenizer into an adapter's folder that has one more token than the base's."""
+    described = read_json(base / "tokenizer.json")
+    new = described["added_tokens"][0] | {"id": number, "content": "<|think|>"}
+    described["added_tokens"].append(new)
+    write_json(adapter / "tokenizer.json", described)
+    shutil.copy(base / "tokenizer_config.json", adapter)
+
+
+@pytest.mark.parametrize("own_template", [True, False])
+def test_a_tokenizer_beside_an_adapter_is_the_models(
+    own_template: bool, base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the base has rows for its tokens. Without a template there, that of the base stays."""
+    own = Path(shutil.copytree(base("qwen2"), tmp_path / "base"))
+    (own / "chat_template.jinja").write_text("{{ messages }}")
+    adapter = foreign(tmp_path / "adapter", own, str(own))
+    beside(adapter, own, tiny.VOCABULARY - 1)
+    if own_template:
+        (adapter / "chat_template.jinja").write_text("{{ messages[0] }}")
+    out = tmp_path / "model.gguf"
+    assert main([str(adapter), "--quant", "F16", "--out", str(out)]) == 0
+    assert "left out" not in capsys.readouterr().out
+    file = gguf_reader.read(out)
+    assert file.value("tokenizer.ggml.tokens")[tiny.VOCABULARY - 1] == "<|think|>"
+    expected = "{{ messages[0] }}" if own_template else "{{ messages }}"
+    assert file.value("tokenizer.chat_template") == expected
+
+
+@pytest.mark.parametrize("other", ["a token without a row", "other merges", "another token"])
 def test_what_a_tokenizer_beside_an_adapter_has_is_told(
-    base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    other: str, base: MakeBase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And a chat template in a file of its own is the model's, where it lies in the base."""
     own = Path(shutil.copytree(base("qwen2"), tmp_path / "base"))
     (own / "chat_template.jinja").write_text("{{ messages }}")
     adapter = foreign(tmp_path / "adapter", own, str(own))
-    described = read_json(own / "tokenizer.json")
-    new = described["added_tokens"][0] | {"id": 599, "content": "<|think|>"}
-    described["added_tokens"].append(new)
+    beside(adapter, own, tiny.VOCABULARY - (other != "a token without a row"))
+    described = read_json(adapter / "tokenizer.json")
+    if other == "other merges":
+        described["model"]["merges"].reverse()
+    elif other == "another token":
+        vocab = described["model"]["vocab"]
+        vocab["qqqq"] = vocab.pop(next(text for text, number in vocab.items() if number == 99))
     write_json(adapter / "tokenizer.json", described)
     (adapter / "chat_template.jinja").write_text("{{ messages[0] }}")
     # What some trainers copy there besides: the folder stays an adapter.
     shutil.copy(own / "config.json", adapter)
     out = tmp_path / "model.gguf"
     assert main([str(adapter), "--quant", "F16", "--out", str(out)]) == 0
-    printed = "the adapter's own has the tokens <|think|> and its chat template, left out"
-    assert printed in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "the base's: the adapter's own has the tokens " in told and "<|think|>" in told
+    assert "and its chat template, left out" in told
     manifest = ModelManifest.find(out)
-    assert manifest is not None and manifest.notes["tokenizer"].endswith(printed)
-    assert gguf_reader.read(out).value("tokenizer.chat_template") == "{{ messages }}"
+    assert manifest is not None and "<|think|>" in manifest.notes["tokenizer"]
+    file = gguf_reader.read(out)
+    assert "<|think|>" not in file.value("tokenizer.ggml.tokens")
+    assert file.value("tokenizer.chat_template") == "{{ messages }}"
 
 
 @pytest.mark.parametrize("kind", ["mlx", "compiled", "named", "bare", "shards"])

@@ -42,7 +42,7 @@ def trained(folder: Path, base: Path, *, rows: int = 0, **lora: Any) -> torch.Te
 
 def converted(adapter: Path, base: Path, *arguments: object) -> int:
     out = adapter.with_suffix(".gguf")
-    given = [adapter, "--base", base, "--quant", "F16", "--out", out, *arguments]
+    given = [adapter, "--base", base, "--quant", "F16", "--own-weights", "--out", out, *arguments]
     return main([str(argument) for argument in given])
 
 
@@ -94,6 +94,30 @@ def test_new_tokens_come_with_their_weights(
     file = gguf_reader.read(tmp_path / "adapter.gguf")
     assert file.value("tokenizer.ggml.tokens")[tiny.VOCABULARY + 1] == "<|think|>"
     assert file.value("tokenizer.chat_template") == "{{ messages }}"
+
+
+@pytest.mark.parametrize(
+    ("lora", "told"),
+    [
+        ({"modules_to_save": ["embed_tokens"]}, "replaces embed_tokens"),
+        (
+            {"target_modules": ["q_proj", "lm_head"]},
+            "replaces the head, which is the embedding, too",
+        ),
+    ],
+)
+def test_weights_of_its_own_are_merged_only_when_asked(
+    lora: dict[str, Any],
+    told: str,
+    base: MakeBase,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    adapter, out = tmp_path / "adapter", tmp_path / "adapter.gguf"
+    trained(adapter, base("qwen2"), **lora)
+    assert main([str(adapter), "--base", str(base("qwen2")), "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert told in error and "Add --own-weights" in error and not out.exists()
 
 
 def test_what_cannot_be_carried_is_refused_by_its_name(
