@@ -26,7 +26,8 @@ class TypedLine:
 
     `before` ends with the line's indentation, which editors put in by themselves; `expected` is
     the line's text, `after` the OLD text behind it, from the newline on. `new_file` says that
-    there is none, since the file came with the commit.
+    there is none, since the file came with the commit; `continues`, that the line above was typed
+    just before.
     """
 
     path: str
@@ -34,6 +35,12 @@ class TypedLine:
     expected: str
     after: str
     new_file: bool
+    continues: bool
+
+    def snapshot_above(self, repository: str) -> Snapshot:
+        """Return the place as it was when the line above had been typed to its end."""
+        above = self.before.rpartition("\n")[0]
+        return Snapshot(repository, self.path, above + self.after, len(above))
 
     def snapshot(self, repository: str, typed: int = 0) -> Snapshot:
         """Return the place as an editor shows it when `typed` characters of the line are there."""
@@ -66,6 +73,7 @@ def typed_lines(change: FileChange) -> Iterator[TypedLine]:
                 body.rstrip(),
                 behind,
                 change.before is None,
+                number > first,
             )
 
 

@@ -10,7 +10,8 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from budgetai_core.artifacts import layout
@@ -21,9 +22,12 @@ from budgetai_core.errors import BudgetAIError
 from budgetai_core.evaluation.metrics import LineScores, change, first_line, score
 from budgetai_core.evaluation.spans import MaskedSpan
 from budgetai_core.options import Seconds, option
+from budgetai_core.repository.history import SINCE
 from budgetai_server.evaluation.options import EvalOptions
 
 SHOWN = 5
+# So many places are asked about for those that are shown.
+_EXAMPLES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,9 @@ class DemoOptions:
 
     repo: Path = option(Path(), "the repository to learn", unit="folder")
     budget: Seconds = option(Seconds(300), "wall-clock time for training", unit="time")
-    holes: int = option(40, "held-out places the server is asked about")
+    holes: int = option(
+        40, "lines that are typed, or held-out places where the history has too few"
+    )
 
 
 def main() -> int:
@@ -42,27 +48,56 @@ def main() -> int:
 def _main() -> int:
     options = parse("budgetai-demo", "Train, convert and serve on one repository.", DemoOptions)
     # Not above: --help has no use for a model.
+    from budgetai_server.evaluation import typed
     from budgetai_server.evaluation.lines import eval_set
 
     root = options.repo.resolve()
+    newest = typed.newest_with(root, options.holes)
+    commits = SINCE + newest if newest else ""
     _step(f"1/3  train on {root.name} for {options.budget}")
-    _command("budgetai_training", "--repo", str(root), "--budget", str(options.budget))
+    holdout = ["--holdout", commits] if commits else []
+    _command("budgetai_training", "--repo", str(root), "--budget", str(options.budget), *holdout)
     adapter = _newest(layout.newest_adapter(root), "adapter")
     _step("2/3  convert")
     _command("budgetai_convert", str(adapter))
     model = _newest(layout.newest_model(root), "model")
     base = resolve(EMBEDDED).path
     assert base is not None
-    _step("3/3  ask the language server at held-out places, with the base and with the tuned model")
-    wanted = EvalOptions(repo=root, holes=options.holes)
-    questions = eval_set(wanted, [model])
+    wanted = EvalOptions(repo=root, holes=options.holes, commits=commits, model=(base, model))
+    if commits:
+        _step("3/3  type the newest commits, with the base and with the tuned model")
+        print(_as_typed(wanted))
+        asked = _EXAMPLES
+    else:
+        _step("3/3  ask the language server at held-out places, with the base and the tuned model")
+        print("The history has too few lines to type: lines of held-out files are cut instead.")
+        asked = options.holes
+    questions = eval_set(replace(wanted, holes=asked), [model])
     answers = {
         name: asyncio.run(_ask(path, root, questions.spans))
         for name, path in (("base", base), ("tuned", model))
     }
-    print(_report(AdapterManifest.read(adapter), questions.spans, answers))
+    if not commits:
+        print(_report(AdapterManifest.read(adapter), questions.spans, answers))
+    print("\n".join(["", "What the language server says where lines were cut:", ""]))
+    print("\n".join(_examples(questions.spans, answers)))
     print(_next_steps(adapter, model))
     return 0
+
+
+def _as_typed(options: EvalOptions) -> str:
+    from budgetai_server.cli.evaluate import typed_table, with_bar
+    from budgetai_server.evaluation import typed
+    from budgetai_server.evaluation.candidates import served
+
+    lines = typed.typed_set(options, options.model)
+    evaluations = []
+    for path in options.model:
+        with served(path, options.task) as engines:
+            engine, policy = engines[0]
+            work = partial(typed.evaluate, engine, policy, lines)
+            evaluations.append(with_bar(engine.name, lines.count, options, work))
+    return typed_table(evaluations, [typed.change(*evaluations)], lines)
 
 
 def _step(title: str) -> None:
@@ -116,8 +151,8 @@ def _report(
     lines = [f"\n{'':6}  held-out loss  {'exact match':22}  edit similarity (first line)"]
     lines += [_row(name, losses[name], scores[name]) for name in answers]
     lines.append(f"\n{change(scores['base'], scores['tuned'])}")
-    lines.append(f"{len(spans)} places in files that were held out; 95 % intervals\n")
-    return "\n".join(lines + _examples(spans, answers))
+    lines.append(f"{len(spans)} places in files that were held out; 95 % intervals")
+    return "\n".join(lines)
 
 
 def _row(name: str, loss: float | None, scores: LineScores) -> str:

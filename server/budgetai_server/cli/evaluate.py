@@ -66,7 +66,7 @@ def _score(options: "EvalOptions") -> int:
     questions = eval_set(options, models)
     count = len(questions.spans)
     evaluations = [
-        _with_bar(engine.name, count, options, partial(evaluate, engine, questions))
+        with_bar(engine.name, count, options, partial(evaluate, engine, questions))
         for engine in _engines(models, options)
     ]
     if options.json:
@@ -86,7 +86,7 @@ def _typed(options: "EvalOptions") -> int:
     from budgetai_server.evaluation.lines import models_of
 
     models = models_of(options)
-    lines = _with_bar(
+    lines = with_bar(
         "reading commits", options.holes, options, partial(typed.typed_set, options, models)
     )
     if not lines.count:
@@ -100,7 +100,7 @@ def _typed(options: "EvalOptions") -> int:
         with served(model, options.task) as engines:
             for engine, policy in engines:
                 work = partial(typed.evaluate, engine, policy, lines, options.patience)
-                evaluations.append(_with_bar(engine.name, lines.count, options, work))
+                evaluations.append(with_bar(engine.name, lines.count, options, work))
     changes = [typed.change(evaluations[0], other) for other in evaluations[1:]]
     if options.json:
         print_json(
@@ -114,7 +114,7 @@ def _typed(options: "EvalOptions") -> int:
             }
         )
     else:
-        print(_typed_table(evaluations, changes, lines))
+        print(typed_table(evaluations, changes, lines))
     return 0
 
 
@@ -126,7 +126,7 @@ def _docstrings(options: "EvalOptions") -> int:
     eval_set = docstring_eval_set(options, models)
     count = len(eval_set.questions)
     evaluations = [
-        _with_bar(engine.name, count, options, partial(evaluate, engine, eval_set, led=led))
+        with_bar(engine.name, count, options, partial(evaluate, engine, eval_set, led=led))
         for engine in _engines(models, options)
         for led in ((True, False) if options.free else (True,))
     ]
@@ -146,9 +146,10 @@ def _engines(models: Iterable[Path], options: "EvalOptions") -> "Iterator[LocalE
             yield from engines
 
 
-def _with_bar(
+def with_bar(
     name: str, count: int, options: "EvalOptions", work: Callable[[Callable[[int], None]], T]
 ) -> T:
+    """Do work that counts what it has done, beside a bar of `count` on standard error."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -177,9 +178,10 @@ def _table(evaluations: "list[LineEvaluation]", questions: "LineEvalSet") -> str
     return "\n".join(lines)
 
 
-def _typed_table(
+def typed_table(
     evaluations: "list[TypedEvaluation]", changes: "list[TypedChange]", lines: "TypedSet"
 ) -> str:
+    """Return what is printed of models that were evaluated as typed."""
     from budgetai_core.evaluation.metrics import signed
 
     width = max(len(model.name) for model in evaluations)

@@ -15,6 +15,7 @@ from random import Random
 from rapidfuzz.distance import Levenshtein
 
 from budgetai_core import repository
+from budgetai_core.context import prompt as prompts
 from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Prompt
 from budgetai_core.errors import OptionError
@@ -31,6 +32,8 @@ from budgetai_server.evaluation.options import EvalOptions
 from budgetai_server.inference.local import LocalEngine
 
 LINES_PER_COMMIT = 5
+# A history is learned but for a fifth of its commits, where the user has not said what to hold out.
+_HELD_BACK = 5
 LOCATIONS = ("chunk", "prompt", "tree", "nowhere")
 """Where the text of a line stood when it was typed: in a chunk that the prompt shows, elsewhere in
 the prompt, elsewhere in the tree, or nowhere."""
@@ -156,6 +159,22 @@ def typed_set(
     return TypedSet(root, since, commits, dict(replay.left_out), warnings)
 
 
+def newest_with(repo: Path, count: int) -> str:
+    """Return the newest commit behind which a history has `count` lines to type, among the last
+    fifth of its commits; empty where there is none. Raises RepositoryError."""
+    root = repository.open_repository(repo)
+    if not git.has_repository(root) or git.ask(root, "rev-parse", "--verify", "HEAD") is None:
+        return ""
+    history = commits_after(root, "")
+    replay = Replay(root)
+    for commit, parent in reversed(history[len(history) - len(history) // _HELD_BACK :]):
+        lines = _lines(replay, commit, parent, LINES_PER_COMMIT, seed=0)
+        count -= sum(not line.new_file for line in lines.lines) if lines else 0
+        if count <= 0:
+            return parent
+    return ""
+
+
 def _lines(replay: Replay, commit: str, parent: str, count: int, seed: int) -> TypedCommit | None:
     changes = replay.changes(parent, commit)
     if changes and reformats(changes):
@@ -186,12 +205,14 @@ def evaluate(
     patience: float = 0.0,
     tick: Callable[[int], None] = lambda count: None,
 ) -> TypedEvaluation:
-    """Return type every line in turn, in the tree it was typed in."""
+    """Type every line in turn, in the tree it was typed in. Drafts are those of the first tree."""
     replay, index = Replay(lines.root), Index()
     answers: list[Answered] = []
     for commit in lines.commits:
         for path, text in replay.go_to(commit.parent):
             _put(index, path, text)
+        if commit is lines.commits[0]:
+            engine.learn(index.text(path) for path in index.paths)
         changed: dict[str, str | None] = {}
         for line in commit.lines:
             for path, text in (*commit.earlier(line), (line.path, line.before + line.after)):
@@ -263,9 +284,17 @@ class _Typist:
         self._engine, self._policy, self._index = engine, policy, index
         self._name, self._line = name, line
         self._now = 0.0
+        self._last = self._read_above() if line.continues else None
         self._answer = self.first = self._ask(0)
         # On its clock, when the answer was there.
         self._ready = self._answer.seconds
+
+    def _read_above(self) -> Prompt:
+        """Return what the server was shown at the end of the line above, which it has read."""
+        above = self._line.snapshot_above(self._name)
+        prompt = prompts.build(above, self._index, self._engine.limits)
+        self._engine.warm(prompt, lambda: False)
+        return prompt
 
     def suggest(self, typed: int, wait: float) -> TimedSuggestion:
         """Suggest what the server would show, as keystrokes.Suggester asks for it."""
@@ -300,7 +329,11 @@ class _Typist:
             # What greedy decoding says is known at the end of its line.
             return shown is not None and "\n" in generation.text.lstrip("\n")
 
-        generate(self._engine, generation, self._index, self._policy.stop, lambda: False, enough)
+        generate(
+            self._engine, generation, self._index, self._policy.stop, lambda: False, enough,
+            self._last,
+        )  # fmt: skip
+        self._last = generation.prompt
         if shown is None:
             suggestion = render(generation, snapshot, self._policy)
             shown, seconds = suggestion.text if suggestion else "", time.perf_counter() - began

@@ -1,7 +1,7 @@
 """budgetai-eval --commits: lines of later commits, typed into the files of before."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +39,14 @@ class Knows:
         """By the name of a file, without its ending."""
         self.texts = texts
         self.prompts: list[Prompt] = []
+        self.warmed: list[Prompt] = []
+        self.learned: list[str] = []
+
+    def learn(self, texts: Iterable[str]) -> None:
+        self.learned = list(texts)
+
+    def warm(self, prompt: Prompt, cancelled: Callable[[], bool]) -> None:
+        self.warmed.append(prompt)
 
     def generate(
         self, prompt: Prompt, limit: int, cancelled: Callable[[], bool], usage: Usage
@@ -82,6 +90,12 @@ def test_lines_are_typed_into_the_old_text(repo: Path) -> None:
     assert old.before.endswith("def first(path):\n    ")
     assert "def last(path):" in old.after
     assert "return os.stat(path)" not in old.before + old.after
+    # As in an editor, the line above has been read, and drafts know the old text only.
+    assert [prompt.before.rpartition("\n")[2] for prompt in engine.warmed] == [
+        "    size = os.path.getsize(path)",
+        "",
+    ]
+    assert engine.learned == [OLD]
     # The new text is nowhere until it has been typed.
     assert not any("getsize" in chunk.text for p in engine.prompts[:1] for chunk in p.chunks)
     assert evaluation.scores.count == 2
@@ -124,6 +138,25 @@ def test_the_seed_draws_the_lines_and_no_commit_gives_more_than_five(repo: Path)
     assert first == typed_set(since_v1(repo, holes=6), [])
     assert first.count == 6
     assert max(len(commit.lines) for commit in typed_set(since_v1(repo), []).commits) == 5
+
+
+def test_the_newest_commits_with_enough_to_type_are_held_back(tmp_path: Path) -> None:
+    text, commits = OLD, []
+    for number in range(11):
+        text += f"first_value_{number} = os.stat({number})\nother_{number} = os.getpid()\n"
+        commits.append(commit(tmp_path, a=text))
+    assert typed.newest_with(tmp_path, 2) == commits[-2]
+    assert typed.newest_with(tmp_path, 3) == commits[-3]
+    # A fifth of the commits has no more than four lines.
+    assert typed.newest_with(tmp_path, 5) == ""
+    lines = typed_set(EvalOptions(repo=tmp_path, commits=f"since:{commits[-3]}", holes=3), [])
+    assert lines.count == 3
+
+
+def test_without_a_history_nothing_is_held_back(tmp_path: Path) -> None:
+    assert typed.newest_with(tmp_path, 1) == ""
+    commit(tmp_path, a=OLD)
+    assert typed.newest_with(tmp_path, 1) == ""
 
 
 def test_what_is_refused(repo: Path, tmp_path: Path) -> None:
