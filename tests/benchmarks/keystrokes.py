@@ -40,7 +40,8 @@ class Press:
 
 @dataclass(frozen=True)
 class Line:
-    """A line to type. If `accepts`, an exact offer is taken; else it is typed through."""
+    """A line to type. If `accepts`, a right offer is taken, whole or word by word; else the line is
+    typed through."""
 
     number: int
     text: str
@@ -166,25 +167,25 @@ def _place(stop: _Stop, arrival: str, texts: dict[str, str], rng: random.Random)
     path, start, count = stop
     texts_of_lines = texts[path].split("\n")[start : start + count]
     lines = [
-        Line(start + i, text, rng.random() < 0.5, tuple(_presses(text, i == 0, rng)))
+        Line(start + i, text, rng.random() < 0.5, tuple(presses(text, first=i == 0, rng=rng)))
         for i, text in enumerate(texts_of_lines)
     ]
     return Place(path, tuple(lines), arrival)
 
 
-def _presses(text: str, first: bool, rng: random.Random) -> list[Press]:
+def presses(text: str, *, first: bool, rng: random.Random) -> list[Press]:
     """Enter with the line's own indentation, which an editor nearly always guesses; then keys.
 
     No pause comes before the next Enter: at a line's end nothing is missing.
     """
     body = text.lstrip()
     indentation = text[: len(text) - len(body)]
-    presses = [Press("\n" + indentation, _draw(_ARRIVE if first else _THINK, rng))]
+    keys = [Press("\n" + indentation, _draw(_ARRIVE if first else _THINK, rng))]
     for here, following in zip(body, body[1:] + " ", strict=True):
         ends = _in_word(here) and not _in_word(following) and rng.random() < 0.5
-        presses.append(Press(here, _draw(_WORD_END if ends else _KEY, rng)))
-    presses[-1] = replace(presses[-1], gap=min(presses[-1].gap, _LAST_GAP))
-    return presses
+        keys.append(Press(here, _draw(_WORD_END if ends else _KEY, rng)))
+    keys[-1] = replace(keys[-1], gap=min(keys[-1].gap, _LAST_GAP))
+    return keys
 
 
 def _in_word(character: str) -> bool:

@@ -23,6 +23,8 @@ from budgetai_server.cli.demo_editor import started as editor_started
 _STATUS = "budgetai/status"
 _CURSOR = "budgetai/cursor"
 _IDLE_WITHIN = 10.0
+# A changed tree is in the index by then.
+_REINDEXED = 2.0
 
 
 @asynccontextmanager
@@ -94,6 +96,7 @@ class Ours:
         self._tells_jumps = tells_jumps
         self._version = 1
         self._before: Cost | None = None
+        self._opened: Buffer | None = None
         self._knows_status = True
 
     @property
@@ -105,6 +108,18 @@ class Ours:
     async def enter(self, buffer: Buffer, *, first: bool) -> None:
         if first:
             self._editor.open(self._uri(buffer), buffer.text)
+
+    async def reopen(self, buffer: Buffer, changed: set[str]) -> None:
+        if self._opened:
+            self.close(self._opened)
+        events = [
+            types.FileEvent((self._root / path).as_uri(), _kind(self._root / path))
+            for path in sorted(changed)
+        ]
+        self._editor.workspace_did_change_watched_files(types.DidChangeWatchedFilesParams(events))
+        self._opened = buffer
+        self._editor.open(self._uri(buffer), buffer.text)
+        await asyncio.sleep(_REINDEXED)
 
     def jumped(self, buffer: Buffer) -> None:
         if self._tells_jumps:
@@ -163,6 +178,10 @@ class Ours:
 
     def _uri(self, buffer: Buffer) -> str:
         return (self._root / buffer.path).as_uri()
+
+
+def _kind(path: Path) -> types.FileChangeType:
+    return types.FileChangeType.Changed if path.exists() else types.FileChangeType.Deleted
 
 
 def cost_of(usage: dict[str, Any]) -> Cost:

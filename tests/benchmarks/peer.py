@@ -95,6 +95,10 @@ class Peer:
         await asyncio.sleep(_BUF_ENTER)
         self._ring.visit(buffer)
 
+    async def reopen(self, buffer: Buffer, changed: set[str]) -> None:
+        """[autocmd BufEnter]"""
+        await self.enter(buffer, first=True)
+
     def jumped(self, buffer: Buffer) -> None:
         """Outside of insert mode the plugin does nothing then."""
 

@@ -10,8 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from buffer import Buffer
+from commit_plan import Scene
 from keystrokes import Line, Place, Plan, Press
 from side import Cost, Offer, Side
+
+from budgetai_core.evaluation.keystrokes import right_words
 
 DEBOUNCE = 0.2
 MIN_ACCEPTED = 4
@@ -51,13 +54,32 @@ class Request:
         return cells | vars(self.cost)
 
 
+@dataclass(frozen=True)
+class TypedLine:
+    """What a line took whose right offers were taken: characters without indentation, and keys
+    without Enter. Lines of one `cluster`, a commit or a file, are not independent."""
+
+    cluster: str
+    characters: int
+    keys: int
+
+    @property
+    def saved(self) -> int:
+        """The characters that took no key."""
+        return self.characters - self.keys
+
+
 class Typist:
     """A user at one side. Goes from place to place, and keeps what each request gave."""
 
-    def __init__(self, side: Side, plan: Plan, *, patience: float) -> None:
+    def __init__(
+        self, side: Side, plan: Plan, *, patience: float, scenes: tuple[Scene, ...] = ()
+    ) -> None:
         self.side = side
         self.requests: list[Request] = []
+        self.lines: list[TypedLine] = []
         self.keys = 0
+        self._scenes = scenes
         self._plan = plan
         self._patience = patience
         self._buffers = {
@@ -74,10 +96,14 @@ class Typist:
         """The documents as they stand."""
         return {path: buffer.text for path, buffer in self._buffers.items()}
 
-    async def visit(self, number: int) -> None:
-        """Go to a place of the plan, and type what is missing there."""
+    async def visit(self, number: int, changed: set[str] = frozenset()) -> None:
+        """Go to a place of the plan, and type what is missing there. `changed` are the paths that
+        are other ones on disk since the last place."""
         place = self._plan.places[number]
-        buffer = await self._arrive(place)
+        if self._scenes:
+            buffer = await self._arrive_at(self._scenes[number], changed)
+        else:
+            buffer = await self._arrive(place)
         self._due = time.monotonic() + place.travel
         self._shown_before = self._shown = ""
         for line in place.lines:
@@ -105,28 +131,44 @@ class Typist:
         self._buffer = buffer
         return buffer
 
-    async def _type(self, buffer: Buffer, number: int, line: Line, *, first: bool) -> None:
-        left = line.body
-        offer = Offer()
-        for press in line.presses:
-            await _until(self._due)
-            self.side.insert_mode(True)
-            if _takes(line, offer, left):
-                self.requests[-1] = replace(self.requests[-1], accepted=True)
-                press = Press(left, _ACCEPT_GAP)
-            self._press(buffer, press)
-            start = press.text.startswith("\n")
-            left = left if start else left[len(press.text) :]
-            offer = Offer()
-            if not left:
-                break
-            if press.gap > DEBOUNCE:
-                offer = await self._pause(buffer, number, line, left, cold=first and start)
+    async def _arrive_at(self, scene: Scene, changed: set[str]) -> Buffer:
+        """Come to a place of a history: on disk and in the editor the files are other ones."""
+        buffer = Buffer(scene.path, scene.text, set())
+        buffer.row, buffer.column = scene.row, len(buffer.lines[scene.row])
+        self.side.insert_mode(False)
+        await self.side.reopen(buffer, changed)
+        self.side.jumped(buffer)
+        return buffer
 
-    def _press(self, buffer: Buffer, press: Press) -> None:
-        edit = buffer.insert(press.text)
-        self.side.edited(buffer, edit)
-        self.keys += 1
+    async def _type(self, buffer: Buffer, number: int, line: Line, *, first: bool) -> None:
+        typed = keys = 0
+        enter, *presses = line.presses
+        await self._press(buffer, enter)
+        cold, gap = first, enter.gap
+        while left := line.body[typed:]:
+            offer = Offer()
+            if gap > DEBOUNCE:
+                offer = await self._pause(buffer, number, line, left, cold=cold)
+                cold = False
+            taken = _taken(line, offer, left)
+            press = presses[typed]
+            if taken:
+                self.requests[-1] = replace(self.requests[-1], accepted=True)
+                text = "".join(taken)
+                press = Press(text, presses[typed + len(text) - 1].gap + len(taken) * _ACCEPT_GAP)
+            await self._press(buffer, press)
+            typed, gap = typed + len(press.text), press.gap
+            keys += len(taken) or 1
+        self.keys += 1 + keys
+        if line.accepts:
+            scene = self._scenes[number] if self._scenes else None
+            cluster = scene.commit.commit if scene else buffer.path
+            self.lines.append(TypedLine(cluster, len(line.body), keys))
+
+    async def _press(self, buffer: Buffer, press: Press) -> None:
+        await _until(self._due)
+        self.side.insert_mode(True)
+        self.side.edited(buffer, buffer.insert(press.text))
         self._pressed = self._due
         self._due += press.gap
 
@@ -187,9 +229,13 @@ class Typist:
         return 0 < len(typed) < len(self._shown) and self._shown.startswith(typed)
 
 
-def _takes(line: Line, offer: Offer, left: str) -> bool:
-    """Seen, right, long enough, and this user takes what this line is offered."""
-    return line.accepts and len(left) >= MIN_ACCEPTED and offer.line.rstrip() == line.text
+def _taken(line: Line, offer: Offer, left: str) -> list[str]:
+    """Return what this user takes of an offer, a key each: all that is left, or its right words."""
+    if not line.accepts:
+        return []
+    if len(left) >= MIN_ACCEPTED and offer.line.rstrip() == line.text:
+        return [left]
+    return right_words(offer.text, left)
 
 
 async def _until(moment: float) -> None:

@@ -43,6 +43,10 @@ class Side(Protocol):
     async def enter(self, buffer: Buffer, *, first: bool) -> None:
         """The user comes to a file, for the first time or again."""
 
+    async def reopen(self, buffer: Buffer, changed: set[str]) -> None:
+        """The user comes to a file as it was at another time; the `changed` ones are other ones on
+        disk, too, and no other is open."""
+
     def jumped(self, buffer: Buffer) -> None:
         """The cursor is at another place of the file."""
 

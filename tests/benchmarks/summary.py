@@ -11,11 +11,11 @@ from statistics import mean, median
 from typing import Any
 
 from memory import Memory
-from replay import Request
+from replay import Request, TypedLine
 from rich.table import Table
 from side import Cost
 
-from budgetai_core.evaluation.metrics import percentile, wilson
+from budgetai_core.evaluation.metrics import by_cluster, percentile, wilson
 
 _KINDS: dict[str, Callable[[Request], bool]] = {
     "all": lambda row: True,
@@ -26,7 +26,11 @@ _KINDS: dict[str, Callable[[Request], bool]] = {
 
 
 def summary(
-    rows: Sequence[Request], total: Cost, keys: int, highest: Memory | None
+    rows: Sequence[Request],
+    lines: Sequence[TypedLine],
+    total: Cost,
+    keys: int,
+    highest: Memory | None,
 ) -> dict[str, Any]:
     """One side. `total` has the background's work in it, the rows have not."""
     answered = [row for row in rows if not row.superseded]
@@ -48,6 +52,7 @@ def summary(
         ),
         "own_ms": _percentiles([row.cost.own_ms for row in answered]),
         "cached_requests": sum(row.cost.cached or 0 for row in answered),
+        "keystrokes_saved": _saved(lines),
         "keys": keys,
         "evaluated_per_key": _ratio(total.evaluated, keys),
         "decode_tokens_per_second": _ratio(total.answer_tokens, total.answer_seconds),
@@ -84,6 +89,31 @@ def ratios(ours: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any]:
 def _ratio_of(ours: dict[str, Any], peer: dict[str, Any]) -> dict[str, Any]:
     bounds = {"ours_is_bound": ours["bound"], "peer_is_bound": peer["bound"]}
     return {"ratio": _ratio(ours["ms"], peer["ms"])} | bounds
+
+
+def _saved(lines: Sequence[TypedLine]) -> dict[str, Any]:
+    """The share of characters that took no key, with an interval that resamples clusters."""
+    characters = [line.characters for line in lines]
+    share = by_cluster(
+        [line.saved / line.characters for line in lines], _clusters(lines), characters
+    )
+    interval = {"share": share.mean, "low": share.low, "high": share.high}
+    return {"of": len(lines)} | {k: _finite(v, 4) for k, v in interval.items()}
+
+
+def saved_more(ours: Sequence[TypedLine], peer: Sequence[TypedLine]) -> dict[str, Any]:
+    """The difference in keystrokes saved, line by line."""
+    pairs = list(zip(ours, peer, strict=True))
+    more = by_cluster(
+        [(our.saved - their.saved) / our.characters for our, their in pairs],
+        _clusters(ours),
+        [our.characters for our in ours],
+    )
+    return {k: _finite(v, 4) for k, v in vars(more).items()}
+
+
+def _clusters(lines: Sequence[TypedLine]) -> list[str]:
+    return [line.cluster for line in lines]
 
 
 def _share(count: int, of: int) -> dict[str, Any]:
@@ -168,7 +198,8 @@ _ROWS: list[tuple[str, Callable[[dict[str, Any]], str]]] = [
     ("exact line", _share_cell("exact")),
     ("exact line, of the answered", _share_cell("exact_of_answered")),
     ("exact line, at line starts", _share_cell("exact_line_start")),
-    ("accepted lines", lambda numbers: str(numbers["accepted"])),
+    ("keystrokes saved", _share_cell("keystrokes_saved")),
+    ("accepted offers", lambda numbers: str(numbers["accepted"])),
     (
         "prompt tokens evaluated a request, median",
         lambda n: _text(n["evaluated_per_request"]["median"], 0),

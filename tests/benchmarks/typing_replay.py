@@ -3,8 +3,12 @@
     python tests/benchmarks/typing_replay.py --repo PATH --model FILE.gguf \
         [--peer PATH/llama-server]
 
-Lines of several files are taken away and typed back, key by key in real time (keystrokes.py), with
-a request at each pause; half of the exact offers are accepted, the others are typed through. The
+With `--commits since:REV`, lines of later commits are typed into the files of before
+(commit_plan.py), key by key in real time, with a request at each pause; every right offer is taken,
+whole or word by word, and **keystrokes saved** are counted: 1 - keys / characters.
+
+Without it, lines of several files are taken away and typed back (keystrokes.py); half of the lines
+take what is right, the others are typed through, so that both kinds of answers are timed. The
 workspace is a copy without the lines to type, so that no index and no draft knows them.
 
 Both sides get the same keys, pauses, model file, threads and context size. Both processes stay
@@ -34,17 +38,20 @@ import ours
 import peer
 import psutil
 from buffer import Buffer
+from commit_plan import Scene, Workspace, commit_plan
 from keystrokes import Plan, plan
 from memory import Memory, memory
 from replay import Typist
 from rich.console import Console
 from side import Side
-from summary import ratios, summary, table
+from summary import ratios, saved_more, summary, table
 
 from budgetai_core.command import parse, print_json, run
 from budgetai_core.errors import OptionError, RepositoryError
 from budgetai_core.options import option
 from budgetai_core.repository import SourceFile, open_repository, sources
+from budgetai_server.evaluation.options import EvalOptions
+from budgetai_server.evaluation.typed import typed_set
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +61,11 @@ class ReplayOptions:
     repo: Path = option(Path(), "the repository whose lines are typed", unit="folder")
     model: Path | None = option(None, "GGUF file that both sides serve")
     peer: Path | None = option(None, "llama-server; without it, only ours is measured")
+    commits: str = option(
+        "", "type lines of the commits since a revision or a date", unit="since:revision"
+    )
     lines: int = option(40, "lines to type")
-    files: int = option(4, "files they stand in")
+    files: int = option(4, "files they stand in; not with --commits")
     seed: int = option(0, "seed of the choice of places, of keys and pauses")
     threads: int = option(0, "threads of each side; 0 takes the physical cores")
     context: int = option(2048, "context size of each side", unit="tokens")
@@ -84,14 +94,26 @@ def _main() -> int:
     if options.model is None or not options.model.is_file():
         raise OptionError("--model names no file", "Give it a GGUF file")
     root = open_repository(options.repo)
-    files, _ = sources(root)
-    session = plan(files, lines=options.lines, files=options.files, seed=options.seed)
+    scenes: tuple[Scene, ...] = ()
+    if options.commits:
+        wanted = EvalOptions(
+            repo=root, commits=options.commits, holes=options.lines, seed=options.seed
+        )
+        session, scenes = commit_plan(typed_set(wanted, []), options.seed)
+    else:
+        files, _ = sources(root)
+        session = plan(files, lines=options.lines, files=options.files, seed=options.seed)
     if not session.places:
         raise RepositoryError(f"{options.repo} has no lines to type")
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder).resolve() / root.name
-        _write_copy(copy, files, session)
-        result = asyncio.run(_measure(options, session, copy))
+        copy.mkdir()
+        workspace = Workspace(root, copy) if scenes else None
+        if workspace:
+            workspace.go_to(scenes[0])
+        else:
+            _write_copy(copy, files, session)
+        result = asyncio.run(_measure(options, session, scenes, workspace, copy))
     _report(options, {"repository": root.name} | result)
     return 0
 
@@ -106,14 +128,24 @@ def _write_copy(copy: Path, files: Sequence[SourceFile], session: Plan) -> None:
         target.write_text(text, encoding="utf-8")
 
 
-async def _measure(options: ReplayOptions, session: Plan, copy: Path) -> dict[str, Any]:
+async def _measure(
+    options: ReplayOptions,
+    session: Plan,
+    scenes: tuple[Scene, ...],
+    workspace: Workspace | None,
+    copy: Path,
+) -> dict[str, Any]:
     began, load = time.time(), os.getloadavg()
     async with AsyncExitStack() as stack:
         sides = await _start(options, copy, stack)
-        typists = [Typist(side, session, patience=options.patience) for side in sides]
-        highest = await _take_turns(typists, len(session.places))
+        typists = [
+            Typist(side, session, patience=options.patience, scenes=scenes) for side in sides
+        ]
+        highest = await _take_turns(typists, len(session.places), scenes, workspace)
         numbers = {
-            typist.side.name: summary(typist.requests, await typist.side.total(), typist.keys, high)
+            typist.side.name: summary(
+                typist.requests, typist.lines, await typist.side.total(), typist.keys, high
+            )
             for typist, high in zip(typists, highest, strict=True)
         }
         errors = sum(side.errors for side in sides if isinstance(side, peer.Peer))
@@ -126,6 +158,7 @@ async def _measure(options: ReplayOptions, session: Plan, copy: Path) -> dict[st
     }
     if len(sides) == 2:
         found["ours_over_peer"] = ratios(*numbers.values())
+        found["keystrokes_saved_more"] = saved_more(*(typist.lines for typist in typists))
     return found
 
 
@@ -150,7 +183,12 @@ def _threads(options: ReplayOptions) -> int:
     return options.threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
-async def _take_turns(typists: list[Typist], places: int) -> list[Memory | None]:
+async def _take_turns(
+    typists: list[Typist],
+    places: int,
+    scenes: tuple[Scene, ...],
+    workspace: Workspace | None,
+) -> list[Memory | None]:
     """Each place on each side, one side at a time. Returns the most memory each has had."""
     processes = {typist.side.pid: psutil.Process(typist.side.pid) for typist in typists}
     highest: dict[int, Memory | None] = {pid: memory(pid) for pid in processes}
@@ -160,10 +198,11 @@ async def _take_turns(typists: list[Typist], places: int) -> list[Memory | None]
     try:
         for number in range(places):
             print(f"\rplace {number + 1}/{places}", end="", file=sys.stderr, flush=True)
+            changed = workspace.go_to(scenes[number]) if workspace else set()
             for typist in typists[:: 1 if number % 2 == 0 else -1]:
                 pid = typist.side.pid
                 processes[pid].resume()
-                await typist.visit(number)
+                await typist.visit(number, changed)
                 highest[pid] = _higher(highest[pid], memory(pid))
                 processes[pid].suspend()
     finally:
@@ -183,6 +222,7 @@ def _setting(options: ReplayOptions, session: Plan) -> dict[str, Any]:
         "model": options.model.name,
         "threads": _threads(options),
         "context": options.context,
+        "commits": options.commits or None,
         "seed": options.seed,
         "patience": options.patience,
         "tell_jumps": options.tell_jumps,
@@ -209,6 +249,9 @@ def _report(options: ReplayOptions, result: dict[str, Any]) -> None:
     for kind, found in result.get("ours_over_peer", {}).items():
         cells = [f"{name} {_shown_ratio(found[name])}" for name in ("p50", "p95")]
         console.print(f"ours / peer, {kind.replace('_', ' ')}: {', '.join(cells)}")
+    if more := result.get("keystrokes_saved_more"):
+        interval = f"[{more['low']:+.3f}, {more['high']:+.3f}]"
+        console.print(f"keystrokes saved, ours - peer: {more['mean']:+.3f} {interval}")
 
 
 def _shown_ratio(found: dict[str, Any]) -> str:

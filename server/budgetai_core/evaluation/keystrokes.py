@@ -69,8 +69,7 @@ def type_line(line: str, suggester: Suggester, patience: float = 0.0) -> Typed:
             missing = line[typed:]
             if suggestion.text.partition("\n")[0].rstrip() == missing:
                 return Typed(len(line), keys + 1, shown, taken + 1)
-            words = _right_words(suggestion.text, missing)
-            if len(words) >= _MIN_WORDS:
+            if words := right_words(suggestion.text, missing):
                 typed += sum(map(len, words))
                 keys += len(words)
                 taken += 1
@@ -80,14 +79,15 @@ def type_line(line: str, suggester: Suggester, patience: float = 0.0) -> Typed:
     return Typed(len(line), keys, shown, taken)
 
 
-def _right_words(suggested: str, missing: str) -> list[str]:
-    """Return the first words of a suggestion that stand in what is missing, too, as whole words."""
-    words = []
+def right_words(suggested: str, missing: str) -> list[str]:
+    """Return the first words of a suggestion that stand in what is missing, too, as whole words;
+    none where there are too few to be worth the look."""
+    words: list[str] = []
     for ours, theirs in zip(_WORD.findall(suggested), _WORD.findall(missing), strict=False):
         if ours != theirs:
             break
         words.append(ours)
-    return words
+    return words if len(words) >= _MIN_WORDS else []
 
 
 def _in_word(character: str) -> bool:
