@@ -1,6 +1,6 @@
 """From generated text to the suggestion that is shown at a place. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from budgetai_core.context.prompt import Snapshot
@@ -26,12 +26,14 @@ _CONTEXT_CHARACTERS = 4000
 class CompletionPolicy:
     """How long suggestions are, in tokens, and when one is kept back.
 
-    A `block` of 0 gives lines alone; `repair` sees to it that what is shown breaks no syntax.
+    A `block` of 0 gives lines alone; one that is not there within `block_seconds` of a request
+    leaves its place to its first line. `repair` sees to it that what is shown breaks no syntax.
     `min_confidence` is a probability from 0 to 1, a mean over the first tokens.
     """
 
     line: int = 96
     block: int = 96
+    block_seconds: float = 0.3
     min_confidence: float = 0.0
     repair: bool = True
 
@@ -39,6 +41,11 @@ class CompletionPolicy:
     def stop(self) -> StopPolicy:
         """When the model stops that writes for these suggestions."""
         return StopPolicy(max(self.line, self.block) + _LOOKAHEAD_TOKENS)
+
+    @property
+    def lines_alone(self) -> "CompletionPolicy":
+        """The policy that shows of each block its first line."""
+        return replace(self, block=0)
 
     def doubts(self, generation: Generation, offset: int) -> bool:
         """Return whether the model was too unsure of its text from a character offset on."""
@@ -74,6 +81,17 @@ def render(
     # What was typed is not what was shown, but may still be what was generated.
     anew = renderer.part(snapshot.cursor, len(typed)) if text.startswith(typed) else None
     return renderer.suggestion(anew, len(typed), "") if anew else None
+
+
+def render_within(
+    generation: Generation, snapshot: Snapshot, policy: CompletionPolicy, waited: float
+) -> Suggestion | None:
+    """Return what is shown to a request that has waited so many seconds: a line that is there beats
+    a block that is not."""
+    suggestion = render(generation, snapshot, policy)
+    if suggestion is None and policy.block and waited >= policy.block_seconds:
+        return render(generation, snapshot, policy.lines_alone)
+    return suggestion
 
 
 @dataclass(frozen=True)

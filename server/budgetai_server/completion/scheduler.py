@@ -8,6 +8,7 @@ it; one that contradicts it stops it.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum, auto
 
@@ -15,8 +16,8 @@ from budgetai_core.context import prompt as prompts
 from budgetai_core.context import window
 from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Prompt, Snapshot
-from budgetai_server.completion.generation import Generation, GenerationCache, StopPolicy, generate
-from budgetai_server.completion.render import CompletionPolicy, render
+from budgetai_server.completion.generation import Generation, GenerationCache, generate
+from budgetai_server.completion.render import CompletionPolicy, render, render_within
 from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.inference.engine import Cancelled, Engine, Usage
 from budgetai_server.inference.worker import Job, Worker
@@ -69,8 +70,9 @@ class InFlight:
 
     generation: Generation
     phase: Phase
-    stop: StopPolicy
+    policy: CompletionPolicy
     waiters: int = 0
+    asked: float | None = None
     latest: Snapshot | None = None
     grace: asyncio.TimerHandle | None = None
     grown: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,16 +96,30 @@ class InFlight:
         self.job.tell(self.grown.set)
         if self.phase is Phase.WARMING:
             return True
-        if self.phase is Phase.LOOKAHEAD and self.stop.lookahead_reached(self.generation):
+        if self.phase is Phase.LOOKAHEAD and self._far_enough():
             return True
         return self.contradicted
+
+    def _far_enough(self) -> bool:
+        """Return whether nothing more is worth it ahead of a request: a few lines are there, and
+        the block of which a line was shown."""
+        generation = self.generation
+        return self.policy.stop.lookahead_reached(generation) and (
+            render(generation, generation.snapshot, self.policy) is not None
+        )
 
     def join(self) -> None:
         """Count a request that begins to wait."""
         self.waiters += 1
+        self.asked = self.asked or time.perf_counter()
         if self.grace:
             self.grace.cancel()
         self._enter(Phase.REQUESTED)
+
+    @property
+    def waited(self) -> float:
+        """The seconds since the first request. Who types along it waits no longer."""
+        return time.perf_counter() - self.asked if self.asked else 0.0
 
     def leave(self) -> None:
         """Count out a request that waits no longer."""
@@ -169,12 +185,15 @@ class Scheduler:
         self.totals.requests += 1
         began, model = time.perf_counter(), self._model_seconds()
         try:
-            if remembered := self._remembered(snapshot):
+            if remembered := self._remembered(snapshot, self.policy):
                 self.totals.cached += 1
                 return remembered
             while True:
                 in_flight = self._in_flight.get(document)
                 if in_flight is None or not in_flight.serves(snapshot):
+                    if line := self._remembered(snapshot, self.policy.lines_alone):
+                        self.totals.cached += 1
+                        return line
                     in_flight = self._start(document, snapshot, Phase.REQUESTED)
                 suggestion = await self._rendered(in_flight, snapshot)
                 if suggestion or in_flight.job.halted or in_flight.overtaken(snapshot):
@@ -188,12 +207,12 @@ class Scheduler:
         running = self._running
         return self.totals.model_seconds + (running.model_seconds if running else 0.0)
 
-    def _remembered(self, snapshot: Snapshot) -> Suggestion | None:
+    def _remembered(self, snapshot: Snapshot, policy: CompletionPolicy) -> Suggestion | None:
         """Return what earlier generations say at a place; the model need not be asked twice."""
         engine = self._engine_for(snapshot)
         return self._generations.first(
             lambda generation: (
-                render(generation, snapshot, self.policy) if generation.engine is engine else None
+                render(generation, snapshot, policy) if generation.engine is engine else None
             )
         )
 
@@ -207,7 +226,8 @@ class Scheduler:
                 in_flight.grown.clear()
                 if in_flight.overtaken(snapshot):
                     return None
-                if suggestion := render(in_flight.generation, snapshot, self.policy):
+                waited = in_flight.waited
+                if suggestion := render_within(in_flight.generation, snapshot, self.policy, waited):
                     return suggestion
                 if in_flight.job.done:
                     error = in_flight.job.future.exception()
@@ -216,7 +236,10 @@ class Scheduler:
                     return None
                 if not in_flight.generation.may_agree(snapshot):
                     return None
-                await in_flight.grown.wait()
+                late = self.policy.block_seconds - waited
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(late if late > 0 else None):
+                        await in_flight.grown.wait()
         except asyncio.CancelledError:
             in_flight.abandon_soon()
             raise
@@ -242,7 +265,9 @@ class Scheduler:
         in_flight = self._in_flight.get(document)
         if not self.engine.ahead:
             return
-        if not self._remembered(snapshot) and not (in_flight and in_flight.serves(snapshot)):
+        if not self._remembered(snapshot, self.policy) and not (
+            in_flight and in_flight.serves(snapshot)
+        ):
             for other in self._in_flight.values():
                 if other.phase in (Phase.WARMING, Phase.REFINING):
                     other.job.stop()
@@ -259,7 +284,7 @@ class Scheduler:
 
     def _start(self, document: str, snapshot: Snapshot, phase: Phase) -> InFlight:
         self.stop(document)
-        in_flight = InFlight(Generation(snapshot), phase, self.policy.stop)
+        in_flight = InFlight(Generation(snapshot), phase, self.policy)
         last = self._prompts.get(document)
         if last and (phase is Phase.REFINING or not self.engine.ahead):
             # Its chunks alone: the text after the cursor is to be shown as it is there.
@@ -284,8 +309,8 @@ class Scheduler:
                 engine.warm(prompt, job.stopped, generation.usage)
             else:
                 generate(
-                    engine, generation, self.index, in_flight.stop, job.stopped, in_flight.enough,
-                    last,
+                    engine, generation, self.index, in_flight.policy.stop, job.stopped,
+                    in_flight.enough, last,
                 )  # fmt: skip
         finally:
             self._running = None

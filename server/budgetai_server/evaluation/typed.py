@@ -5,6 +5,7 @@ on this machine decides how much context it gets, and a suggestion counts if it 
 """
 
 import dataclasses
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +27,7 @@ from budgetai_core.repository import git
 from budgetai_core.repository.commits import Replay, commits_after
 from budgetai_core.repository.history import SINCE, resolve
 from budgetai_server.completion.generation import Generation, generate
-from budgetai_server.completion.render import CompletionPolicy, render
+from budgetai_server.completion.render import CompletionPolicy, render_within
 from budgetai_server.evaluation.candidates import manifest_of, named
 from budgetai_server.evaluation.options import EvalOptions
 from budgetai_server.inference.local import LocalEngine
@@ -308,7 +309,7 @@ class _Typist:
         generation = self._answer.generation
         shown = None
         if generation.may_agree(snapshot):
-            shown = render(generation, snapshot, self._policy)
+            shown = render_within(generation, snapshot, self._policy, math.inf)
         if shown is None:
             self._answer = self._ask(typed)
             self._ready = self._now + self._answer.seconds
@@ -322,10 +323,15 @@ class _Typist:
         shown: str | None = None
         seconds = 0.0
 
-        def enough() -> bool:
+        def look(waited: float) -> None:
             nonlocal shown, seconds
-            if shown is None and (suggestion := render(generation, snapshot, self._policy)):
+            if shown is None and (
+                suggestion := render_within(generation, snapshot, self._policy, waited)
+            ):
                 shown, seconds = suggestion.text, time.perf_counter() - began
+
+        def enough() -> bool:
+            look(time.perf_counter() - began)
             # What greedy decoding says is known at the end of its line.
             return shown is not None and "\n" in generation.text.lstrip("\n")
 
@@ -334,9 +340,9 @@ class _Typist:
             self._last,
         )  # fmt: skip
         self._last = generation.prompt
+        look(math.inf)
         if shown is None:
-            suggestion = render(generation, snapshot, self._policy)
-            shown, seconds = suggestion.text if suggestion else "", time.perf_counter() - began
+            shown, seconds = "", time.perf_counter() - began
         return _Answer(generation, shown, generation.text, generation.prompt, seconds)
 
 

@@ -25,11 +25,12 @@ def place(typed: str = "", path: str = "a.py") -> Snapshot:
 
 
 class Stepwise:
-    """Writes TOKENS after any prompt, each once `step` lets it; nothing after `free`."""
+    """Writes `tokens` after any prompt, each once `step` lets it; all at once after `free`."""
 
     name, state, ahead, limits = "stepwise", "ready", True, WindowLimits()
 
     def __init__(self) -> None:
+        self.tokens: tuple[str, ...] = TOKENS
         self.prompts: list[str] = []
         self.warmed: list[str] = []
         self.written = 0
@@ -55,7 +56,7 @@ class Stepwise:
     ) -> Iterator[Piece]:
         self.prompts.append(prompt.before)
         usage.spliced = self.splices
-        for token in TOKENS:
+        for token in self.tokens:
             self._wait(cancelled)
             self.written += 1
             usage.answer_tokens += 1
@@ -230,3 +231,63 @@ async def test_an_approximation_is_refined(bench: Bench) -> None:
     await bench.until(lambda: bool(bench.engine.warmed))
     await bench.idle()
     assert bench.engine.warmed == bench.engine.prompts == [BEFORE]
+
+
+LOOP = (
+    "for b in a:",
+    "\n",
+    "        ",
+    "print(b)",
+    "\n",
+    "    ",
+    "return a",
+    "\n",
+    "\n",
+    "c",
+    "\n",
+)
+
+
+@pytest.mark.asyncio
+async def test_a_line_that_is_there_beats_a_block_that_is_not(bench: Bench) -> None:
+    bench.engine.tokens = LOOP
+    bench.scheduler.policy = CompletionPolicy(block_seconds=0.05)
+    request = bench.ask(place())
+    bench.engine.step(4)
+    suggestion = await request
+    assert suggestion and suggestion.text == "for b in a:"
+    # Typing along it waits no longer, and the work goes on.
+    along = await asyncio.wait_for(bench.ask(place("for b")), 5)
+    assert along and along.text == " in a:"
+    assert bench.phase is Phase.LOOKAHEAD
+    bench.engine.free()
+    await bench.idle()
+    block = await bench.scheduler.complete("a", place("for"))
+    assert block and block.text == " b in a:\n        print(b)\n    return a"
+    assert bench.engine.prompts == [BEFORE]
+
+
+@pytest.mark.asyncio
+async def test_a_block_that_is_there_in_time_is_shown_whole(bench: Bench) -> None:
+    bench.engine.tokens = LOOP
+    bench.scheduler.policy = CompletionPolicy(block_seconds=30)
+    request = bench.ask(place())
+    bench.engine.step(4)
+    await asyncio.sleep(0.05)
+    assert not request.done()
+    bench.engine.free()
+    suggestion = await request
+    assert suggestion and suggestion.text == "for b in a:\n        print(b)\n    return a"
+
+
+@pytest.mark.asyncio
+async def test_a_line_whose_block_never_came_is_not_asked_for_again(bench: Bench) -> None:
+    bench.engine.tokens = LOOP
+    bench.scheduler.policy = CompletionPolicy(block_seconds=0.01)
+    bench.engine.step(4)
+    assert await bench.ask(place())
+    bench.scheduler.stop("a")
+    await bench.idle()
+    along = await bench.scheduler.complete("a", place("for b"))
+    assert along and along.text == " in a:"
+    assert bench.engine.prompts == [BEFORE]
