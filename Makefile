@@ -16,7 +16,7 @@ help:
 	@echo "make demo [REPO=path] [BUDGET=5m]  train on a repository, convert, serve, compare"
 	echo "make test                          install what tests need, and run them"
 	echo "make install                       the environment alone, in .venv, with all extras"
-	echo "make lint                          ruff format and check, mypy --strict"
+	echo "make lint                          ruff format and check, mypy --strict, for each system"
 	echo "make test-editors                  drive real editors: VS Code, Neovim, Helix, Emacs (Debian)"
 	echo "make test-extension                the VS Code extension without VS Code: tests, types, package"
 	echo "make test-big                      the slow tests, with big models"
@@ -51,6 +51,10 @@ lint: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	# What other systems do not have is not used there. Tests run here alone.
+	for system in win32 darwin; do
+	  $(BIN)/mypy --platform $$system --cache-dir .mypy_cache/$$system server training convert
+	done
 
 format: $(INSTALLED)
 	@$(BIN)/ruff format .

@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = {
+    "budgetai": ROOT / "server/budgetai",
     "budgetai_core": ROOT / "server/budgetai_core",
     "budgetai_server": ROOT / "server/budgetai_server",
     "budgetai_training": ROOT / "training/budgetai_training",
@@ -66,10 +67,11 @@ def test_one_package_binds_llama_cpp() -> None:
 @pytest.mark.parametrize(
     ("package", "others"),
     [
-        ("budgetai_core", {"budgetai_server", "budgetai_training", "budgetai_convert"}),
-        ("budgetai_server", {"budgetai_training", "budgetai_convert"}),
-        ("budgetai_training", {"budgetai_server", "budgetai_convert"}),
-        ("budgetai_convert", {"budgetai_server", "budgetai_training"}),
+        ("budgetai", {"budgetai_training", "budgetai_convert"}),
+        ("budgetai_core", {"budgetai", "budgetai_server", "budgetai_training", "budgetai_convert"}),
+        ("budgetai_server", {"budgetai", "budgetai_training", "budgetai_convert"}),
+        ("budgetai_training", {"budgetai", "budgetai_server", "budgetai_convert"}),
+        ("budgetai_convert", {"budgetai", "budgetai_server", "budgetai_training"}),
     ],
 )
 def test_packages_share_the_core_alone(package: str, others: set[str]) -> None:
@@ -79,7 +81,7 @@ def test_packages_share_the_core_alone(package: str, others: set[str]) -> None:
 
 
 def test_the_core_and_the_server_know_no_torch() -> None:
-    for file in modules("budgetai_core", "budgetai_server"):
+    for file in modules("budgetai", "budgetai_core", "budgetai_server"):
         used = {name.split(".")[0] for name in imports(file)}
         assert not used & {"torch", "transformers", "peft"}, file
 

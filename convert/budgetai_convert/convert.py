@@ -31,7 +31,7 @@ from budgetai_convert.progress_line import Begin, Task, shown
 from budgetai_convert.quantize import auto, calibration, llama_quantize
 from budgetai_convert.quantize.auto import Choice
 from budgetai_convert.write_model import manifest_of, write_sidecars
-from budgetai_core.artifacts import imatrix
+from budgetai_core.artifacts import imatrix, layout
 from budgetai_core.artifacts.atomic_write import replaced, replaced_folder
 from budgetai_core.artifacts.bundle import AdapterEntry
 from budgetai_core.artifacts.gguf_header import Metadata
@@ -70,6 +70,7 @@ def convert(options: ConvertOptions) -> ConversionResult:
         write = _write_bundle if options.bundle else _add_to_bundle
     with planned(options) as plan, locked(plan.final), shown() as begin:
         result = write(plan, begin)
+    layout.remember(options.repo or Path.cwd())
     return dataclasses.replace(result, seconds=time.monotonic() - start)
 
 

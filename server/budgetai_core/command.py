@@ -7,9 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from budgetai_core import __version__
+from budgetai_core import version
 from budgetai_core.errors import BudgetAIError
 from budgetai_core.options import (
     BASIC,
@@ -46,10 +46,17 @@ def parse(program: str, about: str, options: type[T], argv: list[str] | None = N
     others = sum(len(members) for group, members in groups(options).items() if group != BASIC)
     more = f"{others} more options: {program} {_HELP_ALL}" if others and not shown else None
     parser = argparse.ArgumentParser(prog=program, description=about, epilog=more)
-    parser.add_argument("--version", action="version", version=f"{program} {__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version, and exit")
     parser.add_argument(_HELP_ALL, action="help", help="show this help with all options, and exit")
     add_arguments(parser, options, shown=shown)
     return from_namespace(options, parser.parse_args(argv))
+
+
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
+        parser.exit(0, f"{parser.prog} {version()}\n")
 
 
 def flags(options: Any) -> list[str]:

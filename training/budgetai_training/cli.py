@@ -36,6 +36,7 @@ def _main(argv: list[str] | None, started: float) -> int:
     _quiet_libraries()
     # Heavy imports stand here, so that --help and a wrong flag are answered at once.
     from budgetai_core.artifacts.base_models import resolve
+    from budgetai_core.hardware import torch_without_its_gpu
     from budgetai_core.models import base_weights
     from budgetai_training import incremental
     from budgetai_training.corpus.load import read
@@ -46,6 +47,8 @@ def _main(argv: list[str] | None, started: float) -> int:
     # Of several processes the first one speaks.
     first = os.environ.get("RANK", "0") == "0"
     report = Reporter(quiet=options.json or not first)
+    if unused := torch_without_its_gpu():
+        report.say(f"torch is built for {unused}, and there is no such GPU: see budgetai doctor")
     folder, options = RunFolder.opened(options)
     # All three are cheap, and a mistake in them should not wait for torch.
     with report.busy("looking at the base"):

@@ -64,7 +64,7 @@ def compare_methods(options: TrainOptions) -> Iterator[MethodResult]:
 
 
 def _train(options: TrainOptions) -> None:
-    command = [sys.executable, "-m", "budgetai_training", *flags(options)]
+    command = [sys.executable, "-P", "-m", "budgetai_training", *flags(options)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         process.wait()

@@ -4,7 +4,6 @@ An estimate from the shape of the model, made before any weight is read; RESULTS
 beside measured peaks.
 """
 
-import resource
 import sys
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ import psutil
 import torch
 
 from budgetai_core.errors import BaseError
+from budgetai_core.hardware import free_memory
 from budgetai_training.chunked_loss import CHUNK
 
 # Python with torch, transformers and peft loaded, and the allocator's slack. Not on a GPU.
@@ -139,29 +139,18 @@ def on_gpu() -> bool:
 
 def available(limit: float = 0.0) -> int:
     """Free bytes where the model will be: on the GPU, or in memory; at most `limit` if given."""
-    free = torch.cuda.mem_get_info()[0] if on_gpu() else _free_memory()
+    free = torch.cuda.mem_get_info()[0] if on_gpu() else free_memory()
     return min(free, int(limit)) if limit else free
-
-
-def _free_memory() -> int:
-    """Return what the system can give, or the container's limit where that is lower."""
-    free = psutil.virtual_memory().available
-    try:
-        with open("/sys/fs/cgroup/memory.max", encoding="ascii") as file:  # noqa: PTH123
-            text = file.read().strip()
-        with open("/sys/fs/cgroup/memory.current", encoding="ascii") as file:  # noqa: PTH123
-            used = int(file.read())
-        with open("/sys/fs/cgroup/memory.stat", encoding="ascii") as file:  # noqa: PTH123
-            # Cached files count as used, and are given back when memory is asked for.
-            cached = dict(line.split() for line in file)["inactive_file"]
-        return min(free, int(text) - used + int(cached)) if text.isdigit() else free
-    except (OSError, ValueError, KeyError):
-        return int(free)
 
 
 def used_at_most() -> int:
     """Return the peak so far, in bytes: of the GPU where there is one, else of this process."""
     if on_gpu():
         return int(torch.cuda.max_memory_allocated())
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    # Not above: Windows has no such module.
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
+    return peak if sys.platform == "darwin" else peak * 1024

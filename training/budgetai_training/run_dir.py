@@ -83,6 +83,7 @@ class RunFolder:
         values["base"] = _fixed_base(options.base)
         plain = {name: _plain(value) for name, value in values.items()}
         write_json(self.path / layout.RUN_FILE, {"options": plain, "base": digest})
+        layout.remember(options.repo)
 
     def options(self, asked: TrainOptions) -> TrainOptions:
         """Return the options to resume with: those of the beginning, but for a limit given anew.

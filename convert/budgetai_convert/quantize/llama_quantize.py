@@ -69,7 +69,7 @@ def _failure(code: int, log: bytes, target: Path, quant: str) -> BudgetAIError:
     """Return what ended the quantiser: a signal, a disk that takes no more, or what llama.cpp
     says."""
     failed = f"llama.cpp could not write the {quant} file"
-    if code == -signal.SIGKILL:
+    if sys.platform != "win32" and code == -signal.SIGKILL:
         return ModelError(f"{failed}: it was killed", "Is there enough free memory?")
     try:
         # llama.cpp says "iostream error", whatever the system has said to it.

@@ -275,6 +275,11 @@ def build() -> str:
     return f"{llama_cpp.__version__} {gpu_offload()}"
 
 
+def system_info() -> str:
+    """Return what this build of llama.cpp uses of the processor, in llama.cpp's own words."""
+    return bytes(llama_cpp.llama_print_system_info()).decode("utf-8", "replace").strip()
+
+
 def gpu_offload() -> bool:
     """Return whether the installed build can put layers on a GPU."""
     return bool(llama_cpp.llama_supports_gpu_offload())

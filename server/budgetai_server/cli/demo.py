@@ -41,12 +41,13 @@ class DemoOptions:
     )
 
 
-def main() -> int:
-    return run("budgetai-demo", _main)
+def main(argv: list[str] | None = None) -> int:
+    return run("budgetai-demo", lambda: _main(argv))
 
 
-def _main() -> int:
-    options = parse("budgetai-demo", "Train, convert and serve on one repository.", DemoOptions)
+def _main(argv: list[str] | None) -> int:
+    about = "Train, convert and serve on one repository."
+    options = parse("budgetai-demo", about, DemoOptions, argv)
     # Not above: --help has no use for a model.
     from budgetai_server.evaluation import typed
     from budgetai_server.evaluation.lines import eval_set
@@ -105,9 +106,10 @@ def _step(title: str) -> None:
 
 
 def _command(module: str, *arguments: str) -> None:
+    # Without -P a file in the current folder, such as json.py, would be taken for a library.
     # Ctrl-C reaches the command too, which ends in good order; only then may we end.
     before = signal.signal(signal.SIGINT, lambda *_: None)
-    done = subprocess.run([sys.executable, "-m", module, *arguments], check=False)
+    done = subprocess.run([sys.executable, "-P", "-m", module, *arguments], check=False)
     signal.signal(signal.SIGINT, before)
     if done.returncode:
         raise SystemExit(done.returncode)

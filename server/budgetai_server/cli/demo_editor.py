@@ -101,7 +101,7 @@ def position_after(before: str) -> types.Position:
 async def started(*arguments: str) -> AsyncIterator[Editor]:
     """Start an editor with its own server process, shut down at the end."""
     editor = Editor()
-    await editor.start_io(sys.executable, "-m", "budgetai_server", *arguments)
+    await editor.start_io(sys.executable, "-P", "-m", "budgetai_server", *arguments)
     try:
         yield editor
     finally:

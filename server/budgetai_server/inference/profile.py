@@ -5,6 +5,7 @@ Measured speeds are kept per model and machine, so that only the first start mea
 <home>/speeds.json      {key: {"prefill": tokens/s, "batches": [seconds, …]}}
 """
 
+import contextlib
 import hashlib
 import json
 import math
@@ -109,6 +110,12 @@ def keep_speed(key: str, speed: SpeedProfile) -> None:
         write_json(home() / "speeds.json", _speeds() | {key: asdict(speed)})
     except OSError:
         pass
+
+
+def forget_speeds() -> None:
+    """Forget what was measured of this machine, so that the next start measures it."""
+    with contextlib.suppress(OSError):
+        (home() / "speeds.json").unlink()
 
 
 def _speeds() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 
-from budgetai_core import __version__
+from budgetai_core import version
 from budgetai_core.errors import RepositoryError
 from budgetai_server.lsp import work_done
 from budgetai_server.options import ServerOptions
@@ -41,7 +41,7 @@ class BudgetAIServer(LanguageServer):
     """pygls' server with one session, made when the client has said where the workspace is."""
 
     def __init__(self, options: ServerOptions) -> None:
-        super().__init__("budgetai-server", __version__, protocol_cls=AnsweringProtocol)
+        super().__init__("budgetai-server", version(), protocol_cls=AnsweringProtocol)
         self.options = options
         self.session: Session | None = None
         self.client = ""

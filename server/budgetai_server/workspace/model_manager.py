@@ -116,11 +116,13 @@ class ModelManager:
         path = self._options.model
         if path is None:
             newest = layout.newest_model(self._root) if self._root else None
-            if newest is None:
+            if self._root is None or newest is None:
                 raise NoModelError(
                     "BudgetAI has no model for this workspace",
                     "Run budgetai-train and budgetai-convert in it, or set the option model",
                 )
+            # Models made by earlier versions become known to other clones.
+            layout.remember(self._root)
             return newest
         if not self._trusted and self._inside(path):
             raise ModelError(

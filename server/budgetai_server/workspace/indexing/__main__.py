@@ -31,8 +31,9 @@ def _end_with(parent: IO[bytes]) -> None:
 
 
 def main() -> int:
-    with suppress(AttributeError, OSError):
-        os.nice(_NICE)
+    if sys.platform != "win32":
+        with suppress(OSError):
+            os.nice(_NICE)
     commands, output = sys.stdin.buffer, sys.stdout.buffer
     request = pickle.loads(commands.read(int.from_bytes(commands.read(8), "little")))
     threading.Thread(target=_end_with, args=(commands,), daemon=True).start()
