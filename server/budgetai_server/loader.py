@@ -4,6 +4,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
+
 from budgetai_core.artifacts.bundle import NO_ADAPTER, Bundle
 from budgetai_core.errors import ModelError
 from budgetai_core.llama.model import build
@@ -21,6 +23,9 @@ from budgetai_server.inference.profile import (
 )
 from budgetai_server.options import ServerOptions
 
+# How long the processors are watched, and the share of them that other work may take while the
+# model's speed is measured.
+_LOOK_SECONDS, _BUSY_PERCENT = 0.2, 25.0
 # Tokens that typing may add before the prompt is cut anew.
 _KEYSTROKE_TOKENS = 64
 
@@ -113,12 +118,15 @@ def open_endpoint(options: ServerOptions) -> Opened:
 
 
 def _speed(engine: LocalEngine, options: ServerOptions) -> SpeedProfile:
-    """Return what was measured at an earlier start on this machine, or is measured now."""
+    """Return what was measured at an earlier start on this machine, or is measured now. What other
+    work has slowed down counts for this start only."""
     key = speed_key(engine.path, engine.threads, options.gpu_layers, build())
     if kept := kept_speed(key):
         return kept
+    busy = psutil.cpu_percent(_LOOK_SECONDS) > _BUSY_PERCENT
     measured = engine.measure()
-    keep_speed(key, measured)
+    if not busy:
+        keep_speed(key, measured)
     return measured
 
 
@@ -134,4 +142,6 @@ def _chosen(measured: TokenBudget, options: ServerOptions) -> TokenBudget:
 
 
 def _policy(chosen: TokenBudget, options: ServerOptions) -> CompletionPolicy:
-    return CompletionPolicy(chosen.line, chosen.block, options.min_confidence)
+    return CompletionPolicy(
+        line=chosen.line, block=chosen.block, min_confidence=options.min_confidence
+    )

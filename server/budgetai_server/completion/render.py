@@ -22,7 +22,7 @@ _LOOKAHEAD_TOKENS = 48
 _CONTEXT_CHARACTERS = 4000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CompletionPolicy:
     """How long suggestions are, in tokens, and when one is kept back.
 

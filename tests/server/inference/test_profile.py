@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
 from budgetai_core.context.window import WindowLimits
 from budgetai_core.llama.model import build
+from budgetai_server.completion.render import CompletionPolicy
 from budgetai_server.inference import profile
 from budgetai_server.inference.profile import (
     MAX_PROMPT_TOKENS,
@@ -74,7 +76,10 @@ def test_the_least_of_several_times_counts() -> None:
         '{"KEY": {"prefill": 9, "batches": [1, 1, "x", 1, 1]}}',
     ],
 )
-def test_broken_kept_speeds_are_measured_again(own_home: Path, tmp_path: Path, kept: str) -> None:
+def test_broken_kept_speeds_are_measured_again(
+    own_home: Path, tmp_path: Path, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "cpu_percent", lambda interval: 10.0)
     gguf = tiny.make_gguf(tiny.make_llama(tmp_path / "m"), tmp_path / "m.gguf")
     options = ServerOptions(threads=1)
     key = profile.speed_key(gguf, 1, options.gpu_layers, build())
@@ -91,3 +96,23 @@ def test_broken_kept_speeds_are_measured_again(own_home: Path, tmp_path: Path, k
     again = open_file(gguf, options)
     assert "reads 123 and writes 100 tokens a second" in again.words
     again.engine.close()
+
+
+def test_a_speed_that_other_work_has_slowed_down_is_not_kept(
+    own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gguf = tiny.make_gguf(tiny.make_llama(tmp_path / "m"), tmp_path / "m.gguf")
+    for busy, kept in ((90.0, False), (10.0, True)):
+        monkeypatch.setattr(psutil, "cpu_percent", lambda interval, busy=busy: busy)
+        opened = open_file(gguf, ServerOptions(threads=1))
+        opened.engine.close()
+        assert "tokens a second" in opened.words
+        assert (own_home / "speeds.json").is_file() is kept
+
+
+def test_the_options_are_the_policy(tmp_path: Path) -> None:
+    gguf = tiny.make_gguf(tiny.make_llama(tmp_path / "m"), tmp_path / "m.gguf")
+    opened = open_file(gguf, ServerOptions(threads=1, min_confidence=0.7, answer_tokens=30))
+    opened.engine.close()
+    assert (opened.policy.min_confidence, opened.policy.line) == (0.7, 30)
+    assert opened.policy.block_seconds == CompletionPolicy().block_seconds
