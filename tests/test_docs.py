@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from budgetai.doctor.cli import DoctorOptions
+from budgetai.models.cli import ModelsOptions
+from budgetai.status import StatusOptions
 from budgetai_convert.options import ConvertOptions
 from budgetai_core.context.languages import LANGUAGES
 from budgetai_core.options import markdown_table
@@ -34,6 +36,8 @@ TABLES = {
     "server": ServerOptions,
     "eval": EvalOptions,
     "docstring": DocstringOptions,
+    "models": ModelsOptions,
+    "status": StatusOptions,
     "doctor": DoctorOptions,
 }
 

@@ -61,6 +61,8 @@ SUBCOMMANDS = (
         "budgetai_server.cli.demo:main",
         ("server", "training", "convert"),
     ),
+    Subcommand("models", "list, show, add, remove, export, import", "budgetai.models.cli:main"),
+    Subcommand("status", "what there is for a repository", "budgetai.status:main"),
     Subcommand("doctor", "what is wrong here, and what to do", "budgetai.doctor.cli:main"),
 )
 # Those that end at once and need nothing.

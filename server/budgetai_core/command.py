@@ -49,7 +49,7 @@ def parse(program: str, about: str, options: type[T], argv: list[str] | None = N
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version, and exit")
     parser.add_argument(_HELP_ALL, action="help", help="show this help with all options, and exit")
     add_arguments(parser, options, shown=shown)
-    return from_namespace(options, parser.parse_args(argv))
+    return from_namespace(options, parser.parse_intermixed_args(argv))
 
 
 class _Version(argparse.Action):

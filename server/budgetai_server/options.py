@@ -25,7 +25,8 @@ class ServerOptions:
     )
     model: Path | None = option(
         None,
-        "GGUF file or bundle folder to serve; without it, the newest one made for the workspace",
+        "GGUF file or bundle folder to serve, or the name of a base that was added; without it, the"
+        " newest one made for the workspace",
     )
     adapter: str = option(
         "",

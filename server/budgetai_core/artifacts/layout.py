@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import re
 import time
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from budgetai_core.repository.identity import Identity, identity
 
 PARTIAL = ".partial"
 RUN_FILE = "run.json"
+# A name that leads nowhere else.
+_PLAIN = re.compile(r"(?!\.)[\w.+-]{1,100}")
 _IDENTITY_FILE = "repository.json"
 # What version 1 left, transformers had read: without the rope of Llama 3.
 _UNPACKED_VERSION = 2
@@ -81,6 +84,18 @@ def remembered(folder: Path) -> Identity | None:
 def base_models() -> Path:
     """Return the folder of bases that the user has added."""
     return home() / "base_models"
+
+
+def added_base(name: str) -> Path | None:
+    """Return the base that the user has added under a name, None where there is none."""
+    path = base_models() / f"{name}.gguf"
+    return path if _PLAIN.fullmatch(name) and path.is_file() else None
+
+
+def unpacked_bases() -> list[Path]:
+    """Return the folders of GGUF bases that were unpacked for training."""
+    folder = home() / "bases"
+    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
 
 
 def unpacked_base(digest: str) -> Path:

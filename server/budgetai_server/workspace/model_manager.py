@@ -124,6 +124,8 @@ class ModelManager:
             # Models made by earlier versions become known to other clones.
             layout.remember(self._root)
             return newest
+        if added := layout.added_base(str(path)):
+            return added
         if not self._trusted and self._inside(path):
             raise ModelError(
                 f"the model {path} lies inside the workspace and is not trusted",

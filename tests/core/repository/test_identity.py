@@ -1,7 +1,6 @@
 """A repository is known again whatever its path, and another one is not taken for it."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,22 +8,7 @@ import pytest
 from budgetai_core.artifacts import layout
 from budgetai_core.artifacts.atomic_write import write_json
 from budgetai_core.repository.identity import Identity, _same_for_all, identity
-
-WHO = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "protocol.file.allow=always")
-
-
-def git(root: Path, *arguments: str) -> None:
-    subprocess.run(["git", *WHO, "-C", str(root), *arguments], check=True, capture_output=True)
-
-
-def new_repository(root: Path, text: str = "x = 1\n") -> Path:
-    (root / "pkg").mkdir(parents=True)
-    git(root, "init", "-q")
-    for number in (1, 2):
-        (root / "pkg" / "a.py").write_text(text * number)
-        git(root, "add", "-A")
-        git(root, "commit", "-q", "-m", f"{root.name} {number}")
-    return root
+from support.clones import git, new_repository
 
 
 @pytest.fixture
