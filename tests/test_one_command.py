@@ -45,6 +45,7 @@ def test_what_is_printed() -> None:
     assert wrong.returncode == 2
     assert wrong.stderr == "budgetai: there is no subcommand 'trian'. Did you mean train?\n"
     assert run("--version").stdout.startswith("budgetai ")
+    assert run("train", "--version").stdout.startswith("budgetai-train ")
 
 
 def test_the_rest_goes_to_the_subcommand(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ class _Version(argparse.Action):
     """Looks the version up when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
-        parser.exit(0, f"{parser.prog} {version()}\n")
+        print(parser.prog, version())
+        parser.exit(0)
 
 
 def flags(options: Any) -> list[str]:

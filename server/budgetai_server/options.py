@@ -25,7 +25,7 @@ class ServerOptions:
     )
     model: Path | None = option(
         None,
-        "GGUF file or bundle folder to serve, or the name of a base that was added; without it, the"
+        "GGUF file or bundle folder to serve, or the name of a base; without it, the"
         " newest one made for the workspace",
     )
     adapter: str = option(

@@ -124,7 +124,8 @@ def test_a_llama_cpp_that_does_not_work(
 
 
 def seen(system: str) -> dict[str, Any]:
-    return {"version": "0.3.36", "system": system, "gpu": False, "own_library": False}
+    told = {"version": "0.3.36", "system": system, "gpu": False, "own_library": False}
+    return told | {"ggml": ("0.25.3", "0.25.3")}
 
 
 def test_a_build_for_an_older_processor(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,6 +135,22 @@ def test_a_build_for_an_older_processor(monkeypatch: pytest.MonkeyPatch) -> None
     old = llama_checks._build(seen("CPU : SSE3 = 1 | AVX2 = 1 | "))
     assert old.level == HINT and "built without AVX512" in old.text
     assert "--no-binary" in old.remedy
+
+
+def test_a_library_of_another_version() -> None:
+    """Its functions are called without a look at what they take."""
+    own = seen("CPU : AVX2 = 1 | ") | {"own_library": True}
+    other = llama_checks._build(own | {"ggml": ("0.26.0", "0.25.3")})
+    assert other.level == HINT and "ggml 0.26.0, where 0.25.3 is expected" in other.text
+    same = llama_checks._build(own)
+    assert "the library of LLAMA_CPP_LIB_PATH" in same.text
+
+
+def test_the_versions_of_a_build() -> None:
+    from budgetai_core.llama.model import ggml_versions
+
+    loaded, built = ggml_versions()
+    assert loaded and loaded == built
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,14 @@ from typing import Any
 
 def look(model: Path | None, *, again: bool) -> dict[str, Any]:
     """Return what is known of the build and, with a model, its measured speed, which is kept."""
-    from budgetai_core.llama.model import build, gpu_offload, system_info
+    from budgetai_core.llama.model import build, ggml_versions, gpu_offload, system_info
 
     seen: dict[str, Any] = {
         "version": build().partition(" ")[0],
         "system": system_info(),
         "gpu": gpu_offload(),
         "own_library": bool(os.environ.get("LLAMA_CPP_LIB_PATH")),
+        "ggml": ggml_versions(),
     }
     if model is not None:
         from budgetai_core.errors import ModelError

@@ -148,6 +148,11 @@ def _build(seen: dict[str, Any]) -> Diagnosis:
     unused = [name for name, flag in _INSTRUCTIONS.items() if flag in there and name not in used]
     library = ", the library of LLAMA_CPP_LIB_PATH" if seen["own_library"] else ""
     text = f"llama-cpp-python {seen['version']}{library}"
+    loaded, expected = seen["ggml"]
+    if seen["own_library"] and loaded != expected:
+        text += f": ggml {loaded or 'unknown'}, where {expected or 'another one'} is expected"
+        remedy = "Unset LLAMA_CPP_LIB_PATH, or build that library at the commit it is expected at"
+        return Diagnosis("llama.cpp", HINT, text, remedy)
     if unused:
         text += f", built without {' and '.join(unused)}, which this processor has: slow"
         return Diagnosis("llama.cpp", HINT, text, f"Compile it here: {_REBUILD} --no-binary :all:")

@@ -69,6 +69,14 @@ def resolve(name: str) -> Base:
     )
 
 
+def named_file(model: Path) -> Path | None:
+    """Return the GGUF file of a base that an option for models names: the embedded one, or one that
+    the user has added. None for all else, which is a path."""
+    if str(model) == EMBEDDED:
+        return _embedded()
+    return layout.added_base(str(model))
+
+
 def is_name(text: str) -> bool:
     """Return whether a text names a base by itself: the embedded one, a known one, or a Hub id."""
     if text == EMBEDDED or text in HUB_NAMES:

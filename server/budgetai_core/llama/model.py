@@ -280,6 +280,27 @@ def system_info() -> str:
     return bytes(llama_cpp.llama_print_system_info()).decode("utf-8", "replace").strip()
 
 
+def ggml_versions() -> tuple[str, str]:
+    """Return the version of ggml that is loaded, and of the one that llama-cpp-python came with; ""
+    for what cannot be told. They differ where LLAMA_CPP_LIB_PATH names another build."""
+    own = Path(llama_cpp.__file__).parent / "lib"
+    beside = next((path for path in sorted(own.glob("*ggml-base*"))), None)
+    loaded = _ggml_version(llama_cpp.llama_cpp._lib)
+    try:
+        return loaded, _ggml_version(ctypes.CDLL(str(beside))) if beside else ""
+    except OSError:
+        return loaded, ""
+
+
+def _ggml_version(library: ctypes.CDLL) -> str:
+    try:
+        function = library.ggml_version
+    except AttributeError:
+        return ""
+    function.restype = ctypes.c_char_p
+    return bytes(function()).decode("ascii", "replace")
+
+
 def gpu_offload() -> bool:
     """Return whether the installed build can put layers on a GPU."""
     return bool(llama_cpp.llama_supports_gpu_offload())

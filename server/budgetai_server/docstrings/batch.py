@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from budgetai_core import repository
-from budgetai_core.artifacts import layout
+from budgetai_core.artifacts import base_models, layout
 from budgetai_core.context.index import Index
 from budgetai_core.context.tree import errors
 from budgetai_core.docstrings.style import DocstringStyle
@@ -103,6 +103,7 @@ def _open(root: Path, options: DocstringOptions) -> EngineFor:
     from budgetai_server.options import ServerOptions
 
     model = options.model or layout.newest_model(root)
+    model = (model and base_models.named_file(model)) or model
     if model is None:
         raise ModelError(
             f"there is no model for {root}",

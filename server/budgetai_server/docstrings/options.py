@@ -29,7 +29,7 @@ class DocstringOptions:
     )
     model: Path | None = option(
         None,
-        "GGUF file or bundle; without it, the newest model made for the repository",
+        "GGUF file, bundle or name of a base; without it, the newest model made for the repository",
         unit="file",
     )
     json: bool = option(False, "print the result as JSON, and no progress")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_core import repository
-from budgetai_core.artifacts import layout
+from budgetai_core.artifacts import base_models, layout
 from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest, held_in
 from budgetai_core.context.index import Index
 from budgetai_core.errors import AdapterError, ModelError, RepositoryError
@@ -64,7 +64,7 @@ def models_of(options: EvalOptions) -> tuple[Path, ...]:
     """Return the models named, or the newest of the repository. Raises ModelError if there is
     none."""
     if options.model:
-        return options.model
+        return tuple(base_models.named_file(path) or path for path in options.model)
     newest = layout.newest_model(options.repo)
     if newest is None:
         raise ModelError(

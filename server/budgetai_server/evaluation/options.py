@@ -15,8 +15,8 @@ class EvalOptions:
     repo: Path = option(Path(), "the repository whose held-out files are used", unit="folder")
     model: tuple[Path, ...] = option(
         (),
-        "GGUF files or bundle folders to compare, of a bundle its base and its adapters of the"
-        " task; without it, the newest model of the repository",
+        "GGUF files, bundle folders or names of bases to compare, of a bundle its base and its"
+        " adapters of the task; without it, the newest model of the repository",
         unit="file",
     )
     task: str = option(

@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_core.artifacts import layout
+from budgetai_core.artifacts import base_models, layout
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.errors import BudgetAIError, ModelError
 from budgetai_server.inference.engine import Cancelled, Engine
@@ -124,8 +124,8 @@ class ModelManager:
             # Models made by earlier versions become known to other clones.
             layout.remember(self._root)
             return newest
-        if added := layout.added_base(str(path)):
-            return added
+        if base := base_models.named_file(path):
+            return base
         if not self._trusted and self._inside(path):
             raise ModelError(
                 f"the model {path} lies inside the workspace and is not trusted",
