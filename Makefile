@@ -10,7 +10,7 @@ BIN := .venv/bin
 EXTENSION := cd editor-clients/vscode && npm ci --silent --no-audit --no-fund && npm test --silent && npm run package --silent
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo test test-big test-editors test-extension lint format clean
+.PHONY: help install demo test test-package test-big test-editors test-extension lint format clean
 
 help:
 	@echo "make demo [REPO=path] [BUDGET=5m]  train on a repository, convert, serve, compare"
@@ -18,6 +18,7 @@ help:
 	echo "make install                       the environment alone, in .venv, with all extras"
 	echo "make lint                          ruff format and check, mypy --strict, for each system"
 	echo "make test-editors                  drive real editors: VS Code, Neovim, Helix, Emacs (Debian)"
+	echo "make test-package                  install the built wheel by pip, pipx and uv, and run it"
 	echo "make test-extension                the VS Code extension without VS Code: tests, types, package"
 	echo "make test-big                      the slow tests, with big models"
 
@@ -36,6 +37,10 @@ test: $(INSTALLED)
 
 test-big: $(INSTALLED)
 	@$(BIN)/python -m pytest -m big
+
+test-package: $(INSTALLED)
+	@# The wheel as users have it, in fresh environments: needs a package index.
+	$(BIN)/python -m pytest -m big tests/test_installed.py
 
 test-editors: $(INSTALLED)
 	@# One at a time: editors and the model share the processor.

@@ -1,4 +1,4 @@
-"""The wheel, installed as users do: in a fresh environment and an empty folder, by pip and uv.
+"""The wheel, installed as users do: in a fresh environment and an empty folder, by pip, pipx, uv.
 
 Needs a package index and minutes: llama-cpp-python is compiled unless pip has it in its cache.
 """
@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 from test_package import ROOT, build
 
+from budgetai.doctor.cli import FAULTY
 from budgetai_core.artifacts.base_models import EMBEDDED
+from budgetai_core.command import BAD_INPUT
 from support.clones import new_repository
 
 pytestmark = [pytest.mark.big, pytest.mark.timeout(3600)]
@@ -44,7 +46,7 @@ class Installed:
             check=False,
         )
         assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout if not code else done.stderr
+        return done.stderr if code == BAD_INPUT else done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,26 @@ def by_uv(wheels: Path, tmp_path: Path) -> Iterator[Installed]:
     shutil.rmtree(tmp_path / "tools")
 
 
+@pytest.fixture
+def by_pipx(wheels: Path, tmp_path: Path) -> Iterator[Installed]:
+    helper = tmp_path / "helper"
+    subprocess.run([sys.executable, "-m", "venv", str(helper)], check=True)
+    subprocess.run([str(helper / "bin" / "pip"), "install", "-q", "pipx"], check=True)
+    installed = Installed(
+        tmp_path,
+        tmp_path / "bin",
+        PIPX_HOME=str(tmp_path / "pipx"),
+        PIPX_BIN_DIR=str(tmp_path / "bin"),
+        PIPX_DEFAULT_PYTHON=sys.executable,
+        PIP_FIND_LINKS=str(wheels),
+    )
+    began = time.monotonic()
+    installed.run(str(helper / "bin" / "pipx"), "install", requirement(wheels, "[server]"))
+    print(f"\npipx: {time.monotonic() - began:.0f} s")
+    yield installed
+    shutil.rmtree(tmp_path / "pipx")
+
+
 def check_server(installed: Installed) -> None:
     """Everything of the extra works, from a folder in which no clone is seen."""
     repository = new_repository(installed.folder / "repository", CODE)
@@ -130,6 +152,14 @@ def test_uv(by_uv: Installed, wheels: Path) -> None:
     )
     # As it is often written; nothing is said.
     by_uv.run("uv", "tool", "install", "-q", "--upgrade", requirement(wheels, ""))
-    told = by_uv.run("budgetai", "doctor", "--measure", "no", code=0)
+    told = by_uv.run("budgetai", "doctor", "--measure", "no", code=FAULTY)
+    assert "fault  extras" in told
     assert "server was here and is no longer whole" in told
     assert "needs the extra server" in by_uv.run("budgetai", "serve", code=2)
+
+
+def test_pipx(by_pipx: Installed) -> None:
+    check_server(by_pipx)
+    assert "pipx install --force 'budgetai[server,training] @ file:" in by_pipx.run(
+        "budgetai", "train", code=2
+    )

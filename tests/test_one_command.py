@@ -12,6 +12,7 @@ import pytest
 
 from budgetai import cli, extras
 from budgetai.cli import SUBCOMMANDS
+from budgetai.doctor import machine_checks
 from budgetai_core.errors import OptionError
 
 REQUIRES = [
@@ -164,3 +165,17 @@ def test_help_needs_no_extra(capsys: pytest.CaptureFixture[str]) -> None:
     assert stop.value.code == 0
     assert cli.launch("train", []) == 2
     assert "Run: " in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("installed")
+def test_doctor_on_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is gone is told with the command that brings it back; without any, nothing works."""
+    extras.note(["server", "training"])
+    whole, lost = machine_checks._extras()
+    assert (whole.level, whole.text) == ("ok", "server; not installed: convert, training")
+    assert lost.level == "hint" and "training was here" in lost.text
+    assert lost.remedy == "Run: python -m pip install 'budgetai[server,training]'"
+    monkeypatch.setattr(metadata, "requires", lambda name: REQUIRES[2:])
+    none, lost = machine_checks._extras()
+    assert none.level == "fault" and "none is installed" in none.text
+    assert lost.level == "hint"

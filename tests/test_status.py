@@ -48,7 +48,7 @@ def add_adapter(root: Path, name: str) -> None:
 
 
 def test_the_next_step(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert status(root).next == "budgetai train"
+    assert status(root).next.startswith("budgetai train; budgetai doctor says which")
     add(root, "adapters/20260101-000000.partial/run.json")
     assert status(root).next.startswith("budgetai train --resume")
     add_adapter(root, "20260102-000000")

@@ -121,7 +121,7 @@ def _next(model: Path | None, adapter: Path | None, unfinished: Path | None) -> 
     if adapter and (model is None or adapter.name > model.name):
         return "budgetai convert"
     if model is None:
-        return "budgetai train"
+        return "budgetai train; budgetai doctor says which --base suits this machine"
     return "start your editor; budgetai eval says how good it is"
 
 

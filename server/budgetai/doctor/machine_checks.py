@@ -43,11 +43,12 @@ def _extras() -> Iterator[Diagnosis]:
     whole = [name for name in known if name not in missing]
     installation = Installation.current()
     if known and not whole:
-        remedy = f"Run: {installation.command(['server'], anonymous=True)}"
-        yield Diagnosis("extras", FAULT, "none is installed, so no command can run", remedy)
-        return
+        remedy = f"Run: {installation.command(lost or ['server'], anonymous=True)}"
+        text = "none is installed, so nothing can be trained or served"
+        yield Diagnosis("extras", FAULT, text, remedy)
     absent = f"; not installed: {', '.join(sorted(missing))}" if missing else ""
-    yield Diagnosis("extras", OK, f"{', '.join(whole) or 'not known: never installed'}{absent}")
+    if whole or not known:
+        yield Diagnosis("extras", OK, f"{', '.join(whole) or 'not known: never installed'}{absent}")
     if lost:
         remedy = f"Run: {installation.command(sorted(lost), anonymous=True)}"
         names = ", ".join(sorted(lost))
