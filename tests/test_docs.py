@@ -20,6 +20,7 @@ from budgetai_core.context.languages import LANGUAGES
 from budgetai_core.options import markdown_table
 from budgetai_server.docstrings.options import DocstringOptions
 from budgetai_server.evaluation.options import EvalOptions
+from budgetai_server.gateway.cli import GatewayOptions
 from budgetai_server.options import ServerOptions
 from budgetai_training.options import TrainOptions
 
@@ -34,6 +35,7 @@ TABLES = {
     "train": TrainOptions,
     "convert": ConvertOptions,
     "server": ServerOptions,
+    "gateway": GatewayOptions,
     "eval": EvalOptions,
     "docstring": DocstringOptions,
     "models": ModelsOptions,
@@ -44,7 +46,10 @@ TABLES = {
 
 def with_tables(text: str) -> str:
     for name, options in TABLES.items():
-        block = f"<!-- options: {name} -->\n{markdown_table(options)}\n<!-- end -->"
+        # Those of the server are the gateway's, too, and told once.
+        inherited = ServerOptions if options is GatewayOptions else None
+        table = markdown_table(options, inherited)
+        block = f"<!-- options: {name} -->\n{table}\n<!-- end -->"
         pattern = rf"<!-- options: {name} -->\n.*?<!-- end -->"
         text, count = re.subn(pattern, block.replace("\\", r"\\"), text, flags=re.DOTALL)
         assert count == 1, name

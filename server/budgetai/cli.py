@@ -44,6 +44,12 @@ SUBCOMMANDS = (
         "serve", "serve it to an editor, over LSP", "budgetai_server.cli.server:main", ("server",)
     ),
     Subcommand(
+        "gateway",
+        "serve it to plugins that speak HTTP",
+        "budgetai_server.gateway.cli:main",
+        ("server", "gateway"),
+    ),
+    Subcommand(
         "eval",
         "complete held-out lines, and score",
         "budgetai_server.cli.evaluate:main",
@@ -126,6 +132,7 @@ def _help() -> str:
 train = partial(launch, "train")
 convert = partial(launch, "convert")
 serve = partial(launch, "serve")
+gateway = partial(launch, "gateway")
 evaluate = partial(launch, "eval")
 docstring = partial(launch, "docstring")
 demo = partial(launch, "demo")

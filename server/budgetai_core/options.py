@@ -279,10 +279,15 @@ def _checked(declared: "dataclasses.Field[Any]", hint: Any, value: object) -> An
     return parsed
 
 
-def markdown_table(options: type) -> str:
-    """Return the option tables of docs/options.md, one a group, made from the declarations."""
+def markdown_table(options: type, inherited: type | None = None) -> str:
+    """Return the option tables of docs/options.md, one a group, made from the declarations; without
+    those that are `inherited` from other options."""
     tables = []
-    for group, members in groups(options).items():
+    known = {declared.name for declared in fields(inherited)} if inherited else set()
+    for group, declarations in groups(options).items():
+        members = [declared for declared in declarations if declared.name not in known]
+        if not members:
+            continue
         head = [] if group == BASIC else [f"{group[0].upper()}{group[1:]}:", ""]
         rows = [*head, "| option | default | meaning |", "| --- | --- | --- |"]
         tables.append("\n".join([*rows, *map(_row, members)]))

@@ -66,3 +66,20 @@ def from_cursor(edit: TextEdit, source: str, cursor: int) -> Suggestion | None:
         return None
     text = edit.text[len(typed) :].replace("\r\n", "\n")
     return Suggestion(text, replaces=edit.end - cursor)
+
+
+def insertion(edit: TextEdit, source: str, cursor: int) -> str:
+    """Return what goes in at the cursor where a client leaves all that stands behind it: of an edit
+    that takes its place, what comes before it; else the most of the first line that can be kept.
+    It has no line end at its end."""
+    replaced = source[cursor : edit.end]
+    kept = edit.text.removesuffix(replaced)
+    if len(kept) + len(replaced) == len(edit.text) and not (replaced and kept.endswith("\n")):
+        return kept.rstrip("\r\n")
+    # Every character of it stands in the text, in this order: they are looked for from the end.
+    line = edit.text.splitlines()[0] if edit.text else ""
+    for character in reversed(replaced):
+        if character not in line:
+            return ""
+        line = line[: line.rindex(character)]
+    return line if line.strip() else ""

@@ -103,6 +103,11 @@ class Worker:
     def busy(self) -> bool:
         return self._running is not None or bool(self._jobs)
 
+    @property
+    def running(self) -> bool:
+        """Whether its thread has not ended."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         with self._changed:
             self._closed = True

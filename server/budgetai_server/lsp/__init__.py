@@ -8,6 +8,7 @@ from lsprotocol import types
 
 from budgetai_server.lsp import (
     completion_requests,
+    copilot,
     docstring_actions,
     lifecycle,
     text_sync,
@@ -33,9 +34,8 @@ def make_server(options: ServerOptions) -> BudgetAIServer:
     server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(text_sync.did_change_watched_files)
     # Without the options object pygls does not advertise the capability.
     inline_options = types.InlineCompletionOptions()
-    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_options)(
-        completion_requests.inline
-    )
+    server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_options)(copilot.inline)
+    copilot.register(server)
     server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(
         completion_requests.completion
     )

@@ -40,10 +40,10 @@ class Place(NamedTuple):
 async def inline(
     server: BudgetAIServer, params: types.InlineCompletionParams
 ) -> types.InlineCompletionList:
-    place = _place(server, params.text_document.uri, params.position)
+    place = place_of(server, params.text_document.uri, params.position)
     info = params.context.selected_completion_info
     selected = _selected(place, info) if place and info else None
-    edit = await _complete(server, place, selected) if place else None
+    edit = await complete_at(server, place, selected) if place else None
     if place is None or edit is None:
         return types.InlineCompletionList(items=[])
     if selected and info:
@@ -60,8 +60,8 @@ async def inline(
 async def completion(
     server: BudgetAIServer, params: types.CompletionParams
 ) -> types.CompletionList:
-    place = _place(server, params.text_document.uri, params.position)
-    edit = await _complete(server, place) if place else None
+    place = place_of(server, params.text_document.uri, params.position)
+    edit = await complete_at(server, place) if place else None
     # Vim's own list keeps a line break as a NUL byte, whoever fills it. No capability tells.
     if place and edit and server.client.casefold().startswith(("vim", "ale")):
         edit = first_line(place, edit)
@@ -81,7 +81,7 @@ def _command(edit: TextEdit) -> types.Command | None:
     return types.Command(title="accepted", command=ACCEPTED, arguments=[edit.number])
 
 
-def _place(server: BudgetAIServer, uri: str, position: types.Position) -> Place | None:
+def place_of(server: BudgetAIServer, uri: str, position: types.Position) -> Place | None:
     """Return the place of a request; None for a document that is not open."""
     # pygls keeps documents by the URI without its percent escapes.
     if server.session is None or unquote(uri) not in server.workspace.text_documents:
@@ -96,7 +96,7 @@ def _selected(place: Place, info: types.SelectedCompletionInfo) -> TextEdit | No
     return TextEdit(start, end, info.text) if start <= place.cursor <= end else None
 
 
-async def _complete(
+async def complete_at(
     server: BudgetAIServer, place: Place, selected: TextEdit | None = None
 ) -> TextEdit | None:
     """Return what to put in at a place; None where there is nothing to show."""

@@ -14,6 +14,7 @@ from pygls.protocol import LanguageServerProtocol
 
 from budgetai_core import version
 from budgetai_core.errors import RepositoryError
+from budgetai_server.completion.superseding import Superseding
 from budgetai_server.lsp import work_done
 from budgetai_server.options import ServerOptions
 from budgetai_server.workspace.model_manager import State
@@ -45,6 +46,9 @@ class BudgetAIServer(LanguageServer):
         self.options = options
         self.session: Session | None = None
         self.client = ""
+        # Whether the client is a plugin made for Copilot.
+        self.copilot = False
+        self.superseding = Superseding(in_order=True)
         self.parent: psutil.Process | None = None
         self.ends = False
         self.complaints: list[str] = []

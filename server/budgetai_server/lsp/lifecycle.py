@@ -19,7 +19,9 @@ from pygls.workspace import PositionCodec
 
 from budgetai_core.command import PIPE_CLOSED
 from budgetai_core.options import overridden
+from budgetai_server.lsp import copilot
 from budgetai_server.lsp.language_server import BudgetAIServer
+from budgetai_server.workspace.roots import holds_home
 from budgetai_server.workspace.session import Document, Session
 
 log = logging.getLogger(__name__)
@@ -36,6 +38,10 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 def initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
     sent = params.initialization_options
     settings = sent if isinstance(sent, dict) else {}
+    server.copilot = copilot.is_client(settings)
+    if server.copilot:
+        copilot.register_commands(server)
+        settings = {k: value for k, value in settings.items() if k not in copilot.SETTINGS}
     options, server.complaints = overridden(server.options, settings)
     server.client = params.client_info.name if params.client_info else ""
     trusted = options.model == server.options.model
@@ -69,7 +75,7 @@ def _roots(params: types.InitializeParams) -> tuple[tuple[Path, ...], tuple[Path
     paths += [params.root_path] if params.root_path else []
     # No file system has a name with a NUL, and Python's paths raise at one.
     folders = tuple(dict.fromkeys(Path(path) for path in paths if "\0" not in path))
-    homes = tuple(filter(_holds_home, folders))
+    homes = tuple(filter(holds_home, folders))
     return tuple(folder for folder in folders if folder not in homes), homes
 
 
@@ -77,15 +83,6 @@ _NO_HOME = (
     "{} is not taken for a project, for it holds your home folder: its files are not read. Open the"
     " folder of one project, or tell your editor how to find it (docs/server.md)"
 )
-
-
-def _holds_home(root: Path) -> bool:
-    """Return whether a folder is the user's home or one around it: some editors name it where they
-    know no project, and nobody wants all of it read."""
-    try:
-        return Path.home().resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError):
-        return root == Path(root.anchor)
 
 
 async def initialized(server: BudgetAIServer, _: types.InitializedParams) -> None:

@@ -17,6 +17,7 @@ from pygls.workspace import TextDocument
 from budgetai_core.artifacts import layout
 from budgetai_core.context import line_endings
 from budgetai_core.context.document import ParsedDocument
+from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_called
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.docstrings.documentable import documentable_at, documentables
@@ -96,6 +97,11 @@ class Session:
             if self._options.in_comments:
                 self._completions.docstring_at = self._docstrings.opened
         return self.state
+
+    @property
+    def index(self) -> Index | None:
+        """What is known of the workspace's files; None until they are looked at."""
+        return self._indexer.index if self._indexer else None
 
     @property
     def can_index(self) -> bool:
@@ -290,3 +296,8 @@ class Session:
             self._indexer.close()
         self._worker.close()
         self._recorder.close()
+
+    def free(self) -> None:
+        """Give the memory of a closed session's model back, where the process goes on."""
+        if self._models.opened and not self._worker.running:
+            self._models.opened.engine.close()

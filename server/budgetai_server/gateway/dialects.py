@@ -1,0 +1,242 @@
+"""The words of llama-server, OpenAI, Tabby and Ollama: a body becomes a question, and a text an
+answer that their clients read.
+
+A client's limits on length are not taken over: they are meant for servers that do not know where to
+end. Its stop strings hold.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from budgetai_server.completion.text_edit import TextEdit, insertion
+from budgetai_server.gateway.fim_request import FimRequest, from_prompt
+
+JSON, EVENTS, LINES = "application/json", "text/event-stream", "application/x-ndjson"
+MODEL = "budgetai"
+LISTED = (MODEL, f"qwen2.5-coder:{MODEL}")
+"""Names of the model. Zed takes the marks it writes from the part before the colon, and shows
+nothing for a name that it does not know; marks of any family are taken apart."""
+
+_MAX_INDENT = 400
+_MAX_STOPS = 64
+
+
+class BodyError(ValueError):
+    """A body that is not what its path asks for."""
+
+
+@dataclass(frozen=True)
+class FimQuestion:
+    """What a client asks for, and how it wants to be answered.
+
+    `generates` is False where a prompt is only to be evaluated ahead. `fit` makes of an edit, the
+    source and the cursor what this client inserts rightly. `whole` makes the answer's JSON of a
+    text, `parts` the values of a stream.
+    """
+
+    request: FimRequest
+    whole: Callable[[str], Any]
+    parts: Callable[[str], Iterator[Any]]
+    fit: Callable[[TextEdit, str, int], str] = insertion
+    stops: tuple[str, ...] = ()
+    streams: bool = False
+    stream_type: str = EVENTS
+    generates: bool = True
+
+    def cut(self, text: str) -> str:
+        """Return a text up to the first stop string in it."""
+        ends = [text.find(stop) for stop in self.stops if stop]
+        return text[: min((end for end in ends if end >= 0), default=len(text))].rstrip("\r\n")
+
+    def answer(self, text: str) -> tuple[bytes, str]:
+        """Return the body of the answer and its media type."""
+        if not self.streams:
+            return _compact(self.whole(text)), JSON
+        mark, end = (b"data: ", b"\n\n") if self.stream_type == EVENTS else (b"", b"\n")
+        values = (part if isinstance(part, bytes) else _compact(part) for part in self.parts(text))
+        return b"".join(mark + value + end for value in values), self.stream_type
+
+
+def infill(body: dict[str, Any]) -> FimQuestion:
+    """Read llama-server's /infill, as llama.vim and llama.vscode ask it."""
+    prefix, prompt = _text(body, "input_prefix"), _text(body, "prompt")
+    extra = body.get("input_extra")
+    chunks = (
+        [chunk for chunk in extra if isinstance(chunk, dict)] if isinstance(extra, list) else []
+    )
+    names = (chunk.get("filename") for chunk in chunks)
+    # llama.vscode leaves the blanks of a blank line out, but tells how many there are.
+    several = body.get("n_cmpl") is not None
+    indent = body.get("n_indent") if several and not prompt else 0
+    blanks = " " * min(indent, _MAX_INDENT) if isinstance(indent, int) else ""
+    request = FimRequest(
+        prefix + (prompt or blanks),
+        _text(body, "input_suffix"),
+        neighbors=tuple(name for name in names if isinstance(name, str)),
+    )
+    question = _llama(body, request)
+    if several:
+        # It asks for a list, and cuts the rest of the line from the end of each text itself.
+        question = replace(question, whole=lambda text: [_content(text)], fit=_with_rest_of_line)
+    elif not prompt:
+        question = replace(question, fit=_with_indent)
+    return question
+
+
+def llama_completion(body: dict[str, Any]) -> FimQuestion:
+    """Read llama-server's own /completion."""
+    return _llama(body, from_prompt(_prompt(body)))
+
+
+def openai_completion(body: dict[str, Any]) -> FimQuestion:
+    """Read OpenAI's /v1/completions; and Tabby's, which has the same path."""
+    number, made = f"cmpl-{uuid.uuid4().hex}", int(time.time())
+    segments = body.get("segments")
+    if isinstance(segments, dict):
+        request = FimRequest(
+            _text(segments, "prefix"),
+            _text(segments, "suffix"),
+            _text(segments, "filepath"),
+            language=_text(body, "language"),
+        )
+    else:
+        after = body.get("suffix")
+        request = from_prompt(_prompt(body), None if after is None else _text(body, "suffix"))
+
+    def choice(text: str, reason: str | None) -> dict[str, Any]:
+        chosen = {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
+        kind = {"id": number, "object": "text_completion", "created": made, "model": _model(body)}
+        return {**kind, "choices": [chosen]}
+
+    def parts(text: str) -> Iterator[Any]:
+        yield choice(text, None)
+        yield choice("", "stop")
+        yield b"[DONE]"
+
+    return FimQuestion(
+        request,
+        whole=lambda text: choice(text, "stop"),
+        parts=parts,
+        stops=_stops(body),
+        streams=body.get("stream") is True,
+        generates=body.get("max_tokens") != 0,
+    )
+
+
+def ollama_generate(body: dict[str, Any]) -> FimQuestion:
+    """Read Ollama's /api/generate, which streams unless told otherwise."""
+    after = body.get("suffix")
+    options = body.get("options")
+    made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+    def part(text: str, *, done: bool) -> dict[str, Any]:
+        head = {"model": _model(body), "created_at": made, "response": text, "done": done}
+        return {**head, "done_reason": "stop"} if done else head
+
+    def parts(text: str) -> Iterator[Any]:
+        if text:
+            yield part(text, done=False)
+        yield part("", done=True)
+
+    return FimQuestion(
+        from_prompt(_prompt(body), None if after is None else _text(body, "suffix")),
+        whole=lambda text: part(text, done=True),
+        parts=parts,
+        stops=_stops(options if isinstance(options, dict) else {}),
+        streams=body.get("stream") is not False,
+        stream_type=LINES,
+        # Without a prompt a model is only loaded, or let go.
+        generates=bool(body.get("prompt") or after),
+    )
+
+
+def _llama(body: dict[str, Any], request: FimRequest) -> FimQuestion:
+    fields = body.get("response_fields")
+
+    def whole(text: str) -> Any:
+        content = _content(text)
+        wanted = fields if isinstance(fields, list) and fields else list(content)
+        return {key: value for key, value in content.items() if key in wanted}
+
+    def parts(text: str) -> Iterator[Any]:
+        if text:
+            yield {"content": text, "stop": False}
+        yield {"content": "", "stop": True}
+
+    return FimQuestion(
+        request,
+        whole=whole,
+        parts=parts,
+        stops=_stops(body),
+        streams=body.get("stream") is True,
+        generates=body.get("n_predict") != 0,
+    )
+
+
+def _content(text: str) -> dict[str, Any]:
+    return {"index": 0, "content": text, "model": MODEL, "stop": True, "truncated": False}
+
+
+def _with_rest_of_line(edit: TextEdit, source: str, cursor: int) -> str:
+    """Return what a client inserts that takes the rest of the line from the end of the first line,
+    and where it stands there by chance, too."""
+    text = insertion(edit, source, cursor)
+    rest = source[cursor:].partition("\n")[0].removesuffix("\r")
+    return text.partition("\n")[0] + rest if text and rest.strip() else text
+
+
+def _with_indent(edit: TextEdit, source: str, cursor: int) -> str:
+    """Return what goes into a line of blanks that the client has not sent, with the indentation
+    that the line above asks for where the text has none."""
+    text = insertion(edit, source, cursor)
+    above = source[:cursor].rstrip().rpartition("\n")[2]
+    first = text.partition("\n")[0]
+    if not first.strip() or first[0].isspace() or not above.endswith((":", "{", "(", "[")):
+        return text
+    blanks = above[: len(above) - len(above.lstrip())]
+    step = "\t" if "\t" in blanks or "\n\t" in source else _step(source)
+    return "\n".join(line and blanks + step + line for line in text.split("\n"))
+
+
+def _step(source: str) -> str:
+    """Return the smallest indentation in a text; four blanks where there is none."""
+    lines = source.split("\n")
+    widths = {len(line) - len(line.lstrip(" ")) for line in lines if line.strip()} - {0, 1}
+    return " " * min(widths, default=4)
+
+
+def _prompt(body: dict[str, Any]) -> str:
+    prompt = body.get("prompt")
+    if isinstance(prompt, list) and len(prompt) == 1:
+        prompt = prompt[0]
+    return _text({"prompt": prompt}, "prompt")
+
+
+def _text(body: dict[str, Any], key: str) -> str:
+    value = body.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise BodyError(f"{key} is not a text")
+    # JSON can hold halves of characters, which no tokenizer takes.
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _stops(body: dict[str, Any]) -> tuple[str, ...]:
+    stop = body.get("stop")
+    stops = stop if isinstance(stop, list) else [stop]
+    return tuple(text for text in stops if isinstance(text, str))[:_MAX_STOPS]
+
+
+def _model(body: dict[str, Any]) -> str:
+    model = body.get("model")
+    return model if isinstance(model, str) and model else MODEL
+
+
+def _compact(value: Any) -> bytes:
+    """Write JSON without blanks: llama.vim looks for "content":" as it stands here."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -1,0 +1,134 @@
+"""Which repository a request belongs to, and what is open of each: a session with its model."""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from budgetai_core.errors import BudgetAIError
+from budgetai_server.gateway.disk_watch import DiskWatch
+from budgetai_server.gateway.fim_request import FimRequest
+from budgetai_server.gateway.open_files import OpenFiles
+from budgetai_server.workspace.roots import repository_of
+from budgetai_server.workspace.session import Session
+
+log = logging.getLogger(__name__)
+
+# Each holds a model and an index in memory.
+_MAX_OPEN = 3
+# Seconds between two looks for a model where there was none.
+_LOOK_AGAIN_SECONDS = 20.0
+# Seconds for which a request waits for a model that is being loaded.
+_MAX_WAIT_SECONDS = 30.0
+
+MakeSession = Callable[[Path | None], Session]
+
+
+@dataclass
+class OpenRepository:
+    """One repository, or what lies in none, and the documents of it that were asked about."""
+
+    root: Path | None
+    session: Session
+    files: OpenFiles = field(init=False)
+    watch: DiskWatch | None = field(init=False)
+    starting: "asyncio.Task[None]" = field(init=False)
+    _looked: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.files = OpenFiles(self.root, self.session.closed)
+        self.watch = DiskWatch(self.root) if self.root else None
+        self._start()
+
+    @property
+    def loading(self) -> bool:
+        return self.session.state.name == "starting"
+
+    def _start(self) -> None:
+        self._looked = time.monotonic()
+        self.starting = asyncio.get_running_loop().create_task(self._started())
+
+    async def _started(self) -> None:
+        """Load the model, and then read the repository while completions are answered already."""
+        await self.session.start()
+        if self.session.can_index:
+            try:
+                await self.session.build_index(lambda progress: None)
+            except BudgetAIError as error:
+                log.warning("no other files are shown: %s", error)
+
+    async def ready(self) -> None:
+        """Wait for the model, and take up what has changed on disk since."""
+        until = time.monotonic() + _MAX_WAIT_SECONDS
+        while self.loading and not self.starting.done() and time.monotonic() < until:
+            await asyncio.wait({self.starting}, timeout=0.05)
+        waited = time.monotonic() - self._looked > _LOOK_AGAIN_SECONDS
+        if self.session.state.name == "no-model" and waited and self.starting.done():
+            self._start()
+        index = self.session.index
+        if self.watch and index and self.starting.done():
+            self.session.files_changed(await self.watch.changed(index.paths))
+
+    async def close(self) -> None:
+        """Stop what runs, and give the memory back."""
+        self.starting.cancel()
+        await asyncio.wait({self.starting})
+        self.session.close()
+        self.session.free()
+
+
+class Repositories:
+    """The repositories that requests have come from, the latest last."""
+
+    def __init__(self, default: Path | None, make: MakeSession, *, others: bool) -> None:
+        """Open none yet. `default` is that of requests that name no file; `others` says whether
+        requests may name files of other repositories."""
+        self._default = default
+        self._make = make
+        self._others = others
+        self._open: OrderedDict[Path | None, OpenRepository] = OrderedDict()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def open_default(self) -> OpenRepository:
+        """Open the repository that requests without a name belong to, before any of them."""
+        return self._opened(self._default)
+
+    async def of(self, request: FimRequest) -> OpenRepository:
+        """Return the repository of a request, once its model is loaded or cannot be."""
+        repository = self._opened(self.root_of(request))
+        await repository.ready()
+        return repository
+
+    def root_of(self, request: FimRequest) -> Path | None:
+        """Return the root of the repository of a request; None where it belongs to none, or to one
+        that may not be named."""
+        for name in (request.repository, request.path):
+            path = Path(name.removeprefix("file://"))
+            if path.is_absolute():
+                return self._allowed(repository_of(path))
+        for name in reversed(request.neighbors):
+            if root := self._allowed(repository_of(Path(name))):
+                return root
+        return self._default
+
+    def _allowed(self, root: Path | None) -> Path | None:
+        return root if self._others or root == self._default else None
+
+    def _opened(self, root: Path | None) -> OpenRepository:
+        if root not in self._open:
+            self._open[root] = OpenRepository(root, self._make(root))
+        self._open.move_to_end(root)
+        while len(self._open) > _MAX_OPEN:
+            _, oldest = self._open.popitem(last=False)
+            closing = asyncio.get_running_loop().create_task(oldest.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        return self._open[root]
+
+    async def close(self) -> None:
+        closing = [repository.close() for repository in self._open.values()]
+        self._open.clear()
+        await asyncio.gather(*self._closing, *closing)
