@@ -31,7 +31,7 @@ OWN: dict[str, dict[str, Any]] = {
         "type": "string",
         "default": "budgetai[server,training,convert]",
         "scope": "machine",
-        "description": "what pip installs into the private environment: a name, or a folder",
+        "description": "what pip, uv or pipx install: a name with extras, or a folder",
     },
     "enable": {
         "type": "object",

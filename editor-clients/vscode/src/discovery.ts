@@ -10,6 +10,8 @@ export interface Surroundings {
   trusted: boolean;
   /** The PATH of the environment. */
   searchPath: string;
+  /** Where uv and pipx put programs: an editor that was not started in a shell may have a PATH without them. */
+  toolFolders: readonly string[];
   /** The folder of the private environment. */
   privateFolder: string;
   windows: boolean;
@@ -19,7 +21,7 @@ export interface Surroundings {
 
 export interface Found {
   file: string;
-  from: 'setting' | 'workspace' | 'PATH' | 'private';
+  from: 'setting' | 'workspace' | 'PATH' | 'tools' | 'private';
 }
 
 /** The server, or why there is none that may be used. */
@@ -53,14 +55,42 @@ function fromSetting(around: Surroundings): Found | { missing: string } {
 function places(around: Surroundings): [Found['from'], string[]][] {
   const bin = around.windows ? 'Scripts' : 'bin';
   const own = around.folders.flatMap((folder) => ['.venv', 'venv'].map((name) => path.join(folder, name, bin)));
-  const search = around.searchPath.split(path.delimiter).filter((folder) => path.isAbsolute(folder));
-  // A PATH may lead into the workspace, and a cloned repository must not choose what is run.
-  const safe = search.filter((folder) => around.trusted || !inside(folder, around.folders));
+  const safe = outside(around, around.searchPath.split(path.delimiter));
   return [
     ['workspace', around.trusted ? own : []],
     ['PATH', safe],
+    ['tools', outside(around, around.toolFolders)],
     ['private', [path.join(around.privateFolder, bin)]],
   ];
+}
+
+/** A PATH may lead into the workspace, and a cloned repository must not choose what is run. */
+function outside(around: Surroundings, search: readonly string[]): string[] {
+  const absolute = search.filter((folder) => path.isAbsolute(folder));
+  return absolute.filter((folder) => around.trusted || !inside(folder, around.folders));
+}
+
+/** Where uv and pipx put programs, by what the environment says. */
+export function toolFolders(environment: Record<string, string | undefined>, home: string): string[] {
+  const named = ['UV_TOOL_BIN_DIR', 'PIPX_BIN_DIR', 'XDG_BIN_HOME'].map((name) => environment[name] ?? '');
+  return [...named.filter((folder) => path.isAbsolute(folder)), path.join(home, '.local', 'bin')];
+}
+
+export interface Installer {
+  name: 'uv' | 'pipx';
+  file: string;
+  args: string[];
+}
+
+/** The installers of programs that are here, and how each installs a package. */
+export function installers(around: Surroundings, pkg: string): Installer[] {
+  const folders = outside(around, [...around.searchPath.split(path.delimiter), ...around.toolFolders]);
+  const ways = { uv: ['tool', 'install', pkg], pipx: ['install', pkg] };
+  return (['uv', 'pipx'] as const).flatMap((name) => {
+    const files = folders.map((folder) => path.join(folder, program(name, around.windows)));
+    const file = files.find((candidate) => around.runs(candidate));
+    return file ? [{ name, file, args: ways[name] }] : [];
+  });
 }
 
 export function inside(file: string, folders: readonly string[]): boolean {

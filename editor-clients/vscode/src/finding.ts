@@ -1,8 +1,9 @@
 // The server on this machine: the surroundings of `discovery`, as they are.
 import * as fs from 'node:fs';
+import * as os from 'node:os';
 import * as path from 'node:path';
 import * as vscode from 'vscode';
-import { discover, Found } from './discovery';
+import { discover, Found, Surroundings, toolFolders } from './discovery';
 import { setting } from './settings';
 
 export const WINDOWS = process.platform === 'win32';
@@ -16,15 +17,20 @@ export function folders(): string[] {
 }
 
 export function find(context: vscode.ExtensionContext): Found | { missing: string } {
-  return discover({
+  return discover(surroundings(context));
+}
+
+export function surroundings(context: vscode.ExtensionContext): Surroundings {
+  return {
     setting: setting('serverPath', ''),
     folders: folders(),
     trusted: vscode.workspace.isTrusted,
     searchPath: process.env.PATH ?? '',
+    toolFolders: toolFolders(process.env, os.homedir()),
     privateFolder: privateFolder(context),
     windows: WINDOWS,
     runs,
-  });
+  };
 }
 
 function runs(file: string): boolean {

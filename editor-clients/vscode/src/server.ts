@@ -3,7 +3,7 @@ import * as vscode from 'vscode';
 import { LanguageClient } from 'vscode-languageclient/node';
 import { makeClient, Surroundings } from './client';
 import { offer } from './environment';
-import { find, privateFolder } from './finding';
+import { find, surroundings } from './finding';
 
 export class Server {
   client: LanguageClient | undefined;
@@ -52,7 +52,7 @@ export class Server {
       return;
     }
     this.asked = true;
-    if (await offer(reason, privateFolder(this.context), this.around.log)) {
+    if (await offer(reason, surroundings(this.context), this.around.log)) {
       await this.start();
     }
   }

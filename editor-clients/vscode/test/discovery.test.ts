@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import * as path from 'node:path';
 import { test } from 'node:test';
-import { beside, discover, inside, Surroundings } from '../src/discovery';
+import { beside, discover, inside, installers, Surroundings, toolFolders } from '../src/discovery';
 
 const ROOT = '/home/me/shop';
 const OWN = `${ROOT}/.venv/bin/budgetai-server`;
@@ -12,6 +12,7 @@ function around(files: string[], more: Partial<Surroundings> = {}): Surroundings
     folders: [ROOT],
     trusted: true,
     searchPath: '/usr/bin:/opt/bin',
+    toolFolders: ['/home/me/.local/bin'],
     privateFolder: '/home/me/.private',
     windows: false,
     runs: (file) => files.includes(file),
@@ -58,4 +59,24 @@ test('Windows has its own names', () => {
   const file = path.join(ROOT, '.venv/Scripts/budgetai-server.exe');
   assert.deepEqual(discover(around([file], { windows: true })), { file, from: 'workspace' });
   assert.equal(beside(file, 'budgetai-train', true), path.join(ROOT, '.venv/Scripts/budgetai-train.exe'));
+});
+
+test('what uv and pipx have installed is found without a PATH', () => {
+  const file = '/home/me/.local/bin/budgetai-server';
+  assert.deepEqual(discover(around([file])), { file, from: 'tools' });
+  const own = { trusted: false, folders: ['/home/me'] };
+  assert.ok('missing' in discover(around([file], own)));
+  assert.deepEqual(toolFolders({ UV_TOOL_BIN_DIR: '/tools', PIPX_BIN_DIR: 'not/full' }, '/home/me'), [
+    '/tools',
+    '/home/me/.local/bin',
+  ]);
+});
+
+test('the installers that are here', () => {
+  const name = 'budgetai[server]';
+  assert.deepEqual(installers(around([]), name), []);
+  const uv = { name: 'uv', file: '/home/me/.local/bin/uv', args: ['tool', 'install', name] };
+  const pipx = { name: 'pipx', file: '/opt/bin/pipx', args: ['install', name] };
+  assert.deepEqual(installers(around([uv.file, pipx.file]), name), [uv, pipx]);
+  assert.deepEqual(installers(around([`${ROOT}/uv`], { trusted: false, searchPath: ROOT }), name), []);
 });
