@@ -177,6 +177,11 @@ class Scheduler:
     def busy(self) -> bool:
         return self._worker.busy
 
+    @property
+    def answering(self) -> bool:
+        """Return whether a request waits for its answer. Thread-safe."""
+        return any(in_flight.waiters for in_flight in tuple(self._in_flight.values()))
+
     async def complete(self, document: str, snapshot: Snapshot) -> Suggestion | None:
         """Complete at a place of a document; None where a newer request has taken its place.
 

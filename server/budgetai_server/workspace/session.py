@@ -6,7 +6,8 @@ wire: `lsp` does.
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,10 @@ from budgetai_server.workspace.model_manager import ModelManager, State
 from budgetai_server.workspace.usage.recorder import UsageRecorder
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+
+
+# Seconds between two looks whether an answer is out by now, and until work goes on in any case.
+_LOOK_SECONDS, _MAX_PAUSE_SECONDS = 0.02, 2.0
 
 
 class Document(TextDocument):
@@ -115,11 +120,11 @@ class Session:
         if not (self._root and scheduler and docstrings and self.can_index):
             return
         await asyncio.to_thread(git.has_repository, self._root)
-        self._indexer = Indexer(self._root)
+        self._indexer = Indexer(self._root, answering=lambda: scheduler.answering)
         index = await self._indexer.build(tell)
         scheduler.index = docstrings.index = index
         texts = [index.text(path) for path in index.paths]
-        await asyncio.to_thread(scheduler.engine.learn, texts)
+        await asyncio.to_thread(scheduler.engine.learn, _between_answers(texts, scheduler))
 
     async def complete(
         self, document: TextDocument, offset: int, selected: TextEdit | None = None
@@ -301,3 +306,13 @@ class Session:
         """Give the memory of a closed session's model back, where the process goes on."""
         if self._models.opened and not self._worker.running:
             self._models.opened.engine.close()
+
+
+def _between_answers(texts: Iterable[str], scheduler: Scheduler) -> Iterator[str]:
+    """Yield texts to a thread that works on them, which makes way for the model's: Python runs one
+    at a time."""
+    for text in texts:
+        until = time.monotonic() + _MAX_PAUSE_SECONDS
+        while scheduler.answering and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
+        yield text

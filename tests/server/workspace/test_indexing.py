@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from budgetai_core.context.symbols import Definition, FileSymbols, Import
+from budgetai_server.workspace.indexing import indexer
 from budgetai_server.workspace.indexing.__main__ import frame
 from budgetai_server.workspace.indexing.indexer import Indexer
 from budgetai_server.workspace.indexing.parse_cache import ParseCache, decode, encode
@@ -298,3 +299,30 @@ async def test_a_new_file_comes_in_with_its_edits(repo: Path) -> None:
     upkeep.closed("new.py")
     await upkeep.settled()
     assert "new.py" not in upkeep.index
+
+
+@pytest.mark.asyncio
+async def test_an_answer_that_is_waited_for_comes_first(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "_SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(indexer, "_MAX_PAUSE_SECONDS", 30.0)
+    waiting = True
+    upkeep = Indexer(repo, from_thread, answering=lambda: waiting)
+    building = asyncio.ensure_future(upkeep.build())
+    await asyncio.sleep(0.5)
+    assert len(upkeep.index) <= 1
+    waiting = False
+    await asyncio.wait_for(building, 20)
+    assert len(upkeep.index) == 3
+
+
+@pytest.mark.asyncio
+async def test_who_asks_without_end_does_not_stop_the_index(
+    repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "_SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(indexer, "_MAX_PAUSE_SECONDS", 0.05)
+    upkeep = Indexer(repo, from_thread, answering=lambda: True)
+    await asyncio.wait_for(upkeep.build(), 20)
+    assert len(upkeep.index) == 3

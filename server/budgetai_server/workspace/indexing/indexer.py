@@ -32,6 +32,8 @@ _MAX_WAIT_SECONDS = 3.0
 _MAX_LOOKED_AT_ALONE = 32
 # Seconds for which the event loop may be held.
 _SLICE_SECONDS = 0.002
+# Seconds between two looks whether an answer is out by now, and until a slice is taken in any case.
+_LOOK_SECONDS, _MAX_PAUSE_SECONDS = 0.02, 2.0
 _RULES = frozenset({".gitignore", ".gitattributes", ".budgetaiignore"})
 
 
@@ -53,9 +55,16 @@ class Progress:
 class Indexer:
     """One repository's index. Everything here runs in the event loop but what the feeds do."""
 
-    def __init__(self, root: Path, feed: Feed = from_anywhere) -> None:
-        """Start empty. `root` is resolved. `feed` looks at all of it."""
+    def __init__(
+        self,
+        root: Path,
+        feed: Feed = from_anywhere,
+        answering: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Start empty. `root` is resolved. `feed` looks at all of it; while `answering`, what it
+        finds has to wait, since Python runs one thread at a time and the model's is one."""
         self.index = Index()
+        self._answering = answering
         self.parsed = 0
         self._root = root
         self._feed = feed
@@ -163,12 +172,18 @@ class Indexer:
         for file in batch.files:
             self._put(file)
             if time.perf_counter() > until:
-                await asyncio.sleep(0)
+                await self._make_way()
                 until = time.perf_counter() + _SLICE_SECONDS
         for path in batch.gone:
             self._known.pop(path, None)
             self.index.remove(path)
         self.parsed += batch.parsed
+
+    async def _make_way(self) -> None:
+        await asyncio.sleep(0)
+        until = time.perf_counter() + _MAX_PAUSE_SECONDS
+        while self._answering() and time.perf_counter() < until:
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def _put(self, file: File) -> None:
         self._known[file.path] = file.key
