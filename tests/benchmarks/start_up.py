@@ -1,10 +1,11 @@
-"""From a server's start to its first answer, in a workspace that it has indexed before.
+"""A server's start, and its answers while the index is read back.
 
     python tests/benchmarks/start_up.py --repo PATH --model FILE.gguf [--rounds 3]
 
 A server is started in the workspace until its index is on disk, and ended. Then each round starts
-one anew, opens a file as soon as the model is there, and asks for a completion at once: the seconds
-from the start to the model, and from the question to the answer, while the index is read back.
+one anew, opens a file as soon as the model is there, and asks for completions at one place after
+the other until the index is read back: the seconds from the start to the model, and from each
+question to its answer.
 """
 
 import asyncio
@@ -12,15 +13,17 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from random import Random
 
+from lsprotocol import types
 from ours import status
 
 from budgetai_core.command import parse, print_json, run
 from budgetai_core.errors import BudgetAIError, OptionError
+from budgetai_core.evaluation.metrics import percentile
 from budgetai_core.options import option
 from budgetai_core.repository import open_repository, sources
-from budgetai_server.cli.demo_editor import Editor, position_after, started
+from budgetai_server.cli.demo_editor import Editor, started
 
 _INDEXED_WITHIN = 900.0
 
@@ -49,22 +52,25 @@ def _main() -> int:
     arguments = "--model", str(options.model.resolve()), "--log-level", "error"
     asyncio.run(_index(arguments, root, len(files)))
     rows = [
-        asyncio.run(_first_answer(arguments, root, place.path, place.text))
+        asyncio.run(_start(arguments, root, place.path, place.text, len(files)))
         for _ in range(options.rounds)
     ]
+    answers = [seconds for row in rows for seconds in row.answers]
     result = {
         "files": len(files),
-        "model_seconds": [round(row[0], 2) for row in rows],
-        "answer_seconds": [round(row[1], 2) for row in rows],
-        "indexed_when_answered": [row[2] for row in rows],
-        "indexed_seconds": [round(row[3], 2) for row in rows],
+        "model_seconds": [round(row.model, 2) for row in rows],
+        "index_seconds": [round(row.index, 2) for row in rows],
+        "answers": len(answers),
+        "first_seconds": [round(row.answers[0], 2) for row in rows],
+        "p50_seconds": round(percentile(answers, 0.5), 2),
+        "p95_seconds": round(percentile(answers, 0.95), 2),
+        "worst_seconds": round(max(answers), 2),
     }
     if options.json:
         print_json(result)
     else:
         for name, value in result.items():
-            middle = f"  median {median(value):.2f}" if isinstance(value, list) else ""
-            print(f"{name:22} {value}{middle}")
+            print(f"{name:14} {value}")
     return 0
 
 
@@ -88,31 +94,33 @@ async def _indexed(editor: Editor, count: int) -> None:
     await asyncio.sleep(3)
 
 
-async def _first_answer(
-    arguments: tuple[str, ...], root: Path, path: str, text: str
-) -> tuple[float, float, int, float]:
-    """Return the seconds to the model, and from there to the answer; how many files were in the
-    index then, and after how many seconds all were."""
-    before = text[: len(text) // 2].rpartition("\n")[0] + "\n"
-    after = text[len(before) :]
+@dataclass(frozen=True)
+class Start:
+    """Seconds: from the start to the model, from there until the index is whole, and of each answer
+    that was asked for meanwhile."""
+
+    model: float
+    index: float
+    answers: tuple[float, ...]
+
+
+async def _start(arguments: tuple[str, ...], root: Path, path: str, text: str, count: int) -> Start:
     began = time.perf_counter()
+    lines, answers = text.split("\n"), []
     async with started(*arguments) as editor:
         await _open(editor, root)
         loaded = time.perf_counter()
-        uri = (root / path).as_uri()
-        editor.open(uri, before + after)
-        await editor.inline(uri, position_after(before))
-        answered = time.perf_counter()
-        there = ((await status(editor)) or {}).get("indexed", 0)
-        while ((await status(editor)) or {}).get("busy"):
-            await asyncio.sleep(0.1)
-        last, stable = -1, 0
-        while stable < 10:
-            now = ((await status(editor)) or {}).get("indexed", 0)
-            stable = stable + 1 if now == last else 0
-            last = now
-            await asyncio.sleep(0.2)
-        return loaded - began, answered - loaded, there, time.perf_counter() - began - 2
+        uri, places = (root / path).as_uri(), Random(0)
+        editor.open(uri, text)
+        while True:
+            row = places.randrange(len(lines))
+            here = types.Position(row, len(lines[row].encode("utf-16-le")) // 2)
+            asked = time.perf_counter()
+            await editor.inline(uri, here)
+            answers.append(time.perf_counter() - asked)
+            if ((await status(editor)) or {}).get("indexed", 0) >= count:
+                whole = time.perf_counter()
+                return Start(loaded - began, whole - loaded, tuple(answers))
 
 
 if __name__ == "__main__":
