@@ -40,6 +40,12 @@ class ServerOptions:
         unit="factor",
         group="what is shown",
     )
+    language: tuple[str, ...] = option(
+        (),
+        "the language of an ending or a file name, where nobody knows it, as st=Structured Text",
+        unit="ext=name",
+        group="what is shown",
+    )
     latency_ms: int = option(
         300,
         "what a completion may take at a place just typed at; with the measured speed it decides"

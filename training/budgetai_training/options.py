@@ -68,6 +68,13 @@ class TrainOptions:
         unit="glob",
         group="what is learned",
     )
+    language: tuple[str, ...] = option(
+        (),
+        "the language of an ending or a file name, where nobody knows it or it is not learned"
+        " otherwise, as st=Structured Text or md=Markdown",
+        unit="ext=name",
+        group="what is learned",
+    )
     since: str = option(
         "",
         "learn only files that changed since a revision or a date",

@@ -15,6 +15,7 @@ from budgetai_core.context.window import WindowLimits
 from budgetai_core.evaluation.spans import MaskedSpan, mask_spans
 from budgetai_core.repository.added_lines import Range
 from budgetai_core.repository.history import SINCE, added_since
+from budgetai_core.repository.parts import held_ranges
 
 CALIBRATION_TEXTS, EVALUATION_PROBES = 24, 32
 # Nobody types here, so texts begin at the line where they fit, not at one in 32.
@@ -101,4 +102,6 @@ def _unseen(
         return added_since(root, manifest.holdout.removeprefix(SINCE), files)
     kept_back = {file.path for file in files[::10]}
     held = held_in(root.resolve().name, manifest) if manifest else kept_back
-    return {f.path: ((0, len(f.text)),) for f in files if f.path in held}
+    return {
+        f.path: ranges for f in files if (ranges := held_ranges(f.path, f.text, f.language, held))
+    }

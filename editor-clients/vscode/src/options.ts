@@ -4,6 +4,7 @@ export const SENT: readonly string[] = [
   "model",
   "adapter",
   "adapterScale",
+  "language",
   "latencyMs",
   "promptTokens",
   "answerTokens",

@@ -7,7 +7,8 @@ import tree_sitter
 
 from budgetai_core.context import languages
 from budgetai_core.context.document import ParsedDocument
-from budgetai_core.context.languages import Language
+from budgetai_core.context.languages import Language, LexicalMarks
+from budgetai_core.context.lexing import lexemes
 
 Kind = Literal["code", "string", "comment", "docstring"]
 
@@ -21,6 +22,8 @@ _QUOTES = "\"'`"
 _LONG: dict[str, Kind] = {'"""': "string", "'''": "string", "`": "string", "/*": "comment"}
 # A line that is longer was not typed by hand; its quotes are not counted.
 _MAX_LINE_CHARACTERS = 1000
+# Characters above the cursor that are read for the mark of a comment of many lines.
+_MAX_LEXED_CHARACTERS = 8_000
 
 
 class CursorSyntax(NamedTuple):
@@ -144,8 +147,34 @@ def _kind(parsed: ParsedDocument, quote: int) -> Kind:
 def _by_line(parsed: ParsedDocument, cursor: int) -> CursorSyntax:
     """Tell without a grammar: only a comment with a line of its own is known."""
     language: Language | None = parsed.language
+    if language and language.marks:
+        return _by_marks(parsed.text, language.marks, cursor)
     start = parsed.text.rfind("\n", 0, cursor) + 1
     mark = start + len(parsed.text[start:cursor]) - len(parsed.text[start:cursor].lstrip())
     if language is None or not parsed.text.startswith(language.comment, mark, cursor):
         return CursorSyntax("code")
     return CursorSyntax("comment", mark, cursor)
+
+
+def _by_marks(text: str, marks: LexicalMarks, cursor: int) -> CursorSyntax:
+    """Tell by the marks of comments and strings above the cursor. What is opened at the cursor goes
+    on there; a comment of one line does so at its end."""
+    start = text.rfind("\n", 0, max(0, cursor - _MAX_LEXED_CHARACTERS)) + 1
+    for lexeme in lexemes(text, marks, start, cursor):
+        if lexeme.end == cursor > lexeme.start and not lexeme.closed:
+            end = text.find("\n", cursor) if not lexeme.closer else text.find(lexeme.closer, cursor)
+            return CursorSyntax(lexeme.kind, lexeme.start, len(text) if end < 0 else end)
+    line = text.rfind("\n", 0, cursor) + 1
+    for quote in ("'", '"'):
+        if quote in text[line:cursor] and _is_open(text, marks, line, cursor, quote):
+            return CursorSyntax("string", text.rfind(quote, line, cursor), cursor)
+    return CursorSyntax("code")
+
+
+def _is_open(text: str, marks: LexicalMarks, line: int, cursor: int, quote: str) -> bool:
+    """Return whether a quote in front of the cursor begins a string that ends behind it, or never:
+    whether the text up to the cursor is one string with such a quote put in there."""
+    if not any(mark.startswith(quote) and len(mark) < 4 for mark in marks.quotes):
+        return False
+    closed = lexemes(text[line:cursor] + quote, marks)
+    return any(mark.kind == "string" and mark.end == cursor - line + 1 for mark in closed)

@@ -7,7 +7,7 @@ from threading import RLock
 
 from budgetai_core.context import imports
 from budgetai_core.context.bm25 import BlockIndex
-from budgetai_core.context.languages import language_of
+from budgetai_core.context.languages import Language, language_of
 from budgetai_core.context.path_suffixes import PathSuffixes
 from budgetai_core.context.related_files import RelatedFiles
 from budgetai_core.context.symbols import Definition, FileSymbols, file_symbols
@@ -33,6 +33,7 @@ class Index:
         self._siblings = RelatedFiles()
         self._texts: dict[str, str] = {}
         self._facts: dict[str, FileSymbols] = {}
+        self._languages: dict[str, Language | None] = {}
         self._defining: defaultdict[str, set[str]] = defaultdict(set)
         self._paths = PathSuffixes()
         # Of files that were asked for, until one comes or goes that they might mean.
@@ -40,10 +41,18 @@ class Index:
         for path, text in files:
             self.update(path, text)
 
-    def update(self, path: str, text: str, known: FileSymbols | None = None) -> None:
+    def update(
+        self,
+        path: str,
+        text: str,
+        known: FileSymbols | None = None,
+        language: Language | None = None,
+    ) -> None:
         """Take in a file, or take it in again after a change. `path` is relative, with slashes;
-        `known` are its facts, if someone has found them already."""
-        facts = file_symbols(text, language_of(path)) if known is None else known
+        `known` are its facts, if someone has found them already. `language` is the file's, if it
+        is another than name and text tell."""
+        language = language or language_of(path, text)
+        facts = file_symbols(text, language) if known is None else known
         with self.lock:
             self._forget(path)
             if path not in self._paths:
@@ -52,6 +61,7 @@ class Index:
                 self._imports.clear()
             self._texts[path] = text
             self._facts[path] = facts
+            self._languages[path] = language
             for definition in facts.definitions:
                 self._defining[definition.name].add(path)
             self.windows.update(path, text)
@@ -69,6 +79,7 @@ class Index:
     def _forget(self, path: str) -> None:
         self._imports.pop(path, None)
         self._texts.pop(path, None)
+        self._languages.pop(path, None)
         for definition in self._facts.pop(path, _NOTHING).definitions:
             paths = self._defining.get(definition.name, set())
             paths.discard(path)
@@ -88,6 +99,10 @@ class Index:
     def text(self, path: str) -> str:
         """Return the text of a file; empty for one that is not there."""
         return self._texts.get(path, "")
+
+    def language(self, path: str) -> Language | None:
+        """Return the language of a file; None for one that is not there."""
+        return self._languages.get(path)
 
     def facts(self, path: str) -> FileSymbols:
         return self._facts.get(path, _NOTHING)

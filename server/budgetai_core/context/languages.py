@@ -1,17 +1,41 @@
-"""Programming languages as data. A new language is a row here, never an `if` elsewhere."""
+"""Programming languages as data. A new language is a row here, never an `if` elsewhere.
+
+Those below have a grammar, or a row of their own for what editors call them. All others come from
+linguist's table, and are read by their marks alone: see `lexical`.
+"""
 
 import importlib
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from pathlib import PurePosixPath
 
 import tree_sitter
+
+from budgetai_core.context import linguist, naming
+
+
+@dataclass(frozen=True)
+class LexicalMarks:
+    """How a language without a grammar writes comments, strings and blocks.
+
+    `quotes` have flags behind them, as in linguist's table. `openers` are words that begin a
+    block, each with the line that mostly ends it, as the texts of a repository show them;
+    `closers` are all first words of such lines, and `dividers` those that stand between, as ELSE
+    does. Words are in lower case, whatever the texts have.
+    """
+
+    comments: tuple[str, ...] = ()
+    blocks: tuple[tuple[str, str], ...] = ()
+    quotes: tuple[str, ...] = ()
+    openers: tuple[tuple[str, str], ...] = ()
+    closers: tuple[str, ...] = ()
+    dividers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Language:
-    """`grammar` names a module and its function; None means the text is used as text alone.
+    """`grammar` names a module and its function; None means that there is no tree. `marks` are what
+    a text without a tree is read by; None means it is used as text alone.
 
     `ids` are what editors call the language, in lower case: the `languageId` of the protocol, and
     what clients send in its place. `opener` is what a line ends with when a block has just been
@@ -39,6 +63,7 @@ class Language:
     grammar: tuple[str, str] | None = None
     blocks: frozenset[str] = field(default_factory=frozenset)
     queries: tuple[str, ...] = ()
+    marks: LexicalMarks | None = None
 
 
 def _row(
@@ -138,19 +163,84 @@ LANGUAGES: tuple[Language, ...] = (
 )  # fmt: skip
 
 _MAX_BEGUN = 256
+# What linguist calls languages of ours.
+_OWN = {
+    "Shell": "bash",
+    "C++": "cpp",
+    "C#": "csharp",
+    "TSX": "tsx",
+    "Cuda": "cpp",
+    "JSX": "javascript",
+}
+# Of a language about which nothing else is known. Blocks are ended by words until texts show that
+# they are ended by brackets.
+_SOME_COMMENT, _SOME_WORD = "#", "end"
+_LEXICAL_BLOCKS = frozenset({"block"})
 
 _BY_EXTENSION = {ext: language for language in LANGUAGES for ext in language.extensions}
 _BY_ID = {name: language for language in LANGUAGES for name in language.ids}
 
 
-def language_of(path: str) -> Language | None:
-    """Return the language of a file by its name; None where it is not code we know."""
-    return _BY_EXTENSION.get(PurePosixPath(path).suffix.lower())
+def language_of(path: str, text: str = "") -> Language | None:
+    """Return the language of a file by its name, and by its text where the name does not tell; None
+    where it is not code."""
+    by_ending = _BY_EXTENSION.get(naming.ending(path))
+    if by_ending and not (text and naming.is_shared(path)):
+        return by_ending
+    known = naming.named(path, text)
+    if known is None:
+        return by_ending
+    return _named(known.name) if known.is_code else None
 
 
 def language_called(name: str) -> Language | None:
-    """Return the language that an editor calls by a name; None for one we do not know."""
-    return _BY_ID.get(name.lower())
+    """Return the language that an editor calls by a name; None for one we do not know, and for what
+    is not code."""
+    if own := _BY_ID.get(name.lower()):
+        return own
+    known = linguist.entry(name)
+    return _named(known.name) if known and known.is_code else None
+
+
+def language_named(name: str) -> Language:
+    """Return the language that a user means: code or not, and one of their own where nobody else
+    knows the name."""
+    known = linguist.entry(name) or linguist.entry(name.replace("-", " "))
+    return _BY_ID.get(name.lower()) or (known and _named(known.name)) or unknown_language(name)
+
+
+def unknown_language(name: str) -> Language:
+    """Return a language of which nothing is known; `name` is the user's, or the files' ending."""
+    return Language(
+        name=name,
+        extensions=(f".{name.lower().lstrip('.').replace(' ', '-')}",),
+        comment=_SOME_COMMENT,
+        ids=(name.lower(),),
+        opener=_SOME_WORD,
+        blocks=_LEXICAL_BLOCKS,
+        marks=LexicalMarks(),
+    )
+
+
+@cache
+def _named(name: str) -> Language | None:
+    """Return our own row for a language of linguist's, or one that is read by its marks."""
+    known = linguist.entry(name)
+    if known is None:
+        return None
+    if own := _BY_ID.get(_OWN.get(known.name, known.name.lower())):
+        return own
+    comments, blocks = known.comments, known.blocks
+    opening = comments or tuple(opener for opener, _ in blocks)
+    return Language(
+        name=known.name,
+        extensions=known.endings or (f".{known.aliases[0].replace(' ', '-')}",),
+        comment=opening[0] if opening else _SOME_COMMENT,
+        ids=known.aliases,
+        opener=_SOME_WORD,
+        blocks=_LEXICAL_BLOCKS,
+        marks=LexicalMarks(comments, blocks, known.quotes),
+    )
 
 
 def parser(language: Language) -> tree_sitter.Parser | None:
@@ -177,6 +267,8 @@ def query(language: Language, about: str = "") -> tree_sitter.Query | None:
     """Return the language's queries as one, or None where its grammar is missing or another version
     of it does not know a node that is asked for. `about` names a folder of queries for one
     purpose."""
+    if language.grammar is None:
+        return None
     grammar = _grammar(language)
     folder = resources.files(__package__) / "queries" / about
     try:

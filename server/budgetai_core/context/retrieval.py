@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from budgetai_core.context.bm25 import words_of
 from budgetai_core.context.index import Index
-from budgetai_core.context.languages import language_of
+from budgetai_core.context.languages import Language, language_of
 from budgetai_core.context.symbols import Definition, FileSymbols, file_symbols
 
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w{2,}")
@@ -38,6 +38,8 @@ _AROUND = 4
 _BLOCKS, _FOLLOWING, _LIKE = 12, 6, 0.2
 # Lines of which so many are shown anyway make a model repeat them.
 _SAME = 0.6
+# Characters of a file that is many in one, and of the text by which a place in it is found again.
+_LARGE_CHARACTERS, _ANCHOR_CHARACTERS = 400_000, 400
 # Less room than this is not filled.
 _MIN_ROOM_CHARACTERS = 24
 
@@ -68,6 +70,7 @@ class Query:
     before: str
     after: str
     text: str
+    language: Language | None = None
 
     @property
     def near(self) -> str:
@@ -166,7 +169,7 @@ def _known(index: Index, query: Query) -> tuple[str, FileSymbols]:
     files."""
     if query.path in index:
         return index.text(query.path), index.facts(query.path)
-    return query.text, _facts(query.path, query.text)
+    return query.text, _facts(query.language or language_of(query.path, query.text), query.text)
 
 
 # The same few files are asked for at one place after the other.
@@ -176,8 +179,8 @@ def _lines(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=4)
-def _facts(path: str, text: str) -> FileSymbols:
-    return file_symbols(text, language_of(path))
+def _facts(language: Language | None, text: str) -> FileSymbols:
+    return file_symbols(text, language)
 
 
 def _bracketed(lines: Sequence[str], first: int) -> tuple[str, int]:
@@ -194,15 +197,20 @@ def _bracketed(lines: Sequence[str], first: int) -> tuple[str, int]:
 def _named(index: Index, query: Query) -> Iterator[Excerpt]:
     """Yield the definitions of names near the cursor, the nearest first, and of imported ones; of a
     class its members too."""
-    for name in _ranked_names(index, query):
-        for path in _intended_files(index, query.path, name):
+    large = _is_large(index, query)
+    shown = _shown_lines(index, query) if large else range(0)
+    for name in _ranked_names(index, query, shown if large else None):
+        for path in _intended_files(index, query.path, name, own=large):
             for definition in index.of_path(path):
-                if definition.name == name:
+                own = path == query.path and definition.line in shown
+                if definition.name == name and not own:
                     yield _signature(path, definition)
                     yield from _members(index, path, definition)
 
 
-def _ranked_names(index: Index, query: Query) -> list[str]:
+def _ranked_names(index: Index, query: Query, shown: range | None) -> list[str]:
+    """Return the names that are used near the place, without those of the file itself; of a large
+    one, whose lines in sight are `shown`, without those that it defines there."""
     scores: dict[str, float] = {}
     for names, _ in _imported(index, query):
         scores |= dict.fromkeys(names, _IMPORTED)
@@ -212,14 +220,18 @@ def _ranked_names(index: Index, query: Query) -> list[str]:
         for name in _IDENTIFIER.findall(line):
             near = index.windows.rarity(name) / (1 + distance / _NEAR)
             scores[name] = max(scores.get(name, 0.0), near)
-    own = {definition.name for definition in _known(index, query)[1].definitions}
+    own = {
+        definition.name
+        for definition in _known(index, query)[1].definitions
+        if shown is None or definition.line in shown
+    }
     return sorted(scores.keys() - own, key=lambda name: (-scores[name], name))
 
 
-def _intended_files(index: Index, path: str, name: str) -> list[str]:
+def _intended_files(index: Index, path: str, name: str, *, own: bool) -> list[str]:
     """Return the files whose definition of a name is meant: those that are imported, or all of
     few."""
-    defining = index.paths_defining(name) - {path}
+    defining = index.paths_defining(name) - (set() if own else {path})
     imported = defining.intersection(index.imports(path))
     return sorted(imported or (defining if len(defining) <= _MAX_DEFINING_FILES else ()))
 
@@ -253,10 +265,38 @@ def _similar(index: Index, query: Query) -> Iterator[Excerpt]:
     """Yield blocks of other files that resemble the lines at the cursor, with what follows them."""
     words = words_of(query.near)
     least = _LIKE * sum(index.windows.rarity(word) for word in words)
-    for score, block in index.windows.search(words, _BLOCKS, lambda path: path != query.path):
+    large = _is_large(index, query)
+    shown = _shown_lines(index, query) if large else range(0)
+    for score, block in index.windows.search(
+        words, _BLOCKS, lambda path: path != query.path or large
+    ):
         if score < least:
             return
-        yield _cut(index, block.path, block.first, block.last + _FOLLOWING)
+        last = block.last + _FOLLOWING
+        if block.path != query.path or last <= shown.start or shown.stop <= block.first:
+            yield _cut(index, block.path, block.first, last)
+
+
+def _is_large(index: Index, query: Query) -> bool:
+    """Return whether the query's own file is so large that most of it is out of sight: it is many
+    files in one, and what stands elsewhere in it is shown as that of others is."""
+    return len(index.text(query.path)) > _LARGE_CHARACTERS
+
+
+def _shown_lines(index: Index, query: Query) -> range:
+    """Return the lines of the query's own file, as the index has it, that the prompt shows around
+    the place; none where they are not found."""
+    text = index.text(query.path)
+    head = query.before.partition("\n")[2][:_ANCHOR_CHARACTERS]
+    tail = query.after.rpartition("\n")[0][-_ANCHOR_CHARACTERS:]
+    start = text.find(head) if head.strip() else -1
+    if start < 0:
+        return range(0)
+    reach = start + 2 * (len(query.before) + len(query.after)) + _ANCHOR_CHARACTERS
+    at = text.find(tail, start, reach) if tail.strip() else -1
+    end = start + len(query.before) + len(query.after) if at < 0 else at + len(tail)
+    first = text.count("\n", 0, start)
+    return range(first - 1, first + text.count("\n", start, end) + 2)
 
 
 def _cut(index: Index, path: str, first: int, last: int) -> Excerpt:

@@ -13,6 +13,7 @@ import tree_sitter
 
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language, cursor, query
+from budgetai_core.context.outline import outlined
 from budgetai_core.context.recovery import readable_roots
 
 _MAX_SIGNATURE = 240
@@ -78,6 +79,8 @@ def file_symbols(text: str, language: Language | None) -> FileSymbols:
 
 def symbols_of_tree(parsed: ParsedDocument) -> FileSymbols:
     """Return the facts of a text that is parsed already."""
+    if parsed.language and parsed.language.marks:
+        return _outlined(parsed.text, parsed.language)
     walk = cursor(parsed.language) if parsed.language else None
     if parsed.root is None or walk is None:
         return FileSymbols(references=frozenset(_WORD.findall(parsed.text)))
@@ -89,6 +92,23 @@ def symbols_of_tree(parsed: ParsedDocument) -> FileSymbols:
     names = frozenset(filter(_WORD.match, map(_decoded, symbols.references)))
     defined = {definition.name for definition in definitions}
     return FileSymbols(definitions, symbols.imported(), names - defined)
+
+
+def _outlined(text: str, language: Language) -> FileSymbols:
+    """Return the facts of a text that has no tree."""
+    definitions = tuple(
+        Definition(
+            entry.name,
+            entry.line,
+            " ".join(text[entry.start : entry.head_end].split())[:_MAX_SIGNATURE],
+            entry.kind,
+            start=entry.start,
+            end=entry.end,
+        )
+        for entry in outlined(text, language)
+    )
+    defined = {definition.name for definition in definitions}
+    return FileSymbols(definitions, references=frozenset(_WORD.findall(text)) - defined)
 
 
 _Captures = dict[str, list[tree_sitter.Node]]

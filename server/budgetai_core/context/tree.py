@@ -11,6 +11,7 @@ import tree_sitter
 
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.languages import Language
+from budgetai_core.context.outline import pieces
 from budgetai_core.context.symbols import Definition, file_symbols
 
 __all__ = [
@@ -32,7 +33,11 @@ class Node(NamedTuple):
 
 
 def nodes(text: str, language: Language | None) -> Iterator[Node]:
-    """Yield every named node, parents before their children; none without a grammar."""
+    """Yield every named node, parents before their children; of a text that is read by its marks,
+    the blocks, statements, arguments and values that these show."""
+    if language and language.marks:
+        yield from (Node(*piece) for piece in pieces(text, language))
+        return
     parsed = ParsedDocument.of(text, language)
     if parsed.root is None:
         return

@@ -3,8 +3,9 @@ back."""
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from budgetai_core.context.block_words import closes_block
 from budgetai_core.context.languages import Language, language_of
 from budgetai_core.context.prompt import Snapshot
 
@@ -23,10 +24,12 @@ class MaskedSpan:
     expected: str
     after: str
     kind: str
+    language: Language | None = None
 
     def snapshot(self, repository: str) -> Snapshot:
         """Return the place as an editor would show it."""
-        return Snapshot(repository, self.path, self.before + self.after, len(self.before))
+        text = self.before + self.after
+        return Snapshot(repository, self.path, text, len(self.before), declared=self.language)
 
 
 def mask_spans(
@@ -34,24 +37,27 @@ def mask_spans(
     count: int,
     seed: int,
     within: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+    languages: Mapping[str, Language | None] | None = None,
 ) -> list[MaskedSpan]:
     """Return at most `count` masked spans in (path, text) files, drawn evenly over all lines worth
     a guess.
 
     Half of them miss a whole line's text, half the part right of a place inside it. The same
-    arguments give the same spans. `within` has, for some paths, the character ranges to stay in.
+    arguments give the same spans. `within` has, for some paths, the character ranges to stay in;
+    `languages` those that are not told by names.
     """
-    within = within or {}
+    within, languages = within or {}, languages or {}
     rng = random.Random(seed)
     lines = [
         (path, text, start, line)
         for path, text in sorted(files)
         for start, line in _lines(text)
-        if worth_a_guess(line, language_of(path))
+        if worth_a_guess(line, languages.get(path) or language_of(path))
         and (path not in within or _inside(start, start + len(line), within[path]))
     ]
     drawn = rng.sample(lines, min(count, len(lines)))
-    return [_masked(place, number, rng) for number, place in enumerate(drawn)]
+    masked = (_masked(place, number, rng) for number, place in enumerate(drawn))
+    return [replace(span, language=languages.get(span.path)) for span in masked]
 
 
 def _inside(start: int, end: int, ranges: Sequence[tuple[int, int]]) -> bool:
@@ -71,6 +77,8 @@ def worth_a_guess(line: str, language: Language | None) -> bool:
     """Return whether a line says enough to be asked for: no bracket, no comment."""
     stripped = line.strip()
     comment = language.comment if language else "#"
+    if language and language.marks and closes_block(stripped, language):
+        return False
     return len(stripped) >= MIN_LENGTH and not stripped.startswith((comment, "*", "/*"))
 
 

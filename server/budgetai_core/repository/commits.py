@@ -5,15 +5,15 @@ tree at a time.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_core.context.languages import language_of
 from budgetai_core.repository import git
 from budgetai_core.repository.encoding import decoded
-from budgetai_core.repository.files import MAX_FILE_BYTES, Examiner
+from budgetai_core.repository.files import MAX_FILE_BYTES, NOT_CODE, Examiner
 from budgetai_core.repository.history import tree_blobs
+from budgetai_core.repository.language_map import LanguageMap
 
 # Git's modes of plain files.
 _FILES = ("100644", "100755")
@@ -47,13 +47,15 @@ class Replay:
         self._root = root
         # By path, the blob that stands there now.
         self._tree: dict[str, str] = {}
+        self._languages: LanguageMap | None = None
         self.left_out: Counter[str] = Counter()
 
     def go_to(self, commit: str) -> Iterator[tuple[str, str | None]]:
         """Move the tree to a commit; yield each file that is another now with its text, or None
         where there is none any more or none of use."""
         listed = tree_blobs(self._root, commit)
-        wanted = {path: blob.digest for path, blob in listed.items() if blob.of_use(path)}
+        may_be_code = self._known_languages(sorted(listed)).may_be_code
+        wanted = {p: blob.digest for p, blob in listed.items() if blob.of_use and may_be_code(p)}
         gone = self._tree.keys() - wanted.keys()
         fresh = {path: blob for path, blob in wanted.items() if self._tree.get(path) != blob}
         self._tree = wanted
@@ -62,7 +64,7 @@ class Replay:
 
     def _texts(self, blobs: dict[str, str]) -> Iterator[tuple[str, str | None]]:
         contents = git.blobs(self._root, sorted(set(blobs.values())))
-        examiner = Examiner(self._root, sorted(blobs))
+        examiner = self._examiner(sorted(blobs))
 
         def read(path: str) -> tuple[bytes, str]:
             data = contents.get(blobs[path])
@@ -80,7 +82,7 @@ class Replay:
             return []
         blobs = git.blobs(self._root, sorted({blob for row in rows for blob in row[1:] if blob}))
         paths = [path for path, _, _ in rows]
-        examiner = Examiner(self._root, paths)
+        examiner = self._examiner(paths)
         changes = []
         for path, old, new in rows:
             reason, text = self._use(examiner, path, blobs.get(new))
@@ -100,7 +102,18 @@ class Replay:
         if len(data) > MAX_FILE_BYTES:
             return "too large", ""
         text, reason = decoded(data)
-        return reason or examiner.by_text(path, text), text
+        reason = reason or examiner.by_text(path, text)
+        is_code = examiner.languages.language(path, text) is not None
+        return reason or ("" if is_code else NOT_CODE), text
+
+    def _known_languages(self, paths: Sequence[str] = ()) -> LanguageMap:
+        """Return what names say of languages. What the first tree is mostly made of stays code."""
+        if self._languages is None:
+            self._languages = LanguageMap(paths, {})
+        return self._languages
+
+    def _examiner(self, paths: Sequence[str]) -> Examiner:
+        return Examiner(self._root, paths, usual=self._known_languages().usual)
 
     def _rows(self, parent: str, commit: str) -> Iterator[tuple[str, str, str]]:
         """Yield path, old blob ("" for a new file) and new blob of each file of code that a commit
@@ -116,8 +129,9 @@ class Replay:
             renamed = status[0] in "RC"
             path = fields[at + 2] if renamed else fields[at + 1]
             at += 3 if renamed else 2
-            if new_mode not in _FILES or language_of(path) is None:
-                self.left_out["not code" if language_of(path) is None else "not a file"] += 1
+            may_be_code = self._known_languages().may_be_code(path)
+            if new_mode not in _FILES or not may_be_code:
+                self.left_out["not a file" if may_be_code else NOT_CODE] += 1
             elif status[0] == "A" or old_mode not in _FILES:
                 yield path, "", new
             elif old != new:

@@ -1,21 +1,24 @@
 """Every file gets a decision: its text, or the reason why it is left out."""
 
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_core.context.languages import language_of
+from budgetai_core.context.languages import Language
 from budgetai_core.errors import RepositoryError
 from budgetai_core.repository import generated_code, pointers, text_shape
 from budgetai_core.repository.encoding import decoded
 from budgetai_core.repository.gitattributes import Marks, marks
 from budgetai_core.repository.gitignore import IgnoreFiles
+from budgetai_core.repository.language_map import LanguageMap
 from budgetai_core.repository.listing import listing
 from budgetai_core.repository.secret_files import holds_secrets
 
-MAX_FILE_BYTES = 400_000
+# What is larger was written by programs, and no editor is quick with it.
+MAX_FILE_BYTES = 4_000_000
 IGNORE_FILE = ".budgetaiignore"
+NOT_CODE = "not code"
 
 # The bytes of a path and an empty reason, or no bytes and the reason.
 Reader = Callable[[str], tuple[bytes, str]]
@@ -27,6 +30,7 @@ class SourceFile:
 
     path: str
     text: str
+    language: Language | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Examined:
     path: str
     text: str
     reason: str
+    language: Language | None = None
 
 
 def open_repository(path: Path) -> Path:
@@ -56,12 +61,14 @@ def open_repository(path: Path) -> Path:
     return path.resolve()
 
 
-def sources(root: Path) -> tuple[list[SourceFile], list[Decision]]:
+def sources(
+    root: Path, declared: Mapping[str, str] | None = None
+) -> tuple[list[SourceFile], list[Decision]]:
     """Return the code files under `root` in the order of their paths, and a decision for every
-    file."""
+    file. `declared` has languages by ending or name, as the user says."""
     paths = sorted(set(listing(root)))
-    examined = list(Examiner(root, paths).examine(paths, from_disk(root)))
-    files = [SourceFile(file.path, file.text) for file in examined if not file.reason]
+    examined = list(Examiner(root, paths, declared).examine(paths, from_disk(root)))
+    files = [SourceFile(f.path, f.text, f.language) for f in examined if not f.reason]
     return files, [Decision(file.path, file.reason) for file in examined]
 
 
@@ -75,14 +82,24 @@ def read_source(root: Path, path: str) -> tuple[str, str]:
 class Examiner:
     """The rules of one repository: what its names, its ignore files and its attributes say."""
 
-    def __init__(self, root: Path, paths: Iterable[str]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        paths: Sequence[str],
+        declared: Mapping[str, str] | None = None,
+        usual: Mapping[str, str] | None = None,
+    ) -> None:
+        """Read the rules. `declared` has languages by ending or name, as the user says; `usual`
+        what an earlier look at the whole repository has found, if there was one."""
         self._ignores = IgnoreFiles.from_anywhere_above(root, IGNORE_FILE)
-        self._marks = marks(root, [path for path in paths if _is_code(path)])
+        self._marks = marks(root, [path for path in paths if path.isprintable()])
+        self.languages = LanguageMap(paths, self._marks, declared, usual)
 
     def examine(
         self, paths: Iterable[str], read: Reader, *, thorough: bool = False
     ) -> Iterator[Examined]:
         """Decide on each file; a `thorough` look also reads what its name speaks against."""
+        self.languages.look(read)
         for path in paths:
             never = self._never(path)
             reason = never or self._by_origin(path)
@@ -91,7 +108,9 @@ class Examiner:
                 continue
             data, unreadable = read(path)
             text, unreadable = ("", unreadable) if unreadable else decoded(data)
-            yield Examined(path, text, unreadable or reason or self.by_text(path, text))
+            language = None if unreadable else self.languages.language(path, text)
+            reason = unreadable or reason or self.by_text(path, text)
+            yield Examined(path, text, reason or ("" if language else NOT_CODE), language)
 
     def by_name(self, path: str) -> str:
         """Return the reason, if there is one without a look at the text."""
@@ -99,7 +118,7 @@ class Examiner:
 
     def _never(self, path: str) -> str:
         if not path.isprintable():
-            return "unprintable name" if language_of(path) else "not code"
+            return "unprintable name" if self.languages.may_be_code(path) else NOT_CODE
         if self._ignores.covers(path):
             unreadable = self._ignores.unreadable(path)
             return f"{IGNORE_FILE} cannot be read" if unreadable else IGNORE_FILE
@@ -107,7 +126,7 @@ class Examiner:
             return "lock file"
         if holds_secrets(path):
             return "secret file"
-        return "" if language_of(path) else "not code"
+        return "" if self.languages.may_be_code(path) else NOT_CODE
 
     def _by_origin(self, path: str) -> str:
         marks = self._marks.get(path, Marks())
@@ -134,10 +153,6 @@ class Examiner:
         if text_shape.table(text):
             return "data"
         return "minified" if not written_here and text_shape.minified(text) else ""
-
-
-def _is_code(path: str) -> bool:
-    return path.isprintable() and language_of(path) is not None
 
 
 def from_disk(root: Path) -> Reader:

@@ -1,4 +1,5 @@
-"""What `.gitattributes` says of files: `linguist-generated` and `linguist-vendored`.
+"""What `.gitattributes` says of files: `linguist-generated`, `linguist-vendored`,
+`linguist-detectable` and `linguist-language`.
 
 https://git-scm.com/docs/gitattributes and linguist's docs/overrides.md
 """
@@ -12,16 +13,22 @@ from budgetai_core.repository import git
 from budgetai_core.repository.gitignore import UnreadableError, rules
 from budgetai_core.repository.wildmatch import Pattern
 
-NAMES = ("linguist-generated", "linguist-vendored")
+_LANGUAGE = "linguist-language"
+NAMES = ("linguist-generated", "linguist-vendored", "linguist-detectable", _LANGUAGE)
+# What git says of an attribute that has no value.
+_NOTHING = frozenset({"set", "unset", "unspecified"})
 _STATES = {"set": True, "true": True, "unset": False, "false": False}
 
 
 @dataclass(frozen=True)
 class Marks:
-    """True where a file is marked, False where a mark is taken off, None where nothing is said."""
+    """True where a file is marked, False where a mark is taken off, None where nothing is said.
+    `language` is its name, with hyphens for spaces; empty where none is given."""
 
     generated: bool | None = None
     vendored: bool | None = None
+    detectable: bool | None = None
+    language: str = ""
 
 
 def marks(root: Path, paths: Sequence[str]) -> dict[str, Marks]:
@@ -30,10 +37,16 @@ def marks(root: Path, paths: Sequence[str]) -> dict[str, Marks]:
     answer = git.ask(root, "check-attr", "-z", "--stdin", *NAMES, stdin=names)
     attributes = _without_git(root, paths) if answer is None else _with_git(answer)
     by_path: dict[str, dict[str, bool]] = {}
+    languages: dict[str, str] = {}
     for path, name, value in attributes:
-        if value in _STATES:
+        if name == _LANGUAGE and value not in _NOTHING:
+            languages[path] = value
+        elif name != _LANGUAGE and value in _STATES:
             by_path.setdefault(path, {})[name.removeprefix("linguist-")] = _STATES[value]
-    return {path: Marks(**values) for path, values in by_path.items()}
+    return {
+        path: Marks(language=languages.get(path, ""), **by_path.get(path, {}))
+        for path in by_path.keys() | languages.keys()
+    }
 
 
 def _with_git(answer: bytes) -> Iterator[tuple[str, str, str]]:

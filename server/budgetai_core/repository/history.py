@@ -6,12 +6,11 @@ are, and compared here.
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from budgetai_core.context.languages import language_of
 from budgetai_core.errors import RepositoryError
 from budgetai_core.repository import git
 from budgetai_core.repository.added_lines import Range, added_ranges, informative_lines
@@ -30,9 +29,10 @@ class Blob:
     size: int
     link: bool
 
-    def of_use(self, path: str) -> bool:
-        """Return whether it may be a file of code."""
-        return not self.link and self.size <= MAX_FILE_BYTES and language_of(path) is not None
+    @property
+    def of_use(self) -> bool:
+        """Return whether it may be a file of code, whatever its name."""
+        return not self.link and self.size <= MAX_FILE_BYTES
 
 
 def resolve(root: Path, revision: str) -> str:
@@ -100,10 +100,11 @@ def _is_date(text: str) -> bool:
 class CommitTree:
     """The files of a commit. Without a commit there are none."""
 
-    def __init__(self, root: Path, commit: str) -> None:
+    def __init__(self, root: Path, commit: str, declared: Mapping[str, str] | None = None) -> None:
         """Read the commit's tree. Raises RepositoryError where the commit cannot be read."""
-        self._root = root
         self._blobs = tree_blobs(root, commit) if commit else {}
+        self._root = root
+        self._rules = Examiner(root, sorted(self._blobs), declared)
         self._contents: dict[str, bytes] = {}
 
     def __len__(self) -> int:
@@ -111,8 +112,7 @@ class CommitTree:
 
     def examined(self, *, thorough: bool = False) -> Iterator[Examined]:
         """Return a decision for every file, by the rules that hold in the folder today."""
-        paths = sorted(self._blobs)
-        return Examiner(self._root, paths).examine(paths, self._read, thorough=thorough)
+        return self._rules.examine(sorted(self._blobs), self._read, thorough=thorough)
 
     def _read(self, path: str) -> tuple[bytes, str]:
         blob = self._blobs[path]
@@ -121,7 +121,8 @@ class CommitTree:
         if blob.size > MAX_FILE_BYTES:
             return b"", "too large"
         if not self._contents:
-            wanted = {b.digest for name, b in self._blobs.items() if b.of_use(name)}
+            may_be_code = self._rules.languages.may_be_code
+            wanted = {b.digest for name, b in self._blobs.items() if b.of_use and may_be_code(name)}
             self._contents = git.blobs(self._root, sorted(wanted))
         data = self._contents.get(blob.digest)
         return (b"", "cannot be read") if data is None else (data, "")

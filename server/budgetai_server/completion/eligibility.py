@@ -81,7 +81,10 @@ class Eligibility:
     def parsed(self, uri: str, snapshot: Snapshot) -> ParsedDocument:
         """Return the document's text with its tree, which is kept: a key costs a millisecond."""
         small = len(snapshot.text) <= _MAX_PARSED_CHARACTERS
-        language = snapshot.language if small else None
+        language = snapshot.language
+        # What is read by its marks is read around the cursor alone.
+        if language and not (small or language.marks):
+            language = None
         last = self._parsed.get(uri)
         if last and last.language == language:
             parsed = last.edited(snapshot.text)

@@ -35,7 +35,8 @@ DocstringAt = Callable[[str, Snapshot, ParsedDocument], Awaitable[Suggestion | N
 @dataclass(frozen=True)
 class OpenDocument:
     """A document as the editor has it now: `source` with its own line ends. `path` is relative to
-    the workspace, `file` where it is saved; `declared` is the language the editor says it is in."""
+    the workspace, `file` where it is saved; `declared` is the language the editor says it is in,
+    `known` the one that the repository or the file's name and text say."""
 
     uri: str
     file: Path
@@ -43,16 +44,20 @@ class OpenDocument:
     path: str
     source: str
     declared: Language | None = None
+    known: Language | None = None
 
     def snapshot(self, cursor: int) -> Snapshot:
         """Return it as prompts are made from it, with the cursor at a character of the source."""
         before = line_endings.plain(self.source[:cursor])
         text = before + line_endings.plain(self.source[cursor:])
         path, by_name = self.path, language_of(self.path)
-        if self.declared and by_name is None:
+        # Editors know the dialects of what has a grammar, and hardly know other languages.
+        lexical = self.known if self.known and self.known.marks else None
+        if self.declared and by_name is None and not lexical:
             # Untitled documents, notebook cells, scripts: the model knows languages by extensions.
             path, by_name = path + self.declared.extensions[0], self.declared
-        other = self.declared if self.declared != by_name else None
+        language = lexical or self.declared or self.known
+        other = language if language != by_name else None
         return Snapshot(self.repository, path, text, len(before), declared=other)
 
 

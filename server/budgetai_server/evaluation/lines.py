@@ -2,7 +2,7 @@
 would."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,15 @@ from budgetai_core import repository
 from budgetai_core.artifacts import base_models, layout
 from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest, held_in
 from budgetai_core.context.index import Index
+from budgetai_core.context.languages import Language
 from budgetai_core.errors import AdapterError, ModelError, RepositoryError
 from budgetai_core.evaluation.metrics import LineScores, percentile, score
 from budgetai_core.evaluation.spans import MaskedSpan, mask_spans
 from budgetai_core.repository import SourceFile
 from budgetai_core.repository.added_lines import Range, intersection
 from budgetai_core.repository.history import SINCE, added_since
+from budgetai_core.repository.language_map import declarations
+from budgetai_core.repository.parts import held_ranges
 from budgetai_server.completion.render import CompletionPolicy
 from budgetai_server.completion.service import complete
 from budgetai_server.evaluation.candidates import manifest_of, named
@@ -58,6 +61,13 @@ class Sources:
     texts: tuple[tuple[str, str], ...]
     ranges: dict[str, tuple[Range, ...]]
     note: str
+    languages: Mapping[str, Language | None]
+
+    def index(self) -> Index:
+        index = Index()
+        for path, text in self.texts:
+            index.update(path, text, language=self.languages.get(path))
+        return index
 
 
 def models_of(options: EvalOptions) -> tuple[Path, ...]:
@@ -79,23 +89,24 @@ def eval_set(options: EvalOptions, models: Sequence[Path]) -> LineEvalSet:
     where they have no line."""
     sources = sources_of(options, models)
     held = [(path, text) for path, text in sources.texts if path in sources.ranges]
-    spans = mask_spans(held, options.holes, options.seed, sources.ranges)
+    spans = mask_spans(held, options.holes, options.seed, sources.ranges, sources.languages)
     if not spans:
         raise RepositoryError(
             f"the held-out files of {options.repo} have no line to complete",
             "Train on a larger repository",
         )
-    return LineEvalSet(sources.name, tuple(spans), Index(sources.texts), sources.note)
+    return LineEvalSet(sources.name, tuple(spans), sources.index(), sources.note)
 
 
 def sources_of(options: EvalOptions, models: Sequence[Path]) -> Sources:
     """Return the files of a repository, and what of them is held out. Raises RepositoryError."""
     root = repository.open_repository(options.repo)
-    files, _ = repository.sources(root)
+    files, _ = repository.sources(root, declarations(options.language))
     if not files:
         raise RepositoryError(f"{options.repo} has no code files", "Name another --repo")
     ranges, note = held_out(root, models, files)
-    return Sources(root.name, tuple((file.path, file.text) for file in files), ranges, note)
+    languages = {file.path: file.language for file in files}
+    return Sources(root.name, tuple((f.path, f.text) for f in files), ranges, note, languages)
 
 
 def held_out(
@@ -127,7 +138,11 @@ def _unseen(
     if manifest.holdout:
         return added_since(root, manifest.holdout.removeprefix(SINCE), files)
     held = held_in(root.name, manifest)
-    return _whole([file for file in files if file.path in held])
+    return {
+        file.path: ranges
+        for file in files
+        if (ranges := held_ranges(file.path, file.text, file.language, held))
+    }
 
 
 def _whole(files: Sequence[SourceFile]) -> dict[str, tuple[Range, ...]]:

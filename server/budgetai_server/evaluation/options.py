@@ -24,6 +24,12 @@ class EvalOptions:
         "what is evaluated: lines that are completed, or docstrings that are written",
         choices=TASKS,
     )
+    language: tuple[str, ...] = option(
+        (),
+        "the language of an ending or a file name, as the model was trained with it:"
+        " st=Structured Text",
+        unit="ext=name",
+    )
     free: bool = option(
         False, "with --task docstring, also let the models write without a form that leads them"
     )

@@ -19,11 +19,12 @@ from budgetai_core.artifacts import layout
 from budgetai_core.context import line_endings
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.index import Index
-from budgetai_core.context.languages import language_called
+from budgetai_core.context.languages import Language, language_called
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.docstrings.documentable import documentable_at, documentables
 from budgetai_core.errors import ModelError
 from budgetai_core.repository import git, relative
+from budgetai_core.repository.language_map import LanguageMap, declarations
 from budgetai_server.completion.eligibility import Eligibility
 from budgetai_server.completion.scheduler import Scheduler
 from budgetai_server.completion.service import CompletionService, OpenDocument
@@ -40,6 +41,8 @@ from budgetai_server.workspace.indexing.indexer import Indexer, Progress
 from budgetai_server.workspace.model_manager import ModelManager, State
 from budgetai_server.workspace.usage.recorder import UsageRecorder
 
+# What shows the language of a text does so at its head; each key asks.
+_HEAD_CHARACTERS = 4_000
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 
 
@@ -65,6 +68,7 @@ class Session:
         self._options = options
         self._root = roots[0].resolve() if roots else None
         self._worker = Worker()
+        self._declared = declarations(options.language)
         self._models = ModelManager(options, roots, self._worker, trusted=trusted)
         self._docstrings: DocstringService | None = None
         self._indexer: Indexer | None = None
@@ -120,7 +124,9 @@ class Session:
         if not (self._root and scheduler and docstrings and self.can_index):
             return
         await asyncio.to_thread(git.has_repository, self._root)
-        self._indexer = Indexer(self._root, answering=lambda: scheduler.answering)
+        self._indexer = Indexer(
+            self._root, answering=lambda: scheduler.answering, declared=self._declared
+        )
         index = await self._indexer.build(tell)
         scheduler.index = docstrings.index = index
         texts = [index.text(path) for path in index.paths]
@@ -284,8 +290,16 @@ class Session:
         path = self._relative(document) or file.name
         language = language_called(document.language_id or "")
         return OpenDocument(
-            document.uri, file, name or "repository", path, document.source, language
-        )
+            document.uri, file, name or "repository", path, document.source, language,
+            self._known_language(path, document.source),
+        )  # fmt: skip
+
+    def _known_language(self, path: str, source: str) -> Language | None:
+        """Return what the repository says of a file's language, or else its name and its head."""
+        head = source[:_HEAD_CHARACTERS]
+        if self._indexer:
+            return self._indexer.language(path, head)
+        return LanguageMap((), {}, self._declared, {}).language(path, head)
 
     def _relative(self, document: TextDocument) -> str | None:
         """Return the path in the workspace; None for what lies outside."""

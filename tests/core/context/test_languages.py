@@ -20,7 +20,7 @@ def test_no_extension_names_two_languages() -> None:
     extensions = [extension for language in LANGUAGES for extension in language.extensions]
     assert len(set(extensions)) == len(extensions)
     assert language_of("a/B.PY") == language_of("b.pyi")
-    assert language_of("Makefile") is None
+    assert language_of("data.json") is None
 
 
 @pytest.mark.parametrize("language", PARSED, ids=lambda language: language.name)

@@ -1,17 +1,20 @@
 """Reading repositories into a corpus."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from budgetai_core.context.block_words import measured, sample
+from budgetai_core.context.languages import Language
 from budgetai_core.errors import OptionError, RepositoryError
 from budgetai_core.repository import git, listing, open_repository
 from budgetai_core.repository.files import Examined, Examiner, from_disk
 from budgetai_core.repository.history import SINCE, CommitTree, resolve
+from budgetai_core.repository.language_map import declarations
 from budgetai_training.corpus import annotations
 from budgetai_training.corpus.annotations import Notes
 from budgetai_training.corpus.filters import path_filter
-from budgetai_training.corpus.records import Corpus
+from budgetai_training.corpus.records import Corpus, CorpusFile
 from budgetai_training.corpus.screening import CorpusEntry, CorpusSource
 from budgetai_training.corpus.split import FixedSplit, SplitEntry, by_file, by_time
 from budgetai_training.options import TrainOptions
@@ -94,11 +97,12 @@ def _job(name: str, root: Path, commit: str, options: TrainOptions, notes: Notes
     source = CorpusSource(name, commit, notes, path_filter(root, options))
     # Only who looks at a file that is left out, or wants it, needs its text.
     thorough = options.dry_run or bool(notes.exact)
+    declared = declarations(options.language)
     if commit:
-        tree = CommitTree(root, commit)
+        tree = CommitTree(root, commit, declared)
         return _Job(source, len(tree), tree.examined(thorough=thorough))
     paths = sorted(set(listing(root)))
-    files = Examiner(root, paths).examine(paths, from_disk(root), thorough=thorough)
+    files = Examiner(root, paths, declared).examine(paths, from_disk(root), thorough=thorough)
     return _Job(source, len(paths), files)
 
 
@@ -106,9 +110,9 @@ def _read(jobs: Sequence[_Job], tick: Tick) -> list[list[CorpusEntry]]:
     total, done = sum(job.count for job in jobs), 0
     by_job: list[list[CorpusEntry]] = []
     for job in jobs:
-        entries = []
+        entries: list[CorpusEntry] = []
         for file in job.files:
-            entries.append(job.source.entry(file))
+            entries += job.source.entries(file)
             done += 1
             tick(done, total)
         by_job.append(entries)
@@ -130,15 +134,31 @@ def _check_notes(options: TrainOptions, notes: Notes, entries: Sequence[CorpusEn
 
 
 def _corpus(name: str, placed: Sequence[SplitEntry], holdout: str) -> Corpus:
+    train = [p.file for p in placed if p.is_trained_on]
+    languages = _measured(train)
     corpus = Corpus(
         name,
-        tuple(p.file for p in placed if p.is_trained_on),
-        tuple(p.file for p in placed if p.is_held_out),
+        tuple(_in_measured(file, languages) for file in train),
+        tuple(_in_measured(p.file, languages) for p in placed if p.is_held_out),
         (),
         tuple(p.row for p in placed),
         holdout,
     )
     return corpus.decided()
+
+
+def _measured(files: Sequence[CorpusFile]) -> dict[str, Language]:
+    """Return by name the languages that are read by their marks, with what their files show."""
+    texts: dict[Language, list[str]] = {}
+    for file in files:
+        if file.language and file.language.marks:
+            texts.setdefault(file.language, []).append(file.text)
+    return {language.name: measured(language, sample(own)) for language, own in texts.items()}
+
+
+def _in_measured(file: CorpusFile, languages: Mapping[str, Language]) -> CorpusFile:
+    known = languages.get(file.language.name) if file.language else None
+    return replace(file, declared=known) if known else file
 
 
 def _check_enough(repo: Path, corpus: Corpus) -> None:
@@ -156,7 +176,7 @@ def _check_enough(repo: Path, corpus: Corpus) -> None:
     if not any(row.language for row in corpus.rows):
         raise RepositoryError(
             f"{repo} has no code files among {number} files",
-            "BudgetAI learns from source code in the languages of its README",
+            "Name the language of their ending: --language ext=NAME; --dry-run shows each file",
         )
     reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(corpus.reasons.items()))
     raise RepositoryError(

@@ -2,10 +2,12 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from budgetai_core.context.index import Index
+from budgetai_core.context.languages import Language, language_of
 from budgetai_core.repository import Decision
 
 TRAIN = "train"
@@ -14,7 +16,8 @@ HELD_OUT = "held-out"
 
 @dataclass(frozen=True)
 class CorpusFile:
-    """A file of one repository. `path` is relative to it, with slashes.
+    """A file of one repository. `path` is relative to it, with slashes; that of a part of a large
+    file has the number of the `part` behind it, as `a.st#3`.
 
     A file of weight 2 is shown twice as often as one of weight 1. `fresh` are the character
     ranges (start, end) a held-out file is evaluated on; None means all of it.
@@ -25,6 +28,18 @@ class CorpusFile:
     text: str
     weight: float = 1.0
     fresh: tuple[tuple[int, int], ...] | None = None
+    declared: Language | None = None
+    part: int = 0
+
+    @property
+    def source(self) -> str:
+        """The path of the file on the disk, of which this may be a part."""
+        return self.path.removesuffix(f"#{self.part}")
+
+    @property
+    def language(self) -> Language | None:
+        """The language that the repository says the file is in, or else its name and text."""
+        return self.declared or language_of(self.source, self.text)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -94,8 +109,7 @@ class Corpus:
         """Return who defines what, by repository; of training files alone."""
         names = {file.repository for file in (*self.train, *self.held_out)}
         return {
-            name: Index((f.path, f.text) for f in self.train if f.repository == name)
-            for name in sorted(names)
+            name: _index(f for f in self.train if f.repository == name) for name in sorted(names)
         }
 
     @property
@@ -110,6 +124,15 @@ class Corpus:
         for row in self.rows:
             counts.update(row.secrets)
         return dict(sorted(counts.items()))
+
+
+def _index(files: Iterable[CorpusFile]) -> Index:
+    """Return the index of files; the parts of one are one file there, as in a workspace."""
+    index = Index()
+    for path, parts in groupby(files, key=lambda file: file.source):
+        own = list(parts)
+        index.update(path, "".join(part.text for part in own), language=own[0].language)
+    return index
 
 
 def named(main: str, repository: str, path: str) -> str:

@@ -1,12 +1,13 @@
 """The files of one repository on their way into a corpus: decided on, noted, without secrets."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from budgetai_core.context.document import ParsedDocument
-from budgetai_core.context.languages import language_of
+from budgetai_core.context.languages import Language, language_of
 from budgetai_core.errors import OptionError
 from budgetai_core.repository.files import Examined
+from budgetai_core.repository.parts import parts
 from budgetai_training.corpus.annotations import Note, Notes
 from budgetai_training.corpus.filters import PathFilter
 from budgetai_training.corpus.records import CorpusFile, CorpusRow, digest, named
@@ -47,6 +48,8 @@ class CorpusEntry:
     reason: str
     note: Note | None = None
     secrets: Mapping[str, int] = field(default_factory=dict)
+    language: Language | None = None
+    part: int = 0
 
     @property
     def is_forced(self) -> bool:
@@ -62,10 +65,12 @@ class CorpusEntry:
 
     def file(self, fresh: tuple[tuple[int, int], ...] | None = None) -> CorpusFile:
         weight = self.note.weight if self.note else 1.0
-        return CorpusFile(self.repository, self.path, self.text, weight, fresh)
+        return CorpusFile(
+            self.repository, self.path, self.text, weight, fresh, self.language, self.part
+        )
 
     def row(self, part: str) -> CorpusRow:
-        language = language_of(self.path)
+        language = self.language or language_of(self.path)
         return CorpusRow(
             repository=self.repository,
             path=self.path,
@@ -91,10 +96,25 @@ class CorpusSource:
     notes: Notes
     against: PathFilter
 
+    def entries(self, file: Examined) -> Iterator[CorpusEntry]:
+        """Decide on a file, and on each part of a large one. Raises OptionError where the user
+        wants what cannot be had."""
+        large = not file.reason and parts(file.path, file.text, file.language)
+        if not large:
+            yield self.entry(file)
+            return
+        for number, part in enumerate(large, 1):
+            text = file.text[part.start : part.end]
+            entry = self.entry(replace(file, path=part.name, text=text))
+            yield replace(entry, part=number)
+
     def entry(self, file: Examined) -> CorpusEntry:
         """Decide on a file. Raises OptionError where the user wants what cannot be had."""
         note = self.notes.of(self.repository, file.path, self.revision)
-        entry = CorpusEntry(self.repository, self.revision, file.path, file.text, file.reason, note)
+        entry = CorpusEntry(
+            self.repository, self.revision, file.path, file.text, file.reason, note,
+            language=file.language,
+        )  # fmt: skip
         if entry.is_forced and note and file.reason and not file.text:
             raise OptionError(
                 f"line {note.line} of the corpus: {file.path} cannot be included: {file.reason}",
@@ -112,14 +132,13 @@ class CorpusSource:
             return entry.reason or entry.note.reason or BY_HAND
         if entry.is_forced:
             return self.against(seen)
-        low = not entry.reason and low_content(entry.path, entry.text)
+        low = not entry.reason and low_content(entry.text, entry.language)
         return entry.reason or self.against(seen) or (LOW_CONTENT if low else "")
 
 
-def low_content(path: str, text: str) -> bool:
+def low_content(text: str, language: Language | None) -> bool:
     """Return whether there are only imports, comments and lists of what is exported. Languages
     without a grammar are given the benefit of the doubt."""
-    language = language_of(path)
     parsed = ParsedDocument.of(text[: _MAX_PARSED_CHARACTERS + 1], language)
     if parsed.root is None or len(text) > _MAX_PARSED_CHARACTERS:
         return False

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from budgetai_core.context.languages import language_of
 from budgetai_core.docstrings.body import body_text, ended
 from budgetai_core.docstrings.lint import lint
 from budgetai_core.evaluation.rouge import rouge_l
@@ -75,7 +74,7 @@ def _beside(pair: Pair, base: str, tuned: str) -> DocstringComparison:
 
 
 def _draft(pair: Pair, inside: str) -> GeneratedDocstring:
-    language = language_of(pair.file.path)
+    language = pair.file.language
     assert language is not None
     text = body_text(pair.insertion, inside)
     named = lint(pair.documentable, text, language)

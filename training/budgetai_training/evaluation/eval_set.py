@@ -113,7 +113,7 @@ def _asked_characters(window: Sample) -> int:
 
 def _fresh(file: CorpusFile, indexes: Mapping[str, Index], span: tuple[int, int]) -> Sample:
     """Return a stretch of new text, with the old text around it as context."""
-    place = Snapshot(file.repository, file.path, file.text, span[1])
+    place = Snapshot(file.repository, file.source, file.text, span[1], declared=file.language)
     prompt = build(place, indexes[file.repository])
     return Sample(file, prompt, FRESH, min(span[1] - span[0], len(prompt.before)))
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 from budgetai_core.context.document import ParsedDocument
-from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build
 from budgetai_core.docstrings.documentable import Docstring, Documentable, documentables
 from budgetai_core.docstrings.edit import InsertionPoint, insertion_point
@@ -134,9 +133,9 @@ def repository_styles(files: Sequence[CorpusFile]) -> dict[tuple[str, str], Docs
     """Return how each repository writes docstrings, by its name and that of the language."""
     by_language: defaultdict[tuple[str, str], list[Documentable]] = defaultdict(list)
     for file in files:
-        if language := language_of(file.path):
+        if language := file.language:
             by_language[file.repository, language.name] += documented(file)
-    languages = {language.name: language for f in files if (language := language_of(f.path))}
+    languages = {language.name: language for f in files if (language := f.language)}
     return {
         key: repository_style(entries, languages[key[1]]) for key, entries in by_language.items()
     }
@@ -149,13 +148,13 @@ def documented(file: CorpusFile) -> list[Documentable]:
 # A run looks at its files several times: to see whether they do, and after they have been split.
 @lru_cache(maxsize=4096)
 def _documentables(file: CorpusFile) -> tuple[Documentable, ...]:
-    return documentables(ParsedDocument.of(file.text, language_of(file.path)))
+    return documentables(ParsedDocument.of(file.text, file.language))
 
 
 def _pairs(
     file: CorpusFile, known: Mapping[tuple[str, str], DocstringStyle], left_out: Counter[str]
 ) -> Iterator[Pair]:
-    language = language_of(file.path)
+    language = file.language
     if language is None:
         return
     usual = known.get((file.repository, language.name)) or repository_style((), language)
@@ -175,7 +174,7 @@ def _pair(
 ) -> Pair | str:
     """Return a pair, or why its docstring is not learned. What its first line says, no other line
     of the file may say: it would be shown."""
-    language = language_of(file.path)
+    language = file.language
     docstring = documentable.docstring
     if language is None or docstring is None:
         return NONE
@@ -223,7 +222,7 @@ def sample(pair: Pair, share: float = 1.0) -> Sample:
     """Return what a server would send at the place, and the answer; less of it by a `share` below
     1."""
     file = pair.file
-    place = Snapshot(file.repository, file.path, pair.insertion.text, pair.insertion.cursor)
+    place = Snapshot(file.repository, file.source, pair.insertion.text, pair.insertion.cursor)
     most = limits(file.text, pair.documentable, pair.insertion)
     prompt = build(place, limits=most.scaled(share))
     shown = replace(prompt, before=prompt.before + pair.answer)

@@ -4,7 +4,6 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 
 from budgetai_core.context.index import Index
-from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build
 from budgetai_core.context.window import WindowLimits
 from budgetai_training.corpus.records import CorpusFile
@@ -48,7 +47,7 @@ def _shown(
     whole = int(file.weight)
     rounds = whole + (rng.random() < file.weight - whole)
     if rounds:
-        node_ends = NodeEnds(file.text, language_of(file.path))
+        node_ends = NodeEnds(file.text, file.language)
         for _ in range(rounds):
             yield from file_samples(file, indexes[file.repository], node_ends, rng, mixture)
 
@@ -59,7 +58,9 @@ def file_samples(
     """Yield the samples of one file, from its first line to its last, with the chunks a server
     shows."""
     for window in windows(file.text, node_ends, rng, mixture):
-        place = Snapshot(file.repository, file.path, file.text, window.end, window.start)
+        place = Snapshot(
+            file.repository, file.source, file.text, window.end, window.start, file.language
+        )
         limits = WindowLimits(
             before=mixture.before,
             after=rng.randint(0, mixture.after) if rng.random() >= mixture.no_after_share else 0,

@@ -10,7 +10,6 @@ from dataclasses import replace
 from itertools import cycle
 
 from budgetai_core.context.index import Index
-from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Snapshot, build
 from budgetai_core.evaluation.spans import worth_a_guess
 from budgetai_training.corpus.records import CorpusFile
@@ -48,7 +47,7 @@ def span_samples(
 
 def _spans(file: CorpusFile, rng: random.Random) -> dict[str, list[Span]]:
     """Return what can be taken out of a file, by kind."""
-    language = language_of(file.path)
+    language = file.language
     node_ends = NodeEnds(file.text, language)
     by_kind = {kind: list(node_ends.of_kind(kind)) for kind in NODES}
     for kind in ("line", "end", "inside"):
@@ -97,7 +96,7 @@ def _drawn(
 def _sample(file: CorpusFile, indexes: Mapping[str, Index], kind: str, span: Span) -> Sample:
     """Build the prompt from a text without the answer: nothing shown may depend on it."""
     text = file.text[: span.start] + file.text[span.end :]
-    place = Snapshot(file.repository, file.path, text, span.start)
+    place = Snapshot(file.repository, file.source, text, span.start, declared=file.language)
     prompt = build(place, indexes[file.repository])
     answer = file.text[span.start : span.end]
     learned = replace(prompt, before=prompt.before + answer)

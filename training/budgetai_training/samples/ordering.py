@@ -7,7 +7,6 @@ from posixpath import dirname
 from typing import TypeVar
 
 from budgetai_core.context.imports import targets
-from budgetai_core.context.languages import language_of
 from budgetai_core.context.path_suffixes import PathSuffixes
 from budgetai_core.context.symbols import Import, file_symbols
 from budgetai_training.corpus.records import CorpusFile
@@ -54,7 +53,7 @@ def import_graph(files: Iterable[CorpusFile]) -> Graph:
 
 def _imports(file: CorpusFile) -> Iterator[Import]:
     """Yield the imports that order files: Python's inside a function only break a cycle."""
-    language = language_of(file.path)
+    language = file.language
     lines = file.text.split("\n") if language and language.name == "python" else []
     for statement in file_symbols(file.text, language).imports:
         if not lines or lines[statement.line][:1] not in (" ", "\t"):

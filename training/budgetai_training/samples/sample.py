@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from budgetai_core.context.languages import language_of
 from budgetai_core.context.prompt import Prompt
 from budgetai_training.corpus.records import CorpusFile
 
@@ -29,7 +28,7 @@ class Sample:
     @property
     def language(self) -> str:
         """The name of the file's language; "text" where it is none we know."""
-        language = language_of(self.file.path)
+        language = self.file.language
         return language.name if language else "text"
 
     @property

@@ -7,7 +7,8 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from budgetai_core.context.languages import Language
+from budgetai_core.context.languages import Language, LexicalMarks
+from budgetai_core.context.lexing import lexeme, patterns
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 OPENERS, CLOSERS = "".join(PAIRS), "".join(PAIRS.values())
@@ -39,14 +40,16 @@ def brackets(piece: str, language: Language | None) -> Brackets:
     opened: list[int] = []
     unmatched: list[int] = []
     inside = False
-    for match in _lexemes(language.comment if language else "").finditer(piece):
+    marks = language.marks if language else None
+    known = _lexical(marks) if marks else _lexemes(language.comment if language else "")
+    for match in known.finditer(piece):
         mark = match[0]
         if mark in PAIRS:
             opened.append(match.start())
         elif mark in CLOSERS:
             _close(piece, match.start(), opened, unmatched)
         elif match.end() == len(piece):
-            inside = _unclosed(mark)
+            inside = _goes_on(mark, marks) if marks else _unclosed(mark)
     return Brackets(tuple(opened), tuple(unmatched), inside)
 
 
@@ -60,6 +63,16 @@ def _unclosed(mark: str) -> bool:
             escaped = (len(inner) - len(inner.rstrip("\\"))) % 2 and opener != "/*"
             return bool(escaped) or not content.endswith(closer)
     return False
+
+
+def _goes_on(mark: str, marks: LexicalMarks) -> bool:
+    read = lexeme(mark, 0, marks)
+    return bool(read.closer) and not read.closed
+
+
+@cache
+def _lexical(marks: LexicalMarks) -> re.Pattern[str]:
+    return re.compile("|".join((*patterns(marks), _MARKS)), re.MULTILINE | re.DOTALL)
 
 
 def _close(piece: str, at: int, opened: list[int], unmatched: list[int]) -> None:

@@ -8,6 +8,7 @@ then answers cut at an earlier line are tried, the longest first.
 import re
 from collections.abc import Iterator, Sequence
 
+from budgetai_core.context.block_words import closes_block, closing_lines
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.tree import errors
 from budgetai_core.context.viable_prefix import is_viable_prefix
@@ -52,6 +53,8 @@ def repaired(context: CursorContext, text: str, *, goes_on: bool = False) -> Edi
 
 def _repaired(context: CursorContext, text: str, *, goes_on: bool) -> Edit:
     best = edit(context, text)
+    if context.language and context.language.marks:
+        return edit(context, text if goes_on else _closed_by_words(context, text))
     if context.parsed.root is None:
         return best
     most, fewest = context.errors_without, cost(context, best)
@@ -158,6 +161,25 @@ def _completed(context: CursorContext, text: str, *, words: bool = True) -> Iter
         white = _block_indentation(context, piece)
         for word in _END_WORDS:
             yield Edit(f"{text}\n{white}{word}")
+
+
+def _closed_by_words(context: CursorContext, text: str) -> str:
+    """Return an answer of several lines with the words that end what it begins, and what a line
+    above it begins that is not ended below; and with closers of its brackets."""
+    language = context.language
+    if language is None or "\n" not in text.strip():
+        return text
+    begins_here = context.line_before.strip() != ""
+    above = context.line_before if begins_here else f"{context.line_above}\n{context.line_before}"
+    if not begins_here and (
+        closes_block(context.line_below, language)
+        or indent(context.line_below) > indent(context.line_above)
+    ):
+        above = context.line_before
+    missing = closing_lines(above + text, language)
+    counted = brackets(context.line_before + text + context.line_after, language)
+    braces = _closing_lines(context.line_before + text, counted.open[::-1]) if counted.open else ""
+    return "\n".join([text + braces, *missing])
 
 
 def _closing_lines(piece: str, opened: Sequence[int]) -> str:

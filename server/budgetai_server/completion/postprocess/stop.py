@@ -7,6 +7,8 @@ decided whatever follows.
 
 import re
 
+from budgetai_core.context.block_words import closes_block, divides
+from budgetai_core.context.languages import Language
 from budgetai_server.completion.postprocess.brackets import PAIRS, brackets
 from budgetai_server.completion.postprocess.continuation import annotates, goes_on
 from budgetai_server.completion.postprocess.cursor_context import CursorContext
@@ -57,9 +59,10 @@ def _inline(context: CursorContext, answer: str) -> bool:
 def _block_end(context: CursorContext, opened: int, answer: str) -> int | None:
     outer = indent(context.before.rstrip().rpartition("\n")[2])
     if context.before[opened] not in PAIRS:
-        return _dedent(answer, outer, first=1)
+        return _dedent(answer, outer, 1, context.language)
     # Between braces a line may stand at any depth, but for those of what is outside.
-    ends = (_dedent(answer, outer - 1, first=1), _closed(context, opened, answer))
+    dedent = _dedent(answer, outer - 1, 1, context.language)
+    ends = (dedent, _closed(context, opened, answer))
     return min((end for end in ends if end is not None), default=None)
 
 
@@ -78,13 +81,18 @@ def _closed(context: CursorContext, opened: int, answer: str) -> int | None:
     return (marks.end() if short else line_end) - (len(piece) - len(answer))
 
 
-def _dedent(answer: str, outer: int, first: int) -> int | None:
+def _dedent(answer: str, outer: int, first: int, language: Language | None) -> int | None:
     """Return where the lines of an answer, from number `first` on, come back to the depth `outer`.
     A closing mark there still belongs to them."""
     offset = 0
     # The last piece may still grow.
     for number, line in enumerate(answer.split("\n")[:-1]):
         if number >= first and line.strip() and indent(line) <= outer:
+            if indent(line) == outer and divides(line, language):
+                offset += len(line) + 1
+                continue
+            if indent(line) == outer and closes_block(line, language):
+                return offset + len(line.rstrip())
             closer = _CLOSER.match(line.rstrip(), len(line) - len(line.lstrip()))
             closes = closer is not None and indent(line) == outer
             return offset + closer.end() if closes and closer else max(offset - 1, 0)
@@ -102,7 +110,7 @@ def _node_end(context: CursorContext, answer: str, first: int) -> int | None:
         at = _next_line_end(answer, at)
     indented = context.language is not None and context.language.opener == ":"
     if at is not None and indented and annotates(context, answer[:first]) and answer[at - 1] == ":":
-        return _dedent(answer, indent(head), first=answer.count("\n", 0, at) + 1)
+        return _dedent(answer, indent(head), answer.count("\n", 0, at) + 1, context.language)
     return at
 
 
@@ -119,7 +127,9 @@ def _word_block_end(context: CursorContext, answer: str, first: int) -> int | No
     head = answer[:first].rpartition("\n")[2] if begun else context.line_before + answer[:first]
     depth, below = indent(head.lstrip("\n")), indent(context.line_below)
     if (begun or not context.line_before.strip()) and indent(above) < depth:
-        return first if below > indent(above) else _dedent(answer, indent(above), first=1)
+        if below > indent(above):
+            return first
+        return _dedent(answer, indent(above), 1, context.language)
     following = next((line for line in answer[first + 1 :].split("\n") if line.strip()), None)
     if following is None:
         return None
@@ -130,4 +140,4 @@ def _word_block_end(context: CursorContext, answer: str, first: int) -> int | No
         while at is not None and goes_on(context, answer, at):
             at = _next_line_end(answer, at)
         return at
-    return _dedent(answer, depth, first=answer.count("\n", 0, first) + 1)
+    return _dedent(answer, depth, answer.count("\n", 0, first) + 1, context.language)

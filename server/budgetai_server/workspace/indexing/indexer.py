@@ -4,14 +4,17 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_core.artifacts import layout
+from budgetai_core.context import naming
+from budgetai_core.context.block_words import measured, sample
 from budgetai_core.context.index import Index
-from budgetai_core.context.languages import language_of
+from budgetai_core.context.languages import Language
+from budgetai_core.repository.language_map import LanguageMap
 from budgetai_server.workspace.indexing.overlay import UnsavedBuffers
 from budgetai_server.workspace.indexing.parse_cache import decode
 from budgetai_server.workspace.indexing.scan import Batch, File, Request
@@ -60,15 +63,20 @@ class Indexer:
         root: Path,
         feed: Feed = from_anywhere,
         answering: Callable[[], bool] = lambda: False,
+        declared: Mapping[str, str] | None = None,
     ) -> None:
         """Start empty. `root` is resolved. `feed` looks at all of it; while `answering`, what it
-        finds has to wait, since Python runs one thread at a time and the model's is one."""
+        finds has to wait, since Python runs one thread at a time and the model's is one. `declared`
+        has languages by ending or name, as the user says."""
         self.index = Index()
         self._answering = answering
         self.parsed = 0
         self._root = root
         self._feed = feed
         self._known: dict[str, bytes] = {}
+        self._declared = declared or {}
+        self._measured: dict[str, Language] = {}
+        self._usual: Mapping[str, str] | None = None
         self._edits = UnsavedBuffers(self.index)
         self._changed: set[str] = set()
         self._turn = asyncio.Lock()
@@ -83,11 +91,29 @@ class Indexer:
                 lines += sum(file.text.count("\n") + 1 for file in batch.files)
                 progress = Progress(batch.done, batch.total, lines, time.monotonic() - began)
                 tell(progress)
+        await asyncio.to_thread(self._measure)
         log.info(
             "indexed %d files, %d lines in %.1f s (%.0f lines a second); %d files parsed anew",
             len(self.index), lines, progress.seconds, progress.rate, self.parsed,
         )  # fmt: skip
         return self.index
+
+    def language(self, path: str, text: str) -> Language | None:
+        """Return the language of a file, which may be new; None for what is not code."""
+        language = self.index.language(path)
+        if path not in self.index:
+            language = self._languages.language(path, text)
+        return self._measured.get(language.name, language) if language else None
+
+    def _measure(self) -> None:
+        """Find how blocks are begun and ended in the languages that are read by their marks."""
+        texts: dict[Language, list[str]] = {}
+        for path in self.index.paths:
+            language = self.index.language(path)
+            if language and language.marks:
+                texts.setdefault(language, []).append(self.index.text(path))
+        for language, own in texts.items():
+            self._measured[language.name] = measured(language, sample(own))
 
     def changed(self, paths: Iterable[str]) -> None:
         """Take up files or folders that have come, gone or changed on disk; `paths` are relative to
@@ -135,10 +161,21 @@ class Indexer:
         return sorted(
             path
             for path in paths
-            if language_of(path)
+            if self._may_be_code(path)
             or _is_rule(path)
             or path in folders
             or _is_folder(self._root / path)
+        )
+
+    @property
+    def _languages(self) -> LanguageMap:
+        return LanguageMap((), {}, self._declared, self._usual or {})
+
+    def _may_be_code(self, path: str) -> bool:
+        """Return whether a look at a file is worth while: programs write others all the time."""
+        # What has no ending may be a script.
+        return self._languages.may_be_code(path) and (
+            bool(naming.ending(path)) or path in self.index or _is_file(self._root / path)
         )
 
     async def _refresh(self, paths: list[str]) -> None:
@@ -152,11 +189,14 @@ class Indexer:
         """Take in what a feed finds. Never raises: an index that is not up to date is not a
         fault."""
         store = layout.repository_folder(self._root) / "index.sqlite"
-        request = Request(self._root, store, only, self._known)
+        usual = self._usual if only else None
+        request = Request(self._root, store, only, self._known, self._declared, usual)
         try:
             async with aclosing(feed(request)) as batches:
                 async for batch in batches:
                     await self._take(batch)
+                    if batch.last and not only:
+                        self._usual = batch.usual
                     if not only:
                         # The index lives as long as the server. To look for garbage among its
                         # 600,000 objects (in a million lines) stops everything for 0.4 s.
@@ -189,7 +229,7 @@ class Indexer:
         self._known[file.path] = file.key
         new = file.path not in self.index
         if new or not self._edits.holds(file.path):
-            self.index.update(file.path, file.text, decode(file.facts))
+            self.index.update(file.path, file.text, decode(file.facts), file.language)
         if new:
             self._edits.retry(file.path)
 
@@ -204,6 +244,13 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         # A name too long for the disk, or a folder that is closed to us.
+        return False
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
         return False
 
 

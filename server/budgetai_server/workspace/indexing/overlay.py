@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.index import Index
-from budgetai_core.context.languages import language_of
+from budgetai_core.context.languages import Language
 from budgetai_core.context.symbols import FileSymbols, symbols_of_tree
 from budgetai_core.repository import MAX_FILE_BYTES
 
@@ -59,16 +59,18 @@ class UnsavedBuffers:
         text = self._texts[path]
         # What gets in at all is decided from files on disk.
         if path in self._index and len(text) <= MAX_FILE_BYTES:
-            parsed, symbols = await asyncio.to_thread(_parse, path, text, self._parsed.get(path))
+            language = self._index.language(path)
+            before = self._parsed.get(path)
+            parsed, symbols = await asyncio.to_thread(_parse, language, text, before)
             self._parsed[path] = parsed
             if path in self._index:
-                self._index.update(path, text, symbols)
+                self._index.update(path, text, symbols, language)
         with suppress(KeyError):
             del self._waiting[path]
 
 
 def _parse(
-    path: str, text: str, before: ParsedDocument | None
+    language: Language | None, text: str, before: ParsedDocument | None
 ) -> tuple[ParsedDocument, FileSymbols]:
-    parsed = before.edited(text) if before else ParsedDocument.of(text, language_of(path))
+    parsed = before.edited(text) if before else ParsedDocument.of(text, language)
     return parsed, symbols_of_tree(parsed)
