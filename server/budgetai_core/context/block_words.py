@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import zip_longest
 
 from budgetai_core.context.languages import Language, LexicalMarks
 from budgetai_core.context.lexing import masked
@@ -141,7 +142,7 @@ def closing_lines(text: str, language: Language) -> list[str]:
 def _count(lines: Sequence[CodeLine], counts: _Counts) -> None:
     # Heads of the blocks that are open, each with the head of its first part.
     around: list[tuple[CodeLine, CodeLine]] = []
-    for line, following in zip(lines, [*lines[1:], None], strict=True):
+    for line, following in zip_longest(lines, lines[1:]):
         counts.lines[line.word] += 1
         while around and around[-1][0].depth > line.depth:
             around.pop()

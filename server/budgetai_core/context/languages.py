@@ -66,6 +66,10 @@ class Language:
     marks: LexicalMarks | None = None
 
 
+# What the spans of texts without a tree are called that hold a block.
+_LEXICAL_BLOCKS = frozenset({"block"})
+
+
 def _row(
     name: str,
     extensions: str,
@@ -77,6 +81,7 @@ def _row(
     blocks: str = "",
     queries: str = "",
     ids: str = "",
+    marks: LexicalMarks | None = None,
 ) -> Language:
     module, _, function = grammar.partition(":")
     return Language(
@@ -87,14 +92,17 @@ def _row(
         opener=opener,
         docs=tuple(docs.split()),
         grammar=(module, function or "language") if module else None,
-        blocks=frozenset(blocks.split()),
+        blocks=_LEXICAL_BLOCKS if marks else frozenset(blocks.split()),
         queries=tuple(queries.split()) or (name,),
+        marks=marks,
     )
 
 
 _ECMA_BLOCKS = "statement_block class_body switch_body object"
 _TS_BLOCKS = _ECMA_BLOCKS + " interface_body object_type enum_body"
 _C_BLOCKS = "compound_statement field_declaration_list enumerator_list initializer_list"
+
+_BRACES = LexicalMarks(("//",), (("/*", "*/"),), ('"""+', '"\\'))
 
 LANGUAGES: tuple[Language, ...] = (
     _row(
@@ -158,8 +166,8 @@ LANGUAGES: tuple[Language, ...] = (
         "kotlin", ".kt .kts", "//", docs="/**", grammar="tree_sitter_kotlin",
         blocks="block class_body enum_class_body lambda_literal",
     ),
-    _row("swift", ".swift", "//"),
-    _row("scala", ".scala", "//", docs="/**"),
+    _row("swift", ".swift", "//", marks=_BRACES),
+    _row("scala", ".scala", "//", docs="/**", marks=_BRACES),
 )  # fmt: skip
 
 _MAX_BEGUN = 256
@@ -175,7 +183,6 @@ _OWN = {
 # Of a language about which nothing else is known. Blocks are ended by words until texts show that
 # they are ended by brackets.
 _SOME_COMMENT, _SOME_WORD = "#", "end"
-_LEXICAL_BLOCKS = frozenset({"block"})
 
 _BY_EXTENSION = {ext: language for language in LANGUAGES for ext in language.extensions}
 _BY_ID = {name: language for language in LANGUAGES for name in language.ids}

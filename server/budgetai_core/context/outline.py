@@ -41,7 +41,7 @@ _BY_WORD = re.compile(
     r"(?:(?:if|not|exists)[ \t]+)*"
     # What comes before the name: dimensions, the results of MATLAB, receivers.
     r"(?:\[[^\]\n]{0,80}\][ \t]*|[\w, \[\]]{1,40}=[ \t]*|\([^()\n]{0,80}\)[ \t]*)?"
-    rf"[\"'`\[]?(?P<name>{_NAME})(?![ \t]*(?:,|\w+[ \t]*:=?[ \t]))",
+    rf"[\"'`\[]?(?P<name>{_NAME}(?:-\w+)*)(?![ \t]*(?:,|\w+[ \t]*:=?[ \t]))",
     re.IGNORECASE | re.MULTILINE,
 )
 _OTHERS = tuple(
