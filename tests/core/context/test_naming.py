@@ -8,19 +8,19 @@ from budgetai_core.context import linguist, naming
 from budgetai_core.context.languages import language_called, language_named, language_of
 
 NAMES = {
-    "src/main.vhd": "VHDL", "top.sv": "SystemVerilog", "pay.cbl": "COBOL", "a.f90": "Fortran Free Form",
-    "a.jl": "Julia", "Main.hs": "Haskell", "a.ml": "OCaml", "a.exs": "Elixir", "core.clj": "Clojure",
-    "a.zig": "Zig", "a.nim": "Nim", "a.dart": "Dart", "a.sol": "Solidity", "a.gd": "GDScript",
-    "a.ps1": "PowerShell", "a.vim": "Vim script", "a.nix": "Nix", "main.tf": "HCL", "a.sql": "SQL",
-    "a.html": "HTML", "a.css": "CSS", "a.vue": "Vue", "a.svelte": "Svelte", "a.adb": "Ada",
-    "a.proto": "Protocol Buffer", "a.graphql": "GraphQL", "Makefile": "Makefile",
-    "deploy/Dockerfile": "Dockerfile", "CMakeLists.txt": "CMake", "a.TcPOU": "Structured Text",
-    "Rakefile": "ruby", "a.pyi": "python", ".bashrc": "bash", "a.blade.php": "php",
+    "src/main.vhd": "VHDL", "top.sv": "SystemVerilog", "pay.cbl": "COBOL",
+    "a.f90": "Fortran Free Form", "a.jl": "Julia", "Main.hs": "Haskell", "a.ml": "OCaml",
+    "a.exs": "Elixir", "core.clj": "Clojure", "a.zig": "Zig", "a.nim": "Nim", "a.dart": "Dart",
+    "a.sol": "Solidity", "a.gd": "GDScript", "a.ps1": "PowerShell", "a.vim": "Vim script",
+    "a.nix": "Nix", "main.tf": "HCL", "a.sql": "SQL", "a.html": "HTML", "a.css": "CSS",
+    "a.vue": "Vue", "a.svelte": "Svelte", "a.adb": "Ada", "a.proto": "Protocol Buffer",
+    "a.graphql": "GraphQL", "Makefile": "Makefile", "deploy/Dockerfile": "Dockerfile",
+    "CMakeLists.txt": "CMake", "a.TcPOU": "Structured Text", "Rakefile": "ruby",
+    "a.pyi": "python", ".bashrc": "bash", "a.blade.php": "php",
 }  # fmt: skip
 NO_CODE = (
     "a.json", "a.csv", "a.md", "a.yml", "a.toml", "notes.txt", "package-lock.json", "a.svg",
-    "a.xml",
-    "a.ipynb", "README", "a.png", "a.unheard",
+    "a.xml", "a.xml", "a.ipynb", "README", "a.png", "a.unheard",
 )  # fmt: skip
 # Texts of endings that languages share.
 TEXTS = {
