@@ -33,8 +33,8 @@ def candidates(path: str) -> tuple[KnownLanguage, ...]:
 
 
 def is_shared(path: str) -> bool:
-    """Return whether several languages have names like this."""
-    return len(candidates(path)) > 1
+    """Return whether several languages have names like this, or others than the one we know."""
+    return len(candidates(path)) > 1 or ending(path) in _ONLY_IF_TOLD
 
 
 def ending(path: str) -> str:

@@ -94,7 +94,7 @@ class LanguageMap:
         usual = self.usual.get(naming.ending(path))
         known = naming.named(path, text, usual)
         if known is None:
-            return by_name or (language_named(usual) if usual else None)
+            return language_named(usual) if usual else None
         return language_named(known.name) if known.is_code or mark.detectable else None
 
     def look(self, read: Read) -> None:

@@ -196,6 +196,6 @@ def _documentation(
     fence = max(_FENCE.findall(text), key=len, default="``") + "`"
     language_id, path = place.document.language_id or "", place.document.path
     language = language_called(language_id) or language_of(path)
-    name = language.name if language else ""
+    name = next((name for name in language.ids if " " not in name), "") if language else ""
     value = f"{fence}{name}\n{text}\n{fence}"
     return types.MarkupContent(types.MarkupKind.Markdown, value)

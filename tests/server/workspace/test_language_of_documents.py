@@ -33,6 +33,12 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session
         ("file://{}/a.py", "plaintext", "a.py", "python"),
         ("file://{}/a.py", "", "a.py", "python"),
         ("file://{}/notes", "markdown", "notes", None),
+        ("file://{}/a.sql", "sql", "a.sql", "SQL"),
+        ("file://{}/a.vhd", "vhdl", "a.vhd", "VHDL"),
+        ("file://{}/a.json", "json", "a.json", None),
+        ("file://{}/a.md", "markdown", "a.md", None),
+        ("untitled:Untitled-1", "sql", "Untitled-1.sql", "SQL"),
+        ("file://{}/a.st", "plaintext", "a.st", "Smalltalk"),
     ],
 )
 def test_a_snapshot(
@@ -45,6 +51,22 @@ def test_a_snapshot(
     assert (seen_language.name if seen_language else None) == language
     parsed = session._eligibility.parsed(document.uri, snapshot)
     assert parsed.language == seen_language
+
+
+@pytest.mark.parametrize("said", ["plaintext", "smalltalk", "iecst", ""])
+def test_the_text_and_the_user_know_better(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setenv("BUDGETAI_HOME", str(tmp_path / "data"))
+    options = ServerOptions(usage=False, language=("zap=Acme",))
+    session = Session(options, (tmp_path,), trusted=True)
+    text = "FUNCTION_BLOCK Lamp\nVAR\n  on : BOOL;\nEND_VAR\n"
+    for name, language in (("a.st", "Structured Text"), ("b.zap", "Acme")):
+        document = Document(f"file://{tmp_path}/{name}", text, language_id=said)
+        snapshot = session._opened(document).snapshot(0)
+        assert snapshot.path == name
+        assert snapshot.language and snapshot.language.name == language
+    session.close()
 
 
 def test_the_name_decides_what_is_private(session: Session, tmp_path: Path) -> None:

@@ -218,3 +218,31 @@ def test_nothing_to_learn(tmp_path: Path, files: dict[str, str | bytes], words: 
     write(tmp_path, files)
     with pytest.raises(RepositoryError, match=words):
         corpus.read(TrainOptions(repo=tmp_path))
+
+
+def test_a_language_without_a_grammar_and_a_large_file(tmp_path: Path) -> None:
+    """Its files are learned, a large one in parts, each known by its number in the next run, too;
+    the index has the parts that are learned as one file."""
+    block = "FUNCTION_BLOCK B{n}\nVAR\n  x{n} : INT;\nEND_VAR\n"
+    block += "IF x{n} THEN\n  y{n} := {n};\nEND_IF;\n\n"
+    text = "".join(block.replace("{n}", str(n * n)) for n in range(6000))
+    write(tmp_path, {"plc/all.st": text, "plc/one.st": block.replace("{n}", "x"), "a.json": "{}"})
+    read = corpus.read(TrainOptions(repo=tmp_path))
+    assert {row.language for row in read.rows if not row.reason} == {"Structured Text"}
+    held = [file for file in read.held_out if file.part]
+    assert held and all(file.path == f"plc/all.st#{file.part}" for file in held)
+    assert {file.source for file in held} == {"plc/all.st"}
+    learned = [file for file in read.train if file.part]
+    indexed = read.indexes()[read.name].text("plc/all.st")
+    assert indexed == "".join(file.text for file in learned)
+    language = learned[0].language
+    assert language and language.marks and language.marks.closers == ("end_if", "end_var")
+    again = corpus.read(TrainOptions(repo=tmp_path))
+    assert again.held_out_names == read.held_out_names
+
+
+def test_an_ending_that_the_user_names(tmp_path: Path) -> None:
+    write(tmp_path, {"a.zap": "rule x\n", "b.py": "x = 1\n", "c.md": "# words\n"})
+    read = corpus.read(TrainOptions(repo=tmp_path, language=("zap=Acme", "md=Markdown")))
+    kept = {row.path: row.language for row in read.rows if not row.reason}
+    assert kept == {"a.zap": "Acme", "b.py": "python", "c.md": "Markdown"}

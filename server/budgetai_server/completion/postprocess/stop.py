@@ -9,6 +9,7 @@ import re
 
 from budgetai_core.context.block_words import closes_block, divides
 from budgetai_core.context.languages import Language
+from budgetai_core.context.lexing import masked
 from budgetai_server.completion.postprocess.brackets import PAIRS, brackets
 from budgetai_server.completion.postprocess.continuation import annotates, goes_on
 from budgetai_server.completion.postprocess.cursor_context import CursorContext
@@ -85,6 +86,8 @@ def _dedent(answer: str, outer: int, first: int, language: Language | None) -> i
     """Return where the lines of an answer, from number `first` on, come back to the depth `outer`.
     A closing mark there still belongs to them."""
     offset = 0
+    if language and language.marks:
+        answer = masked(answer, language.marks)
     # The last piece may still grow.
     for number, line in enumerate(answer.split("\n")[:-1]):
         if number >= first and line.strip() and indent(line) <= outer:
