@@ -14,6 +14,7 @@ from rich.table import Table
 from budgetai_core.artifacts import layout
 from budgetai_core.artifacts.base_models import EMBEDDED
 from budgetai_core.command import flags, print_json
+from budgetai_core.context.languages import is_known
 from budgetai_core.options import Seconds
 from budgetai_training.corpus import annotations
 from budgetai_training.corpus.load import read
@@ -144,6 +145,11 @@ def _lines(
     held = ", ".join(names[:_MAX_NAMES]) or "nothing: there is too little to split"
     held += ", …" if len(names) > _MAX_NAMES else ""
     lines = [f"held out ({len(names)}): {held}"]
+    lines += (
+        f"{name}: nobody knows this language; --language ext=NAME gives it a name"
+        for name in sorted({row.language for row in corpus.rows if not row.reason})
+        if not is_known(name)
+    )
     if corpus.holdout:
         lines.append(f"evaluated on what they hold {corpus.holdout.replace(':', ' ')}")
     if pairs:

@@ -64,7 +64,17 @@ def code_lines(text: str, marks: LexicalMarks) -> Iterator[CodeLine]:
             yield CodeLine(number, depth, word[0].lower() if word else "", bare)
 
 
-def sample(texts: Sequence[str]) -> tuple[str, ...]:
+def measured_by_name(files: Iterable[tuple[Language | None, str]]) -> dict[str, Language]:
+    """Return by name the languages of files that are read by their marks, each with what its texts
+    show."""
+    texts: defaultdict[Language, list[str]] = defaultdict(list)
+    for language, text in files:
+        if language and language.marks:
+            texts[language].append(text)
+    return {language.name: measured(language, _sample(own)) for language, own in texts.items()}
+
+
+def _sample(texts: Sequence[str]) -> tuple[str, ...]:
     """Return as many of the texts, evenly taken, as are measured."""
     mean = sum(map(len, texts)) / max(len(texts), 1)
     step = max(1, round(len(texts) * mean / MAX_CHARACTERS))

@@ -216,6 +216,11 @@ def language_named(name: str) -> Language:
     return _BY_ID.get(name.lower()) or (known and _named(known.name)) or unknown_language(name)
 
 
+def is_known(name: str) -> bool:
+    """Return whether anyone but the repository knows a language by this name."""
+    return name.lower() in _BY_ID or linguist.entry(name) is not None
+
+
 def unknown_language(name: str) -> Language:
     """Return a language of which nothing is known; `name` is the user's, or the files' ending."""
     return Language(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Indel
 
-from budgetai_core.context.languages import language_of
+from budgetai_core.context.languages import Language, language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.evaluation.spans import worth_a_guess
 from budgetai_core.repository.commits import FileChange
@@ -36,16 +36,21 @@ class TypedLine:
     after: str
     new_file: bool
     continues: bool
+    language: Language | None = None
 
     def snapshot_above(self, repository: str) -> Snapshot:
         """Return the place as it was when the line above had been typed to its end."""
         above = self.before.rpartition("\n")[0]
-        return Snapshot(repository, self.path, above + self.after, len(above))
+        return self._at(repository, above)
 
     def snapshot(self, repository: str, typed: int = 0) -> Snapshot:
         """Return the place as an editor shows it when `typed` characters of the line are there."""
         before = self.before + self.expected[:typed]
-        return Snapshot(repository, self.path, before + self.after, len(before))
+        return self._at(repository, before)
+
+    def _at(self, repository: str, before: str) -> Snapshot:
+        text = before + self.after
+        return Snapshot(repository, self.path, text, len(before), declared=self.language)
 
 
 def typed_lines(change: FileChange) -> Iterator[TypedLine]:
@@ -54,7 +59,7 @@ def typed_lines(change: FileChange) -> Iterator[TypedLine]:
     Hunks above a line are in, those below are not. The lines that its own hunk removes are gone
     when its first line is typed. A line that the file loses elsewhere is moved, not typed.
     """
-    language = language_of(change.path)
+    language = language_of(change.path, change.after)
     old = [] if change.before is None else change.before.split("\n")
     new = change.after.split("\n")
     hunks = list(_hunks(old, new))
@@ -74,6 +79,7 @@ def typed_lines(change: FileChange) -> Iterator[TypedLine]:
                 behind,
                 change.before is None,
                 number > first,
+                language,
             )
 
 

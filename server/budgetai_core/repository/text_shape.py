@@ -10,6 +10,7 @@ _VALUES = re.compile(
     r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|\b0[xXbBoO][\da-fA-F_]+\w*|\b\d[\d_.]*(?:[eE][-+]?\d+)?\w?\b'
     r"|[A-Za-z0-9+/]{60,}=*|\b(?:true|false|null|None|True|False|nil|NULL)\b"
 )
+_ROW = re.compile(r"\s*INSERT\s+INTO\s[^\n]{0,2000}\bVALUES\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d]")
 
 
@@ -24,11 +25,13 @@ def minified(text: str) -> bool:
 
 def table(text: str) -> bool:
     """Return whether nearly all lines of a text of some size hold strings and numbers, and no
-    name."""
+    name; or are rows that a program has written as SQL."""
     if len(text) < _MIN_TABLE_CHARACTERS:
         return False
     lines = text.split("\n")
-    values = sum(len(line) for line in lines if line.strip() and not _has_name(line))
+    values = sum(
+        len(line) for line in lines if line.strip() and (_ROW.match(line) or not _has_name(line))
+    )
     return values > _TABLE_SHARE * len(text)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from budgetai_core import repository
 from budgetai_core.artifacts import base_models, layout
 from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest, held_in
+from budgetai_core.context.block_words import measured_by_name
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import Language
 from budgetai_core.errors import AdapterError, ModelError, RepositoryError
@@ -105,7 +106,8 @@ def sources_of(options: EvalOptions, models: Sequence[Path]) -> Sources:
     if not files:
         raise RepositoryError(f"{options.repo} has no code files", "Name another --repo")
     ranges, note = held_out(root, models, files)
-    languages = {file.path: file.language for file in files}
+    known = measured_by_name((file.language, file.text) for file in files)
+    languages = {f.path: f.language and known.get(f.language.name, f.language) for f in files}
     return Sources(root.name, tuple((f.path, f.text) for f in files), ranges, note, languages)
 
 

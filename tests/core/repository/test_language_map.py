@@ -66,3 +66,10 @@ def test_a_repository_mostly_in_a_language_that_nobody_knows(tmp_path: Path) -> 
     assert "a.zapp" not in languages(tmp_path, more)
     pictures = {f"{number}.log": "x\n" for number in range(99)}
     assert not [path for path in languages(tmp_path, pictures) if path.endswith(".log")]
+
+
+def test_rows_of_a_database_are_data(tmp_path: Path) -> None:
+    row = "INSERT INTO lines (id, name) VALUES (1, 'bolt');\n"
+    query = "SELECT id, name FROM lines WHERE id > 3;\n"
+    files = {"dump.sql": row * 200, "seed.sql": row * 9, "query.sql": (row + query) * 100}
+    assert languages(tmp_path, files) == {"query.sql": "SQL", "seed.sql": "SQL"}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from budgetai_core.context.block_words import measured, sample
+from budgetai_core.context.block_words import measured_by_name
 from budgetai_core.context.languages import Language
 from budgetai_core.errors import OptionError, RepositoryError
 from budgetai_core.repository import git, listing, open_repository
@@ -135,7 +135,7 @@ def _check_notes(options: TrainOptions, notes: Notes, entries: Sequence[CorpusEn
 
 def _corpus(name: str, placed: Sequence[SplitEntry], holdout: str) -> Corpus:
     train = [p.file for p in placed if p.is_trained_on]
-    languages = _measured(train)
+    languages = measured_by_name((file.language, file.text) for file in train)
     corpus = Corpus(
         name,
         tuple(_in_measured(file, languages) for file in train),
@@ -145,15 +145,6 @@ def _corpus(name: str, placed: Sequence[SplitEntry], holdout: str) -> Corpus:
         holdout,
     )
     return corpus.decided()
-
-
-def _measured(files: Sequence[CorpusFile]) -> dict[str, Language]:
-    """Return by name the languages that are read by their marks, with what their files show."""
-    texts: dict[Language, list[str]] = {}
-    for file in files:
-        if file.language and file.language.marks:
-            texts.setdefault(file.language, []).append(file.text)
-    return {language.name: measured(language, sample(own)) for language, own in texts.items()}
 
 
 def _in_measured(file: CorpusFile, languages: Mapping[str, Language]) -> CorpusFile:

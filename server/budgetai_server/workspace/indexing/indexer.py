@@ -11,7 +11,7 @@ from pathlib import Path
 
 from budgetai_core.artifacts import layout
 from budgetai_core.context import naming
-from budgetai_core.context.block_words import measured, sample
+from budgetai_core.context.block_words import measured_by_name
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import Language
 from budgetai_core.repository.language_map import LanguageMap
@@ -107,13 +107,9 @@ class Indexer:
 
     def _measure(self) -> None:
         """Find how blocks are begun and ended in the languages that are read by their marks."""
-        texts: dict[Language, list[str]] = {}
-        for path in self.index.paths:
-            language = self.index.language(path)
-            if language and language.marks:
-                texts.setdefault(language, []).append(self.index.text(path))
-        for language, own in texts.items():
-            self._measured[language.name] = measured(language, sample(own))
+        index = self.index
+        files = ((index.language(path), index.text(path)) for path in index.paths)
+        self._measured = measured_by_name(files)
 
     def changed(self, paths: Iterable[str]) -> None:
         """Take up files or folders that have come, gone or changed on disk; `paths` are relative to
