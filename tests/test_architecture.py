@@ -298,6 +298,26 @@ def test_every_import_is_declared(extra: str) -> None:
                 assert owned_by & declared, (file, first)
 
 
+def test_the_one_command_loads_without_an_extra() -> None:
+    """It is what says that one is missing."""
+    graph = import_graph(top_only=True)
+    reached = {module for module in graph if module.split(".")[0] == "budgetai"}
+    ahead = list(reached)
+    while ahead:
+        more = graph[ahead.pop()] - reached
+        reached |= more
+        ahead += more
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {_distribution(re.split(r"[<>=\[; ]", line)[0]) for line in project["dependencies"]}
+    owners = packages_distributions()
+    for file in modules(*PACKAGES):
+        for name in imports(file, top_only=True) if dotted(file) in reached else ():
+            first = name.split(".")[0]
+            if first not in sys.stdlib_module_names and first not in PACKAGES:
+                owned_by = {_distribution(owner) for owner in owners.get(first, [first])}
+                assert owned_by & declared, (file, first)
+
+
 def _distribution(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
