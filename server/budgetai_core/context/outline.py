@@ -68,6 +68,8 @@ _OTHERS = tuple(
         ("function", r"^(?P<name>[A-Za-z_.$][\w.$/-]*):(?![=:])[^\n=]*$"),
     )
 )  # fmt: skip
+_FIRST_WORD = re.compile(r"^[ \t]*[`#]?([A-Za-z_]\w*)", re.MULTILINE)
+_LEADING = frozenset(_KIND_OF) | frozenset(_MODIFIERS.split("|"))
 _WORD = re.compile(r"[^\W\d]\w*")
 _NOT_NAMES = frozenset(
     re.split(
@@ -108,9 +110,9 @@ def outlined(text: str, language: Language) -> list[Outlined]:
     quoted = masked(text, LexicalMarks(marks.comments, marks.blocks))
     lines = _Lines(code, marks)
     by_place: dict[int, Outlined] = {}
-    found = [(_KIND_OF[match["word"].lower()], match) for match in _BY_WORD.finditer(quoted)]
-    found += [(kind, match) for kind, pattern in _OTHERS for match in pattern.finditer(code)]
-    for kind, match in islice(found, _MAX_DEFINITIONS):
+    matches = [(_KIND_OF[match["word"].lower()], match) for match in _by_word(quoted)]
+    matches += [(kind, match) for kind, pattern in _OTHERS for match in pattern.finditer(code)]
+    for kind, match in islice(matches, _MAX_DEFINITIONS):
         start = match.start() + len(match[0]) - len(match[0].lstrip())
         known = match["name"].lower() in _NOT_NAMES or code[start : start + 1].isspace()
         if not known and lines.number(start) not in by_place:
@@ -119,6 +121,14 @@ def outlined(text: str, language: Language) -> list[Outlined]:
                 match["name"], kind, number, start, lines.end(number), lines.block_end(number)
             )
     return [by_place[number] for number in sorted(by_place)]
+
+
+def _by_word(code: str) -> Iterator[re.Match[str]]:
+    """Yield definitions that a word names. Few lines begin with such a word, and to look at one is
+    quicker than to try all patterns."""
+    for first in _FIRST_WORD.finditer(code):
+        if first[1].lower() in _LEADING and (match := _BY_WORD.match(code, first.start())):
+            yield match
 
 
 def pieces(text: str, language: Language) -> Iterator[OutlinedSpan]:

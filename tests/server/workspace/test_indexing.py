@@ -326,3 +326,23 @@ async def test_who_asks_without_end_does_not_stop_the_index(
     upkeep = Indexer(repo, from_thread, answering=lambda: True)
     await asyncio.wait_for(upkeep.build(), 20)
     assert len(upkeep.index) == 3
+
+
+@pytest.mark.asyncio
+async def test_a_language_without_a_grammar(repo: Path) -> None:
+    """What its files show of blocks holds for those that are new, too."""
+    text = "FUNCTION_BLOCK Lamp\nVAR\n    on : BOOL;\nEND_VAR\nIF on THEN\n    x := 1;\nEND_IF;\n"
+    for number in range(4):
+        write(repo, f"plc/{number}.st", text.replace("Lamp", f"Lamp{number}"))
+    upkeep = await built(repo)
+    assert {definition.name for definition in upkeep.index.of_path("plc/1.st")} == {"Lamp1"}
+    for path in ("plc/1.st", "plc/new.st"):
+        language = upkeep.language(path, "x := 2;\n")
+        assert language and language.name == "Structured Text"
+        assert language.marks and language.marks.closers == ("end_if", "end_var")
+    write(repo, "plc/silent.st", "(* nothing *)\n")
+    upkeep.changed(["plc/silent.st"])
+    await upkeep.settled()
+    silent = upkeep.index.language("plc/silent.st")
+    assert silent and silent.name == "Structured Text"
+    assert upkeep.language("data.json", "{}\n") is None

@@ -7,10 +7,11 @@ from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import Language
 from budgetai_core.context.symbols import FileSymbols, symbols_of_tree
-from budgetai_core.repository import MAX_FILE_BYTES
 
 # Seconds without a further key.
 _QUIET_SECONDS = 0.3
+# What is larger takes a second to read, and is read again when it is saved.
+_MAX_FOLLOWED_CHARACTERS = 400_000
 
 
 class UnsavedBuffers:
@@ -58,7 +59,7 @@ class UnsavedBuffers:
         await asyncio.sleep(_QUIET_SECONDS)
         text = self._texts[path]
         # What gets in at all is decided from files on disk.
-        if path in self._index and len(text) <= MAX_FILE_BYTES:
+        if path in self._index and len(text) <= _MAX_FOLLOWED_CHARACTERS:
             language = self._index.language(path)
             before = self._parsed.get(path)
             parsed, symbols = await asyncio.to_thread(_parse, language, text, before)
