@@ -182,9 +182,14 @@ async def _sent(request: Request) -> bytes:
 def _located(question: FimQuestion, request: Request) -> FimQuestion:
     """Return the question with what the headers say of the file and the repository."""
     headers, asked = request.headers, question.request
-    path = unquote(headers.get(FILE_HEADER, "")) or asked.path
-    repository = unquote(headers.get(REPOSITORY_HEADER, "")) or asked.repository
+    path = _named(headers.get(FILE_HEADER, "")) or asked.path
+    repository = _named(headers.get(REPOSITORY_HEADER, "")) or asked.repository
     return replace(question, request=replace(asked, path=path, repository=repository))
+
+
+def _named(text: str) -> str:
+    """Return a path as it stands in a header; a URI is taken apart later."""
+    return text if text.startswith("file://") else unquote(text)
 
 
 async def _disconnected(request: Request) -> None:

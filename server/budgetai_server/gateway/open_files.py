@@ -15,6 +15,7 @@ from budgetai_core.context.common_prefix import common_length
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
 from budgetai_server.gateway.fim_request import FimRequest
+from budgetai_server.workspace.roots import as_path
 from budgetai_server.workspace.session import Document
 
 _MAX_OPEN = 16
@@ -61,7 +62,7 @@ class OpenFiles:
         """Return the URI of a file that a request names."""
         if not path or "\0" in path:
             return None
-        file = Path(path.removeprefix("file://"))
+        file = as_path(path)
         if not file.is_absolute() and self._root:
             file = self._root / file
         if not file.is_absolute():

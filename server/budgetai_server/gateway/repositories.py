@@ -12,7 +12,7 @@ from budgetai_core.errors import BudgetAIError
 from budgetai_server.gateway.disk_watch import DiskWatch
 from budgetai_server.gateway.fim_request import FimRequest
 from budgetai_server.gateway.open_files import OpenFiles
-from budgetai_server.workspace.roots import repository_of
+from budgetai_server.workspace.roots import as_path, repository_of
 from budgetai_server.workspace.session import Session
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Repositories:
         """Return the root of the repository of a request; None where it belongs to none, or to one
         that may not be named."""
         for name in (request.repository, request.path):
-            path = Path(name.removeprefix("file://"))
+            path = as_path(name)
             if path.is_absolute():
                 return self._allowed(repository_of(path))
         for name in reversed(request.neighbors):

@@ -1,6 +1,16 @@
 """Which folder is a workspace: the repository that a file lies in, and never a user's home."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+
+def as_path(name: str) -> Path:
+    """Return the path that a client names, be it by a file URI."""
+    try:
+        return Path(url2pathname(urlsplit(name).path) if name.startswith("file://") else name)
+    except ValueError:
+        return Path(name)
 
 
 def holds_home(root: Path) -> bool:
