@@ -41,7 +41,7 @@ class Outcome:
 class Recorder(Protocol):
     """A record of what became of suggestions."""
 
-    def record_shown(self, number: int, path: str, seconds: float) -> None:
+    def record_shown(self, number: int, language: str, seconds: float) -> None:
         """Record that a suggestion is shown in a file, for which the editor has waited some
         seconds."""
 

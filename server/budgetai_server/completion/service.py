@@ -126,7 +126,8 @@ class CompletionService:
             return edit
         here = document.snapshot(cursor)
         number = self.acceptance.record_shown(document.uri, here, shown)
-        self._recorder.record_shown(number, here.path, time.perf_counter() - began)
+        language = here.language.name if here.language else ""
+        self._recorder.record_shown(number, language, time.perf_counter() - began)
         return replace(edit, number=number)
 
     def _already_shown(

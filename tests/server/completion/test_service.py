@@ -26,7 +26,7 @@ class Record:
         self.numbers: list[int] = []
         self.fates: list[str] = []
 
-    def record_shown(self, number: int, path: str, seconds: float) -> None:
+    def record_shown(self, number: int, language: str, seconds: float) -> None:
         self.numbers.append(number)
 
     def record_outcome(self, outcome: Outcome) -> None:

@@ -37,7 +37,7 @@ class Document:
         source = self.text or ""
         snapshot = Snapshot("r", "x.py", source, len(source))
         number = self.acceptance.record_shown("x", snapshot, Suggestion(text))
-        self.usage.record_shown(number, "x.py", 0.125)
+        self.usage.record_shown(number, "python", 0.125)
         return number
 
     def change(self, text: str) -> None:

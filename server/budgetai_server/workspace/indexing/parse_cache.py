@@ -69,14 +69,14 @@ def _values(row: Iterable[Any]) -> Iterable[Any]:
 
 @cache
 def fingerprint() -> bytes:
-    """Return changes with everything that facts depend on: the core's code, its queries, the
-    grammars."""
+    """Return changes with everything that facts depend on: the core's code, its queries and
+    tables, the grammars."""
     digest = blake2b(digest_size=16)
     core = resources.files("budgetai_core.context")
-    queries = core / "queries"
-    files = [*core.iterdir(), *(queries.iterdir() if queries.is_dir() else ())]
+    folders = [core, *(folder for name in ("data", "queries") if (folder := core / name).is_dir())]
+    files = [file for folder in folders for file in folder.iterdir()]
     for file in sorted(files, key=lambda file: file.name):
-        if file.name.endswith((".py", ".scm")):
+        if file.name.endswith((".py", ".scm", ".tsv")):
             digest.update(file.read_bytes())
     grammars = {language.grammar[0] for language in LANGUAGES if language.grammar}
     for name in sorted({"tree_sitter", *grammars}):

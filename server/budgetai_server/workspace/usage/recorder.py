@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_core.context.languages import language_of
 from budgetai_server.completion.acceptance import Outcome
 from budgetai_server.workspace.usage.store import Row, UsageStore
 
@@ -41,11 +40,10 @@ class UsageRecorder:
         self._last: _Written | None = None
         self._timers: set[asyncio.TimerHandle] = set()
 
-    def record_shown(self, number: int, path: str, seconds: float) -> None:
-        """Note that an item is shown in a file; the first time counts that it was waited for."""
+    def record_shown(self, number: int, language: str, seconds: float) -> None:
+        """Note an item shown in a language; the first time counts that it was waited for."""
         if self._store:
-            language = language_of(path)
-            self._waits.setdefault(number, (language.name if language else "", seconds * 1000))
+            self._waits.setdefault(number, (language, seconds * 1000))
 
     def record_outcome(self, outcome: Outcome) -> None:
         """Note what became of an item; a second time for the same item corrects the first."""
