@@ -13,6 +13,7 @@ from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.context.tree import errors
 from budgetai_core.docstrings.documentable import Documentable
+from budgetai_core.docstrings.parse.comment_syntax import comment_syntax
 from budgetai_core.errors import BudgetAIError
 from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.docstrings.generate import (
@@ -70,12 +71,12 @@ class DocstringService:
         EmptyAnswerError and ModelError as `generate.write` does.
         """
         snapshot, parsed = look()
+        language = parsed.language
+        if language is None or comment_syntax(language) is None:
+            name = language.name if language else "this language"
+            raise MovedError(f"no docstrings are written in {name}; completions are")
         documentable = request.find(parsed)
-        if (
-            documentable is None
-            or parsed.language is None
-            or not pending_docstring(documentable, parsed.language)
-        ):
+        if documentable is None or not pending_docstring(documentable, language):
             raise MovedError(f"{request.name or 'the file'} needs no docstring any more")
         old = _signature(documentable, snapshot.text)
         generator = await self._begin(snapshot, parsed, documentable)
