@@ -123,7 +123,7 @@ class Gateway:
         wrong on our side: some clients show an error at each key."""
         try:
             repository = await self._repositories.of(question.request)
-            document, cursor = repository.files.place(question.request, repository.session.index)
+            document, cursor = repository.files.place(question.request, repository.index)
             if not question.generates:
                 repository.session.looked_at(document, cursor)
                 return ""

@@ -39,13 +39,15 @@ class OpenFiles:
         self._closed = closed
         self._open: OrderedDict[str, Document] = OrderedDict()
         self._unnamed = 0
-        # How many files the index had when a document was looked for in it in vain.
+        # How many files the index had when a document without a name was looked for in it.
         self._searched: dict[str, int] = {}
 
     def place(self, request: FimRequest, index: Index | None) -> tuple[Document, int]:
         """Return the document of a request, and the cursor as a character offset in it."""
-        uri = self._named(request.path) or self._sent_before(request, index)
-        uri = uri or self._in_index(request, index) or self._new(request, index)
+        uri = self._named(request.path) or self._sent_before(request)
+        if uri is None or (index is not None and self._searched.get(uri, len(index)) != len(index)):
+            uri = self._in_index(request, index) or uri or self._new(request)
+            self._searched[uri] = len(index) if index is not None else 0
         known = self._open[uri].source if uri in self._open else self._saved(uri, index)
         above = known[: window_start(known, request.before, request.after) or 0]
         source = above + request.before + request.after
@@ -69,26 +71,23 @@ class OpenFiles:
             return f"untitled:{file.name}"
         return Path(os.path.normpath(file)).as_uri()
 
-    def _sent_before(self, request: FimRequest, index: Index | None) -> str | None:
+    def _sent_before(self, request: FimRequest) -> str | None:
         """Return the newest document that the lines of a request stand in."""
         for uri, document in reversed(self._open.items()):
             if window_start(document.source, request.before, request.after) is not None:
-                grown = index is not None and self._searched.get(uri, len(index)) != len(index)
-                return None if grown else uri
+                return uri
         return None
 
     def _in_index(self, request: FimRequest, index: Index | None) -> str | None:
         path = file_of(index, request.before, request.after) if index else None
         return (self._root / path).as_uri() if path and self._root else None
 
-    def _new(self, request: FimRequest, index: Index | None) -> str:
+    def _new(self, request: FimRequest) -> str:
         if not _anchor(request.before) and not _anchor(request.after.partition("\n")[2]):
             # Too short to be known again: all such are one, so that typing goes on in it.
             return _UNNAMED
         self._unnamed += 1
-        uri = f"{_UNNAMED}-{self._unnamed}"
-        self._searched[uri] = len(index) if index is not None else 0
-        return uri
+        return f"{_UNNAMED}-{self._unnamed}"
 
     def _saved(self, uri: str, index: Index | None) -> str:
         """Return what the index has of a file: it reads none that lies outside of the repository,

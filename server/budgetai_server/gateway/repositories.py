@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from budgetai_core.context.index import Index
 from budgetai_core.errors import BudgetAIError
 from budgetai_server.gateway.disk_watch import DiskWatch
 from budgetai_server.gateway.fim_request import FimRequest
@@ -47,6 +48,11 @@ class OpenRepository:
     def loading(self) -> bool:
         return self.session.state.name == "starting"
 
+    @property
+    def index(self) -> Index | None:
+        """The index, once it is whole: who looks into it before does so again with each file."""
+        return self.session.index if self.starting.done() else None
+
     def _start(self) -> None:
         self._looked = time.monotonic()
         self.starting = asyncio.get_running_loop().create_task(self._started())
@@ -68,9 +74,8 @@ class OpenRepository:
         waited = time.monotonic() - self._looked > _LOOK_AGAIN_SECONDS
         if self.session.state.name == "no-model" and waited and self.starting.done():
             self._start()
-        index = self.session.index
-        if self.watch and index and self.starting.done():
-            self.session.files_changed(await self.watch.changed(index.paths))
+        if self.watch and self.index:
+            self.session.files_changed(await self.watch.changed(self.index.paths))
 
     async def close(self) -> None:
         """Stop what runs, and give the memory back."""

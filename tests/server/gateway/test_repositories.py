@@ -133,6 +133,21 @@ def test_a_file_is_known_by_the_lines_around_the_cursor(root: Path) -> None:
     assert document.source[:cursor] == before + "    x"
 
 
+def test_a_document_is_looked_for_once_and_again_when_there_are_more_files(root: Path) -> None:
+    """Under another name nothing that was generated would serve again."""
+    files, index = OpenFiles(root, lambda uri: None), Index([("other.py", "import math\n")])
+    request = FimRequest(*halves(SHOP, 60))
+    unnamed = files.place(request, None)[0].uri
+    assert files.place(request, index)[0].uri == unnamed
+    index.update("another.py", "import os\n")
+    assert files.place(request, index)[0].uri == unnamed
+    index.update("shop.py", SHOP)
+    named = files.place(request, index)[0].uri
+    assert named == (root / "shop.py").as_uri()
+    index.update("more.py", "import re\n")
+    assert files.place(request, index)[0].uri == named
+
+
 def test_a_name_does_not_lead_out_of_the_repository(root: Path) -> None:
     (root.parent / "outside.py").write_text("SECRET = 'of another'\n" + SHOP)
     index = Index([("shop.py", SHOP)])
