@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -75,10 +76,10 @@ def make_server(options: ServerOptions, root: Path | None, key: str | None) -> u
 def raise_file_limit() -> None:
     """Let the process open as many files as connections may need, where the system has such a limit
     and allows it."""
-    try:
-        import resource
-    except ImportError:
+    if sys.platform == "win32":
         return
+    import resource
+
     wanted = MAX_CONNECTIONS + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < wanted:
