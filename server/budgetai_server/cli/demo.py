@@ -96,7 +96,7 @@ def _as_typed(options: EvalOptions) -> str:
     for path in options.model:
         with served(path, options.task) as engines:
             engine, policy = engines[0]
-            work = partial(typed.evaluate, engine, policy, lines)
+            work = partial(typed.evaluate, engine, policy, lines, options.patience)
             evaluations.append(with_bar(engine.name, lines.count, options, work))
     return typed_table(evaluations, [typed.change(*evaluations)], lines)
 

@@ -9,7 +9,7 @@ import pytest
 from budgetai_core.context.prompt import Prompt
 from budgetai_core.context.window import WindowLimits
 from budgetai_core.errors import OptionError, RepositoryError
-from budgetai_server.cli import evaluate
+from budgetai_server.cli import demo, evaluate
 from budgetai_server.completion.render import CompletionPolicy
 from budgetai_server.evaluation import typed
 from budgetai_server.evaluation.options import EvalOptions
@@ -188,3 +188,6 @@ def test_the_command(
     printed = capsys.readouterr()
     assert "No commit since:HEAD has a line to type; lines are cut instead" in printed.err
     assert "lines; all files" in printed.out
+    # The demo does the same with two models.
+    options = since_v1(repo, holes=2, model=(model, model))
+    assert demo._as_typed(options).startswith("2 lines of 1 commits, as they were typed\n")
