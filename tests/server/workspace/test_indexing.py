@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -346,3 +347,16 @@ async def test_a_language_without_a_grammar(repo: Path) -> None:
     silent = upkeep.index.language("plc/silent.st")
     assert silent and silent.name == "Structured Text"
     assert upkeep.language("data.json", "{}\n") is None
+
+
+@pytest.mark.asyncio
+async def test_who_leaves_in_the_middle_waits_for_no_one(tmp_path: Path) -> None:
+    """What the process has written by then fills the pipe, and more."""
+    root = tmp_path / "repo"
+    for number in range(60):
+        write(root, f"a{number}.py", "".join(f"value_{n} = {n}\n" for n in range(4000)))
+    async with asyncio.timeout(60):
+        async with aclosing(from_process(request(root))) as batches:
+            async for _ in batches:
+                await asyncio.sleep(2)
+                break

@@ -65,7 +65,8 @@ async def from_process(request: Request) -> AsyncGenerator[Batch, None]:
         if not last:
             with suppress(ProcessLookupError):
                 process.kill()
-        await process.wait()
+        # What is in the pipe has to be read: until then asyncio does not know of the process's end.
+        await process.communicate()
 
 
 async def from_anywhere(request: Request) -> AsyncGenerator[Batch, None]:
