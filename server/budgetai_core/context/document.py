@@ -20,6 +20,8 @@ _STEP = 256
 # given up after so many seconds of its thread's time.
 _PATIENCE = 0.5
 _READ = 65536
+# Their scanners are sure to come to an end only where the text ends with its line.
+_NEEDS_LINE_END = frozenset({"kotlin"})
 # Queries take a time that grows with the square of how many brackets stand side by side in one
 # error: among 150,000 it was half a minute, and nothing can stop them.
 _MAX_SIBLINGS = 8192
@@ -42,7 +44,9 @@ class ParsedDocument:
         """Parse a whole text."""
         data = encoded(text)
         parse = parser(language) if language else None
-        return cls(text, language, data, _tree(parse, data) if parse else None)
+        if language is None or parse is None:
+            return cls(text, language, data, None)
+        return cls(text, language, data, _tree(parse, readable(data, language)))
 
     @cached_property
     def root(self) -> tree_sitter.Node | None:
@@ -55,7 +59,7 @@ class ParsedDocument:
     def edited(self, text: str) -> "ParsedDocument":
         """Return the same document with another text; parses only what changed."""
         parse = parser(self.language) if self.language else None
-        if parse is None or self.tree is None:
+        if self.language is None or parse is None or self.tree is None:
             return ParsedDocument(text, self.language, encoded(text), None)
         if text == self.text:
             return self
@@ -69,7 +73,8 @@ class ParsedDocument:
             low, old_high, new_high,
             _point(data, low), _point(self.data, old_high), _point(data, new_high),
         )  # fmt: skip
-        return ParsedDocument(text, self.language, data, _tree(parse, data, tree))
+        read = readable(data, self.language)
+        return ParsedDocument(text, self.language, data, _tree(parse, read, tree))
 
     def byte(self, character: int) -> int:
         """Return where a character starts, in bytes of UTF-8; a place outside the text is moved
@@ -128,6 +133,13 @@ def _is_heap_of_errors(root: tree_sitter.Node) -> bool:
             return True
         pending += node.children
     return False
+
+
+def readable(data: bytes, language: Language) -> bytes:
+    """Return the bytes of a text as its parser is given them: with a line end where it would not
+    come to an end without one."""
+    ended = language.name not in _NEEDS_LINE_END or data.endswith(b"\n")
+    return data if ended else data + b"\n"
 
 
 def encoded(text: str) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import tree_sitter
 
-from budgetai_core.context.document import ParsedDocument
+from budgetai_core.context.document import ParsedDocument, readable
 from budgetai_core.context.downlevel import downleveled
 from budgetai_core.context.languages import parser
 
@@ -67,11 +67,14 @@ def _first_token(node: tree_sitter.Node) -> int:
 def _range(parsed: ParsedDocument, start: int, end: int) -> tree_sitter.Node | None:
     """Return the tree of a part of a text, at its own place in it."""
     parse = parser(parsed.language) if parsed.language else None
-    if parse is None:
+    if parsed.language is None or parse is None:
         return None
-    first, last = _point(parsed.data[:start]), _point(parsed.data[:end])
+    data = readable(parsed.data, parsed.language)
+    if end == len(parsed.data):
+        end = len(data)
+    first, last = _point(data[:start]), _point(data[:end])
     parse.included_ranges = [tree_sitter.Range(first, last, start, end)]
-    return parse.parse(parsed.data).root_node
+    return parse.parse(data).root_node
 
 
 def _point(before: bytes) -> tree_sitter.Point:

@@ -9,7 +9,7 @@ import re
 
 import tree_sitter
 
-from budgetai_core.context.document import encoded
+from budgetai_core.context.document import encoded, readable
 from budgetai_core.context.languages import Language, parser
 
 _PROCESS = re.compile(r"process version:.* row:(\d+), col:(\d+)")
@@ -65,7 +65,7 @@ def _reads(text: str, language: Language) -> bool:
     data = encoded(text)
     progress = _Progress(data)
     parse.logger = progress
-    parse.parse(data)
+    parse.parse(readable(data, language))
     return progress.ended or not progress.recovered
 
 

@@ -5,10 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budgetai_core.context.cursor import cursor_syntax
-from budgetai_core.context.document import ParsedDocument
+from budgetai_core.context.document import ParsedDocument, readable
 from budgetai_core.context.languages import language_of
+from budgetai_core.context.recovery import readable_roots
 from budgetai_core.context.symbols import file_symbols, symbols_of_tree
 from budgetai_core.context.tree import errors
+from budgetai_core.context.viable_prefix import is_viable_prefix
 
 PYTHON = language_of("a.py")
 TEXT = '''import os
@@ -130,3 +132,21 @@ def test_a_heap_of_brackets_is_no_tree() -> None:
     heap = ParsedDocument.of("(" * 150_000, language_of("a.py"))
     assert heap.root is None
     assert heap.edited("f(x)\n").root is not None
+
+
+def test_a_grammar_that_needs_a_line_end_is_given_one() -> None:
+    """tree-sitter-kotlin's scanner may not return without one; the text stays what it is."""
+    kotlin = language_of("a.kt")
+    assert kotlin
+    text = "class A {\n  val x = 1\n}"
+    assert readable(text.encode(), kotlin) == text.encode() + b"\n"
+    assert readable(text.encode() + b"\n", kotlin) == text.encode() + b"\n"
+    assert PYTHON and readable(b"x = 1", PYTHON) == b"x = 1"
+    whole = ParsedDocument.of(text, kotlin)
+    typed = ParsedDocument.of(text[:-1], kotlin).edited(text)
+    for parsed in (whole, typed):
+        assert parsed.tree and parsed.tree.root_node.end_byte == len(text) + 1
+        assert parsed.data == text.encode()
+    assert is_viable_prefix(text, kotlin)
+    broken = ParsedDocument.of(f"fun f( = }}\nfun g() = 1\n{text}", kotlin)
+    assert list(readable_roots(broken))
