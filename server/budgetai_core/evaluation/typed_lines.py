@@ -59,7 +59,7 @@ def typed_lines(change: FileChange) -> Iterator[TypedLine]:
     Hunks above a line are in, those below are not. The lines that its own hunk removes are gone
     when its first line is typed. A line that the file loses elsewhere is moved, not typed.
     """
-    language = language_of(change.path, change.after)
+    language = change.language or language_of(change.path, change.after)
     old = [] if change.before is None else change.before.split("\n")
     new = change.after.split("\n")
     hunks = list(_hunks(old, new))

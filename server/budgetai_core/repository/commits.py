@@ -5,15 +5,16 @@ tree at a time.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from budgetai_core.context.languages import Language
 from budgetai_core.repository import git
-from budgetai_core.repository.encoding import decoded
 from budgetai_core.repository.files import MAX_FILE_BYTES, NOT_CODE, Examiner
 from budgetai_core.repository.history import tree_blobs
 from budgetai_core.repository.language_map import LanguageMap
+from budgetai_core.repository.source_text import is_notebook, source_text
 
 # Git's modes of plain files.
 _FILES = ("100644", "100755")
@@ -28,6 +29,7 @@ class FileChange:
     path: str
     before: str | None
     after: str
+    language: Language | None = field(default=None, compare=False)
 
 
 def commits_after(root: Path, commit: str) -> list[tuple[str, str]]:
@@ -41,10 +43,14 @@ def commits_after(root: Path, commit: str) -> list[tuple[str, str]]:
 
 class Replay:
     """The tree of a repository, moved from commit to commit. `left_out` counts files of commits
-    by the reason why nothing of them is asked, and commits that changed too many files."""
+    by the reason why nothing of them is asked, and commits that changed too many files. `declared`
+    has languages by ending or name, as the user says."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, declared: Mapping[str, str] | None = None) -> None:
         self._root = root
+        self._declared = declared
+        # By path, of the files that stand in the tree now or did so before.
+        self._language: dict[str, Language | None] = {}
         # By path, the blob that stands there now.
         self._tree: dict[str, str] = {}
         self._languages: LanguageMap | None = None
@@ -71,7 +77,12 @@ class Replay:
             return (b"", "cannot be read") if data is None else (data, "")
 
         for examined in examiner.examine(sorted(blobs), read):
+            self._language[examined.path] = examined.language
             yield examined.path, None if examined.reason else examined.text
+
+    def language(self, path: str) -> Language | None:
+        """Return the language of a file that was yielded."""
+        return self._language.get(path)
 
     def changes(self, parent: str, commit: str) -> list[FileChange]:
         """Return what a commit changed in files of code, by path. A renamed file goes on from the
@@ -85,35 +96,40 @@ class Replay:
         examiner = self._examiner(paths)
         changes = []
         for path, old, new in rows:
-            reason, text = self._use(examiner, path, blobs.get(new))
-            before, unreadable = decoded(blobs.get(old, b"")) if old else (None, "")
-            if reason or unreadable:
-                self.left_out[reason or unreadable] += 1
-            elif before != text:
-                changes.append(FileChange(path, before, text))
+            reason, text, language = self._use(examiner, path, blobs.get(new))
+            before = source_text(path, blobs.get(old, b"")) if old else None
+            if reason or (before and before.reason):
+                self.left_out[reason or (before.reason if before else "")] += 1
+            elif before is None or before.text != text:
+                changes.append(FileChange(path, before and before.text, text, language))
         return changes
 
-    def _use(self, examiner: Examiner, path: str, data: bytes | None) -> tuple[str, str]:
-        """Return why nothing of a file is asked, or an empty reason and its text."""
+    def _use(
+        self, examiner: Examiner, path: str, data: bytes | None
+    ) -> tuple[str, str, Language | None]:
+        """Return why nothing of a file is asked, or an empty reason and its text and language."""
         if reason := examiner.by_name(path):
-            return reason, ""
+            return reason, "", None
         if data is None:
-            return "cannot be read", ""
+            return "cannot be read", "", None
         if len(data) > MAX_FILE_BYTES:
-            return "too large", ""
-        text, reason = decoded(data)
-        reason = reason or examiner.by_text(path, text)
-        is_code = examiner.languages.language(path, text) is not None
-        return reason or ("" if is_code else NOT_CODE), text
+            return "too large", "", None
+        if is_notebook(path):
+            # Typed cell by cell, each a document of its own.
+            return "notebook", "", None
+        source = source_text(path, data)
+        reason = source.reason or examiner.by_text(path, source.text)
+        language = examiner.languages.language(path, source.text)
+        return reason or ("" if language else NOT_CODE), source.text, language
 
     def _known_languages(self, paths: Sequence[str] = ()) -> LanguageMap:
         """Return what names say of languages. What the first tree is mostly made of stays code."""
         if self._languages is None:
-            self._languages = LanguageMap(paths, {})
+            self._languages = LanguageMap(paths, {}, self._declared)
         return self._languages
 
     def _examiner(self, paths: Sequence[str]) -> Examiner:
-        return Examiner(self._root, paths, usual=self._known_languages().usual)
+        return Examiner(self._root, paths, self._declared, usual=self._known_languages().usual)
 
     def _rows(self, parent: str, commit: str) -> Iterator[tuple[str, str, str]]:
         """Yield path, old blob ("" for a new file) and new blob of each file of code that a commit

@@ -8,12 +8,12 @@ from pathlib import Path
 from budgetai_core.context.languages import Language
 from budgetai_core.errors import RepositoryError
 from budgetai_core.repository import generated_code, pointers, text_shape
-from budgetai_core.repository.encoding import decoded
 from budgetai_core.repository.gitattributes import Marks, marks
 from budgetai_core.repository.gitignore import IgnoreFiles
 from budgetai_core.repository.language_map import LanguageMap
 from budgetai_core.repository.listing import listing
 from budgetai_core.repository.secret_files import holds_secrets
+from budgetai_core.repository.source_text import SourceText, source_text
 
 # What is larger was written by programs, and no editor is quick with it.
 MAX_FILE_BYTES = 4_000_000
@@ -107,10 +107,14 @@ class Examiner:
                 yield Examined(path, "", reason)
                 continue
             data, unreadable = read(path)
-            text, unreadable = ("", unreadable) if unreadable else decoded(data)
-            language = None if unreadable else self.languages.language(path, text)
-            reason = unreadable or reason or self.by_text(path, text)
-            yield Examined(path, text, reason or ("" if language else NOT_CODE), language)
+            source = SourceText("", unreadable) if unreadable else source_text(path, data)
+            language = (
+                None
+                if source.reason
+                else self.languages.language(path, source.text, source.language)
+            )
+            reason = source.reason or reason or self.by_text(path, source.text)
+            yield Examined(path, source.text, reason or ("" if language else NOT_CODE), language)
 
     def by_name(self, path: str) -> str:
         """Return the reason, if there is one without a look at the text."""

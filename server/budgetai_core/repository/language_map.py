@@ -20,8 +20,8 @@ from budgetai_core.context.languages import (
     language_of,
 )
 from budgetai_core.errors import OptionError
-from budgetai_core.repository.encoding import decoded
 from budgetai_core.repository.gitattributes import Marks
+from budgetai_core.repository.source_text import is_notebook, source_text
 
 # Files of an ending that are looked at to learn what the others are.
 _MAX_LOOKED_AT = 24
@@ -76,6 +76,8 @@ class LanguageMap:
             return True
         if mark.detectable is False:
             return False
+        if is_notebook(path):
+            return True
         entries = naming.candidates(path)
         if entries or mark.language:
             named = language_called(mark.language.replace("-", " ")) if mark.language else None
@@ -83,8 +85,11 @@ class LanguageMap:
         ending = naming.ending(path)
         return not ending or ending in self.usual or language_of(path) is not None
 
-    def language(self, path: str, text: str) -> Language | None:
-        """Return the language of a file that `may_be_code`; None where it is not."""
+    def language(self, path: str, text: str, inside: str = "") -> Language | None:
+        """Return the language of a file that `may_be_code`; None where it is not. `inside` is what
+        the file says of the code in it, as notebooks do."""
+        if inside:
+            return language_named(inside)
         mark = self._marks.get(path, Marks())
         if name := self._declaration(path) or mark.language:
             return language_named(name)
@@ -126,7 +131,7 @@ class LanguageMap:
 def _told(path: str, read: Read) -> str:
     """Return the language that a file's text shows; empty where it shows none."""
     data, unreadable = read(path)
-    text = "" if unreadable else decoded(data)[0]
+    text = "" if unreadable else source_text(path, data).text
     known = naming.told(path, text) if text else None
     return known.name if known else ""
 

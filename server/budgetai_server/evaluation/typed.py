@@ -8,8 +8,8 @@ import dataclasses
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -18,6 +18,7 @@ from rapidfuzz.distance import Levenshtein
 from budgetai_core import repository
 from budgetai_core.context import prompt as prompts
 from budgetai_core.context.index import Index
+from budgetai_core.context.languages import Language
 from budgetai_core.context.prompt import Prompt
 from budgetai_core.errors import OptionError
 from budgetai_core.evaluation.keystrokes import TimedSuggestion, Typed, pause, type_line
@@ -26,6 +27,7 @@ from budgetai_core.evaluation.typed_lines import TypedLine, choose, reformats, t
 from budgetai_core.repository import git
 from budgetai_core.repository.commits import Replay, commits_after
 from budgetai_core.repository.history import SINCE, resolve
+from budgetai_core.repository.language_map import declarations
 from budgetai_server.completion.generation import Generation, generate
 from budgetai_server.completion.render import CompletionPolicy, render_within
 from budgetai_server.evaluation.candidates import manifest_of, named
@@ -58,13 +60,15 @@ class TypedCommit:
 @dataclass(frozen=True)
 class TypedSet:
     """What is typed. `left_out` counts what of the history is not, by reason; `warnings` name
-    models that may have learned it."""
+    models that may have learned it. `declared` has languages by ending or name, as the user
+    says."""
 
     root: Path
     since: str
     commits: tuple[TypedCommit, ...]
     left_out: dict[str, int]
     warnings: tuple[str, ...]
+    declared: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -144,7 +148,8 @@ def typed_set(
     history = commits_after(root, since)
     order = list(range(len(history)))
     Random(options.seed).shuffle(order)
-    replay = Replay(root)
+    declared = declarations(options.language)
+    replay = Replay(root, declared)
     drawn: dict[int, TypedCommit] = {}
     missing = options.holes
     for place in order:
@@ -157,7 +162,7 @@ def typed_set(
             tick(options.holes - missing)
     commits = tuple(drawn[place] for place in sorted(drawn))
     warnings = tuple(filter(None, (_warning(root, since, model) for model in models)))
-    return TypedSet(root, since, commits, dict(replay.left_out), warnings)
+    return TypedSet(root, since, commits, dict(replay.left_out), warnings, declared)
 
 
 def newest_with(repo: Path, count: int) -> str:
@@ -207,31 +212,32 @@ def evaluate(
     tick: Callable[[int], None] = lambda count: None,
 ) -> TypedEvaluation:
     """Type every line in turn, in the tree it was typed in. Drafts are those of the first tree."""
-    replay, index = Replay(lines.root), Index()
+    replay, index = Replay(lines.root, lines.declared), Index()
     answers: list[Answered] = []
     for commit in lines.commits:
         for path, text in replay.go_to(commit.parent):
-            _put(index, path, text)
+            _put(index, path, text, replay.language(path))
         if commit is lines.commits[0]:
             engine.learn(index.text(path) for path in index.paths)
         changed: dict[str, str | None] = {}
         for line in commit.lines:
             for path, text in (*commit.earlier(line), (line.path, line.before + line.after)):
                 changed.setdefault(path, index.text(path) if path in index else None)
-                _put(index, path, text)
+                language = line.language if path == line.path else replay.language(path)
+                _put(index, path, text, language)
             answers.append(_answer(engine, policy, index, lines.root.name, commit, line, patience))
             tick(len(answers))
         # The next commit begins from its own parent.
         for path, before in changed.items():
-            _put(index, path, before)
+            _put(index, path, before, replay.language(path))
     return TypedEvaluation(engine.path, engine.adapter, tuple(answers))
 
 
-def _put(index: Index, path: str, text: str | None) -> None:
+def _put(index: Index, path: str, text: str | None, language: Language | None) -> None:
     if text is None:
         index.remove(path)
     elif text != index.text(path) or path not in index:
-        index.update(path, text)
+        index.update(path, text, language=language)
 
 
 def _answer(

@@ -87,3 +87,24 @@ def test_a_commit_of_very_many_files_is_no_typing(repository: Path) -> None:
     replay = Replay(repository)
     assert replay.changes(first, commit(repository)) == []
     assert replay.left_out == {"commit of many files": 1}
+
+
+def test_languages_that_the_user_names_and_notebooks(repository: Path) -> None:
+    first = git(repository, "rev-parse", "HEAD")
+    (repository / "lamp.lmp").write_text("LAMP on\n")
+    (repository / "n.ipynb").write_text('{"cells": [{"cell_type": "code", "source": "x = 1"}]}')
+    second = commit(repository)
+    (repository / "lamp.lmp").write_text("LAMP on\nLAMP off\n")
+    third = commit(repository)
+    replay = Replay(repository, {"lmp": "Acme"})
+    (lamp,) = replay.changes(second, third)
+    assert lamp.path == "lamp.lmp" and lamp.language and lamp.language.name == "Acme"
+    # A notebook is typed cell by cell.
+    assert [change.path for change in replay.changes(first, second)] == ["lamp.lmp"]
+    assert replay.left_out["notebook"] == 1
+    assert dict(replay.go_to(second))["n.ipynb"] == "x = 1\n"
+    languages = {path: replay.language(path) for path in ("lamp.lmp", "n.ipynb", "a.py")}
+    assert {path: known and known.name for path, known in languages.items()} == {
+        "lamp.lmp": "Acme", "n.ipynb": "python", "a.py": "python",
+    }  # fmt: skip
+    assert Replay(repository).changes(second, third) == []

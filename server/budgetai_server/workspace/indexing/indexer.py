@@ -15,6 +15,7 @@ from budgetai_core.context.block_words import measured_by_name
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import Language
 from budgetai_core.repository.language_map import LanguageMap
+from budgetai_core.repository.source_text import is_notebook
 from budgetai_server.workspace.indexing.overlay import UnsavedBuffers
 from budgetai_server.workspace.indexing.parse_cache import decode
 from budgetai_server.workspace.indexing.scan import Batch, File, Request
@@ -101,7 +102,8 @@ class Indexer:
     def language(self, path: str, text: str) -> Language | None:
         """Return the language of a file, which may be new; None for what is not code."""
         language = self.index.language(path)
-        if path not in self.index:
+        if path not in self.index or is_notebook(path):
+            # A notebook that an editor shows as it is on disk is not the code in it.
             language = self._languages.language(path, text)
         return self._measured.get(language.name, language) if language else None
 

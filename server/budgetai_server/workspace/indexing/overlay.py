@@ -7,6 +7,7 @@ from budgetai_core.context.document import ParsedDocument
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import Language
 from budgetai_core.context.symbols import FileSymbols, symbols_of_tree
+from budgetai_core.repository.source_text import is_notebook
 
 # Seconds without a further key.
 _QUIET_SECONDS = 0.3
@@ -24,7 +25,10 @@ class UnsavedBuffers:
         self._waiting: dict[str, asyncio.Task[None]] = {}
 
     def edited(self, path: str, text: str) -> None:
-        """Take in a text after a moment, or the one that comes after it."""
+        """Take in a text after a moment, or the one that comes after it. Of a notebook an editor
+        has single cells, or what is around them."""
+        if is_notebook(path):
+            return
         self._texts[path] = text
         self._stop(path)
         self._waiting[path] = asyncio.get_running_loop().create_task(self._take(path))

@@ -7,8 +7,8 @@ from pathlib import Path
 from budgetai_core.context.languages import Language
 from budgetai_core.context.symbols import file_symbols
 from budgetai_core.repository import listing
-from budgetai_core.repository.encoding import decoded
 from budgetai_core.repository.files import Examiner, from_disk
+from budgetai_core.repository.source_text import source_text
 from budgetai_server.workspace.indexing.parse_cache import ParseCache, encode
 
 # A batch is taken in between two keys.
@@ -112,8 +112,8 @@ class _Scan:
         self._characters += len(data)
         if unreadable or self._characters > MAX_CHARACTERS:
             return None
-        text, _ = decoded(data)
-        language = self._rules.languages.language(path, text)
+        text, _, inside = source_text(path, data)
+        language = self._rules.languages.language(path, text, inside)
         if language is None:
             return None
         key = self._store.key(data, f"{language.name} {self._rules.written_here(path)}")
