@@ -42,7 +42,7 @@ require('minuet').setup {
   provider = 'openai_fim_compatible',
   request_timeout = 60,
   provider_options = { openai_fim_compatible = {
-    name = 'BudgetAI', model = 'budgetai', api_key = 'BUDGETAI_GATEWAY_KEY',
+    name = 'BudgetAI', model = 'budgetai', api_key = 'BUDGETAI_GATEWAY_KEY', stream = false,
     end_point = ADDRESS .. '/v1/completions',
   } },
   virtualtext = { auto_trigger_ft = { '*' }, keymap = { accept = '<Tab>' } },

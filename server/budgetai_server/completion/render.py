@@ -10,6 +10,7 @@ from budgetai_server.completion.postprocess import (
     Postprocessed,
     first_line_end,
     postprocess,
+    postprocess_lines,
     to_last_word,
     within,
 )
@@ -54,18 +55,19 @@ class CompletionPolicy:
 
 
 def render(
-    generation: Generation, snapshot: Snapshot, policy: CompletionPolicy
+    generation: Generation, snapshot: Snapshot, policy: CompletionPolicy, *, growing: bool = False
 ) -> Suggestion | None:
     """Return what is shown at a place inside a generation; None while that is not decided.
 
     A generation is shown in parts, one after the other. Each is decided at its own beginning, so
-    that typing along it does not change it.
+    that typing along it does not change it. Of one that is not decided, the whole lines are shown
+    to those who are shown more of it while it is `growing`.
     """
     # The model's thread may add to it meanwhile: what is final is read before the text.
     ended, text, typed = generation.ended, generation.text, generation.typed(snapshot)
     if typed is None:
         return None
-    renderer = _Renderer(generation, snapshot, policy, text, ended)
+    renderer = _Renderer(generation, snapshot, policy, text, ended, growing)
     # Offsets in what was typed, and in the text, at which a part begins.
     start = offset = 0
     while True:
@@ -103,6 +105,7 @@ class _Renderer:
     policy: CompletionPolicy
     text: str
     ended: bool
+    growing: bool = False
 
     def part(self, place: int, offset: int) -> Postprocessed | None:
         """Return what is shown at a place of the document, of the text from `offset` on; None
@@ -117,7 +120,10 @@ class _Renderer:
         show = partial(postprocess, context, block=self.policy.block > 0, repair=self.policy.repair)
         limit = self._limit(context, rest, offset)
         if limit is None:
-            return show(rest, whole=self.ended)
+            shown = show(rest, whole=self.ended)
+            if shown is None and self.growing:
+                return postprocess_lines(context, rest, repair=self.policy.repair)
+            return shown
         # The limit counts from the place, however much more has been generated meanwhile.
         return show(rest[:limit], whole=False) or show(to_last_word(rest[:limit]), whole=True)
 

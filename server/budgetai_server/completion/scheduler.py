@@ -121,6 +121,22 @@ class InFlight:
         """The seconds since the first request. Who types along it waits no longer."""
         return time.perf_counter() - self.asked if self.asked else 0.0
 
+    @property
+    def ended(self) -> bool:
+        """Whether no more is written. Raises what went wrong."""
+        if not self.job.done:
+            return False
+        error = self.job.future.exception()
+        if error and not isinstance(error, Cancelled):
+            raise error
+        return True
+
+    async def more(self, seconds: float | None) -> None:
+        """Wait until more is written, or for so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.grown.wait()
+
     def leave(self) -> None:
         """Count out a request that waits no longer."""
         self.waiters -= 1
@@ -145,6 +161,22 @@ class InFlight:
     def _enter(self, phase: Phase) -> None:
         self.phase = phase
         self.job.urgent = phase is Phase.REQUESTED
+
+
+@dataclass
+class _Growth:
+    """A request that is shown a block line by line: `tell` shows, `lines` were looked at."""
+
+    tell: Callable[[Suggestion], None]
+    lines: int = 0
+
+    def look(self, generation: Generation, snapshot: Snapshot, policy: CompletionPolicy) -> None:
+        """Show what there is, if there is another line."""
+        known, self.lines = self.lines, generation.text.count("\n")
+        if self.lines > known:
+            growing = render(generation, snapshot, policy, growing=True)
+            if growing and growing.text:
+                self.tell(growing)
 
 
 class Scheduler:
@@ -182,10 +214,17 @@ class Scheduler:
         """Return whether a request waits for its answer. Thread-safe."""
         return any(in_flight.waiters for in_flight in tuple(self._in_flight.values()))
 
-    async def complete(self, document: str, snapshot: Snapshot) -> Suggestion | None:
+    async def complete(
+        self,
+        document: str,
+        snapshot: Snapshot,
+        on_growth: Callable[[Suggestion], None] | None = None,
+    ) -> Suggestion | None:
         """Complete at a place of a document; None where a newer request has taken its place.
 
-        Raises ModelError if the model cannot be reached or cannot go on.
+        `on_growth` is shown the whole lines of a block while it is written. The block is then
+        waited for, and not left out for its first line. Raises ModelError if the model cannot be
+        reached or cannot go on.
         """
         self.totals.requests += 1
         began, model = time.perf_counter(), self._model_seconds()
@@ -200,7 +239,7 @@ class Scheduler:
                         self.totals.cached += 1
                         return line
                     in_flight = self._start(document, snapshot, Phase.REQUESTED)
-                suggestion = await self._rendered(in_flight, snapshot)
+                suggestion = await self._rendered(in_flight, snapshot, on_growth)
                 if suggestion or in_flight.job.halted or in_flight.overtaken(snapshot):
                     return suggestion
         finally:
@@ -221,30 +260,34 @@ class Scheduler:
             )
         )
 
-    async def _rendered(self, in_flight: InFlight, snapshot: Snapshot) -> Suggestion | None:
+    async def _rendered(
+        self,
+        in_flight: InFlight,
+        snapshot: Snapshot,
+        on_growth: Callable[[Suggestion], None] | None,
+    ) -> Suggestion | None:
         """Wait until it is decided what is shown at a place; None if the work is stopped, or says
         something else. Raises ModelError if the work failed."""
         in_flight.join()
         self._generations.add(in_flight.generation)
+        growth = _Growth(on_growth) if on_growth else None
         try:
             while True:
                 in_flight.grown.clear()
                 if in_flight.overtaken(snapshot):
                     return None
-                waited = in_flight.waited
+                # Whoever is shown its lines as they come can wait for the rest.
+                waited = 0.0 if growth else in_flight.waited
                 if suggestion := render_within(in_flight.generation, snapshot, self.policy, waited):
                     return suggestion
-                if in_flight.job.done:
-                    error = in_flight.job.future.exception()
-                    if error and not isinstance(error, Cancelled):
-                        raise error
+                if in_flight.ended:
                     return None
+                if growth:
+                    growth.look(in_flight.generation, snapshot, self.policy)
                 if not in_flight.generation.may_agree(snapshot):
                     return None
                 late = self.policy.block_seconds - waited
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(late if late > 0 else None):
-                        await in_flight.grown.wait()
+                await in_flight.more(late if late > 0 and not growth else None)
         except asyncio.CancelledError:
             in_flight.abandon_soon()
             raise

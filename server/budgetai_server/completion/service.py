@@ -72,12 +72,17 @@ class CompletionService:
         self._recorder = recorder
 
     async def complete(
-        self, document: OpenDocument, cursor: int, selected: TextEdit | None = None
+        self,
+        document: OpenDocument,
+        cursor: int,
+        selected: TextEdit | None = None,
+        on_growth: Callable[[TextEdit], None] | None = None,
     ) -> TextEdit | None:
         """Return the edit to suggest at a character offset of a document; None where there is none.
 
         `selected` is an item of the editor's own list, which the suggestion is to go on from.
-        Raises ModelError if the model fails.
+        `on_growth` is told the edits that come before that one, each with more lines of it. Raises
+        ModelError if the model fails.
         """
         if self.scheduler is None:
             return None
@@ -89,14 +94,26 @@ class CompletionService:
             snapshot = replace(document, source=text).snapshot(behind)
         else:
             snapshot = document.snapshot(cursor)
-        suggestion = await self._suggest(self.scheduler, document, snapshot)
+
+        def grown(growing: Suggestion) -> None:
+            edit = from_suggestion(growing, document.source, cursor, selected)
+            if edit and on_growth:
+                on_growth(edit)
+
+        suggestion = await self._suggest(
+            self.scheduler, document, snapshot, grown if on_growth else None
+        )
         if suggestion is None:
             return None
         edit = from_suggestion(suggestion, document.source, cursor, selected)
         return self._recorded(document, cursor, edit, began) if edit else None
 
     async def _suggest(
-        self, scheduler: Scheduler, document: OpenDocument, snapshot: Snapshot
+        self,
+        scheduler: Scheduler,
+        document: OpenDocument,
+        snapshot: Snapshot,
+        on_growth: Callable[[Suggestion], None] | None,
     ) -> Suggestion | None:
         uri = document.uri
         reason: Reason | None = self._eligibility.document_reason(
@@ -115,7 +132,7 @@ class CompletionService:
             self._eligibility.decline(reason)
             return None
         # What was generated before is remembered there, too, and all of it rendered.
-        return await scheduler.complete(uri, snapshot)
+        return await scheduler.complete(uri, snapshot, on_growth)
 
     def _recorded(
         self, document: OpenDocument, cursor: int, edit: TextEdit, began: float

@@ -11,7 +11,12 @@ from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
 from budgetai_core import version
@@ -19,7 +24,7 @@ from budgetai_core.errors import BudgetAIError
 from budgetai_server.completion.superseding import Superseding
 from budgetai_server.completion.text_edit import TextEdit
 from budgetai_server.gateway import dialects
-from budgetai_server.gateway.dialects import LISTED, MODEL, BodyError, FimQuestion
+from budgetai_server.gateway.dialects import JSON, LISTED, MODEL, BodyError, FimQuestion
 from budgetai_server.gateway.repositories import OpenRepository, Repositories
 
 log = logging.getLogger(__name__)
@@ -100,9 +105,11 @@ class Gateway:
                 return _error(413, words, "invalid_request_error")
             except TimeoutError:
                 return _error(408, "the body has not come to its end", "invalid_request_error")
-            text = await self._unless_gone(request, _located(question, request))
-            content, kind = question.answer(question.cut(text))
-            return Response(content, media_type=kind)
+            question = _located(question, request)
+            if question.streams:
+                return StreamingResponse(self._stream(question), media_type=question.stream_type)
+            text = await self._unless_gone(request, question)
+            return Response(question.answer(text), media_type=JSON)
 
         return complete
 
@@ -118,9 +125,35 @@ class Gateway:
             answering.cancel()
             gone.cancel()
 
-    async def _text(self, question: FimQuestion) -> str:
+    async def _stream(self, question: FimQuestion) -> AsyncIterator[bytes]:
+        """Yield an answer as it is decided, line by line. What has been sent cannot be taken back:
+        where the whole is another text, it ends with that. Starlette closes this once the client
+        has closed the connection, and the work stops then."""
+        texts: asyncio.Queue[str | None] = asyncio.Queue()
+        answering = asyncio.ensure_future(self._text(question, texts.put_nowait))
+        answering.add_done_callback(lambda _: texts.put_nowait(None))
+        sent = ""
+        try:
+            ended = False
+            while not ended:
+                growing = await texts.get()
+                ended = growing is None or question.stops_in(growing)
+                text = answering.result() if growing is None else growing
+                text = question.cut(text) if ended else question.settled(text)
+                if text.startswith(sent) and text != sent:
+                    yield question.chunk(question.piece(text[len(sent) :]))
+                    sent = text
+            for value in question.ending:
+                yield question.chunk(value)
+        finally:
+            answering.cancel()
+
+    async def _text(
+        self, question: FimQuestion, on_growth: Callable[[str], None] | None = None
+    ) -> str:
         """Return what a client is to put in; empty where there is nothing to say, or something is
-        wrong on our side: some clients show an error at each key."""
+        wrong on our side: some clients show an error at each key. `on_growth` is told what comes
+        before the whole."""
         try:
             repository = await self._repositories.of(question.request)
             document, cursor = repository.files.place(question.request, repository.index)
@@ -128,8 +161,13 @@ class Gateway:
                 repository.session.looked_at(document, cursor)
                 return ""
 
+            def grown(edit: TextEdit) -> None:
+                if on_growth:
+                    on_growth(question.fit(edit, document.source, cursor))
+
             async def complete() -> TextEdit | None:
-                return await repository.session.complete(document, cursor)
+                told = grown if on_growth else None
+                return await repository.session.complete(document, cursor, on_growth=told)
 
             here = (document.source, cursor)
             edit = await self._superseding.newest(document.uri, here, complete)

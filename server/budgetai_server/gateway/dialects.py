@@ -8,7 +8,7 @@ end. Its stop strings hold.
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,12 +35,13 @@ class FimQuestion:
 
     `generates` is False where a prompt is only to be evaluated ahead. `fit` makes of an edit, the
     source and the cursor what this client inserts rightly. `whole` makes the answer's JSON of a
-    text, `parts` the values of a stream.
+    text, `piece` that of some of it in a stream, which `ending` ends.
     """
 
     request: FimRequest
     whole: Callable[[str], Any]
-    parts: Callable[[str], Iterator[Any]]
+    piece: Callable[[str], Any]
+    ending: tuple[Any, ...]
     fit: Callable[[TextEdit, str, int], str] = insertion
     stops: tuple[str, ...] = ()
     streams: bool = False
@@ -52,13 +53,28 @@ class FimQuestion:
         ends = [text.find(stop) for stop in self.stops if stop]
         return text[: min((end for end in ends if end >= 0), default=len(text))].rstrip("\r\n")
 
-    def answer(self, text: str) -> tuple[bytes, str]:
-        """Return the body of the answer and its media type."""
-        if not self.streams:
-            return _compact(self.whole(text)), JSON
+    def stops_in(self, text: str) -> bool:
+        """Return whether a text holds a stop string."""
+        return any(stop in text for stop in self.stops if stop)
+
+    def settled(self, text: str) -> str:
+        """Return what of a text that grows no stop string can take away any more."""
+        held = (
+            length
+            for stop in self.stops
+            for length in range(1, len(stop))
+            if text.endswith(stop[:length])
+        )
+        return self.cut(text[: len(text) - max(held, default=0)])
+
+    def answer(self, text: str) -> bytes:
+        """Return the body of an answer in one piece."""
+        return _compact(self.whole(self.cut(text)))
+
+    def chunk(self, value: Any) -> bytes:
+        """Return a value as it stands in a stream."""
         mark, end = (b"data: ", b"\n\n") if self.stream_type == EVENTS else (b"", b"\n")
-        values = (part if isinstance(part, bytes) else _compact(part) for part in self.parts(text))
-        return b"".join(mark + value + end for value in values), self.stream_type
+        return mark + (value if isinstance(value, bytes) else _compact(value)) + end
 
 
 def infill(body: dict[str, Any]) -> FimQuestion:
@@ -112,15 +128,11 @@ def openai_completion(body: dict[str, Any]) -> FimQuestion:
         kind = {"id": number, "object": "text_completion", "created": made, "model": _model(body)}
         return {**kind, "choices": [chosen]}
 
-    def parts(text: str) -> Iterator[Any]:
-        yield choice(text, None)
-        yield choice("", "stop")
-        yield b"[DONE]"
-
     return FimQuestion(
         request,
         whole=lambda text: choice(text, "stop"),
-        parts=parts,
+        piece=lambda text: choice(text, None),
+        ending=(choice("", "stop"), b"[DONE]"),
         stops=_stops(body),
         streams=body.get("stream") is True,
         generates=body.get("max_tokens") != 0,
@@ -137,15 +149,11 @@ def ollama_generate(body: dict[str, Any]) -> FimQuestion:
         head = {"model": _model(body), "created_at": made, "response": text, "done": done}
         return {**head, "done_reason": "stop"} if done else head
 
-    def parts(text: str) -> Iterator[Any]:
-        if text:
-            yield part(text, done=False)
-        yield part("", done=True)
-
     return FimQuestion(
         from_prompt(_prompt(body), None if after is None else _text(body, "suffix")),
         whole=lambda text: part(text, done=True),
-        parts=parts,
+        piece=lambda text: part(text, done=False),
+        ending=(part("", done=True),),
         stops=_stops(options if isinstance(options, dict) else {}),
         streams=body.get("stream") is not False,
         stream_type=LINES,
@@ -162,15 +170,11 @@ def _llama(body: dict[str, Any], request: FimRequest) -> FimQuestion:
         wanted = fields if isinstance(fields, list) and fields else list(content)
         return {key: value for key, value in content.items() if key in wanted}
 
-    def parts(text: str) -> Iterator[Any]:
-        if text:
-            yield {"content": text, "stop": False}
-        yield {"content": "", "stop": True}
-
     return FimQuestion(
         request,
         whole=whole,
-        parts=parts,
+        piece=lambda text: {"content": text, "stop": False},
+        ending=({"content": "", "stop": True},),
         stops=_stops(body),
         streams=body.get("stream") is True,
         generates=body.get("n_predict") != 0,

@@ -20,8 +20,10 @@ log = logging.getLogger(__name__)
 
 # Each holds a model and an index in memory.
 _MAX_OPEN = 3
-# Seconds between two looks for a model where there was none.
+# Seconds between two looks for a newer model.
 _LOOK_AGAIN_SECONDS = 20.0
+# Seconds that requests to an older model have to end.
+_MAX_RETIRING_SECONDS = 10.0
 # Seconds for which a request waits for a model that is being loaded.
 _MAX_WAIT_SECONDS = 30.0
 
@@ -33,14 +35,20 @@ class OpenRepository:
     """One repository, or what lies in none, and the documents of it that were asked about."""
 
     root: Path | None
-    session: Session
+    make: MakeSession
+    session: Session = field(init=False)
     files: OpenFiles = field(init=False)
     watch: DiskWatch | None = field(init=False)
     starting: "asyncio.Task[None]" = field(init=False)
+    # The session that is to take the place of this one, with a newer model.
+    _newer: Session | None = None
+    _renewing: "asyncio.Task[None] | None" = None
+    _refused: Path | None = None
     _looked: float = 0.0
 
     def __post_init__(self) -> None:
-        self.files = OpenFiles(self.root, self.session.closed)
+        self.session = self.make(self.root)
+        self.files = OpenFiles(self.root, lambda uri: self.session.closed(uri))
         self.watch = DiskWatch(self.root) if self.root else None
         self._start()
 
@@ -55,16 +63,7 @@ class OpenRepository:
 
     def _start(self) -> None:
         self._looked = time.monotonic()
-        self.starting = asyncio.get_running_loop().create_task(self._started())
-
-    async def _started(self) -> None:
-        """Load the model, and then read the repository while completions are answered already."""
-        await self.session.start()
-        if self.session.can_index:
-            try:
-                await self.session.build_index(lambda progress: None)
-            except BudgetAIError as error:
-                log.warning("no other files are shown: %s", error)
+        self.starting = asyncio.get_running_loop().create_task(_started(self.session))
 
     async def ready(self) -> None:
         """Wait for the model, and take up what has changed on disk since."""
@@ -72,17 +71,64 @@ class OpenRepository:
         while self.loading and not self.starting.done() and time.monotonic() < until:
             await asyncio.wait({self.starting}, timeout=0.05)
         waited = time.monotonic() - self._looked > _LOOK_AGAIN_SECONDS
-        if self.session.state.name == "no-model" and waited and self.starting.done():
-            self._start()
+        renewed = self._renewing is None or self._renewing.done()
+        if waited and renewed and self.starting.done():
+            self._looked = time.monotonic()
+            self._renewing = asyncio.get_running_loop().create_task(self._renew())
         if self.watch and self.index:
-            self.session.files_changed(await self.watch.changed(self.index.paths))
+            changed = await self.watch.changed(self.index.paths)
+            for session in filter(None, (self.session, self._newer)):
+                session.files_changed(changed)
+
+    async def _renew(self) -> None:
+        """Serve a newer model, if there is one, once it is loaded and has read the repository. One
+        that cannot be loaded is not tried again."""
+        model = await asyncio.to_thread(self.session.newer_model)
+        if model is None or model == self._refused:
+            return
+        self._newer = newer = self.make(self.root)
+        try:
+            await _started(newer)
+            if newer.state.name == "ready":
+                self.session, newer = newer, self.session
+            else:
+                self._refused = model
+                log.warning("the newer model is not served: %s", newer.state.message)
+        finally:
+            self._newer = None
+            await _retired(newer)
 
     async def close(self) -> None:
         """Stop what runs, and give the memory back."""
-        self.starting.cancel()
-        await asyncio.wait({self.starting})
+        running = {task for task in (self.starting, self._renewing) if task}
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
         self.session.close()
         self.session.free()
+
+
+async def _started(session: Session) -> None:
+    """Load a model, and then read the repository while completions are answered already."""
+    await session.start()
+    if session.can_index:
+        try:
+            await session.build_index(lambda progress: None)
+        except BudgetAIError as error:
+            log.warning("no other files are shown: %s", error)
+
+
+async def _retired(session: Session) -> None:
+    """Close a session that gets no more requests, once those that it has are answered."""
+    try:
+        async with asyncio.timeout(_MAX_RETIRING_SECONDS):
+            while session.answering:
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        pass
+    finally:
+        session.close()
+        session.free()
 
 
 class Repositories:
@@ -124,7 +170,7 @@ class Repositories:
 
     def _opened(self, root: Path | None) -> OpenRepository:
         if root not in self._open:
-            self._open[root] = OpenRepository(root, self._make(root))
+            self._open[root] = OpenRepository(root, self._make)
         self._open.move_to_end(root)
         while len(self._open) > _MAX_OPEN:
             _, oldest = self._open.popitem(last=False)

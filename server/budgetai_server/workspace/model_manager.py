@@ -38,6 +38,8 @@ class ModelManager:
         self._trusted = trusted or options.trust_workspace_model
         self._worker = worker
         self._starting = False
+        # The model that was found for the workspace, where none was named.
+        self._found: Path | None = None
         self.opened: Opened | None = None
         self.state = self._ready = State("starting", "BudgetAI is starting")
 
@@ -123,6 +125,7 @@ class ModelManager:
                 )
             # Models made by earlier versions become known to other clones.
             layout.remember(self._root)
+            self._found = newest
             return newest
         if base := base_models.named_file(path):
             return base
@@ -132,6 +135,14 @@ class ModelManager:
                 "Start the server with --trust-workspace-model, or move the file",
             )
         return path
+
+    def newer_model(self) -> Path | None:
+        """Return the model that would be found for the workspace now, where that is another one
+        than is served."""
+        if self._options.model or self._options.endpoint or self._root is None:
+            return None
+        newest = layout.newest_model(self._root)
+        return newest if newest != self._found else None
 
     def _inside(self, path: Path) -> bool:
         """Return whether a path is in the workspace, by its name or by what a link leads to."""

@@ -107,6 +107,16 @@ class Session:
                 self._completions.docstring_at = self._docstrings.opened
         return self.state
 
+    def newer_model(self) -> Path | None:
+        """Return a model that was made for the workspace since it was looked for. Reads folders,
+        and may ask git."""
+        return self._models.newer_model()
+
+    @property
+    def answering(self) -> bool:
+        """Return whether a request waits for its answer."""
+        return self._scheduler is not None and self._scheduler.answering
+
     @property
     def index(self) -> Index | None:
         """What is known of the workspace's files; None until they are looked at."""
@@ -133,17 +143,24 @@ class Session:
         await asyncio.to_thread(scheduler.engine.learn, _between_answers(texts, scheduler))
 
     async def complete(
-        self, document: TextDocument, offset: int, selected: TextEdit | None = None
+        self,
+        document: TextDocument,
+        offset: int,
+        selected: TextEdit | None = None,
+        on_growth: Callable[[TextEdit], None] | None = None,
     ) -> TextEdit | None:
         """Return what to put in at a character offset of a document; None when there is nothing to
-        show. `selected` is an item of the editor's own list, which the suggestion is to go on from.
-        Raises ModelError if the model fails."""
+        show. `selected` is an item of the editor's own list, which the suggestion is to go on from;
+        `on_growth` is told the edits on the way to this one. Raises ModelError if the model
+        fails."""
         if self._scheduler is None:
             return None
         self._models.look_for_adapters()
         self._cursors[document.uri] = offset
         try:
-            edit = await self._completions.complete(self._opened(document), offset, selected)
+            edit = await self._completions.complete(
+                self._opened(document), offset, selected, on_growth
+            )
         finally:
             self._models.look()
         if edit and edit.number:

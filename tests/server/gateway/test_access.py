@@ -3,7 +3,6 @@
 import logging
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from budgetai_core.errors import OptionError
 from budgetai_server.gateway import access, app, cli, server
-from support.gateway import KEY, Running, Scripted, running
+from support.gateway import KEY, Running, Scripted, running, wait_for
 
 BODY = {"prompt": "def total(items):\n    return ", "suffix": "\n"}
 SAID = "sum(items)\n"
@@ -168,6 +167,23 @@ def test_more_connections_than_there_may_be(
         wait_for(lambda: gateway.ask("/v1/models").status == 200)
 
 
+def test_a_thousand_connections(gateway: Running) -> None:
+    """They are held, or told that there are too many; when they are gone it goes on."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    many: list[socket.socket] = []
+    try:
+        for _ in range(1000):
+            many.append(socket.create_connection(("127.0.0.1", gateway.port), timeout=30))
+        wait_for(lambda: gateway.ask("/v1/models").status == 503)
+    finally:
+        for connection in many:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    wait_for(lambda: gateway.ask("/v1/models").status == 200)
+
+
 def test_a_connection_that_says_nothing_is_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,10 +238,3 @@ def test_the_key_is_made_once_and_is_the_users_alone(own_home: Path) -> None:
     file.chmod(0o644)
     with pytest.raises(OptionError, match="others can read"):
         access.own_key(None)
-
-
-def wait_for(happened: Any) -> None:
-    until = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < until
-        time.sleep(0.02)

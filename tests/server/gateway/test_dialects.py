@@ -1,11 +1,11 @@
 """Requests as the plugins send them, and what each does with the answer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from support.gateway import Running, Scripted, running
+from support.gateway import Running, Scripted, running, wait_for
 
 BEFORE = "class Basket:\n    def __init__(self):\n        self.items = []\n\n    def total(self):\n"
 AFTER = "\n\n    def clear(self):\n        self.items = []\n"
@@ -222,3 +222,78 @@ def test_what_plugins_ask_at_their_start(gateway: Running) -> None:
     # Continue sends prompt and suffix apart only to a model with such a template.
     assert ".Suffix" in gateway.ask("/api/show", {"name": "budgetai"}).body["template"]
     assert gateway.ask("/api/version").body["version"]
+
+
+STREAMS: dict[str, Callable[[Any], str]] = {
+    "/v1/completions": lambda event: event["choices"][0]["text"] if event != "[DONE]" else "",
+    "/completion": lambda event: event["content"],
+    "/api/generate": lambda event: event["response"],
+}
+BLOCK = "if not self.items:\n            return 0\n        return sum(self.items)\n\n    def"
+
+
+def place(path: str, head: str) -> dict[str, Any]:
+    """The body of a request for a stream."""
+    if path == "/completion":
+        return {"prompt": MARKED["qwen"].format(head + BEFORE + "        ", AFTER), "stream": True}
+    return {"prompt": head + BEFORE + "        ", "suffix": AFTER, "stream": True}
+
+
+@pytest.mark.parametrize("path", STREAMS)
+def test_lines_come_as_they_are_written(gateway: Running, say: Any, path: str) -> None:
+    """Together they are what comes in one piece: what stands behind the block is not among it."""
+    head = say(BLOCK)
+    gateway.engine.gate.clear()
+    lines: list[str] = []
+    try:
+        gateway.engine.gated_at = BLOCK.index("\n", BLOCK.index("\n") + 1) + 1
+        with gateway.stream(path, place(path, head), X_Budgetai_File="shop.py") as events:
+            for event in events:
+                lines.append(STREAMS[path](event))
+                if "".join(lines).endswith("return 0"):
+                    # The model has not written the third line yet.
+                    assert not gateway.engine.gate.is_set()
+                    gateway.engine.gate.set()
+    finally:
+        gateway.engine.gate.set()
+        gateway.engine.gated_at = None
+    whole = "if not self.items:\n            return 0\n        return sum(self.items)"
+    assert "".join(lines) == whole
+    one_piece = gateway.ask(path, place(path, head) | {"stream": False}, X_Budgetai_File="shop.py")
+    assert STREAMS[path](one_piece.body) == whole
+
+
+def test_a_stop_string_over_two_pieces_holds(gateway: Running, say: Any) -> None:
+    body = place("/v1/completions", say(BLOCK)) | {"stop": ["0\n        return sum", "?"]}
+    events = gateway.ask("/v1/completions", body, X_Budgetai_File="shop.py").events
+    texts = map(STREAMS["/v1/completions"], events)
+    assert "".join(texts) == "if not self.items:\n            return "
+
+
+def test_a_stream_ends_where_its_stop_string_stands(gateway: Running, say: Any) -> None:
+    """The rest of the block need not be written."""
+    head, stopped = say(BLOCK), gateway.engine.stopped
+    gateway.engine.gate.clear()
+    gateway.engine.gated_at = BLOCK.index("\n", BLOCK.index("\n") + 1) + 1
+    try:
+        body = place("/v1/completions", head) | {"stop": ["\n"]}
+        events = gateway.ask("/v1/completions", body, X_Budgetai_File="shop.py").events
+        wait_for(lambda: gateway.engine.stopped > stopped)
+    finally:
+        gateway.engine.gate.set()
+        gateway.engine.gated_at = None
+    assert "".join(map(STREAMS["/v1/completions"], events)) == "if not self.items:"
+
+
+@pytest.mark.parametrize("path", STREAMS)
+def test_a_stream_nobody_reads_ends_the_work(gateway: Running, say: Any, path: str) -> None:
+    head, stopped = say(BLOCK), gateway.engine.stopped
+    gateway.engine.gate.clear()
+    gateway.engine.gated_at = BLOCK.index("\n") + 1
+    try:
+        with gateway.stream(path, place(path, head), X_Budgetai_File="shop.py") as events:
+            assert STREAMS[path](next(events)) == "if not self.items:"
+        wait_for(lambda: gateway.engine.stopped > stopped)
+    finally:
+        gateway.engine.gate.set()
+        gateway.engine.gated_at = None

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from budgetai_core.artifacts import layout
 from budgetai_core.context.index import Index
+from budgetai_core.errors import ModelError
+from budgetai_server.gateway import repositories as repositories_module
 from budgetai_server.gateway.disk_watch import DiskWatch
 from budgetai_server.gateway.fim_request import FimRequest
 from budgetai_server.gateway.open_files import OpenFiles, file_of, window_start
 from budgetai_server.gateway.repositories import Repositories
 from budgetai_server.workspace.roots import repository_of
-from support.gateway import Scripted, running
+from support.gateway import Scripted, running, wait_for
 
 SHOP = "".join(f"def function_{n}(basket):\n    return basket.item_{n}\n\n" for n in range(40))
 LICENCE = "# Licensed to everyone who reads this line to its end.\n# The same in each file.\n"
@@ -213,3 +216,43 @@ def test_the_prompt_is_that_of_the_repository(tmp_path: Path) -> None:
         assert gateway.ask("/v1/completions", named, X_Budgetai_File=".env").body["choices"] == [
             {"index": 0, "text": "", "logprobs": None, "finish_reason": "stop"}
         ]
+
+
+def test_a_model_made_meanwhile_is_served(
+    root: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a restart, once it is loaded; the older goes on until then, and where it cannot be.
+    Typing goes on in the same document."""
+    monkeypatch.setattr(repositories_module, "_LOOK_AGAIN_SECONDS", 0.0)
+    engines = {name: Scripted(f"{name}()\n") for name in ("first", "second")}
+
+    def made(name: str, number: int) -> None:
+        path = layout.new_model(root, "Q8_0").with_name(f"2026-01-0{number}-{name}.gguf")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+    def by_path(path: Path) -> Scripted:
+        name = path.stem.rpartition("-")[2]
+        if name not in engines:
+            raise ModelError(f"{path.name} is broken")
+        return engines[name]
+
+    places = iter(range(10_000))
+
+    def said() -> str:
+        # Each time another place, which no generation is remembered for.
+        prompt = f"# a document that is known again\nx = {next(places)}\ny = "
+        body = {"prompt": prompt, "suffix": "\n"}
+        answer = gateway.ask("/v1/completions", body, X_Budgetai_File=str(root / "shop.py"))
+        return str(answer.body["choices"][0]["text"])
+
+    with running(engines["first"], root, by_path=by_path) as gateway:
+        assert said() == ""
+        made("first", 1)
+        wait_for(lambda: said() == "first()")
+        made("broken", 2)
+        wait_for(lambda: said() == "first()" and "is not served" in caplog.text)
+        made("second", 3)
+        wait_for(lambda: said() in ("first()", "second()") and said() == "second()")
+        assert said() == "second()"
+        assert caplog.text.count("is not served") == 1

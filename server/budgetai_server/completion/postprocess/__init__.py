@@ -7,7 +7,11 @@ Pure functions over text.
 from budgetai_server.completion.postprocess.cursor_context import CursorContext
 from budgetai_server.completion.postprocess.filters import is_degenerate
 from budgetai_server.completion.postprocess.overlap import Edit, within
-from budgetai_server.completion.postprocess.pipeline import Postprocessed, postprocess
+from budgetai_server.completion.postprocess.pipeline import (
+    Postprocessed,
+    postprocess,
+    postprocess_lines,
+)
 from budgetai_server.completion.postprocess.repair import cost
 from budgetai_server.completion.postprocess.stop import first_line_end, to_last_word
 
@@ -19,6 +23,7 @@ __all__ = [
     "first_line_end",
     "is_degenerate",
     "postprocess",
+    "postprocess_lines",
     "to_last_word",
     "within",
 ]

@@ -38,6 +38,16 @@ def drop_repetition(context: CursorContext, text: str) -> str:
     return "\n".join(lines[: min(ends)]) if ends else text
 
 
+def without_echo(context: CursorContext, text: str) -> str:
+    """Return an answer without lines at its end that stand close above already: they may begin to
+    say the same again and again."""
+    lines = text.split("\n")
+    whole = [context.line_before + lines[0], *lines[1:]]
+    while _WORDS.search(whole[-1]) and whole[-1] in whole[-1 - _MAX_CYCLE_LINES : -1]:
+        whole.pop()
+    return "\n".join(lines[: len(whole)])
+
+
 def _stutters(line: str) -> bool:
     return any(_WORDS.search(match[1]) for match in _STUTTER.finditer(line))
 

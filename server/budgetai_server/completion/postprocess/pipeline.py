@@ -6,7 +6,11 @@ from functools import lru_cache
 from budgetai_core.repository.secrets import looks_secret
 from budgetai_server.completion.postprocess.brackets import OPENERS, brackets
 from budgetai_server.completion.postprocess.cursor_context import CursorContext
-from budgetai_server.completion.postprocess.filters import drop_repetition, worth_showing
+from budgetai_server.completion.postprocess.filters import (
+    drop_repetition,
+    without_echo,
+    worth_showing,
+)
 from budgetai_server.completion.postprocess.indentation import reindented
 from budgetai_server.completion.postprocess.overlap import Edit, edit, within
 from budgetai_server.completion.postprocess.repair import repaired
@@ -47,6 +51,18 @@ def postprocess(
     # A line alone may be the head of a body that is still to be written.
     is_head = not (block or goes_on) and _ends_in_opener(context, kept)
     return _finished(context, kept, repair and not is_head, goes_on=goes_on)
+
+
+def postprocess_lines(
+    context: CursorContext, answer: str, *, repair: bool = True
+) -> Postprocessed | None:
+    """Return what is shown of the whole lines of an answer whose end is not decided, to those who
+    are shown more of it as it grows; None while there is no line. Beside text right of the
+    cursor, which the end of the answer may take the place of, nothing is shown before that end."""
+    lines = answer[:_MAX_CHARACTERS].rpartition("\n")[0].rstrip()
+    if context.line_after.strip() or not lines:
+        return None
+    return _finished(context, without_echo(context, lines).rstrip(), repair, goes_on=True)
 
 
 def _ends_in_opener(context: CursorContext, text: str) -> bool:

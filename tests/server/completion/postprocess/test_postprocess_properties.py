@@ -6,10 +6,17 @@ from hypothesis import strategies as st
 from budgetai_core.context.languages import LANGUAGES, Language
 from budgetai_core.context.prompt import Snapshot
 from budgetai_server.completion.generation import Generation
-from budgetai_server.completion.postprocess import CursorContext, Edit, cost, postprocess, within
+from budgetai_server.completion.postprocess import (
+    CursorContext,
+    Edit,
+    cost,
+    postprocess,
+    postprocess_lines,
+    within,
+)
 from budgetai_server.completion.postprocess.repair import begins
 from budgetai_server.completion.render import CompletionPolicy, render
-from budgetai_server.completion.text_edit import Suggestion
+from budgetai_server.completion.text_edit import Suggestion, from_suggestion, insertion
 from budgetai_server.inference.engine import Piece
 from support.trim_cases import CASES
 
@@ -72,3 +79,31 @@ def test_typing_along_gives_the_rest_of_the_same_answer(name: str, data: st.Data
             and rest != context.after[: first.replaces]
         ):
             assert shown_part and (shown_part.text, shown_part.replaces) == (rest, first.replaces)
+
+
+def test_lines_that_are_shown_while_a_block_is_written_are_its_beginning() -> None:
+    """What was sent of a stream cannot be taken back. In most blocks there is something to send."""
+    streamed = 0
+    blocks = [case for case in CASES.values() if case.answer.count("\n") > 1]
+    for case in blocks:
+        source, cursor = case.context.before + case.context.after, len(case.context.before)
+
+        def put_in(text: str, replaces: int, source: str = source, cursor: int = cursor) -> str:
+            edit = from_suggestion(Suggestion(text, replaces=replaces), source, cursor, None)
+            return insertion(edit, source, cursor) if edit else ""
+
+        lines = case.answer.splitlines(keepends=True)
+        answers = ["".join(lines[:count]) for count in range(1, len(lines))]
+        sent = [""]
+        for answer in answers:
+            whole = postprocess(case.context, answer, whole=False)
+            if whole is not None:
+                break
+            if growing := postprocess_lines(case.context, answer):
+                sent.append(put_in(growing.text, growing.replaces))
+        else:
+            whole = case.outcome()
+        longest = max(sent, key=len)
+        streamed += longest != ""
+        assert put_in(whole.text, whole.replaces).startswith(longest), case.name
+    assert streamed > len(blocks) / 2
