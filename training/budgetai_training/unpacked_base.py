@@ -6,12 +6,13 @@ and as the same model. transformers reads fewer families, and drops the rope of 
 
 import contextlib
 import json
+import math
+import struct
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from budgetai_core.artifacts import gguf_reader, layout
@@ -39,7 +40,7 @@ def folder_of(base: Base, digest: str) -> Path:
         sizes = architectures.sizes_of_gguf(file)
         write_json(whole / model_config.CONFIG, _configuration(file, sizes))
         _write_tokenizer(whole, file, base.name)
-        save_file(_weights(file, sizes), whole / "model.safetensors", {"format": "pt"})
+        _write_weights(whole / "model.safetensors", file, sizes)
         # Another run may have been first with the same; then its copy is as good.
         with contextlib.suppress(OSError):
             whole.rename(folder)
@@ -67,17 +68,30 @@ def _write_tokenizer(folder: Path, file: GGUFFile, name: str) -> None:
     write_json(folder / "tokenizer_config.json", settings | ends)
 
 
-def _weights(file: GGUFFile, sizes: Sizes) -> dict[str, torch.Tensor]:
-    """Return the weights by the names and in the order of transformers."""
+def _write_weights(path: Path, file: GGUFFile, sizes: Sizes) -> None:
+    """Write the weights as bfloat16, a tensor at a time: all of them at once, and once more as the
+    bytes of a file, would be more than a training takes."""
+    stored = _stored_names(file, sizes)
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for key, name in stored.items():
+        shape = file.tensors[name].shape
+        start, end = end, end + 2 * math.prod(shape)
+        header[key] = {"dtype": "BF16", "shape": shape, "data_offsets": (start, end)}
+    text = json.dumps(header).encode()
+    with path.open("wb") as out:
+        out.write(struct.pack("<Q", len(text)) + text)
+        for name in stored.values():
+            values = torch.from_numpy(sizes.in_model_order(name, file.load(name)))
+            out.write(values.to(torch.bfloat16).view(torch.int16).numpy().data)
+
+
+def _stored_names(file: GGUFFile, sizes: Sizes) -> dict[str, str]:
+    """Return the file's names of the weights by those of transformers, in its order."""
     with torch.device("meta"):
         config = AutoConfig.for_model(**model_config.parameters_of(sizes))
         model: Any = AutoModelForCausalLM.from_config(config)
     names = architectures.names(sizes.architecture, sizes.blocks)
-    weights = {}
-    for key in model.state_dict():
-        name = names.get_name(key, try_suffixes=(".weight", ".bias"))
-        if name in file.tensors:
-            # A tied head is not there.
-            values = sizes.in_model_order(name, file.load(name))
-            weights[key] = torch.from_numpy(values).to(torch.bfloat16)
-    return weights
+    by_key = {k: names.get_name(k, try_suffixes=(".weight", ".bias")) for k in model.state_dict()}
+    # A tied head is not there.
+    return {key: name for key, name in by_key.items() if name in file.tensors}

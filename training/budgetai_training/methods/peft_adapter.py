@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 
 from budgetai_core.artifacts.manifest import AdapterManifest
 from budgetai_core.errors import AdapterError, StorageError
+from budgetai_training.lean_blocks import make_lean
 from budgetai_training.methods import baselines
 from budgetai_training.options import TrainOptions
 
@@ -31,6 +32,7 @@ TARGETS: dict[str, Any] = {
 def attach(model: Any, options: TrainOptions, *, checkpointing: bool = False) -> Any:
     """Attach LoRA (Hu et al. 2021) on the chosen layers, rsLoRA (Kalajdzievski 2023) or DoRA (Liu
     et al. 2024) where asked for; the head is never tuned. Or the adapter to go on from."""
+    make_lean(model, checkpointing=checkpointing)
     before = options.continue_from
     tuned = _continued(model, before) if before else _new(model, options)
     # A prefix is a cache, which activations that are computed twice cannot go with.
