@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM
 from budgetai_training.lean_blocks import LeanGatedMLP, LeanRMSNorm, make_lean
 from budgetai_training.methods.peft_adapter import attach
 from budgetai_training.options import TrainOptions
-from tests.support import tiny
+from support import tiny
 
 FAMILIES = [
     tiny.make_llama, tiny.make_mistral, tiny.make_granite, tiny.make_smollm3, tiny.make_qwen2,
@@ -106,9 +106,7 @@ def test_blocks_that_are_computed_twice_give_the_same_and_keep_less(tmp_path: Pa
     folder = tiny.make_llama(tmp_path / "base")
     once = attach(AutoModelForCausalLM.from_pretrained(folder), TrainOptions())
     torch.manual_seed(0)
-    twice = attach(
-        AutoModelForCausalLM.from_pretrained(folder), TrainOptions(), checkpointing=True
-    )
+    twice = attach(AutoModelForCausalLM.from_pretrained(folder), TrainOptions(), checkpointing=True)
     twice.load_state_dict(once.state_dict())
     once.train(), twice.train()
     expected, gradients = _gradients(once), _gradients(twice)

@@ -120,10 +120,12 @@ def test_held_out_files_are_never_trained_on(
 def test_ctrl_c_leaves_a_usable_adapter(repo: Path, llama: Path, tmp_path: Path) -> None:
     out = tmp_path / "adapter"
     process = start("--repo", repo, "--base", llama, "--budget", "10m", "--out", out,
-                    "--checkpoint-every", "0.2s", "--max-steps", 100000)  # fmt: skip
+                    "--checkpoint-every", "0.2s", "--max-steps", 100000, "--convert")  # fmt: skip
     until(lambda: any(out.with_name("adapter.partial").glob("checkpoint-*/spent.json")), process)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
+    # Whoever interrupts has waited long enough.
+    assert layout.newest_model(repo) is None
     manifest = AdapterManifest.read(out)
     # The last state is kept, though an earlier one may have been judged the best so far.
     assert manifest.counts["best_step"] == manifest.counts["steps"] > 0

@@ -6,7 +6,7 @@ import os
 import shlex
 import time
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from budgetai_core.artifacts.manifest import COMPARED
 from budgetai_core.command import parse, print_json, run
@@ -14,6 +14,7 @@ from budgetai_training.options import DOCSTRING, TrainOptions
 
 if TYPE_CHECKING:
     from budgetai_core.artifacts.manifest import AdapterManifest
+    from budgetai_training.progress_bar import Reporter
     from budgetai_training.save import TrainingResult
 
 PROGRAM = "budgetai-train"
@@ -33,6 +34,10 @@ def _main(argv: list[str] | None, started: float) -> int:
         return show(options)
     if options.compare:
         return _compared(options)
+    if options.convert:
+        from budgetai_training.conversion import check_installed
+
+        check_installed()
     _quiet_libraries()
     _bound_kernel_caches()
     # Heavy imports stand here, so that --help and a wrong flag are answered at once.
@@ -63,11 +68,33 @@ def _main(argv: list[str] | None, started: float) -> int:
     result = train(options, folder, corpus, report, started)
     if not first:
         return 0
-    if options.json:
-        print_json({"adapter": result.folder, **dataclasses.asdict(result.manifest)})
-    else:
-        print(_summary(result))
+    if options.convert and not result.interrupted:
+        return _convert(options, result, report)
+    _tell(options, result)
     return 0
+
+
+def _tell(options: TrainOptions, result: "TrainingResult", **more: Any) -> None:
+    if options.json:
+        told = dataclasses.asdict(result.manifest)
+        print_json({"adapter": result.folder, **told, **more})
+    else:
+        print("\n".join([*_summary(result), f"next           {_next(result)}"]))
+
+
+def _convert(options: TrainOptions, result: "TrainingResult", report: "Reporter") -> int:
+    """Go on to a model. Returns the exit code of the conversion."""
+    from budgetai_training import conversion
+
+    if not options.json:
+        print("\n".join(_summary(result)))
+    report.say(f"converting {result.folder.name} …")
+    made = conversion.convert(result.folder, options.repo, as_json=options.json)
+    if options.json:
+        _tell(options, result, conversion=made.told)
+    if made.code:
+        report.say(f"the adapter stays; to convert it again: {_next(result)}")
+    return made.code
 
 
 def _compared(options: TrainOptions) -> int:
@@ -107,14 +134,14 @@ def _next(result: "TrainingResult") -> str:
     return shlex.join(["budgetai-convert", str(result.folder)])
 
 
-def _rank(manifest: "AdapterManifest") -> str:
+def _rank(manifest: "AdapterManifest") -> list[str]:
     if not manifest.chosen_rank:
-        return ""
+        return []
     losses = ", ".join(f"{rank}: {loss:.3f}" for rank, loss in manifest.rank_losses.items())
-    return f"rank           {manifest.chosen_rank} of {manifest.rank} is enough ({losses})\n"
+    return [f"rank           {manifest.chosen_rank} of {manifest.rank} is enough ({losses})"]
 
 
-def _summary(result: "TrainingResult") -> str:
+def _summary(result: "TrainingResult") -> list[str]:
     manifest = result.manifest
     before, after = (manifest.scores[f"held_out_loss_{when}"] for when in ("before", "after"))
     losses = "not measured"
@@ -122,12 +149,11 @@ def _summary(result: "TrainingResult") -> str:
         losses = f"{before:.3f} before, " + (
             f"{after:.3f} after" if after else "not measured after"
         )
-    return (
-        f"held-out loss  {losses} (nats per token)\n"
-        f"{_rank(manifest)}"
+    return [
+        f"held-out loss  {losses} (nats per token)",
+        *_rank(manifest),
         f"trained        {manifest.counts['steps']} steps, {manifest.counts['tokens']} tokens, "
-        f"{manifest.seconds['spent']:.0f} s of {manifest.seconds['budget']:.0f} s\n"
-        f"adapter        {result.folder}\n"
-        f"report         {result.page or 'could not be written'}\n"
-        f"next           {_next(result)}"
-    )
+        f"{manifest.seconds['spent']:.0f} s of {manifest.seconds['budget']:.0f} s",
+        f"adapter        {result.folder}",
+        f"report         {result.page or 'could not be written'}",
+    ]

@@ -9,7 +9,7 @@ Idea: Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost", for wha
 the fused kernels for GPUs do.
 """
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -90,11 +90,9 @@ class LeanGatedMLP(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         gate, up = self.gate_proj(x), self.up_proj(x)
         inner: torch.Tensor = _GatedProduct.apply(gate, up)  # type: ignore[no-untyped-call]
-        if not (self._remake and torch.is_grad_enabled()):
+        remade = self._remake and torch.is_grad_enabled()
+        with _remade(inner, gate.detach(), up.detach()) if remade else nullcontext():
             out: torch.Tensor = self.down_proj(inner)
-            return out
-        with _remade(inner, gate.detach(), up.detach()):
-            out = self.down_proj(inner)
         return out
 
 

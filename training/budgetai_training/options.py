@@ -205,6 +205,11 @@ class TrainOptions:
     out: Path | None = option(
         None, "folder for the adapter; without it, the user's data folder", unit="folder"
     )
+    convert: bool = option(
+        False,
+        "go on to a model that the server finds, as budgetai-convert does; an adapter that is"
+        " finished stays, whatever becomes of it",
+    )
     checkpoint_every: Seconds = option(
         Seconds(60),
         "time between checkpoints, from which --resume goes on",
@@ -221,6 +226,7 @@ class TrainOptions:
             raise OptionError(f"--budget {self.budget} leaves no time", "Try --budget 15m")
         self._check_method()
         self._check_compared()
+        self._check_converted()
         if not re.fullmatch("|since:.+", self.holdout):
             raise OptionError(
                 f"--holdout {self.holdout} is not known", "Write it as since:REVISION or since:DATE"
@@ -275,6 +281,14 @@ class TrainOptions:
         if names and self.resume:
             raise OptionError(
                 "--compare is not resumed", "Resume the run of a method: --resume --out FOLDER"
+            )
+
+    def _check_converted(self) -> None:
+        if self.convert and (self.compare or self.method in COMPARED):
+            given = f"--compare {self.compare}" if self.compare else f"--method {self.method}"
+            raise OptionError(
+                f"--convert goes on with one adapter that can be converted, not with {given}",
+                "Leave one of them out",
             )
 
     def _check_method(self) -> None:

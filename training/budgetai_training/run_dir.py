@@ -34,7 +34,7 @@ LOCK = "lock"
 # be another run.
 LIMITS = ("budget", "max_steps", "checkpoint_every", "memory")
 # These are not of the run.
-NOT_OF_THE_RUN = ("repo", "out", "compare", "resume", "dry_run", "json")
+NOT_OF_THE_RUN = ("repo", "out", "compare", "convert", "resume", "dry_run", "json")
 FIXED = tuple(f.name for f in fields(TrainOptions) if f.name not in (*LIMITS, *NOT_OF_THE_RUN))
 
 

@@ -37,7 +37,7 @@ from budgetai_training.setup import Run
 
 Groups = dict[tuple[str, str], Loss]
 _ORDER = ("all", "language", "style", "hole")
-_OF_THIS_CALL = ("json", "dry_run", "resume")
+_OF_THIS_CALL = ("json", "dry_run", "resume", "convert")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +58,13 @@ class Trained:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A finished run: the adapter's folder and its manifest. `page` is its report, if written."""
+    """A finished run: the adapter's folder and its manifest. `page` is its report, if written;
+    `interrupted` says that the user ended it."""
 
     folder: Path
     manifest: AdapterManifest
     page: Path | None
+    interrupted: bool = False
 
 
 def save(run: Run, trained: Trained) -> TrainingResult:

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 from transformers import TrainerState
@@ -113,7 +114,7 @@ def train(
                 completions=completions,
                 drafts=drafts,
             )
-            return save(run, trained)
+            return replace(save(run, trained), interrupted=interruption.asked())
 
 
 def _check_processes(options: TrainOptions, *, sharded: bool) -> None:

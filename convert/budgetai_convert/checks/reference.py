@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from budgetai_convert import malloc_trim
 from budgetai_convert.model import disk_offload
+from budgetai_core import malloc_trim
 from budgetai_core.errors import BaseError
 
 ANSWER_TOKENS = 12

@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from budgetai_convert import malloc_trim
 from budgetai_convert.model.weight_readers import Gguf, Safetensors, Stored
+from budgetai_core import malloc_trim
 from budgetai_core.artifacts.gguf_reader import read as read_gguf
 from budgetai_core.errors import AdapterError, BaseError
 from budgetai_core.models import model_config

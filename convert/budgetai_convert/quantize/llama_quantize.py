@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from budgetai_convert import malloc_trim
 from budgetai_convert.options import AUTO, QUANTS
+from budgetai_core import malloc_trim
 from budgetai_core.errors import BudgetAIError, ModelError, OptionError, StorageError
 from budgetai_core.llama.quantizer import QuantizeParams
 

@@ -82,7 +82,8 @@ class Forgetting:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A whole run. `options` are those with a value, by field name; `notes` whole sentences."""
+    """A whole run. `options` are those with a value, by field name; `notes` whole sentences;
+    `model` is the file made of the adapter, where the run went on to one."""
 
     repository: str
     base: str
@@ -111,6 +112,7 @@ class Report:
     options: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
+    model: str = ""
 
 
 def to_json(value: Any) -> Any:

@@ -1,0 +1,90 @@
+"""What --convert adds: budgetai-convert, a process of its own, once the training's memory is back.
+
+The adapter is finished before it starts and stays, whatever becomes of the conversion.
+"""
+
+import contextlib
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from budgetai_core import malloc_trim
+from budgetai_core.artifacts import layout
+from budgetai_core.errors import AdapterError, OptionError
+from budgetai_training.report import report_files
+
+_CONVERTER = "budgetai_convert"
+# What the extra brings that the trainer has no use for.
+_NEEDED = (_CONVERTER, "llama_cpp")
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How a conversion ended: its exit code, the model if there is one, and with --json what
+    budgetai-convert says of it."""
+
+    code: int
+    model: Path | None
+    told: dict[str, Any] | None
+
+
+def check_installed() -> None:
+    """Raise OptionError where there is no converter, before anything is trained for it."""
+    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        raise OptionError(
+            f"--convert needs {', '.join(missing)}",
+            "Install the extra convert, or leave --convert out",
+        )
+
+
+def convert(adapter: Path, repo: Path, *, as_json: bool) -> Conversion:
+    """Convert a finished adapter as budgetai-convert does by default, and note the model in the
+    adapter's report. What it says goes where this process writes; as JSON it is returned."""
+    malloc_trim.collect()
+    command = [sys.executable, "-P", "-m", _CONVERTER, str(adapter), f"--repo={repo.resolve()}"]
+    sys.stdout.flush()
+    process = subprocess.Popen(
+        [*command, "--json"] if as_json else command,
+        stdout=subprocess.PIPE if as_json else None,
+        text=True,
+        # A Ctrl-C of the terminal reaches this process alone, which passes it on.
+        process_group=None if sys.platform == "win32" else 0,
+    )
+    with _passing_on_interrupts(process):
+        out, _ = process.communicate()
+    if process.returncode:
+        return Conversion(process.returncode, None, None)
+    told: dict[str, Any] | None = json.loads(out) if as_json else None
+    model = Path(told["model"]) if told else layout.newest_model(repo)
+    if model:
+        _note(adapter, model)
+    return Conversion(0, model, told)
+
+
+@contextmanager
+def _passing_on_interrupts(process: "subprocess.Popen[str]") -> Iterator[None]:
+    """Let the converter end in good order and clear up; only then may this process end."""
+
+    def interrupt(*_: object) -> None:
+        if sys.platform != "win32":
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGINT)
+
+    before: Callable[..., Any] | int | None = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _note(adapter: Path, model: Path) -> None:
+    """Say in the report where the model is; a report that cannot be read or written stays."""
+    with contextlib.suppress(AdapterError, OSError):
+        report_files.write(replace(report_files.read(adapter), model=str(model)), adapter)
