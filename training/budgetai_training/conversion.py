@@ -26,9 +26,9 @@ _NEEDED = (_CONVERTER, "llama_cpp")
 
 
 @dataclass(frozen=True)
-class Conversion:
-    """How a conversion ended: its exit code, the model if there is one, and with --json what
-    budgetai-convert says of it."""
+class ConvertedAdapter:
+    """What became of an adapter: the converter's exit code, the model if there is one, and with
+    --json what the converter says of it."""
 
     code: int
     model: Path | None
@@ -44,7 +44,7 @@ def check_installed() -> None:
         )
 
 
-def convert(adapter: Path, repo: Path, *, as_json: bool) -> Conversion:
+def convert(adapter: Path, repo: Path, *, as_json: bool) -> ConvertedAdapter:
     """Convert a finished adapter as budgetai-convert does by default, and note the model in the
     adapter's report. What it says goes where this process writes; as JSON it is returned."""
     malloc_trim.collect()
@@ -60,12 +60,12 @@ def convert(adapter: Path, repo: Path, *, as_json: bool) -> Conversion:
     with _passing_on_interrupts(process):
         out, _ = process.communicate()
     if process.returncode:
-        return Conversion(process.returncode, None, None)
+        return ConvertedAdapter(process.returncode, None, None)
     told: dict[str, Any] | None = json.loads(out) if as_json else None
     model = Path(told["model"]) if told else layout.newest_model(repo)
     if model:
         _note(adapter, model)
-    return Conversion(0, model, told)
+    return ConvertedAdapter(0, model, told)
 
 
 @contextmanager

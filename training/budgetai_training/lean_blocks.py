@@ -48,6 +48,7 @@ class LeanRMSNorm(nn.Module):
         self.epsilon: float = norm.variance_epsilon
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return x (…, d), each row of length sqrt(d), times the weight (d,)."""
         normed: torch.Tensor = _RMSNorm.apply(  # type: ignore[no-untyped-call]
             x, self.weight, self.epsilon
         )
@@ -88,6 +89,7 @@ class LeanGatedMLP(nn.Module):
         self._remake = remake
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return what the MLP makes of x (…, d), as (…, d)."""
         gate, up = self.gate_proj(x), self.up_proj(x)
         inner: torch.Tensor = _GatedProduct.apply(gate, up)  # type: ignore[no-untyped-call]
         remade = self._remake and torch.is_grad_enabled()
