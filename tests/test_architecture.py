@@ -252,6 +252,7 @@ SHORT = {
     "budgetai_core.repository.text_shape": "limits with their measurements",
     "budgetai_training.corpus.redaction": "no text of a secret leaves it",
     "budgetai_server.completion.postprocess.indentation": "a step beside the other steps",
+    "budgetai_training.evaluation.base_loss": "loads a base, which few dry runs do",
 }
 
 

@@ -20,7 +20,7 @@ from budgetai_training.corpus import annotations
 from budgetai_training.corpus.load import read
 from budgetai_training.corpus.records import TRAIN, Corpus, CorpusRow
 from budgetai_training.incremental import changed_files, fixed_split
-from budgetai_training.options import DOCSTRING, TrainOptions
+from budgetai_training.options import DOCSTRING, FULL, TrainOptions
 from budgetai_training.progress_bar import Reporter
 from budgetai_training.samples.docstring_samples import Pairs, pairs_of
 
@@ -39,11 +39,12 @@ def show(options: TrainOptions) -> int:
     file = options.corpus or layout.repository_folder(options.repo) / "corpus.jsonl"
     pairs = pairs_of(corpus) if options.task == DOCSTRING else None
     kept = _write_rows(corpus, file, own=options.corpus is None)
+    known = _known_before(options, corpus)
     if options.json:
-        print_json(summary(corpus) | _docstrings(pairs) | {"corpus": str(file)})
+        print_json(summary(corpus) | _docstrings(pairs) | known | {"corpus": str(file)})
         return 0
     console = Console(highlight=False)
-    for table in (_languages(corpus), _reasons(corpus), _secrets(corpus)):
+    for table in (_languages(corpus), _reasons(corpus), _secrets(corpus), _losses(known)):
         if table.row_count:
             console.print(table)
     for line in _lines(corpus, options, file, kept, pairs):
@@ -65,6 +66,35 @@ def summary(corpus: Corpus) -> dict[str, Any]:
         "tokens": _tokens(characters),
         "secrets": corpus.secrets,
     }
+
+
+def _known_before(options: TrainOptions, corpus: Corpus) -> dict[str, Any]:
+    """Return what the base says to the repository untuned, in nats per token; nothing unless it is
+    asked for: a base has to be loaded."""
+    if options.evaluate != FULL or options.task == DOCSTRING:
+        return {}
+    # Not at the top: torch takes seconds.
+    from budgetai_training.evaluation.base_loss import losses_of_base
+
+    languages, general = losses_of_base(options, corpus, Reporter(quiet=options.json))
+    losses = {name: loss.mean for name, loss in sorted(languages.items())}
+    return {"untuned": {"base": options.base, "languages": losses, "python library": general.mean}}
+
+
+def _losses(known: dict[str, Any]) -> Table:
+    """Return the losses of the untuned base, the highest first."""
+    untuned = known.get("untuned", {})
+    title = f"{untuned.get('base')} untuned: the higher, the more there is to gain"
+    table = Table("language", title=title, title_justify="left")
+    table.add_column("nats a token", justify="right")
+    losses = untuned.get("languages", {})
+    for name in sorted(losses, key=losses.__getitem__, reverse=True):
+        table.add_row(name, f"{losses[name]:.3f}")
+    general = untuned.get("python library")
+    if general is not None:
+        table.add_section()
+        table.add_row("to compare: Python's own library", f"{general:.3f}")
+    return table
 
 
 def _docstrings(pairs: Pairs | None) -> dict[str, Any]:

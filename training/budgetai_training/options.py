@@ -217,7 +217,11 @@ class TrainOptions:
         group="course of the run",
     )
     resume: bool = option(False, "go on with the newest run that was not finished")
-    dry_run: bool = option(False, "show what would be learned, and stop")
+    dry_run: bool = option(
+        False,
+        "show what would be learned, and stop; with --evaluate full also how well the base knows"
+        " each language before",
+    )
     json: bool = option(False, "print the result as JSON, and no progress")
 
     def __post_init__(self) -> None:
