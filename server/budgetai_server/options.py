@@ -126,7 +126,7 @@ class ServerOptions:
     )
     endpoint_model: str = option(
         "",
-        "model on that server, or on vLLM an adapter; without it, the server's first",
+        "model or adapter on that server; without it, its first model and all adapters as they are",
         unit="name",
         trusted_only=True,
         group="a server for a team",

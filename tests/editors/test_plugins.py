@@ -54,8 +54,14 @@ require('copilot').setup {
   suggestion = { auto_trigger = true, keymap = { accept = '<Tab>' } },
 }
 """,
+    # Before 1.30 the option had another name.
+    "copilot.vim": """
+vim.g.copilot_command = COMMAND
+vim.g.copilot_agent_command = COMMAND
+vim.cmd('runtime plugin/copilot.vim')
+""",
 }
-NAMESPACES = ("vt_fim", "minuet.virtualtext", "copilot.suggestion")
+NAMESPACES = ("vt_fim", "minuet.virtualtext", "copilot.suggestion", "github-copilot")
 GHOST = """
 local text = ''
 for _, name in ipairs(NAMES) do
@@ -78,6 +84,7 @@ return text
 
 READY = """
 local there, auth = pcall(require, 'copilot.auth')
+if vim.g.copilot_command then return vim.g.budgetai_state == 'ready' end
 return not there or auth.is_authenticated() and vim.g.budgetai_state == 'ready'
 """
 

@@ -9,7 +9,11 @@ from editors.terminal import Terminal
 from editors.waiting import kill_server, until
 
 # Where a checkout of each plugin lies; nothing is fetched here.
-PLUGINS = {"vim-lsp": "BUDGETAI_VIM_LSP", "yegappan/lsp": "BUDGETAI_YEGAPPAN_LSP"}
+PLUGINS = {
+    "vim-lsp": "BUDGETAI_VIM_LSP",
+    "yegappan/lsp": "BUDGETAI_YEGAPPAN_LSP",
+    "ALE": "BUDGETAI_ALE",
+}
 # Files as they are given, and keys that do what they say whether or not the popup is open.
 _HERE = r"""
 set noswapfile nofixendofline viminfo= shortmess+=I laststatus=2
@@ -24,7 +28,7 @@ def plugin_folder(plugin: str) -> Path:
     """Where a plugin lies. Skips the test where nobody says so."""
     variable = PLUGINS[plugin]
     folder = Path(os.environ.get(variable, ""))
-    if not (folder / "plugin/lsp.vim").is_file():
+    if not any((folder / f"plugin/{name}.vim").is_file() for name in ("lsp", "ale")):
         pytest.skip(f"{variable} names no checkout of {plugin}")
     return folder
 
@@ -32,11 +36,12 @@ def plugin_folder(plugin: str) -> Path:
 class Vim:
     """One Vim in a workspace, with a plugin as a package and what a page prints for it."""
 
+    name = ""
+
     def __init__(
         self, folder: Path, workspace: Path, env: dict[str, str], plugin: Path, vimrc: str
     ) -> None:
         self.workspace = workspace
-        self.restarts = plugin == plugin_folder("vim-lsp")
         package = folder / "home/.vim/pack/plugins/start" / plugin.name
         package.parent.mkdir(parents=True)
         package.symlink_to(plugin.resolve())

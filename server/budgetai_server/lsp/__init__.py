@@ -32,6 +32,9 @@ def make_server(options: ServerOptions) -> BudgetAIServer:
     server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(text_sync.did_close)
     server.feature("budgetai/cursor")(text_sync.cursor_moved)
     server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(text_sync.did_change_watched_files)
+    server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(
+        lifecycle.did_change_workspace_folders
+    )
     # Without the options object pygls does not advertise the capability.
     inline_options = types.InlineCompletionOptions()
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_options)(copilot.inline)

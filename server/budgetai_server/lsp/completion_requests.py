@@ -63,7 +63,7 @@ async def completion(
     place = place_of(server, params.text_document.uri, params.position)
     edit = await complete_at(server, place) if place else None
     # Vim's own list keeps a line break as a NUL byte, whoever fills it. No capability tells.
-    if place and edit and server.client.casefold().startswith(("vim", "ale")):
+    if place and edit and server.client.casefold().startswith("vim"):
         edit = first_line(place, edit)
     items = [list_item(place, edit, _item_support(server))] if place and edit else []
     return types.CompletionList(is_incomplete=True, items=items)

@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -45,6 +47,10 @@ class BudgetAIServer(LanguageServer):
         super().__init__("budgetai-server", version(), protocol_cls=AnsweringProtocol)
         self.options = options
         self.session: Session | None = None
+        # Makes a session for folders, with what the client has set.
+        self.make_session: Callable[[tuple[Path, ...]], Session] = partial(
+            Session, options, trusted=True
+        )
         self.client = ""
         # Whether the client is a plugin made for Copilot.
         self.copilot = False
@@ -109,6 +115,9 @@ class BudgetAIServer(LanguageServer):
         session = self.session
         assert session is not None
         await session.start()
+        if self.session is not session:
+            # Another folder has been named meanwhile.
+            return
         self.report(session.state)
         self._refresh_lenses(session)
         if session.can_index:

@@ -47,7 +47,8 @@ def initialize(server: BudgetAIServer, params: types.InitializeParams) -> None:
     trusted = options.model == server.options.model
     roots, homes = _roots(params)
     server.complaints += [_NO_HOME.format(root) for root in homes]
-    server.session = Session(options, roots, trusted=trusted)
+    server.make_session = partial(Session, options, trusted=trusted)
+    server.session = server.make_session(roots)
     server.parent = _process(params.process_id)
     if server.client == "vim-lsp" and not _encodings(params):
         # It says nothing of its units and counts code points, where the protocol has UTF-16 then.
@@ -71,8 +72,14 @@ def _roots(params: types.InitializeParams) -> tuple[tuple[Path, ...], tuple[Path
     hold the user's home."""
     uris = [folder.uri for folder in params.workspace_folders or []]
     uris += [params.root_uri] if params.root_uri else []
-    paths = [path for uri in uris if (path := to_fs_path(uri))]
-    paths += [params.root_path] if params.root_path else []
+    return _parted(uris, [params.root_path] if params.root_path else [])
+
+
+def _parted(
+    uris: Sequence[str], more: Sequence[str] = ()
+) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the folders that may be read, and those that hold the user's home."""
+    paths = [*(path for uri in uris if (path := to_fs_path(uri))), *more]
     # No file system has a name with a NUL, and Python's paths raise at one.
     folders = tuple(dict.fromkeys(Path(path) for path in paths if "\0" not in path))
     homes = tuple(filter(holds_home, folders))
@@ -92,6 +99,21 @@ async def initialized(server: BudgetAIServer, _: types.InitializedParams) -> Non
     if server.parent:
         server.spawn(_end_with(server, server.parent))
     server.spawn(server.start_session())
+
+
+async def did_change_workspace_folders(
+    server: BudgetAIServer, params: types.DidChangeWorkspaceFoldersParams
+) -> None:
+    """Take the first folder of a workspace that had none: plugins that start one server for all of
+    an editor may name it only when a file of it is opened."""
+    older = server.session
+    roots, _ = _parted([folder.uri for folder in params.event.added])
+    if older is None or older.root or not roots:
+        return
+    server.session = server.make_session(roots)
+    older.close()
+    older.free()
+    await server.start_session()
 
 
 def _watch_files(server: BudgetAIServer) -> None:

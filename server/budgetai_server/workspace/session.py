@@ -90,6 +90,11 @@ class Session:
         return self._completions.scheduler
 
     @property
+    def root(self) -> Path | None:
+        """The workspace's main folder; None where files are opened alone."""
+        return self._root
+
+    @property
     def state(self) -> State:
         return self._models.state
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from lsprotocol import types
 
+from budgetai_core.artifacts import layout
 from budgetai_core.command import PIPE_CLOSED
 from budgetai_server.cli.server import without_values
 from budgetai_server.lsp import lifecycle
@@ -238,3 +239,36 @@ def test_parameters_of_a_failed_handler_are_not_logged() -> None:
     )  # fmt: skip
     assert without_values(record)
     assert record.getMessage() == "Failed to handle 3 textDocument/didChange (dict)"
+
+
+def test_a_folder_that_is_named_later_is_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """copilot.el starts one server, perhaps in a buffer without a file. Only the first folder
+    counts: its documents and its model are what the server then knows."""
+    folder, other = tmp_path / "project", tmp_path / "other"
+    (folder / ".git").mkdir(parents=True)
+    monkeypatch.setenv("BUDGETAI_HOME", str(tmp_path / "server" / "data"))
+    model = layout.new_model(folder, "Q8_0")
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"no model")
+    client = Client(tmp_path / "server", rootUri=None)
+
+    def state(number: int) -> Any:
+        client.send("budgetai/status", None, number)
+        return client.answer(number)["result"]
+
+    assert state(2)["state"] == "no-model"
+    for number, named in enumerate((folder, other), start=3):
+        added = [{"uri": named.as_uri(), "name": named.name}]
+        client.send(
+            "workspace/didChangeWorkspaceFolders", {"event": {"added": added, "removed": []}}
+        )
+        until = time.monotonic() + SECONDS
+        while state(number * 1000)["state"] != "error" and time.monotonic() < until:
+            time.sleep(0.05)
+        assert str(model) in state(number)["message"]
+    client.send("shutdown", None, 2_000)
+    client.answer(2_000)
+    client.send("exit", None)
+    assert client.ended() == 0

@@ -12,6 +12,7 @@ from contextlib import closing
 from functools import lru_cache
 from typing import Any
 
+from budgetai_core.artifacts.bundle import NO_ADAPTER
 from budgetai_core.context import prompt as prompts
 from budgetai_core.context.prompt import Prompt
 from budgetai_core.models.token_healing import Vocabulary
@@ -44,18 +45,16 @@ class LlamaServer:
         self._context = context or CONTEXT
 
     def greet(self, cancelled: Check) -> None:
-        """Ask what is needed once. Raises ModelError if the wanted model is not there."""
+        """Ask what is needed once. Raises ModelError if the wanted model or adapter is not
+        there."""
         self._cancelled = cancelled
-        self.model = self._choose_model()
+        self.model, self._lora = self._choose(self._models(), self._adapters())
         self._markers = prompts.find_markers(self._marker)
         self._beginning = self._find_beginning()
         self._ends = {i for i in vars(self._markers).values() if i is not None}
-        self._lora = self._adapter_scales()
 
-    def _adapter_scales(self) -> list[dict[str, Any]]:
-        """Return the server's adapters with the scales it has them at, to be named with each
-        request: one that names none is answered from what another one's adapters left in the
-        cache."""
+    def _adapters(self) -> list[dict[str, Any]]:
+        """Return the server's adapters: number, name and the scale that it has them at."""
         try:
             adapters = self._transport.get("/lora-adapters", self._cancelled)
         except Failure as failure:
@@ -65,21 +64,44 @@ class LlamaServer:
             return []
         entries = adapters if isinstance(adapters, list) else []
         try:
-            return [{"id": int(e["id"]), "scale": float(e["scale"])} for e in entries]
-        except (KeyError, TypeError, ValueError):
+            return [
+                {
+                    "id": int(entry["id"]),
+                    "name": _file_name(str(entry.get("path", ""))).removesuffix(".gguf"),
+                    "scale": float(entry["scale"]),
+                }
+                for entry in entries
+            ]
+        except (KeyError, TypeError, ValueError, AttributeError):
             raise no_json(self._endpoint) from None
 
-    def _choose_model(self) -> str:
+    def _models(self) -> dict[str, str]:
+        """Return the names of the server's models, and what each is called in short: a model
+        without a name goes by its path on the server, of which the end says enough."""
         listed = self._transport.get("/v1/models", self._cancelled)
         entries = listed.get("data") if isinstance(listed, dict) else None
         models = [entry for entry in entries or [] if isinstance(entry, dict)]
         full = [str(name) for e in models for name in (e.get("id"), *(e.get("aliases") or ()))]
-        # A model without a name goes by its path on the server, of which the end says enough.
-        names = list(dict.fromkeys(name.replace("\\", "/").rpartition("/")[2] for name in full))
+        return {name: _file_name(name) for name in full}
+
+    def _choose(
+        self, models: dict[str, str], adapters: list[dict[str, Any]]
+    ) -> tuple[str, list[dict[str, Any]]]:
+        """Return what the user's name stands for, and the scale of each adapter, to be named with
+        each request: one that names none is answered from what another one's adapters left in the
+        cache. An adapter that the user names is applied alone, in full where the server has it
+        switched off, and with NO_ADAPTER none is; else all are as the server has them."""
         wanted = self._endpoint.model
-        if wanted and wanted not in (*names, *full):
-            raise no_model(self._endpoint, names)
-        return wanted or next(iter(names), "model")
+        scales = [{"id": entry["id"], "scale": entry["scale"]} for entry in adapters]
+        if not wanted or wanted in (*models, *models.values()):
+            return wanted or next(iter(models.values()), "model"), scales
+        named = [entry["name"] == wanted for entry in adapters]
+        if not any(named) and wanted != NO_ADAPTER:
+            known = [*models.values(), *(entry["name"] for entry in adapters)]
+            raise no_model(self._endpoint, list(dict.fromkeys(known)))
+        for scale, applied in zip(scales, named, strict=True):
+            scale["scale"] = (scale["scale"] or 1.0) if applied else 0.0
+        return wanted, scales
 
     def ask(self, prompt: Prompt, limit: int, cancelled: Check, usage: Usage) -> Pieces:
         """Do as Engine.generate says."""
@@ -197,6 +219,11 @@ def _beginning_with(taken: str) -> str:
     literal = json.dumps(taken, ensure_ascii=False)
     # JSON writes other control characters as \u00XX; a grammar knows \xXX.
     return "root ::= " + literal.replace(r"\u00", r"\x") + " .*"
+
+
+def _file_name(path: str) -> str:
+    """Return the last part of a path on the server, whichever system that runs on."""
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def _whole(data: bytes) -> bool:

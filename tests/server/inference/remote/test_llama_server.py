@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,9 @@ from budgetai_server.inference.local import LocalEngine
 from budgetai_server.inference.remote.endpoint import Endpoint
 from budgetai_server.inference.remote.openai_prompts import TextPrompts
 from budgetai_server.inference.remote.remote_engine import RemoteEngine
+from budgetai_server.loader import open_model
+from budgetai_server.options import ServerOptions
+from support.bundles import entry, make_bundle, make_lora
 
 pytestmark = [pytest.mark.big, pytest.mark.timeout(900)]
 
@@ -45,16 +49,21 @@ def model(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="module")
 def url(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with llama_server(model, tmp_path_factory.mktemp("llama") / "log") as address:
+        yield address
+
+
+@contextmanager
+def llama_server(model: Path, log: Path, *options: str) -> Iterator[str]:
     program = os.environ.get("BUDGETAI_LLAMA_SERVER")
     assert program, "set BUDGETAI_LLAMA_SERVER to the program llama-server"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("llama") / "log"
     command = [program, "-m", str(model), "-c", "2048", "-np", "1", "-t", "1", "--no-webui"]
     # Batches of another size round differently, which turns ties.
     command += ["-b", "128", "-ub", "128"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--api-key", TOKEN]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--api-key", TOKEN, *options]
     with log.open("wb") as output:
         server = subprocess.Popen(["nice", *command], stdout=output, stderr=output)
     try:
@@ -85,7 +94,7 @@ def expected(model: Path) -> Iterator[list[str]]:
 
 def places() -> list[Prompt]:
     """Places in this repository's own files, many of them inside of a word."""
-    folder = ROOT / "server/budgetai_server/context"
+    folder = ROOT / "server/budgetai_core/context"
     files = {path.name: path.read_text() for path in sorted(folder.glob("*.py"))}
     index = Index(files.items())
     texts = [(name, text) for name, text in files.items() if len(text) > 1500]
@@ -172,3 +181,35 @@ def test_cancelling_frees_the_only_slot(url: str) -> None:
 def test_a_wrong_token(url: str) -> None:
     with pytest.raises(ModelError, match="does not accept the token"):
         said(remote(url, token="wrong"), places()[0])
+
+
+def test_each_adapter_by_its_name_beside_the_others(model: Path, tmp_path: Path) -> None:
+    """Asked in turn, each says what it says in this process, where nothing is shared."""
+    folder = make_bundle(tmp_path / "team", model, [entry("shop"), entry("till")])
+    for seed, name in enumerate(("shop", "till"), start=1):
+        make_lora(model, folder / f"{name}.gguf", seed=seed, spread=0.03)
+    names = ("shop", "till", "none")
+    expected = {}
+    for name in names:
+        options = ServerOptions(adapter=name, context_tokens=2048, threads=1, usage=False)
+        opened = open_model(folder, options)
+        expected[name] = [
+            said(opened.engine_for("completion", "", ""), place) for place in places()[:6]
+        ]
+        opened.engine.close()
+    assert expected["shop"] != expected["till"] != expected["none"]
+    adapters = f"--lora={folder}/shop.gguf,{folder}/till.gguf"
+    with llama_server(folder / "base.gguf", tmp_path / "log", adapters, "--cache-ram=0") as url:
+        engines = {
+            name: RemoteEngine(Endpoint(url=url, token=TOKEN, model=name, timeout=120))
+            for name in names
+        }
+        answers: dict[str, list[str]] = {name: [] for name in names}
+        for place in places()[:6]:
+            for name, engine in engines.items():
+                answers[name].append(said(engine, place))
+        for engine in engines.values():
+            engine.close()
+    for name in names:
+        same = sum(a == b for a, b in zip(answers[name], expected[name], strict=True))
+        assert same >= len(expected[name]) - 1, (name, same)
