@@ -163,6 +163,12 @@ class ServerOptions:
     code_lens: bool = option(
         False, "show above each definition without a docstring that one can be written"
     )
+    next_edits: bool = option(
+        True,
+        "propose to repeat what was just edited where the same stands again, in editors that ask"
+        " for next edits",
+        group="what is shown",
+    )
     mid_line: bool = option(
         False,
         "complete where more than closing marks stands right of the cursor",

@@ -18,6 +18,7 @@ export const SENT: readonly string[] = [
   "inStrings",
   "inComments",
   "codeLens",
+  "nextEdits",
   "midLine",
   "ignore",
   "usage"

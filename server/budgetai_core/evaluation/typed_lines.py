@@ -8,12 +8,11 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rapidfuzz.distance import Indel
-
 from budgetai_core.context.languages import Language, language_of
 from budgetai_core.context.prompt import Snapshot
 from budgetai_core.evaluation.spans import worth_a_guess
 from budgetai_core.repository.commits import FileChange
+from budgetai_core.repository.line_diff import hunks
 
 # A commit that mostly says anew what it takes away, but for spacing and marks, only reformats.
 _REFORMATTED_SHARE = 0.8
@@ -62,9 +61,9 @@ def typed_lines(change: FileChange) -> Iterator[TypedLine]:
     language = change.language or language_of(change.path, change.after)
     old = [] if change.before is None else change.before.split("\n")
     new = change.after.split("\n")
-    hunks = list(_hunks(old, new))
-    removed = {line.strip() for first, last, _, _ in hunks for line in old[first:last]}
-    for _, old_end, first, last in hunks:
+    changed = list(hunks(old, new))
+    removed = {line.strip() for first, last, _, _ in changed for line in old[first:last]}
+    for _, old_end, first, last in changed:
         behind = "\n" + "\n".join(old[old_end:]) if old_end < len(old) else ""
         for number in range(first, last):
             line = new[number]
@@ -91,7 +90,7 @@ def reformats(changes: Sequence[FileChange]) -> bool:
         if change.before is None:
             continue
         old, new = change.before.split("\n"), change.after.split("\n")
-        for first, last, new_first, new_last in _hunks(old, new):
+        for first, last, new_first, new_last in hunks(old, new):
             gone, come = _joined(old[first:last]), _joined(new[new_first:new_last])
             added += len(come)
             again += len(come) if gone == come else 0
@@ -102,23 +101,6 @@ def choose(lines: Sequence[TypedLine], count: int, seed: str) -> list[TypedLine]
     """Return at most `count` lines, drawn evenly, in their order."""
     places = sorted(random.Random(seed).sample(range(len(lines)), min(count, len(lines))))
     return [lines[place] for place in places]
-
-
-def _hunks(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
-    """Yield runs of lines that differ: first and past the last, in the old text and in the new
-    one."""
-    hunk: list[int] | None = None
-    for step in Indel.opcodes(old, new):
-        if step.tag == "equal":
-            if hunk:
-                yield hunk[0], hunk[1], hunk[2], hunk[3]
-            hunk = None
-        elif hunk:
-            hunk[1], hunk[3] = step.src_end, step.dest_end
-        else:
-            hunk = [step.src_start, step.src_end, step.dest_start, step.dest_end]
-    if hunk:
-        yield hunk[0], hunk[1], hunk[2], hunk[3]
 
 
 def _joined(lines: Sequence[str]) -> str:

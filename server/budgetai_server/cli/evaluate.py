@@ -34,11 +34,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _main(argv: list[str] | None) -> int:
-    from budgetai_server.evaluation.options import EvalOptions
+    from budgetai_server.evaluation.options import EDITS, EvalOptions
 
     options = parse(PROGRAM, ABOUT, EvalOptions, argv)
     if options.usage:
         return _usage(options)
+    if options.task == EDITS:
+        return _edits(options)
     if options.commits:
         return _typed(options)
     return _docstrings(options) if options.task == "docstring" else _score(options)
@@ -46,16 +48,22 @@ def _main(argv: list[str] | None) -> int:
 
 def _usage(options: "EvalOptions") -> int:
     from budgetai_core.artifacts import layout
-    from budgetai_server.workspace.usage.store import read
-    from budgetai_server.workspace.usage.usage_report import by_language, table
+    from budgetai_server.workspace.usage.store import read, read_edits
+    from budgetai_server.workspace.usage.usage_report import (
+        by_language,
+        edits_line,
+        edits_summary,
+        table,
+    )
 
-    rows = read(layout.usage(options.repo))
+    rows, edits = read(layout.usage(options.repo)), read_edits(layout.usage(options.repo))
     if options.json:
-        print_json(
-            {name: dataclasses.asdict(summary) for name, summary in by_language(rows).items()}
-        )
+        languages = {name: dataclasses.asdict(part) for name, part in by_language(rows).items()}
+        print_json(languages | {"next_edits": dataclasses.asdict(edits_summary(edits))})
+    elif rows or edits:
+        print("\n".join([table(rows), *([edits_line(edits)] if edits else [])]))
     else:
-        print(table(rows) if rows else f"Nothing has been shown in {options.repo.resolve()} yet.")
+        print(f"Nothing has been shown in {options.repo.resolve()} yet.")
     return 0
 
 
@@ -118,6 +126,17 @@ def _typed(options: "EvalOptions") -> int:
     return 0
 
 
+def _edits(options: "EvalOptions") -> int:
+    from budgetai_server.evaluation.edits import evaluate_edits
+
+    evaluation = with_bar("replaying commits", 1, options, partial(evaluate_edits, options))
+    if options.json:
+        print_json(evaluation.as_json())
+    else:
+        print(evaluation)
+    return 0
+
+
 def _docstrings(options: "EvalOptions") -> int:
     from budgetai_server.evaluation.generated_docstrings import docstring_eval_set, evaluate
     from budgetai_server.evaluation.lines import models_of
@@ -147,7 +166,7 @@ def _engines(models: Iterable[Path], options: "EvalOptions") -> "Iterator[LocalE
 
 
 def with_bar(
-    name: str, count: int, options: "EvalOptions", work: Callable[[Callable[[int], None]], T]
+    name: str, count: int, options: "EvalOptions", work: Callable[[Callable[[float], None]], T]
 ) -> T:
     """Do work that counts what it has done, beside a bar of `count` on standard error."""
     from rich.console import Console

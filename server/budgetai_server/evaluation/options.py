@@ -7,6 +7,8 @@ from budgetai_core.artifacts.bundle import TASKS
 from budgetai_core.errors import OptionError
 from budgetai_core.options import Seconds, check_ranges, option
 
+EDITS = "edits"
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions:
@@ -21,8 +23,9 @@ class EvalOptions:
     )
     task: str = option(
         TASKS[0],
-        "what is evaluated: lines that are completed, or docstrings that are written",
-        choices=TASKS,
+        "what is evaluated: lines that are completed, docstrings that are written, or next edits"
+        " that are proposed, which need --commits and no model",
+        choices=(*TASKS, EDITS),
     )
     language: tuple[str, ...] = option(
         (),
@@ -59,5 +62,12 @@ class EvalOptions:
             raise OptionError("--free is about docstrings", "Add --task docstring")
         if self.commits and self.task == "docstring":
             raise OptionError("--commits is about lines", "Leave --task docstring out")
+        if self.task == EDITS and not self.commits:
+            raise OptionError(
+                "--task edits is about commits", "Add --commits since:REVISION or since:DATE"
+            )
+        if self.task == EDITS and (self.model or self.patience):
+            given = "--model" if self.model else "--patience"
+            raise OptionError(f"--task edits has no use for {given}", f"Leave {given} out")
         if self.patience and not self.commits:
             raise OptionError("--patience is about typing", "Add --commits since:REVISION")

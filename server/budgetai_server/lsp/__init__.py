@@ -11,6 +11,7 @@ from budgetai_server.lsp import (
     copilot,
     docstring_actions,
     lifecycle,
+    next_edits,
     text_sync,
 )
 from budgetai_server.lsp.language_server import BudgetAIServer
@@ -39,6 +40,7 @@ def make_server(options: ServerOptions) -> BudgetAIServer:
     inline_options = types.InlineCompletionOptions()
     server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, inline_options)(copilot.inline)
     copilot.register(server)
+    next_edits.register(server)
     server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())(
         completion_requests.completion
     )

@@ -2,8 +2,8 @@
 server in the place of theirs: copilot.lua, copilot.vim, copilot.el, blink-copilot.
 
 They want whole lines: a range that begins at the line's start. None of their methods is answered
-with an error, which they show to the user at each key. There is nobody to sign in, nothing is
-counted for anyone else, and no next edits are made.
+with an error, which they show to the user at each key. There is nobody to sign in, and nothing is
+counted for anyone else. Their next edits are those of `next_edits`.
 """
 
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from pygls.workspace import TextDocument
 
 from budgetai_core import version
 from budgetai_server.completion.text_edit import TextEdit
-from budgetai_server.lsp import completion_requests
+from budgetai_server.lsp import completion_requests, next_edits
 from budgetai_server.lsp.completion_requests import ACCEPTED, Place, complete_at, place_of
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.lsp.positions import around
@@ -32,9 +32,6 @@ SETTINGS = frozenset(
 _COMMANDS = (
     "github.copilot.finishDeviceFlow",
     "github.copilot.didAcceptCompletionItem",
-    "github.copilot.didAcceptNextEditSuggestionItem",
-    "github.copilot.didRejectNextEditSuggestionItem",
-    "github.copilot.didIgnoreNextEditSuggestionItem",
     "github.copilot.didAcceptPanelCompletionItem",
 )
 _USER = {"status": "OK", "user": "local"}
@@ -53,7 +50,6 @@ _ANSWERS: dict[str, Any] = {
     "telemetry/exception": "OK",
     "getPanelCompletions": {"solutionCountTarget": 0},
     "textDocument/copilotPanelCompletion": {"items": []},
-    "textDocument/copilotInlineEdit": {"edits": []},
     "copilot/models": [],
 }
 _IGNORED = (
@@ -93,6 +89,7 @@ def register_commands(server: BudgetAIServer) -> None:
     second program with commands of the same names."""
     for name in _COMMANDS:
         server.command(name)(_ignore_command)
+    next_edits.register_copilot_commands(server)
 
 
 def _answering(answer: Any) -> Any:

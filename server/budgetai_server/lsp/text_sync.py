@@ -21,13 +21,16 @@ async def did_open(server: BudgetAIServer, params: types.DidOpenTextDocumentPara
     if server.session and server.session.state.name == "no-model":
         server.spawn(server.start_session())
     if server.session:
-        server.session.looked_at(server.workspace.get_text_document(params.text_document.uri))
+        document = server.workspace.get_text_document(params.text_document.uri)
+        server.session.follow(document)
+        server.session.looked_at(document)
 
 
 def did_change(server: BudgetAIServer, params: types.DidChangeTextDocumentParams) -> None:
     server.forget_finished()
     if server.session:
         document = server.workspace.get_text_document(params.text_document.uri)
+        server.session.follow(document)
         server.session.changed(document, cursor_after(document, params.content_changes))
 
 

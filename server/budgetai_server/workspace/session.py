@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pygls.uris import to_fs_path
+from pygls.uris import from_fs_path, to_fs_path
 from pygls.workspace import TextDocument
 
 from budgetai_core.artifacts import layout
@@ -36,6 +36,8 @@ from budgetai_server.docstrings.generate import (
 )
 from budgetai_server.docstrings.service import DocstringService
 from budgetai_server.inference.worker import Worker
+from budgetai_server.next_edit.file_search import HoldingSearch
+from budgetai_server.next_edit.service import NextEditService, ShownEdit
 from budgetai_server.options import ServerOptions
 from budgetai_server.workspace.indexing.indexer import Indexer, Progress
 from budgetai_server.workspace.model_manager import ModelManager, State
@@ -79,6 +81,11 @@ class Session:
         self._recorder = UsageRecorder(usage, self._text)
         self._eligibility = Eligibility(options, self._root)
         self._completions = CompletionService(self._eligibility, self._recorder)
+        # Open documents that next edits may be for, by their path in the workspace or their URI.
+        self._followed: dict[str, TextDocument] = {}
+        self._next_edits = NextEditService(
+            self._language_of, self._recorder, HoldingSearch(lambda: self.index)
+        )
 
     def _text(self, uri: str) -> str | None:
         document = self._documents.get(uri)
@@ -244,6 +251,46 @@ class Session:
         known = offset is not None and not left_alone
         self._scheduler.changed(document.uri, snapshot if known else None)
 
+    def follow(self, document: TextDocument) -> None:
+        """Take a document's text for the next edits, when it is opened and whenever it changes."""
+        name = self._name(document)
+        if not self._options.next_edits or self._left_alone(document):
+            self._followed.pop(name, None)
+            self._next_edits.closed(name)
+            return
+        self._followed[name] = document
+        self._next_edits.changed(name, line_endings.plain(document.source))
+
+    async def next_edit(
+        self, document: TextDocument, *, here: bool = False
+    ) -> tuple[ShownEdit, TextDocument] | None:
+        """Return the next edit for who works in a document, and the document that it is for, which
+        with `here` is this one; None where there is none."""
+        shown = await self._next_edits.next_edit(self._name(document))
+        if shown is None:
+            return None
+        name = shown.proposal.document
+        if target := self._followed.get(name):
+            return (shown, target) if target is document or not here else None
+        if here or self._root is None or self.index is None or name not in self.index:
+            return None
+        uri = from_fs_path(str(self._root / name)) or ""
+        return shown, Document(uri, self.index.text(name), position_codec=document.position_codec)
+
+    def edit_accepted(self, number: int) -> None:
+        self._next_edits.accepted(number)
+
+    def edit_dismissed(self, number: int) -> None:
+        self._next_edits.dismissed(number)
+
+    def _name(self, document: TextDocument) -> str:
+        return self._relative(document) or document.uri
+
+    def _language_of(self, name: str, text: str) -> Language | None:
+        if document := self._followed.get(name):
+            return self._opened(document).snapshot(0).language
+        return (self.index and self.index.language(name)) or None
+
     def looked_at(self, document: TextDocument, offset: int | None = None) -> None:
         """Evaluate a document's context ahead, when it is opened or its cursor moves."""
         cursor = self._cursors.get(document.uri, 0) if offset is None else offset
@@ -262,6 +309,9 @@ class Session:
         self._eligibility.closed(uri)
         self._completions.acceptance.close(uri)
         self._documents.pop(uri, None)
+        for name in [name for name, document in self._followed.items() if document.uri == uri]:
+            del self._followed[name]
+            self._next_edits.closed(name)
         if self._scheduler:
             self._scheduler.forget(uri)
         if self._docstrings:

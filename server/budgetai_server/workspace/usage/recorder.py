@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_server.completion.acceptance import Outcome
-from budgetai_server.workspace.usage.store import Row, UsageStore
+from budgetai_server.workspace.usage.store import EditRow, Row, UsageStore
 
 # Seconds after which an accepted item is looked for.
 KEPT_AFTER = 30.0
@@ -39,6 +39,8 @@ class UsageRecorder:
         self._waits: dict[int, tuple[str, float]] = {}
         self._last: _Written | None = None
         self._timers: set[asyncio.TimerHandle] = set()
+        # Of next edits that are shown, the row of each by its number.
+        self._edits: dict[int, int] = {}
 
     def record_shown(self, number: int, language: str, seconds: float) -> None:
         """Note an item shown in a language; the first time counts that it was waited for."""
@@ -55,6 +57,18 @@ class UsageRecorder:
             self._write(self._store, outcome)
         if outcome.fate == "accepted" and self._last:
             self._look_later(self._store, self._last.row, outcome)
+
+    def record_edit(self, number: int, language: str, lines: int, seconds: float) -> None:
+        """Note a next edit that is shown."""
+        row = self._store and self._store.add_edit(EditRow(language, seconds * 1000, lines))
+        if row:
+            self._edits = {number: row}
+
+    def record_edit_fate(self, number: int, fate: str) -> None:
+        """Note that a next edit was "accepted" or "dismissed"."""
+        row = self._edits.pop(number, None)
+        if self._store and row:
+            self._store.settle_edit(row, fate)
 
     def _write(self, store: UsageStore, outcome: Outcome) -> None:
         language, latency = self._waits.pop(outcome.number, ("", 0.0))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from budgetai_core.artifacts.atomic_write import private
 
@@ -25,6 +25,9 @@ _BUSY_SECONDS = 0.2
 _TABLE = """CREATE TABLE IF NOT EXISTS items (
     id INTEGER PRIMARY KEY, at INTEGER NOT NULL, language TEXT NOT NULL, latency_ms REAL NOT NULL,
     characters INTEGER NOT NULL, lines INTEGER NOT NULL, fate TEXT NOT NULL, kept INTEGER)"""
+_EDITS = """CREATE TABLE IF NOT EXISTS next_edits (
+    id INTEGER PRIMARY KEY, at INTEGER NOT NULL, language TEXT NOT NULL, latency_ms REAL NOT NULL,
+    lines INTEGER NOT NULL, fate TEXT NOT NULL)"""
 _COLUMNS = "language, latency_ms, characters, lines, fate, kept"
 
 
@@ -39,6 +42,17 @@ class Row:
     lines: int
     fate: str
     kept: bool | None = None
+
+
+@dataclass(frozen=True)
+class EditRow:
+    """A next edit that was shown. Its fate is "accepted", "dismissed", or empty where the user went
+    on with something else."""
+
+    language: str
+    latency_ms: float
+    lines: int
+    fate: str = ""
 
 
 class UsageStore:
@@ -59,6 +73,19 @@ class UsageStore:
         update = "UPDATE items SET fate = ?, kept = ? WHERE id = ?"
         self._try(lambda database: database.execute(update, (fate, kept, row)))
 
+    def add_edit(self, row: EditRow) -> int | None:
+        """Write the row of a next edit; returns its id, None where it cannot be written."""
+        insert = (
+            "INSERT INTO next_edits (at, language, latency_ms, lines, fate) VALUES (?, ?, ?, ?, ?)"
+        )
+        values = (int(time.time()), *astuple(row))
+        return self._try(lambda database: database.execute(insert, values).lastrowid)
+
+    def settle_edit(self, row: int, fate: str) -> None:
+        """Note what became of a next edit."""
+        update = "UPDATE next_edits SET fate = ? WHERE id = ?"
+        self._try(lambda database: database.execute(update, (fate, row)))
+
     def close(self) -> None:
         if self._database:
             with suppress(sqlite3.Error):
@@ -78,17 +105,27 @@ class UsageStore:
 
 def read(path: Path) -> list[Row]:
     """Return all rows of a store, oldest first; none where there is none, or a broken one."""
+    rows = _rows(path, f"SELECT {_COLUMNS} FROM items ORDER BY id")
+    return [replace(Row(*row), kept=None if kept is None else bool(kept)) for *row, kept in rows]
+
+
+def read_edits(path: Path) -> list[EditRow]:
+    """Return the rows of next edits, as `read` does those of completions."""
+    rows = _rows(path, "SELECT language, latency_ms, lines, fate FROM next_edits ORDER BY id")
+    return [EditRow(*row) for row in rows]
+
+
+def _rows(path: Path, query: str) -> list[tuple[Any, ...]]:
     if not path.is_file():
         return []
     try:
         database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
-            rows = database.execute(f"SELECT {_COLUMNS} FROM items ORDER BY id").fetchall()
+            return database.execute(query).fetchall()
         finally:
             database.close()
     except sqlite3.Error:
         return []
-    return [replace(Row(*row), kept=None if kept is None else bool(kept)) for *row, kept in rows]
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -96,6 +133,8 @@ def _opened(path: Path) -> sqlite3.Connection:
     with database:
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute(_TABLE)
-        database.execute("DELETE FROM items WHERE at < ?", (int(time.time()) - _KEPT_DAYS * _DAY,))
+        oldest = int(time.time()) - _KEPT_DAYS * _DAY
+        for create, table in ((_TABLE, "items"), (_EDITS, "next_edits")):
+            database.execute(create)
+            database.execute(f"DELETE FROM {table} WHERE at < ?", (oldest,))
     return database

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from budgetai_core.evaluation.metrics import percentile
-from budgetai_server.workspace.usage.store import Row
+from budgetai_server.workspace.usage.store import EditRow, Row
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,20 @@ def summary(rows: Sequence[Row]) -> Summary:
     )
 
 
+@dataclass(frozen=True)
+class EditsSummary:
+    """Counts over next edits. What was neither taken nor dismissed was passed over."""
+
+    shown: int
+    accepted: int
+    dismissed: int
+
+
+def edits_summary(rows: Sequence[EditRow]) -> EditsSummary:
+    fates = [row.fate for row in rows]
+    return EditsSummary(len(rows), fates.count("accepted"), fates.count("dismissed"))
+
+
 def by_language(rows: Sequence[Row]) -> dict[str, Summary]:
     """Return all rows, and those of each language, the most used first."""
     names = [row.language for row in rows]
@@ -49,6 +63,14 @@ def by_language(rows: Sequence[Row]) -> dict[str, Summary]:
 def table(rows: Sequence[Row]) -> str:
     head = f"{'language':12}  shown  accepted  in part  kept after 30 s  p50 ms  p95 ms"
     return "\n".join([head, *(_line(name, part) for name, part in by_language(rows).items())])
+
+
+def edits_line(rows: Sequence[EditRow]) -> str:
+    counts = edits_summary(rows)
+    return (
+        f"next edits: {counts.shown} shown, {counts.accepted} accepted, "
+        f"{counts.dismissed} dismissed"
+    )
 
 
 def _line(name: str, part: Summary) -> str:
