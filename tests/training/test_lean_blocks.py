@@ -47,8 +47,9 @@ def _gradients(model: Any) -> dict[str, torch.Tensor]:
 def test_outputs_are_the_same_and_gradients_nearly(
     tmp_path: Path, make: Callable[[Path], Path]
 ) -> None:
+    """In 64 bits nothing is rounded on the way but by the norms, here as there."""
     folder = make(tmp_path / "base")
-    plain, lean = _tuned(folder, lean=False), _tuned(folder, lean=True)
+    plain, lean = (_tuned(folder, lean=lean, dtype=torch.float64) for lean in (False, True))
     with torch.no_grad():
         assert torch.equal(plain(input_ids=IDS).logits, lean(input_ids=IDS).logits)
     expected, gradients = _gradients(plain), _gradients(lean)
@@ -57,17 +58,19 @@ def test_outputs_are_the_same_and_gradients_nearly(
         torch.testing.assert_close(gradients[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_gradients_in_16_bits_are_as_near_to_those_in_32(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 0.003), (torch.bfloat16, 0.05)])
+def test_gradients_are_off_by_no_more_than_rounding(
+    tmp_path: Path, dtype: torch.dtype, most: float
+) -> None:
     folder = tiny.make_qwen2(tmp_path / "base")
     exact = _gradients(_tuned(folder, lean=False))
 
-    def error(gradients: dict[str, torch.Tensor]) -> float:
+    def error(*, lean: bool) -> float:
+        gradients = _gradients(_tuned(folder, lean=lean, dtype=dtype))
         off = sum(float((gradients[n] - g).pow(2).sum()) for n, g in exact.items())
         return (off / sum(float(g.pow(2).sum()) for g in exact.values())) ** 0.5
 
-    plain = error(_gradients(_tuned(folder, lean=False, dtype=torch.bfloat16)))
-    lean = error(_gradients(_tuned(folder, lean=True, dtype=torch.bfloat16)))
-    assert lean < 1.1 * plain
+    assert error(lean=True) < max(most, 1.1 * error(lean=False))
 
 
 def _kept(model: Any) -> int:
@@ -94,7 +97,9 @@ def test_less_is_kept(tmp_path: Path) -> None:
 
 def test_weights_that_are_trained_themselves_get_the_same_gradients(tmp_path: Path) -> None:
     folder = tiny.make_qwen2(tmp_path / "base")
-    plain, lean = (AutoModelForCausalLM.from_pretrained(folder) for _ in range(2))
+    plain, lean = (
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64) for _ in range(2)
+    )
     make_lean(lean)
     expected, gradients = _gradients(plain), _gradients(lean)
     assert expected.keys() == gradients.keys()
