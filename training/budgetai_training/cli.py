@@ -8,6 +8,7 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from budgetai_core import malloc_trim
 from budgetai_core.artifacts.manifest import COMPARED
 from budgetai_core.command import parse, print_json, run
 from budgetai_training.options import DOCSTRING, TrainOptions
@@ -39,7 +40,7 @@ def _main(argv: list[str] | None, started: float) -> int:
 
         check_installed()
     _quiet_libraries()
-    _bound_kernel_caches()
+    _save_memory()
     # Heavy imports stand here, so that --help and a wrong flag are answered at once.
     from budgetai_core.artifacts.base_models import resolve
     from budgetai_core.hardware import torch_without_its_gpu
@@ -121,11 +122,15 @@ def _quiet_libraries() -> None:
     warnings.simplefilter("ignore", FutureWarning)
 
 
-def _bound_kernel_caches() -> None:
-    """Bound what torch keeps for each length of a batch that a CPU with matrix instructions has
-    met: up to 1,024 kernels twice over, and 0.6 MiB each. A micro-batch needs some 30."""
+def _save_memory() -> None:
+    """Tell torch, which must not be loaded yet, to keep little that it has no use for any more."""
+    # For each length of a batch that a CPU with matrix instructions has met, kernels are kept, up
+    # to 1,024 twice over, of 0.6 MiB each. A micro-batch needs some 30.
     for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(cache, "64")
+    if malloc_trim.huge_pages():
+        os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+        malloc_trim.map_large_blocks()
 
 
 def _next(result: "TrainingResult") -> str:
