@@ -19,7 +19,7 @@ def test_with_enough_memory_nothing_is_given_up() -> None:
     chosen = plan(SHAPE, "bf16", 1024, 16 * GB, fixed=False)
     assert (chosen.load_in, chosen.window, chosen.checkpointing) == ("bf16", 1024, False)
     assert chosen.notes == ()
-    assert 4 * GB < chosen.predicted < 8 * GB
+    assert 3 * GB < chosen.predicted < 4 * GB
 
 
 def test_with_less_precision_goes_first_then_length_then_time() -> None:
@@ -43,7 +43,7 @@ STEPS = ("base in 4 bit", "shorter samples", "activations computed twice", "stil
 
 def test_fewer_samples_at_once_come_before_everything_else() -> None:
     four = plan(SHAPE, "bf16", 1024, 100 * GB, fixed=False, batch=4)
-    assert four.batch == 4 and four.predicted > 10 * GB
+    assert four.batch == 4 and four.predicted > 6 * GB
     less = plan(SHAPE, "bf16", 1024, int(four.predicted / 0.9) - GB, fixed=False, batch=4)
     assert (less.batch, less.load_in, less.notes) == (2, "bf16", ())
     # As many count in a step.

@@ -158,7 +158,17 @@ def _load_4bit(base: Base) -> Any:
         quantization_config=settings,
         device_map={"": device},
     )
+    if device == "cpu":
+        _own_what_is_mapped(model)
     return model
+
+
+def _own_what_is_mapped(model: Any) -> None:
+    """Copy the weights that stayed in 16 bits: they would keep all of the file that they were read
+    from in memory, so that a base in 4 bits took more than one in 16."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            parameter.data = parameter.data.clone()
 
 
 def _load_tokenizer(base: Base) -> Any:
