@@ -1,5 +1,6 @@
 """GGUF bases of every family are trained as the models that llama.cpp runs."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from budgetai_core.artifacts.gguf_reader import pack
 from budgetai_core.errors import BaseError
 from budgetai_core.llama.scoring import ScoringModel
 from budgetai_core.models import base_weights
-from budgetai_training import model
+from budgetai_training import model, unpacked_base
 from budgetai_training.samples.encoding import Encoder
 from support import tiny
 
@@ -68,6 +69,16 @@ def test_what_is_trained_is_the_model_in_the_file(
     encoder = Encoder(loaded.tokenizer)
     with ScoringModel(file, vocabulary_only=True) as native:
         assert [encoder.tokenize(text) for text in TEXTS] == [native.tokenize(t) for t in TEXTS]
+
+
+def test_its_values_begin_at_an_aligned_byte(tmp_path: Path) -> None:
+    """They are mapped into memory where they lie."""
+    file = tiny.make_gguf(tiny.make_llama(tmp_path / "base"), tmp_path / "base.gguf")
+    folder = unpacked_base.folder_of(resolve(str(file)), "0" * 64)
+    stored = (folder / "model.safetensors").read_bytes()
+    header = int.from_bytes(stored[:8], "little")
+    assert json.loads(stored[8 : 8 + header])
+    assert (8 + header) % 64 == 0
 
 
 def rewritten(file: Path, **changes: bytes | None) -> Path:

@@ -23,6 +23,8 @@ from budgetai_core.models import architectures, gguf_tokenizer, model_config
 from budgetai_core.models.architectures import Sizes
 
 _ENDS = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}
+# Bytes at multiples of which the values begin.
+_ALIGNMENT = 64
 
 
 def folder_of(base: Base, digest: str) -> Path:
@@ -79,6 +81,8 @@ def _write_weights(path: Path, file: GGUFFile, sizes: Sizes) -> None:
         start, end = end, end + 2 * math.prod(shape)
         header[key] = {"dtype": "BF16", "shape": shape, "data_offsets": (start, end)}
     text = json.dumps(header).encode()
+    # safetensors 0.8 maps the values where they lie: at odd addresses they would be slow.
+    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
     with path.open("wb") as out:
         out.write(struct.pack("<Q", len(text)) + text)
         for name in stored.values():
