@@ -183,8 +183,14 @@ def test_a_wrong_token(url: str) -> None:
         said(remote(url, token="wrong"), places()[0])
 
 
+SHORT = [
+    Prompt("shop", "till.py", (), "\n", f"class Till:\n    def {name}(self, basket):\n        ")
+    for name in ("total", "add", "remove_all", "__init__")
+]
+
+
 def test_each_adapter_by_its_name_beside_the_others(model: Path, tmp_path: Path) -> None:
-    """Asked in turn, each says what it says in this process, where nothing is shared."""
+    """Asked in turn, each says what it says in this process, where it is alone."""
     folder = make_bundle(tmp_path / "team", model, [entry("shop"), entry("till")])
     for seed, name in enumerate(("shop", "till"), start=1):
         make_lora(model, folder / f"{name}.gguf", seed=seed, spread=0.03)
@@ -193,9 +199,7 @@ def test_each_adapter_by_its_name_beside_the_others(model: Path, tmp_path: Path)
     for name in names:
         options = ServerOptions(adapter=name, context_tokens=2048, threads=1, usage=False)
         opened = open_model(folder, options)
-        expected[name] = [
-            said(opened.engine_for("completion", "", ""), place) for place in places()[:6]
-        ]
+        expected[name] = [said(opened.engine_for("completion", "", ""), place) for place in SHORT]
         opened.engine.close()
     assert expected["shop"] != expected["till"] != expected["none"]
     adapters = f"--lora={folder}/shop.gguf,{folder}/till.gguf"
@@ -205,11 +209,14 @@ def test_each_adapter_by_its_name_beside_the_others(model: Path, tmp_path: Path)
             for name in names
         }
         answers: dict[str, list[str]] = {name: [] for name in names}
-        for place in places()[:6]:
+        for place in SHORT:
             for name, engine in engines.items():
                 answers[name].append(said(engine, place))
         for engine in engines.values():
             engine.close()
     for name in names:
         same = sum(a == b for a, b in zip(answers[name], expected[name], strict=True))
-        assert same >= len(expected[name]) - 1, (name, same)
+        # Random adapters make near ties, which another build of llama.cpp may turn.
+        assert same >= len(SHORT) / 2, (name, same)
+        others = [other for other in names if other != name]
+        assert all(answers[name] != answers[other] for other in others)
