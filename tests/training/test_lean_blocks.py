@@ -73,6 +73,26 @@ def test_gradients_are_off_by_no_more_than_rounding(
     assert error(lean=True) < max(most, 1.1 * error(lean=False))
 
 
+def test_gradients_may_lie_in_memory_in_any_order() -> None:
+    class MLP(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.gate_proj, self.up_proj = nn.Linear(6, 8), nn.Linear(6, 8)
+            self.down_proj = nn.Identity()
+
+    x = torch.randn(4, 5, 6, dtype=torch.float64)
+    weights = torch.randn(5, 4, 8, dtype=torch.float64).transpose(0, 1)
+    gradients = []
+    for remake in (None, True):
+        mlp = MLP().double()
+        inner = nn.functional.silu(mlp.gate_proj(x)) * mlp.up_proj(x)
+        out = inner if remake is None else LeanGatedMLP(mlp, remake=remake)(x)
+        out.backward(weights)
+        gradients.append([p.grad for p in mlp.parameters()])
+    torch.testing.assert_close(gradients[1], gradients[0])
+
+
 def _kept(model: Any) -> int:
     """Return bytes that a forward pass keeps for backward, weights left out."""
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}

@@ -123,7 +123,9 @@ class _GatedProduct(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        by_gate, by_up = torch.empty_like(grads[0]), torch.empty_like(grads[0])
+        # Rows of tensors that lie otherwise would be copies.
+        whole = torch.contiguous_format
+        by_gate, by_up = (torch.empty_like(grads[0], memory_format=whole) for _ in range(2))
         parts = (grads[0], *ctx.saved_tensors, by_gate, by_up)
         for grad, gate, up, to_gate, to_up in _by_rows(*parts):
             wide = gate.to(grad.dtype)
