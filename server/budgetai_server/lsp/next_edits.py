@@ -15,6 +15,7 @@ from budgetai_core.context import line_endings
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.lsp.positions import between
 from budgetai_server.next_edit.proposer import Proposal
+from budgetai_server.next_edit.service import ShownEdit
 
 ACCEPTED, DISMISSED = "budgetai.nextEditAccepted", "budgetai.nextEditDismissed"
 _COPILOT_ACCEPTED = "github.copilot.didAcceptNextEditSuggestionItem"
@@ -39,22 +40,29 @@ def register_copilot_commands(server: BudgetAIServer) -> None:
 
 
 async def next_edit(server: BudgetAIServer, params: Any) -> dict[str, Any]:
-    """Answer with an `edit` or null, its `number`, and the commands that tell what became of it."""
+    """Answer with an `edit` or null, the `old` lines that it is for, its `number`, and the commands
+    that tell what became of it."""
     answer = await _edit(server, params, here=False)
     if answer is None:
         return {"edit": None}
-    number, edit = answer
-    return {"edit": edit, "number": number, "accepted": ACCEPTED, "dismissed": DISMISSED}
+    shown, edit = answer
+    return {
+        "edit": edit,
+        "old": list(shown.proposal.old),
+        "number": shown.number,
+        "accepted": ACCEPTED,
+        "dismissed": DISMISSED,
+    }
 
 
 async def copilot_inline_edit(server: BudgetAIServer, params: Any) -> dict[str, Any]:
     answer = await _edit(server, params, here=True)
     if answer is None:
         return {"edits": []}
-    number, edit = answer
+    shown, edit = answer
     # They cut at \n, and a \r would stay in the line.
     edit["text"] = edit["text"].replace("\r\n", "\n")
-    edit["command"] = types.Command("accepted", _COPILOT_ACCEPTED, arguments=[number])
+    edit["command"] = types.Command("accepted", _COPILOT_ACCEPTED, arguments=[shown.number])
     return {"edits": [edit]}
 
 
@@ -72,8 +80,8 @@ def dismissed(server: BudgetAIServer, *arguments: Any) -> None:
 
 async def _edit(
     server: BudgetAIServer, params: Any, *, here: bool
-) -> tuple[int, dict[str, Any]] | None:
-    """Return the number and the edit for the document of a request, if it is still that of the
+) -> tuple[ShownEdit, dict[str, Any]] | None:
+    """Return what is shown and the edit for the document of a request, if it is still that of the
     request's version."""
     asked = getattr(params, "textDocument", None)
     uri, version = getattr(asked, "uri", None), getattr(asked, "version", None)
@@ -89,7 +97,7 @@ async def _edit(
     shown, target = result
     text, place = _whole_lines(target, shown.proposal)
     identifier = {"uri": uri if target is document else target.uri, "version": target.version}
-    return shown.number, {"textDocument": identifier, "range": place, "text": text}
+    return shown, {"textDocument": identifier, "range": place, "text": text}
 
 
 def _whole_lines(document: TextDocument, proposal: Proposal) -> tuple[str, types.Range]:

@@ -1,4 +1,4 @@
--- What a user's own configuration calls: setup, accept, dismiss, toggle, statusline.
+-- What a user's own configuration calls: setup, accept, dismiss, next_edit, toggle, statusline.
 local M = {}
 
 ---@class budgetai.Options
@@ -22,6 +22,7 @@ function M.setup(options)
     handlers = { ['$/budgetai/state'] = state.handler },
     on_attach = function(_, bufnr)
       M.show(true, bufnr)
+      require('budgetai.next_edit').enable(bufnr)
     end,
     on_exit = vim.schedule_wrap(function(code, signal, id)
       state.forget(id)
@@ -89,6 +90,18 @@ function M.dismiss()
   else
     require('budgetai.ghost').hide(bufnr)
   end
+end
+
+---Go to the next edit that is shown, or make it where the cursor is there. Can be called in an <expr> map.
+---@return boolean shown false where there is none
+function M.next_edit()
+  return require('budgetai.next_edit').go()
+end
+
+---Take the next edit that is shown away for good.
+---@return boolean shown false where there is none
+function M.dismiss_next_edit()
+  return require('budgetai.next_edit').dismiss()
 end
 
 ---For a statusline: a word on what the server does for the current buffer, '' where there is none.
