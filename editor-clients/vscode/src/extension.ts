@@ -6,6 +6,7 @@ import { tellCursor } from './cursor';
 import { writeDocstring } from './docstring';
 import { showMenu } from './menu';
 import { chooseModel } from './model';
+import { NextEdits } from './nextEdit';
 import { showReport } from './report';
 import { Server } from './server';
 import { change, concernsServer, setting } from './settings';
@@ -29,6 +30,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const bar = new StatusBar(onHere);
   const mine = new Server(context, { log, bar, backOff: new BackOff(), on });
   server = mine;
+  const nextEdits = new NextEdits(mine, on);
 
   const commands: Record<string, () => unknown> = {
     menu: () => showMenu(onHere(), current()?.languageId),
@@ -47,6 +49,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     },
     toggleLanguage: () => change('enable', toggled(enabled(), current()?.languageId ?? '*')),
     next: () => vscode.commands.executeCommand('editor.action.inlineSuggest.showNext'),
+    nextEdit: () => nextEdits.go(),
+    dismissNextEdit: () => nextEdits.dismiss(),
     previous: () => vscode.commands.executeCommand('editor.action.inlineSuggest.showPrevious'),
   };
   context.subscriptions.push(
@@ -62,6 +66,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
       }
     }),
     tellCursor(mine),
+    nextEdits,
   );
   await mine.start();
 }
