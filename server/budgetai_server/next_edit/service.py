@@ -49,32 +49,37 @@ class NextEditService:
         self._clock, self._sleep = clock, sleep
         self._session = EditSession()
         self._edits = NextEdits(language)
+        # As they were when the keys rested; and how those are read that were changed since.
         self._texts: dict[str, str] = {}
+        self._read: dict[str, Callable[[], str]] = {}
         # Where the last edit ended: the document, and the line behind it.
         self._last: tuple[str, int] | None = None
         self._shown: ShownEdit | None = None
+        # What the user has said to be taken, whose text may come later.
+        self._taken: ShownEdit | None = None
         # What was asked last, and how often a document had come, gone or changed.
         self._asked = ("", -1)
         self._changes = self._number = 0
 
-    def changed(self, name: str, text: str) -> None:
-        """Take note of a document that was opened or changed. Nothing is looked at until the keys
-        rest."""
+    def changed(self, name: str, read: Callable[[], str]) -> None:
+        """Take note of a document that was opened or changed; `read` returns its text. It is called
+        when the keys rest: a key in a large document would wait for it."""
         self._changes += 1
-        known = name in self._texts
-        self._texts[name] = text
-        if not known:
-            self._session.open(name, text)
+        if name not in self._texts:
+            self._texts[name] = read()
+            self._session.open(name, self._texts[name])
             return
+        self._read[name] = read
         self._session.touch(name, self._clock())
-        shown = self._shown
-        if shown and shown.proposal.document == name and shown.made == text:
+        shown, self._taken = self._shown or self._taken, None
+        if shown and shown.proposal.document == name and shown.made == read():
             # It was taken, and what comes next is wanted at once.
             self._end_shown("accepted")
             self._session.rest(name)
 
     def closed(self, name: str) -> None:
         self._texts.pop(name, None)
+        self._read.pop(name, None)
         self._changes += 1
         self._session.close(name)
         if self._shown and self._shown.proposal.document == name:
@@ -111,6 +116,7 @@ class NextEditService:
     def accepted(self, number: int) -> None:
         """Take note that the user has taken an edit."""
         if self._shown and self._shown.number == number:
+            self._taken = self._shown
             self._end_shown("accepted")
 
     def dismissed(self, number: int) -> None:
@@ -127,7 +133,7 @@ class NextEditService:
         """Learn what was done since the keys last rested. Return whether it was undone."""
         undone = False
         for name in self._session.touched:
-            text = self._texts[name]
+            self._texts[name] = text = self._read.pop(name)()
             settled = self._session.settle(name, text)
             if settled.back_to is not None:
                 self._edits.forget_after(settled.back_to)

@@ -259,7 +259,7 @@ class Session:
             self._next_edits.closed(name)
             return
         self._followed[name] = document
-        self._next_edits.changed(name, line_endings.plain(document.source))
+        self._next_edits.changed(name, lambda: line_endings.plain(document.source))
 
     async def next_edit(
         self, document: TextDocument, *, here: bool = False

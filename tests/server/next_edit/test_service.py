@@ -44,7 +44,7 @@ class Editor:
 
     def put(self, text: str) -> None:
         self.text = text
-        self.service.changed("a.py", text)
+        self.service.changed("a.py", lambda: text)
 
     def edit(self, old: str, new: str) -> None:
         self.put(self.text.replace(old, new, 1))
@@ -83,15 +83,18 @@ def test_the_same_is_answered_until_something_changes() -> None:
     assert editor.recorded.shown.count(shown.number) == 1
 
 
-def test_who_takes_one_gets_the_next_at_once() -> None:
+@pytest.mark.parametrize("says_so", [False, True])
+def test_who_takes_one_gets_the_next_at_once(*, says_so: bool) -> None:
     editor = Editor()
     shown = editor.rename_two()
+    if says_so:
+        editor.service.accepted(shown.number)
     editor.put(shown.made)
     editor.while_waiting = lambda: pytest.fail("it waits")
     following = editor.ask()
     assert following
     assert following.proposal.new == ("    page = load_page(url3, 3)",)
-    assert (shown.number, "accepted") in editor.recorded.fates
+    assert editor.recorded.fates == [(shown.number, "accepted")]
 
 
 def test_a_dismissed_place_stays_silent() -> None:
