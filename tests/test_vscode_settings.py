@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -48,3 +49,22 @@ def test_each_command_of_the_menu_is_declared() -> None:
     for name in declared:
         short = name.removeprefix("budgetai.")
         assert f"    {short}" in (FOLDER / "src/extension.ts").read_text(), name
+
+
+def test_the_registries_of_extensions_take_it() -> None:
+    """What Open VSX checks of a manifest when it is published, and what people search by; `vsce`
+    checks its own when the package is made."""
+    manifest = json.loads((FOLDER / "package.json").read_text())
+    for key in ("publisher", "name"):
+        assert re.fullmatch(r"[\w$+~-]{1,255}", manifest[key])
+    assert re.fullmatch(r"\d+\.\d+\.\d+", manifest["version"])
+    texts = [manifest[key] for key in ("displayName", "license")]
+    texts += [*manifest["categories"], *manifest["keywords"]]
+    assert all(0 < len(text) <= 255 for text in texts)
+    assert 0 < len(manifest["description"]) <= 2048
+    assert all(text.isprintable() for text in [*texts, manifest["description"]])
+    for key in ("repository", "homepage", "bugs"):
+        link = manifest.get(key, "")
+        address = link if isinstance(link, str) else link["url"]
+        assert not address or address.startswith("https://")
+    assert (FOLDER / manifest["icon"]).suffix == ".png"
