@@ -95,8 +95,9 @@ class LeanGatedMLP(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the MLP makes of x (…, d), as (…, d)."""
         gate, up = self.gate_proj(x), self.up_proj(x)
-        kept = (gate, up) if torch.is_grad_enabled() else ()
-        kept = tuple(map(_in_16_bits, kept))
+        kept: tuple[torch.Tensor, ...] = ()
+        if torch.is_grad_enabled():
+            kept = _in_16_bits(gate), _in_16_bits(up)
         inner: torch.Tensor = _GatedProduct.apply(gate, up, *kept)  # type: ignore[no-untyped-call]
         del gate, up
         with _remade(inner, *kept) if kept and self._remake else nullcontext():
