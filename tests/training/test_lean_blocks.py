@@ -68,7 +68,7 @@ def test_gradients_are_off_by_no_more_than_rounding(
     def error(*, lean: bool) -> float:
         gradients = _gradients(_tuned(folder, lean=lean, dtype=dtype))
         off = sum(float((gradients[n] - g).pow(2).sum()) for n, g in exact.items())
-        return (off / sum(float(g.pow(2).sum()) for g in exact.values())) ** 0.5
+        return float((off / sum(float(g.pow(2).sum()) for g in exact.values())) ** 0.5)
 
     assert error(lean=True) < max(most, 1.1 * error(lean=False))
 
