@@ -24,7 +24,7 @@ from budgetai_server.next_edit.proposer import Documents, NextEdits, Proposal
 from budgetai_server.next_edit.ranking import features, probability
 
 # Behind so many hunks of a commit.
-MAX_HUNKS = 50
+MAX_HUNKS = 150
 RIDGE = 2.0
 
 
