@@ -73,7 +73,6 @@ class NextEdits:
         self._language = language
         self._weights, self._threshold = weights, threshold
         self._rules: OrderedDict[Rule, Evidence] = OrderedDict()
-        self._passed: dict[Rule, list[Surroundings]] = {}
         self._silent: OrderedDict[tuple[object, ...], None] = OrderedDict()
         # By document, the number of its last edit.
         self._edited: OrderedDict[str, int] = OrderedDict()
@@ -184,7 +183,7 @@ class NextEdits:
             Surroundings.of(place.line, place.start, place.end)
             for place in places(rule, text, 0, at)
         ]
-        passed = self._passed.get(rule, []) + above
+        passed = evidence.passed + above
         left_behind = 0
         first = evidence.edits[0]
         fresh: list[tuple[str, str]] = []
@@ -245,7 +244,7 @@ class NextEdits:
             evidence.taken += 1
         else:
             evidence.ignored += 1
-            self._passed.setdefault(shown.rule, []).append(shown.around)
+            evidence.passed.append(shown.around)
 
     def _reversing(self, rule: Rule) -> list[Rule]:
         """Return the rules that do the reverse of one."""

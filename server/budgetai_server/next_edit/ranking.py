@@ -42,14 +42,15 @@ class Surroundings:
 
 @dataclass
 class Evidence:
-    """What is known of a rule: its examples, in which edits by number; proposals of it that were
-    taken, and passed over."""
+    """What is known of a rule: its examples, in which edits by number; how often it was taken where
+    it was proposed, and passed over, and where."""
 
     examples: list[Surroundings] = field(default_factory=list)
     edits: list[int] = field(default_factory=list)
     wholes: int = 0
     taken: int = 0
     ignored: int = 0
+    passed: list[Surroundings] = field(default_factory=list)
 
     @property
     def is_enough(self) -> bool:
