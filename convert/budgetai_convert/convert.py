@@ -4,30 +4,34 @@ Nothing stands at the final name before every check has passed, and the manifest
 """
 
 import dataclasses
-import glob
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from gguf import GGUFValueType
 
 from budgetai_convert import write_bundle
-from budgetai_convert.checks import agreement, check_texts, code_probes, divergence, reference
+from budgetai_convert.checks import (
+    agreement,
+    check_texts,
+    code_probes,
+    divergence,
+    readings,
+    reference,
+)
 from budgetai_convert.checks.agreement import Agreement
-from budgetai_convert.checks.code_probes import Reader, Samples
-from budgetai_convert.checks.divergence import Evaluator, Measured, Reference
-from budgetai_convert.checks.reference import Answer, GreedyAnswer
+from budgetai_convert.checks.code_probes import Probe, Reader, Samples
+from budgetai_convert.checks.divergence import Evaluator, Measured, Reference, Tally
+from budgetai_convert.checks.readings import CheckText
+from budgetai_convert.checks.reference import Answer
 from budgetai_convert.formats import gguf_writer
-from budgetai_convert.model import merge, rank_truncation
+from budgetai_convert.leftovers import locked, scratch
+from budgetai_convert.model import disk_offload, merge, rank_truncation
 from budgetai_convert.model.third_party import UNKNOWN_PROMPTS
 from budgetai_convert.options import AUTO, ConvertOptions
 from budgetai_convert.plan import BUNDLE_BASE, ConversionPlan, Variant, adapter_folder, planned
-from budgetai_convert.progress_line import Begin, Task, shown
+from budgetai_convert.progress_line import Begin, shown
 from budgetai_convert.quantize import auto, calibration, llama_quantize
 from budgetai_convert.quantize.auto import Choice
 from budgetai_convert.write_model import manifest_of, write_sidecars
@@ -38,7 +42,7 @@ from budgetai_core.artifacts.gguf_header import Metadata
 from budgetai_core.artifacts.gguf_reader import pack
 from budgetai_core.artifacts.manifest import AdapterManifest, ModelManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
-from budgetai_core.errors import AdapterError, CheckError, OptionError, StorageError
+from budgetai_core.errors import AdapterError, CheckError, OptionError
 from budgetai_core.llama.quantizer import QuantizeParams
 from budgetai_core.llama.scoring import ScoringModel
 from budgetai_core.models import gguf_tokenizer
@@ -46,7 +50,9 @@ from budgetai_core.models import gguf_tokenizer
 _NEED_NO_IMATRIX = ("F16", "BF16", "Q8_0")
 _MIN_PROBES = 4
 # Each takes a second or two of torch's time, and must be answered as torch does, token by token.
-_PROBES_FOR_TORCH = 8
+_PROBES_FOR_TORCH = 4
+# A file that says of these what the 16-bit file says is not asked for the others.
+_FIRST_PROBES = 8
 
 
 @dataclass(frozen=True)
@@ -132,8 +138,8 @@ def _add_to_bundle(plan: ConversionPlan, begin: Begin) -> ConversionResult:
     folder = plan.final.parent
     base, entries = folder / BUNDLE_BASE, []
     for variant in plan.variants:
-        with _scratch(plan, folder) as scratch:
-            bundled = write_bundle.write_adapter(scratch, plan.source, variant)
+        with scratch(plan.final, folder) as unchecked:
+            bundled = write_bundle.write_adapter(unchecked, plan.source, variant)
             conversion = Conversion(plan, variant, begin, bundled.path)
             conversion.check_over(base)
             bundled.path.replace(folder / bundled.entry.file)
@@ -159,37 +165,39 @@ class Conversion:
 
     def make(self, target: Path) -> None:
         """Write the model at `target`, checked and evaluated."""
-        with _scratch(self.plan, target.parent) as folder:
+        with scratch(self.plan.final, target.parent) as folder:
             merged = folder / "merged-f16.gguf"
             self._merge(merged)
             samples = self._draw_samples(merged)
-            f16, answers = self._check_merged(merged, folder, samples)
-            better = None
-            if samples and samples.probes and self._trained_in_4bit:
-                better = self._better_merge(merged, samples, folder)
+            checked = self._check_merged(merged, folder, samples)
+            better = self._better_merge(merged, samples, folder)
             if better:
                 better.replace(merged)
+                # What was read above is the other merge.
+                checked = dataclasses.replace(checked, reference=None)
             if self.plan.quant == "F16":
-                # What was checked above is the other merge.
-                quantised = self._check_quantised(merged, answers) if better else f16
+                quantised = checked.agreed
+                if better:
+                    quantised = self._check_quantised(merged, merged, checked, ())
                 merged.replace(target)
             else:
                 importance = self._importance(merged, samples, folder)
                 self._quantise(merged, target, importance, samples)
-                quantised = self._check_quantised(target, answers)
-        self.checks = _agreements(f16, quantised) | self.checks
+                # What auto has measured is not measured again.
+                probes = samples.probes if samples and not self.choice else ()
+                quantised = self._check_quantised(merged, target, checked, probes)
+        self.checks = _agreements(checked.agreed, quantised) | self.checks
 
     def check_over(self, base: Path) -> None:
         """Check the adapter file over a base that is there already, quantised or not."""
-        with _scratch(self.plan, base.parent) as folder:
+        with scratch(self.plan.final, base.parent) as folder:
             merged = folder / "merged-f16.gguf"
             self._merge(merged)
             samples = self._draw_samples(merged)
-            f16, answers = self._check_merged(merged, folder, samples)
-            quantised = self._check_quantised(base, answers)
-            if samples and samples.probes:
-                self._check_held_out(*self._measure(merged, base, samples))
-        self.checks = _agreements(f16, quantised) | self.checks
+            checked = self._check_merged(merged, folder, samples)
+            probes = samples.probes if samples else ()
+            quantised = self._check_quantised(merged, base, checked, probes)
+        self.checks = _agreements(checked.agreed, quantised) | self.checks
 
     def manifest(self, model: Path) -> ModelManifest:
         """Return what is to be written beside the finished model."""
@@ -197,20 +205,20 @@ class Conversion:
         return manifest_of(self.plan, self.variant, size, self.checks, self.notes, self.choice)
 
     def _merge(self, target: Path) -> None:
+        adapter = self.variant.adapter
+        disk_offload.import_early(adapter.folder if adapter else None)
         weights = self.plan.source.weights
         task = self.begin("Merging", gguf_writer.size_of(weights))
-        values = merge.merged(self.plan.source, None if self.lora else self.variant.adapter)
+        values = merge.merged(self.plan.source, None if self.lora else adapter)
         gguf_writer.write(target, self._metadata(), weights, values, task.add)
 
-    @property
-    def _trained_in_4bit(self) -> bool:
-        """Whether the adapter was trained over 4-bit weights, and is merged."""
+    def _better_merge(self, merged: Path, samples: Samples | None, folder: Path) -> Path | None:
+        """Merge an adapter that was trained over 4-bit weights into these, too. Return that file
+        where it has less held-out loss than `merged`, else None."""
         adapter = self.variant.adapter
-        return adapter is not None and adapter.manifest.load_in == "4bit" and not self.lora
-
-    def _better_merge(self, merged: Path, samples: Samples, folder: Path) -> Path | None:
-        """Merge into the weights as QLoRA held them too. Return that file where it has less
-        held-out loss than `merged`, else None."""
+        trained_in_4bit = adapter is not None and adapter.manifest.load_in == "4bit"
+        if not trained_in_4bit or self.lora or not samples or not samples.probes:
+            return None
         weights, other = self.plan.source.weights, folder / "merged-4bit.gguf"
         task = self.begin("Merging into 4-bit weights", gguf_writer.size_of(weights))
         values = merge.merged(self.plan.source, self.variant.adapter, four_bits=True)
@@ -247,29 +255,36 @@ class Conversion:
         adapter = self.variant.adapter
         return adapter.manifest.prompt_format if adapter else UNKNOWN_PROMPTS
 
-    def _check_merged(
-        self, merged: Path, folder: Path, samples: Samples | None
-    ) -> tuple[Agreement, list[Answer]]:
+    def _check_merged(self, merged: Path, folder: Path, samples: Samples | None) -> "CheckedMerge":
         """Compare the merged file with torch, by the answers that the file gives: to short texts,
-        and at held-out places if there are any."""
-        probes = samples.probes[:_PROBES_FOR_TORCH] if samples else ()
-        count = len(check_texts.PROMPTS) + len(probes)
-        task = self.begin("Checking the merge", 2 * count + self.plan.source.sizes.blocks)
+        and at held-out places if there are any. What it says of the lines there is kept."""
+        probes = samples.probes[:_FIRST_PROBES] if samples else ()
         adapter = self.variant.adapter.folder if self.variant.adapter else None
         with ScoringModel(merged, lora=self.lora) as native:
             self._check_metadata(native)
             self._check_tokenizer(native)
-            texts = [native.beginning() + native.tokenize(text) for text in check_texts.PROMPTS]
-            generated = [_greedy_answer(native, text, 0, task) for text in texts]
-            generated += [
-                _greedy_answer(native, probe.tokens[: probe.target], probe.first - 1, task)
-                for probe in probes
+            texts = _texts(native, probes)
+            task = self.begin("Checking the merge", 2 * len(texts))
+            path = folder / "readings.f32"
+            generated, read = readings.generate(
+                native, texts, reference.ANSWER_TOKENS - 1, path, task.add
+            )
+            known = None
+            if probes:
+                real = (reading.real for reading in read[-len(probes) :])
+                known = divergence.keep_reference(native, probes, real, folder / "reference")
+        task = self.begin("Asking torch", 2 * self.plan.source.sizes.blocks)
+        answers = reference.answers(self.plan.source.path, adapter, generated, folder, task.add)
+        answered = (reading for text, reading in zip(texts, read, strict=True) if text.answer)
+        agreed = agreement.joined(
+            [
+                agreement.rate(answer, reading.answered)
+                for answer, reading in zip(answers, answered, strict=True)
             ]
-            answers = reference.answers(self.plan.source.path, adapter, generated, folder, task.add)
-            agreed = agreement.compare(native, answers, task.add)
+        )
         agreement.check_f16(agreed)
-        self.checks["holes_as_torch"] = float(len(probes))
-        return agreed, answers
+        self.checks["holes_as_torch"] = float(min(len(probes), _PROBES_FOR_TORCH))
+        return CheckedMerge(agreed, tuple(answers), tuple(texts), folder / "reference", known)
 
     def _check_metadata(self, native: ScoringModel) -> None:
         architecture = self.plan.source.sizes.architecture
@@ -345,16 +360,52 @@ class Conversion:
         task = self.begin(f"Quantising to {quant}", self.plan.expected_size(quant))
         params = QuantizeParams(quant=quant, imatrix=importance)
         llama_quantize.quantize(merged, target, params, task.reach)
-        if samples is not None and samples.probes:
-            self._check_held_out(*self._measure(merged, target, samples))
 
-    def _measure(self, merged: Path, target: Path, samples: Samples) -> tuple[Measured, Reference]:
-        """Return the quantised file on held-out lines, and what the merged one says of them."""
-        probes, lora = samples.probes, self.lora
-        task = self.begin("Completing held-out lines", 2 * len(probes))
-        path = merged.with_suffix(".reference")
-        f16 = divergence.evaluate_reference(merged, probes, path, task.add, lora)
-        return Evaluator(probes, f16, lora).untimed(self.plan.quant, target, task.add), f16
+    def _check_quantised(
+        self, merged: Path, target: Path, checked: "CheckedMerge", probes: tuple[Probe, ...]
+    ) -> Agreement:
+        """Compare a file with torch, and on held-out lines with the merged one."""
+        first = probes[:_FIRST_PROBES]
+        known = checked.reference
+        if first and known is None:
+            task = self.begin("Completing held-out lines", len(first))
+            known = divergence.evaluate_reference(merged, first, checked.path, task.add, self.lora)
+        texts = checked.texts
+        if not first:
+            texts = tuple(dataclasses.replace(t, line=None) for t in texts if t.answer)
+        answers, parts = iter(checked.answers), []
+        tally = Tally(known) if first and known else None
+        task = self.begin(f"Checking {self.plan.quant}", len(texts))
+        with ScoringModel(target, lora=self.lora) as native:
+            self._check_metadata(native)
+            read = readings.read(native, texts, checked.answers)
+            for text, reading in zip(texts, read, strict=True):
+                if text.answer:
+                    parts.append(agreement.rate(next(answers), reading.answered))
+                if tally and text.line is not None:
+                    tally.add(native, first, [reading.real])
+                task.add()
+        agreed = agreement.joined(parts)
+        agreement.check_quant(agreed, self.plan.quant)
+        if tally:
+            self._evaluate(merged, target, probes, tally)
+        return agreed
+
+    def _evaluate(
+        self, merged: Path, target: Path, probes: tuple[Probe, ...], tally: Tally
+    ) -> None:
+        """Keep the numbers on held-out lines: on the first ones alone, where the file is so near
+        to the merged one that the others would tell nothing new."""
+        known = tally.reference
+        if not tally.nearly_lossless:
+            task = self.begin("Completing held-out lines", 2 * (len(probes) - len(tally.exact)))
+            known = divergence.evaluate_reference(
+                merged, probes, known.path, task.add, self.lora, known
+            )
+            tally = dataclasses.replace(tally, reference=known)
+            evaluator = Evaluator(probes, known, self.lora)
+            tally = evaluator.resumed(tally, target, len(probes), task.add)
+        self._check_held_out(tally.measured(self.plan.quant, target.stat().st_size), known)
 
     def _check_held_out(self, measured: Measured, f16: Reference) -> None:
         """Keep the numbers on held-out code. Raises CheckError for lines lost beyond chance."""
@@ -372,21 +423,28 @@ class Conversion:
                 "Use a type with more bits",
             )
 
-    def _check_quantised(self, target: Path, answers: list[Answer]) -> Agreement:
-        task = self.begin(f"Checking {self.plan.quant}", len(answers))
-        with ScoringModel(target, lora=self.lora) as native:
-            self._check_metadata(native)
-            agreed = agreement.compare(native, answers, task.add)
-        agreement.check_quant(agreed, self.plan.quant)
-        return agreed
+
+@dataclass(frozen=True)
+class CheckedMerge:
+    """A merged file that agrees with torch: how nearly, what torch says of its answers to `texts`,
+    and what the file itself says of the first held-out lines, kept at `path`; None, where that is
+    to be asked anew."""
+
+    agreed: Agreement
+    answers: tuple[Answer, ...]
+    texts: tuple[CheckText, ...]
+    path: Path
+    reference: Reference | None
 
 
-def _greedy_answer(
-    native: ScoringModel, prompt: Sequence[int], first: int, task: Task
-) -> GreedyAnswer:
-    answer = native.greedy(prompt, reference.ANSWER_TOKENS - 1)
-    task.add()
-    return GreedyAnswer((*prompt, *answer), len(prompt), first)
+def _texts(native: ScoringModel, probes: Sequence[Probe]) -> list[CheckText]:
+    """Return what files are checked on: texts that are built in, then held-out lines."""
+    beginning = native.beginning()
+    texts = [CheckText((*beginning, *native.tokenize(text))) for text in check_texts.PROMPTS]
+    return texts + [
+        CheckText.of(probe, answer=number < _PROBES_FOR_TORCH)
+        for number, probe in enumerate(probes)
+    ]
 
 
 def _agreements(f16: Agreement, quantised: Agreement) -> dict[str, float]:
@@ -399,44 +457,3 @@ def _agreements(f16: Agreement, quantised: Agreement) -> dict[str, float]:
         "top_agreement": quantised.top,
         "positions": float(quantised.positions),
     }
-
-
-@contextmanager
-def locked(final: Path) -> Iterator[None]:
-    """Keep other conversions from writing `final`, and clear away what killed ones have left.
-
-    The lock is the system's, so that it goes with its process. Raises StorageError."""
-    path = final.parent / f".{final.name}.lock"
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise StorageError(f"another conversion is writing {final}", "Wait for it to end") from None
-    try:
-        _sweep(final.parent, path)
-        yield
-    finally:
-        # While it is still held: whoever opened the same file meanwhile sees that it is gone.
-        with suppress(OSError):
-            path.unlink()
-        lock.release()
-
-
-def _sweep(folder: Path, own: Path) -> None:
-    """Delete what stands beside a lock that nobody holds: it belongs to nobody."""
-    for path in folder.glob(".*.lock"):
-        lock = FileLock(path)
-        with suppress(OSError):
-            if path != own:
-                lock.acquire(blocking=False)
-            for left in folder.glob(glob.escape(path.name.removesuffix("lock")) + "*"):
-                if left != own:
-                    shutil.rmtree(left) if left.is_dir() else left.unlink()
-        lock.release()
-
-
-@contextmanager
-def _scratch(plan: ConversionPlan, beside: Path) -> Iterator[Path]:
-    """Make a folder that is cleared away, or, after a kill, swept by the next conversion."""
-    with tempfile.TemporaryDirectory(prefix=f".{plan.final.name}.", dir=beside) as name:
-        yield Path(name)

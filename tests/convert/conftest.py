@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from budgetai_convert.checks import agreement, check_texts, reference
+from budgetai_convert.checks import agreement, check_texts, readings, reference
 from budgetai_convert.checks.agreement import Agreement
-from budgetai_convert.checks.reference import GreedyAnswer
+from budgetai_convert.checks.readings import CheckText
 from budgetai_core.llama.scoring import ScoringModel
 from support import tiny
 
@@ -60,8 +60,15 @@ def compared(tmp_path: Path) -> Callable[..., Agreement]:
     """How near an open file is to what torch makes of a base and an adapter."""
 
     def compare(native: ScoringModel, of: Path, adapter: Path | None) -> Agreement:
-        prompts = [native.tokenize(text) for text in check_texts.PROMPTS[:2]]
-        said = [GreedyAnswer((*one, *native.greedy(one, 5)), len(one)) for one in prompts]
-        return agreement.compare(native, reference.answers(of, adapter, said, tmp_path))
+        texts = [CheckText(tuple(native.tokenize(text))) for text in check_texts.PROMPTS[:2]]
+        generated, _ = readings.generate(native, texts, 5, tmp_path / "readings.f32")
+        answers = reference.answers(of, adapter, generated, tmp_path)
+        read = readings.read(native, texts, answers)
+        return agreement.joined(
+            [
+                agreement.rate(answer, reading.answered)
+                for answer, reading in zip(answers, read, strict=True)
+            ]
+        )
 
     return compare

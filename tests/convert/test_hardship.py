@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from budgetai_convert.cli import main
-from budgetai_convert.convert import locked
+from budgetai_convert.leftovers import locked
 from budgetai_convert.quantize import mixed_gguf
 from budgetai_core.artifacts import base_models, gguf_reader, imatrix
 from budgetai_core.errors import BaseError
@@ -28,7 +28,7 @@ STAGES = (
     "formats.gguf_writer._encoded",
     "checks.reference.answers",
     "quantize.calibration.collect",
-    "checks.divergence.evaluate_reference",
+    "checks.divergence.keep_reference",
     "quantize.mixed_gguf.write",
     "convert.Conversion._check_quantised",
     "convert.ModelManifest.write",
@@ -37,7 +37,7 @@ STAGES = (
 KILLING = f"""
 import os, pkgutil, signal, sys
 from pathlib import Path
-from budgetai_convert.convert import locked
+from budgetai_convert.leftovers import locked
 from budgetai_convert.cli import main
 
 folder = Path(sys.argv[-1]).parent

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from budgetai_convert.checks.reference import Answer
 from budgetai_core.errors import CheckError
-from budgetai_core.llama.scoring import ScoringModel
+from budgetai_core.llama.scoring import Logits, ScoringModel
 
 MAX_KLD_F16 = 0.01
 """Nats per token. Rounding to F16 costs 1e-6 to 1e-4; a wrong row order costs whole nats."""
@@ -67,23 +67,8 @@ def check_tokenizer(
             )
 
 
-def compare(
-    native: ScoringModel, answers: Sequence[Answer], progress: Callable[[], None] = lambda: None
-) -> Agreement:
-    """Evaluate each answer's tokens in one batch and set the logits against torch's.
-
-    A greedy answer is the one that torch would have given when torch's best token is the one that
-    was said, at each of its positions. Raises CheckError for vocabularies of two sizes.
-    """
-    parts = []
-    with native.evaluating(max(len(answer.tokens) for answer in answers)) as evaluate:
-        for answer in answers:
-            if answer.logits.shape[1] != native.size:
-                raise CheckError(
-                    f"the file has {native.size} tokens, the base {answer.logits.shape[1]}"
-                )
-            parts.append(_compare_one(answer, evaluate(answer.tokens, answer.first)))
-            progress()
+def joined(parts: Sequence[Agreement]) -> Agreement:
+    """Return the agreement over all the places of several answers."""
     positions = sum(part.positions for part in parts)
     return Agreement(
         kld=sum(part.kld * part.positions for part in parts) / positions,
@@ -94,7 +79,15 @@ def compare(
     )
 
 
-def _compare_one(answer: Answer, logits: NDArray[np.float32]) -> Agreement:
+def rate(answer: Answer, logits: Logits) -> Agreement:
+    """Set a file's logits (rated, vocabulary) of an answer against torch's.
+
+    A greedy answer is the one that torch would have given when torch's best token is the one that
+    was said, at each of its positions. Raises CheckError for vocabularies of two sizes."""
+    if answer.logits.shape[1] != logits.shape[1]:
+        raise CheckError(
+            f"the file has {logits.shape[1]} tokens, the base {answer.logits.shape[1]}"
+        )
     wanted, best = answer.logits.argmax(1), logits.argmax(1)
     margins = np.array(_margins(answer, best))
     kld = float(np.mean([_divergence(p, q) for p, q in zip(answer.logits, logits, strict=True)]))

@@ -5,15 +5,17 @@ Lines are scored by teacher forcing: a line is brought back if each of its token
 after those before it, which is when a greedy answer would be that line.
 """
 
-import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from budgetai_convert.checks.agreement import MAX_KLD_F16
 from budgetai_convert.checks.code_probes import Probe
 from budgetai_core.llama.scoring import Logits, ScoringModel
 
@@ -28,25 +30,30 @@ LogProbs = NDArray[np.float16]
 
 @dataclass(frozen=True)
 class Reference:
-    """What the 16-bit file says: log-probabilities (places of all probes, vocabulary) on disk,
-    and which lines it brings back."""
+    """What the 16-bit file says of the first probes: log-probabilities (places, vocabulary) on
+    disk, and which lines it brings back. `size` is that of the vocabulary."""
 
     path: Path
-    shape: tuple[int, int]
+    size: int
     exact: tuple[bool, ...]
 
     @property
     def matched(self) -> float:
         return sum(self.exact) / max(len(self.exact), 1)
 
-    def rows(self, probes: Sequence[Probe]) -> Iterator[LogProbs]:
-        """Yield the log-probabilities (places, vocabulary), probe by probe."""
-        stored = np.memmap(self.path, np.float16, "r", shape=self.shape)
-        at = 0
-        for probe in probes:
-            count = len(probe.tokens) - probe.first
+    def rows(self, probes: Sequence[Probe], start: int = 0) -> Iterator[LogProbs]:
+        """Yield the log-probabilities (places, vocabulary) of the probes that are known, from the
+        one at `start` on."""
+        counts = [_places(probe) for probe in probes[: len(self.exact)]]
+        stored = np.memmap(self.path, np.float16, "r", shape=(sum(counts), self.size))
+        at = sum(counts[:start])
+        for count in counts[start:]:
             yield stored[at : at + count]
             at += count
+
+
+def _places(probe: Probe) -> int:
+    return len(probe.tokens) - probe.first
 
 
 @dataclass(frozen=True)
@@ -71,30 +78,91 @@ class Measured:
         return 64 / self.prefill + 12 / self.decode
 
 
+def keep_reference(
+    native: ScoringModel, probes: Sequence[Probe], logits: Iterable[Logits], path: Path
+) -> Reference:
+    """Write what the 16-bit file says of each probe to `path`. Half precision below the best
+    token's logarithm: its error is 1e-7 nats in a divergence."""
+    with path.open("wb") as file:
+        exact = _kept(native, probes, logits, file)
+    return Reference(path, native.size, exact)
+
+
+def _kept(
+    native: ScoringModel, probes: Sequence[Probe], logits: Iterable[Logits], file: BinaryIO
+) -> tuple[bool, ...]:
+    exact = []
+    for probe, rows in zip(probes, logits, strict=True):
+        exact.append(_brought_back(probe, rows, native.piece))
+        file.write(_log_softmax(rows).astype(np.float16).tobytes())
+    return tuple(exact)
+
+
 def evaluate_reference(
     model: Path,
     probes: Sequence[Probe],
     path: Path,
     tick: Callable[[], None],
     lora: Path | None = None,
+    known: Reference | None = None,
 ) -> Reference:
-    """Evaluate the 16-bit file once, and keep what it says at `path`. Half precision below the
-    best token's logarithm: its error is 1e-7 nats in a divergence."""
-    exact, rows = [], 0
+    """Evaluate the 16-bit file on all probes, or on those that `known` has not, whose file is
+    `path`, too."""
+    exact = known.exact if known else ()
+    rest = probes[len(exact) :]
     with (
         ScoringModel(model, lora=lora) as native,
-        path.open("wb") as file,
-        native.evaluating(longest(probes)) as evaluate,
+        closing(_evaluated(native, rest, tick)) as logits,
+        path.open("ab" if known else "wb") as file,
     ):
-        pieces = native.pieces()
+        return Reference(path, native.size, exact + _kept(native, rest, logits, file))
+
+
+def _evaluated(
+    native: ScoringModel, probes: Sequence[Probe], tick: Callable[[], None]
+) -> Generator[Logits, None, None]:
+    if not probes:
+        return
+    with native.evaluating(longest(probes)) as evaluate:
         for probe in probes:
-            logits = evaluate(probe.tokens[:-1], probe.first - 1)
-            exact.append(_brought_back(probe, logits, pieces))
-            file.write(_log_softmax(logits).astype(np.float16).tobytes())
-            rows += len(logits)
+            yield evaluate(probe.tokens[:-1], probe.first - 1)
             tick()
-        size = native.size
-    return Reference(path, (rows, size), tuple(exact))
+
+
+@dataclass
+class Tally:
+    """What a file says of the first probes, beside what the 16-bit file says."""
+
+    reference: Reference
+    klds: list[float] = field(default_factory=list)
+    tops: list[bool] = field(default_factory=list)
+    exact: list[bool] = field(default_factory=list)
+
+    def add(
+        self, native: ScoringModel, probes: Sequence[Probe], logits: Iterable[Logits]
+    ) -> "Tally":
+        """Count the logits of the probes that come next; `probes` are all that the reference
+        knows."""
+        start = len(self.exact)
+        known = self.reference.rows(probes, start)
+        for rows, probe, wanted in zip(logits, probes[start:], known, strict=False):
+            self.klds += _divergences(wanted, rows)
+            self.tops += list(wanted.argmax(1) == rows.argmax(1))
+            self.exact.append(_brought_back(probe, rows, native.piece))
+        return self
+
+    def measured(
+        self, name: str, size: int, speeds: tuple[float, float] = (math.nan, math.nan)
+    ) -> Measured:
+        kld, top = float(np.mean(self.klds)), float(np.mean(self.tops))
+        return Measured(name, size, kld, top, tuple(self.exact), *speeds)
+
+    @property
+    def nearly_lossless(self) -> bool:
+        """Whether the file is so near to the 16-bit one that no more lines need be asked for: as
+        near as a merged file has to be to torch, with every line that was brought back."""
+        lost = any(a and not b for a, b in zip(self.reference.exact, self.exact, strict=False))
+        return not lost and bool(np.mean(self.klds) <= MAX_KLD_F16)
 
 
 @dataclass(frozen=True)
@@ -106,37 +174,23 @@ class Evaluator:
     reference: Reference
     lora: Path | None
 
-    def narrowed(self, count: int) -> "Evaluator":
-        """Return an evaluator by the first probes alone."""
-        reference = dataclasses.replace(self.reference, exact=self.reference.exact[:count])
-        return Evaluator(self.probes[:count], reference, self.lora)
+    def tally(self, model: Path, count: int, tick: Callable[[], None]) -> Tally:
+        """Compare a file with the reference on the first `count` probes."""
+        return self.resumed(Tally(self.reference), model, count, tick)
 
-    def timed(self, name: str, model: Path, tick: Callable[[], None]) -> Measured:
-        """Compare a file with the reference, and take its speeds."""
+    def resumed(self, tally: Tally, model: Path, count: int, tick: Callable[[], None]) -> Tally:
+        """Compare the file further, up to the probe `count`."""
+        rest = self.probes[len(tally.exact) : count]
+        with (
+            ScoringModel(model, lora=self.lora) as native,
+            closing(_evaluated(native, rest, tick)) as logits,
+        ):
+            return tally.add(native, self.probes[:count], logits)
+
+    def speeds(self, model: Path) -> tuple[float, float]:
+        """Return the tokens per second that a file reads and writes."""
         with ScoringModel(model, lora=self.lora) as native:
-            agreed = self._agreement(native, tick)
-            return Measured(name, model.stat().st_size, *agreed, *_speed(native, self.probes))
-
-    def untimed(self, name: str, model: Path, tick: Callable[[], None]) -> Measured:
-        """Compare a file with the reference; its speeds are NaN."""
-        with ScoringModel(model, lora=self.lora) as native:
-            agreed = self._agreement(native, tick)
-            return Measured(name, model.stat().st_size, *agreed, math.nan, math.nan)
-
-    def _agreement(
-        self, native: ScoringModel, tick: Callable[[], None]
-    ) -> tuple[float, float, tuple[bool, ...]]:
-        klds: list[float] = []
-        tops: list[bool] = []
-        exact, pieces = [], native.pieces()
-        with native.evaluating(longest(self.probes)) as evaluate:
-            for probe, wanted in zip(self.probes, self.reference.rows(self.probes), strict=True):
-                logits = evaluate(probe.tokens[:-1], probe.first - 1)
-                klds += _divergences(wanted, logits)
-                tops += list(wanted.argmax(1) == logits.argmax(1))
-                exact.append(_brought_back(probe, logits, pieces))
-                tick()
-        return float(np.mean(klds)), float(np.mean(tops)), tuple(exact)
+            return _speed(native, self.probes)
 
 
 def loss(model: Path, probes: Sequence[Probe], tick: Callable[[], None]) -> float:
@@ -162,11 +216,11 @@ def _speed(native: ScoringModel, probes: Sequence[Probe]) -> tuple[float, float]
     return max(run[0] for run in runs), max(run[1] for run in runs)
 
 
-def _brought_back(probe: Probe, logits: Logits, pieces: Sequence[str]) -> bool:
+def _brought_back(probe: Probe, logits: Logits, piece: Callable[[int], str]) -> bool:
     best = logits[probe.target - probe.first :].argmax(1)
     wanted = probe.tokens[probe.target :]
     same = [int(b) == w for b, w in zip(best[:-1], wanted[:-1], strict=True)]
-    return all(same) and _ends_alike(pieces[best[-1]], pieces[wanted[-1]])
+    return all(same) and _ends_alike(piece(int(best[-1])), piece(wanted[-1]))
 
 
 def _ends_alike(continuation: str, wanted: str) -> bool:

@@ -84,9 +84,9 @@ def answers(
     folder: Path,
     progress: Callable[[], None] = lambda: None,
 ) -> list[Answer]:
-    """Return what the tuned model thinks of answers that were given elsewhere, each weight read
-    once for all of them; its logits lie in a file in `folder`. `progress` is told of each block of
-    the model. Raises BaseError when torch cannot load it."""
+    """Return what the tuned model thinks of answers that were given elsewhere; its logits lie in
+    a file in `folder`. `progress` is told of each block of the model, for short texts and for long
+    ones. Raises BaseError when torch cannot load it."""
     path = folder / "answers.f32"
     with _quiet(), path.open("wb") as file:
         disk_offload.import_libraries(adapter)
@@ -120,21 +120,30 @@ def _rated(model: Any, generated: Sequence[GreedyAnswer]) -> Iterator[NDArray[np
     are filled up at their end, where no token before looks."""
     import torch
 
-    batch = torch.zeros(
-        (len(generated), max(len(answer.tokens) for answer in generated)), dtype=torch.long
-    )
-    for row, answer in zip(batch, generated, strict=True):
-        row[: len(answer.tokens)] = torch.tensor(answer.tokens)
     # Granite alone has a factor behind its head.
     scale = getattr(model.config, "logits_scaling", 1.0)
+    places: dict[int, Any] = {}
     with torch.no_grad():
-        states = model.model(batch, use_cache=False).last_hidden_state
-        places = [
-            row[answer.first :][: answer.rated]
-            for row, answer in zip(states, generated, strict=True)
-        ]
-        for some in torch.split(torch.cat(places), _PLACES):
+        for numbers in _batches(generated):
+            texts = [generated[number].tokens for number in numbers]
+            batch = torch.zeros((len(texts), max(map(len, texts))), dtype=torch.long)
+            for row, tokens in zip(batch, texts, strict=True):
+                row[: len(tokens)] = torch.tensor(tokens)
+            states = model.model(batch, use_cache=False).last_hidden_state
+            for row, number in zip(states, numbers, strict=True):
+                answer = generated[number]
+                places[number] = row[answer.first :][: answer.rated]
+        for some in torch.split(torch.cat([places[n] for n in sorted(places)]), _PLACES):
             yield (model.lm_head(some) / scale).numpy()
+
+
+def _batches(generated: Sequence[GreedyAnswer]) -> list[list[int]]:
+    """Return the numbers of short texts and of long ones: to read all weights once more takes less
+    time than to fill up the short ones."""
+    longest = max(len(answer.tokens) for answer in generated)
+    long = [n for n, answer in enumerate(generated) if 2 * len(answer.tokens) > longest]
+    short = [n for n in range(len(generated)) if n not in long]
+    return [short, long] if short else [long]
 
 
 @contextlib.contextmanager
@@ -142,6 +151,7 @@ def _quiet() -> Iterator[None]:
     """Silence transformers, which draws bars and writes warnings of its own; ours says what is
     going on."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    disk_offload.finish_imports()
     from transformers.utils import logging
 
     logging.set_verbosity_error()

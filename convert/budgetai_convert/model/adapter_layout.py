@@ -2,7 +2,6 @@
 call files and tensors, it is read as peft's own plain layout."""
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from budgetai_convert.leftovers import temporary_folder
 from budgetai_convert.model import own_weights
 from budgetai_convert.model.own_weights import OwnWeights
 from budgetai_core.artifacts import safetensors_reader
@@ -127,8 +127,8 @@ def plain(folder: Path) -> Iterator[Path]:
     if usual:
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="budgetai-adapter-") as place:
-        made = Path(place) / folder.resolve().name
+    with temporary_folder() as place:
+        made = place / folder.resolve().name
         made.mkdir()
         write_json(made / CONFIG, config | dict.fromkeys(own_weights.SETTINGS))
         _write(made / WEIGHTS, {key.plain: _laid_out(t, key, stored[t]) for t, key in lora.items()})

@@ -4,7 +4,9 @@ accelerate's hooks ask for weights by the names that they have in the model. Wha
 once is a block, or the embedding: a model of any depth runs where its largest tensor fits.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,27 @@ _PEFT, _ADAPTER = "base_model.model.", ".default"
 _EMBEDDING, _HEAD = "model.embed_tokens.weight", "lm_head.weight"
 # A layer that peft wraps is read as a whole: DoRA looks at the weight inside.
 _WRAPPED = "Linear"
+_EARLY = "early imports"
+
+
+def import_early(adapter: Path | None) -> None:
+    """Begin to import what takes seconds and `load` needs, while there is other work to do. It
+    ends with the process, however that ends."""
+
+    def work() -> None:
+        # Whoever needs what is not there says so.
+        with suppress(Exception):
+            import_libraries(adapter)
+
+    threading.Thread(target=work, name=_EARLY, daemon=True).start()
+
+
+def finish_imports() -> None:
+    """Wait until what was begun early is imported: two threads that import parts of the same
+    libraries could wait for each other."""
+    for thread in threading.enumerate():
+        if thread.name == _EARLY:
+            thread.join()
 
 
 def import_libraries(adapter: Path | None) -> None:

@@ -6,7 +6,6 @@ the adapter is a plain LoRA over it, which is merged and checked as any other.
 """
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from typing import Any
 
 from safetensors.numpy import save_file
 
+from budgetai_convert.leftovers import temporary_folder
 from budgetai_core.artifacts import safetensors_reader
 from budgetai_core.artifacts.atomic_write import read_json, write_json
 from budgetai_core.artifacts.base_models import Base
@@ -142,8 +142,8 @@ def laid_in(
             "its base is a GGUF file",
             "Name the folder or the Hub id of its base with --base",
         )
-    with tempfile.TemporaryDirectory(prefix="budgetai-base-") as place:
-        folder = Path(place) / base.path.name
+    with temporary_folder() as place:
+        folder = place / base.path.name
         folder.mkdir()
         _link(base.path, folder, adapter if tokenizer else base.path)
         files = base_weights.weight_files(base.path)

@@ -7,7 +7,6 @@ peft and llama.cpp scale by alpha over the rank they find, so a cut is a plain a
 import dataclasses
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from budgetai_convert.leftovers import temporary_folder
 from budgetai_convert.model import adapter as adapters
 from budgetai_convert.model import adapter_layout
 from budgetai_convert.model.adapter import Adapter
@@ -37,8 +37,8 @@ def at_rank(folder: Path, rank: int, base: str = "") -> Iterator[Adapter]:
         if wanted == manifest.rank:
             yield adapter
             return
-        with tempfile.TemporaryDirectory(prefix="budgetai-cut-") as place:
-            made = Path(place) / folder.resolve().name
+        with temporary_folder() as place:
+            made = place / folder.resolve().name
             write(adapter, wanted, made)
             yield adapters.read(made, origin=folder)
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from budgetai_convert.checks import divergence
@@ -34,7 +35,10 @@ _NARROW_LADDERS = (("Q4_0", "Q6_K", "Q8_0"), ("IQ4_NL", "Q5_0", "Q6_K", "Q8_0"))
 _WIDE_LADDERS = (("Q4_0", "Q8_0"), ("Q4_K", "Q5_K", "Q6_K", "Q8_0"))
 _FILE_TYPES = {"Q4_K": "Q4_K_S", "Q5_K": "Q5_K_S"}
 # Which part deserves bits is asked of fewer probes than which file is taken.
-_TRYING = 12
+_TRYING = 8
+# How far what a few probes say may be off before a file is out: the divergence on them differs
+# from that on all by less than half, and that of two files on the same ones by less still.
+_MARGIN, _PAIRED_MARGIN = 2.0, 1.25
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,11 @@ class QuantLimits:
 
     kld: float
     size: float
+
+    @property
+    def effective(self) -> "QuantLimits":
+        """Return these, or the one on divergence that holds where the user gives none."""
+        return self if self.kld or self.size else QuantLimits(DEFAULT_KLD, 0)
 
     def allow(self, candidate: Measured) -> bool:
         return candidate.kld <= (self.kld or 1e9) and candidate.size <= (self.size or 1e18)
@@ -104,15 +113,22 @@ class CandidateMaker:
             partial.replace(target)
         return target
 
-    def measured(self, name: str, path: Path) -> Measured:
-        task = self.begin(f"Measuring {name}", len(self.evaluator.probes))
-        return self.evaluator.timed(name, path, task.add)
+    def measured(self, name: str, path: Path, contest: "Contest") -> Measured:
+        """Return a file's numbers, on a few probes where these tell that it is not taken."""
+        probes = self.evaluator.probes
+        task = self.begin(f"Measuring {name}", len(probes))
+        tally = self.evaluator.tally(path, _TRYING, task.add)
+        size, speeds = path.stat().st_size, self.evaluator.speeds(path)
+        rough = tally.measured(name, size, speeds)
+        if not contest.may_win(rough):
+            return rough
+        whole = self.evaluator.resumed(tally, path, len(probes), task.add)
+        return contest.entered(rough, whole.measured(name, size, speeds))
 
     def tried(self, name: str, path: Path) -> float:
         """Return the divergence over a few probes, in nats per token."""
-        evaluator = self.evaluator.narrowed(_TRYING)
-        task = self.begin(f"Trying {name}", len(evaluator.probes))
-        return evaluator.untimed(name, path, task.add).kld
+        task = self.begin(f"Trying {name}", _TRYING)
+        return self.evaluator.tally(path, _TRYING, task.add).measured(name, 0).kld
 
     def mixed(self, name: str, types: dict[str, str], rest: str) -> Path:
         """Return a mixture by part; what belongs to no part comes from the pure file `rest`."""
@@ -137,36 +153,61 @@ def choose(inputs: AutoInputs, target: Path, limits: QuantLimits, begin: Begin) 
         reference = divergence.evaluate_reference(
             merged, probes, folder / "reference", task.add, inputs.lora
         )
-        maker = CandidateMaker(inputs, folder, Evaluator(probes, reference, inputs.lora), begin)
-        original = maker.measured("F16", merged)
+        evaluator = Evaluator(probes, reference, inputs.lora)
+        maker = CandidateMaker(inputs, folder, evaluator, begin)
+        size, speeds = merged.stat().st_size, evaluator.speeds(merged)
+        original = Measured("F16", size, 0.0, 1.0, reference.exact, *speeds)
         measured: dict[Measured, dict[str, str]] = {}
-        for candidate, types in (*_stock(maker), *_mixtures(maker, limits)):
+        contest = Contest(limits, reference)
+        for name, path, types in chain(_stock(maker), _mixtures(maker, limits)):
+            candidate = maker.measured(name, path, contest)
             measured[candidate] = types
-            _keep_best_file(
-                maker, [row for row in measured if divergence.not_worse(reference, row)], limits
-            )
-        sound = [row for row in measured if divergence.not_worse(reference, row)]
-        chosen = pick([*sound, original], limits)
+            # Together they would fill a disk.
+            for other in measured:
+                if other is not contest.best:
+                    maker.path(other.name).unlink(missing_ok=True)
+        try:
+            chosen = pick([*([contest.best] if contest.best else []), original], limits)
+        except CheckError:
+            raise CheckError(_none_fits([*measured, original], limits.effective)) from None
         (merged if chosen is original else maker.path(chosen.name)).replace(target)
         return Choice(chosen, measured.get(chosen, {}), tuple(measured), original, reference)
 
 
-def _keep_best_file(
-    maker: CandidateMaker, measured: Sequence[Measured], limits: QuantLimits
-) -> None:
-    """Keep no file but the best so far: together they would fill a disk."""
-    with suppress(CheckError):
-        best = pick(measured, limits)
-        for candidate in measured:
-            if candidate is not best:
-                maker.path(candidate.name).unlink(missing_ok=True)
+@dataclass
+class Contest:
+    """The best file so far, on all probes and on the first few. Another is measured on all of them
+    only where the few leave it a chance."""
+
+    limits: QuantLimits
+    reference: Reference
+    best: Measured | None = None
+    best_rough: Measured | None = None
+
+    def may_win(self, rough: Measured) -> bool:
+        limits = self.limits.effective
+        if not QuantLimits(_MARGIN * limits.kld, limits.size).allow(rough):
+            return False
+        if self.best is None or self.best_rough is None:
+            return True
+        if limits.kld:
+            return rough.seconds < self.best.seconds
+        return rough.kld < _PAIRED_MARGIN * self.best_rough.kld
+
+    def entered(self, rough: Measured, whole: Measured) -> Measured:
+        """Return the file's numbers on all probes, and take it for the best if it is."""
+        if not divergence.not_worse(self.reference, whole):
+            return whole
+        with suppress(CheckError):
+            if pick([*([self.best] if self.best else []), whole], self.limits) is whole:
+                self.best, self.best_rough = whole, rough
+        return whole
 
 
 def pick(candidates: Sequence[Measured], limits: QuantLimits) -> Measured:
     """Return the fastest within both limits; without a limit on divergence, the best within the
     size; without any, the fastest within DEFAULT_KLD. Raises CheckError."""
-    if not limits.kld and not limits.size:
-        limits = QuantLimits(DEFAULT_KLD, 0)
+    limits = limits.effective
     fitting = [candidate for candidate in candidates if limits.allow(candidate)]
     if not fitting:
         raise CheckError(_none_fits(candidates, limits))
@@ -187,9 +228,9 @@ def _none_fits(candidates: Sequence[Measured], limits: QuantLimits) -> str:
     )
 
 
-def _stock(maker: CandidateMaker) -> Iterator[tuple[Measured, dict[str, str]]]:
+def _stock(maker: CandidateMaker) -> Iterator[tuple[str, Path, dict[str, str]]]:
     for name in _WIDE_STOCK if wide(maker.merged) else _NARROW_STOCK:
-        yield maker.measured(name, maker.quantised(name)), {}
+        yield name, maker.quantised(name), {}
 
 
 def wide(path: Path) -> bool:
@@ -199,10 +240,10 @@ def wide(path: Path) -> bool:
 
 def _mixtures(
     maker: CandidateMaker, limits: QuantLimits
-) -> Iterator[tuple[Measured, dict[str, str]]]:
-    """Yield what the search proposes on each ladder, measured."""
+) -> Iterator[tuple[str, Path, dict[str, str]]]:
+    """Yield what the search proposes on each ladder."""
     counts, fitting = _parts(maker.merged), _parts(maker.merged, _WIDE)
-    wanted = limits if limits.kld or limits.size else QuantLimits(DEFAULT_KLD, 0)
+    wanted = limits.effective
     for ladder in _WIDE_LADDERS if wide(maker.merged) else _NARROW_LADDERS:
         pure = maker.quantised(ladder[0], pure=True)
         foot = maker.tried(ladder[0], pure)
@@ -220,7 +261,7 @@ def _mixtures(
             }
         for number, step in enumerate(steps_by_types.values(), 1):
             name = f"{ladder[0]} mix {number}"
-            yield maker.measured(name, maker.mixed(name, step.types, ladder[0])), step.types
+            yield name, maker.mixed(name, step.types, ladder[0]), step.types
 
 
 def _rungs(ladder: Sequence[str], fitting: bool) -> Sequence[str]:

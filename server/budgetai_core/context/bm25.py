@@ -44,7 +44,9 @@ class BlockIndex:
     """
 
     def __init__(self) -> None:
-        self._blocks: list[Block | None] = []
+        # Of each block: its path, None once it is removed, its lines, and its number of words.
+        self._block_paths: list[str | None] = []
+        self._firsts, self._lasts = array("I"), array("I")
         self._lengths = array("H")
         self._of_path: dict[str, range] = {}
         self._postings: defaultdict[str, array[int]] = defaultdict(_numbers)
@@ -52,27 +54,29 @@ class BlockIndex:
         self._words = 0
 
     def __len__(self) -> int:
-        return len(self._blocks) - self._dead
+        return len(self._block_paths) - self._dead
 
     def update(self, path: str, text: str) -> None:
         """Take in a file, or take it in again after a change."""
         self.remove(path)
-        start = len(self._blocks)
+        start = len(self._block_paths)
         lines = text.split("\n")
         for first, last in blocks(lines):
             words = words_of("\n".join(lines[first:last]))
             for word in words:
-                self._postings[word].append(len(self._blocks))
-            self._blocks.append(Block(path, first, last))
+                self._postings[word].append(len(self._block_paths))
+            self._block_paths.append(path)
+            self._firsts.append(first)
+            self._lasts.append(last)
             self._lengths.append(len(words))
             self._words += len(words)
-        self._of_path[path] = range(start, len(self._blocks))
+        self._of_path[path] = range(start, len(self._block_paths))
 
     def remove(self, path: str) -> None:
         for number in self._of_path.pop(path, ()):
-            self._blocks[number] = None
+            self._block_paths[number] = None
             self._dead += 1
-        if self._dead > max(_COMPACT, len(self._blocks) // 2):
+        if self._dead > max(_COMPACT, len(self._block_paths) // 2):
             self._compact()
 
     def _compact(self) -> None:
@@ -89,17 +93,23 @@ class BlockIndex:
             for path, old in self._of_path.items()
         }
         self._lengths = array("H", (self._lengths[old] for old in number))
+        self._firsts = array("I", (self._firsts[old] for old in number))
+        self._lasts = array("I", (self._lasts[old] for old in number))
         self._words = sum(self._lengths)
-        self._blocks = [self._blocks[old] for old in number]
+        self._block_paths = [self._block_paths[old] for old in number]
         self._dead = 0
 
     def _living(self) -> Iterator[int]:
-        return (number for number, block in enumerate(self._blocks) if block is not None)
+        return (number for number, path in enumerate(self._block_paths) if path is not None)
 
     def rarity(self, word: str) -> float:
         """Return inverse document frequency; 0 for a word that no block has."""
         blocks = len(self._postings.get(word.lower(), ()))
-        return math.log(1 + (len(self._blocks) - blocks + 0.5) / (blocks + 0.5)) if blocks else 0.0
+        return (
+            math.log(1 + (len(self._block_paths) - blocks + 0.5) / (blocks + 0.5))
+            if blocks
+            else 0.0
+        )
 
     def search(
         self, words: set[str], most: int, wanted: Callable[[str], bool] = lambda path: True
@@ -114,9 +124,12 @@ class BlockIndex:
         # Lengths change a rank by little: they are looked at where the sum is among the best.
         best = nlargest(_CONSIDERED * most, scores.items(), key=itemgetter(1))
         ranked = [
-            (score * self._norm(number), block)
+            (
+                score * self._norm(number),
+                Block(path, self._firsts[number], self._lasts[number]),
+            )
             for number, score in best
-            if (block := self._blocks[number]) is not None and wanted(block.path)
+            if (path := self._block_paths[number]) is not None and wanted(path)
         ]
         ranked.sort(key=lambda entry: (-entry[0], entry[1]))
         return ranked[:most]
@@ -135,7 +148,7 @@ class BlockIndex:
             yield word
 
     def _norm(self, number: int) -> float:
-        mean = self._words / max(len(self._blocks), 1) or 1.0
+        mean = self._words / max(len(self._block_paths), 1) or 1.0
         return (_K + 1) / (1 + _K * (1 - _B + _B * self._lengths[number] / mean))
 
 

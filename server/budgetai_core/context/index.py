@@ -1,6 +1,5 @@
 """The repository as the core knows it: texts, and what each says to the others."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from threading import RLock
@@ -31,10 +30,11 @@ class Index:
         self.windows = BlockIndex()
         self.recent: tuple[tuple[str, int], ...] = ()
         self._siblings = RelatedFiles()
-        self._texts: dict[str, str] = {}
+        # Text with a single letter beyond Latin takes twice or four times the room, so it is bytes.
+        self._texts: dict[str, str | bytes] = {}
         self._facts: dict[str, FileSymbols] = {}
         self._languages: dict[str, Language | None] = {}
-        self._defining: defaultdict[str, set[str]] = defaultdict(set)
+        self._defining: dict[str, tuple[str, ...]] = {}
         self._paths = PathSuffixes()
         # Of files that were asked for, until one comes or goes that they might mean.
         self._imports: dict[str, tuple[str, ...]] = {}
@@ -59,11 +59,11 @@ class Index:
                 self._paths.add(path)
                 self._siblings.add(path)
                 self._imports.clear()
-            self._texts[path] = text
+            self._texts[path] = text if text.isascii() else text.encode("utf-8", "surrogatepass")
             self._facts[path] = facts
             self._languages[path] = language
-            for definition in facts.definitions:
-                self._defining[definition.name].add(path)
+            for name in {definition.name for definition in facts.definitions}:
+                self._defining[name] = (*self._defining.get(name, ()), path)
             self.windows.update(path, text)
 
     def remove(self, path: str) -> None:
@@ -80,11 +80,10 @@ class Index:
         self._imports.pop(path, None)
         self._texts.pop(path, None)
         self._languages.pop(path, None)
-        for definition in self._facts.pop(path, _NOTHING).definitions:
-            paths = self._defining.get(definition.name, set())
-            paths.discard(path)
-            if not paths:
-                self._defining.pop(definition.name, None)
+        for name in {definition.name for definition in self._facts.pop(path, _NOTHING).definitions}:
+            paths = tuple(other for other in self._defining.pop(name, ()) if other != path)
+            if paths:
+                self._defining[name] = paths
 
     def __contains__(self, path: str) -> bool:
         return path in self._texts
@@ -98,7 +97,8 @@ class Index:
 
     def text(self, path: str) -> str:
         """Return the text of a file; empty for one that is not there."""
-        return self._texts.get(path, "")
+        text = self._texts.get(path, "")
+        return text if isinstance(text, str) else text.decode("utf-8", "surrogatepass")
 
     def language(self, path: str) -> Language | None:
         """Return the language of a file; None for one that is not there."""

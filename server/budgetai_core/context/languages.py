@@ -50,7 +50,6 @@ class Language:
         @decorated          a definition again, with one @decorator that stands in front of it
         @scope              what is defined inside is local
         @import             with its @module, and one name that is @imported from it
-        @reference          a name that is used
         @comment, @string, @docstring; @code that stands inside a string
     """
 

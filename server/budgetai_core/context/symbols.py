@@ -4,7 +4,6 @@ The queries of its language find all of it in one walk over the tree. What a def
 follows from which definitions stand around it.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -30,10 +29,9 @@ _PARTS = frozenset({"field", "member"})
 _PROMOTED = "promoted"
 # Regions that say where their inside belongs, and are not definitions themselves.
 _UNNAMED = frozenset({"scope", "extension", "namespace"})
-_WORD = re.compile(r"[^\W\d]\w*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Definition:
     """A named thing another file may use.
 
@@ -53,7 +51,7 @@ class Definition:
     end: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Import:
     """`module` as it is written in the source, without quotes (a system header keeps its angle
     brackets); `names` are those taken from it, "*" for all. `line` counts from 0."""
@@ -63,17 +61,16 @@ class Import:
     line: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileSymbols:
-    """`references` are the identifiers a text uses and does not define."""
+    """What a text defines, and what it imports."""
 
     definitions: tuple[Definition, ...] = ()
     imports: tuple[Import, ...] = ()
-    references: frozenset[str] = frozenset()
 
 
 def file_symbols(text: str, language: Language | None) -> FileSymbols:
-    """Return the facts of a text: words alone where the language has no grammar. Never raises."""
+    """Return the facts of a text. Never raises."""
     return symbols_of_tree(ParsedDocument.of(text, language))
 
 
@@ -83,15 +80,12 @@ def symbols_of_tree(parsed: ParsedDocument) -> FileSymbols:
         return _outlined(parsed.text, parsed.language)
     walk = cursor(parsed.language) if parsed.language else None
     if parsed.root is None or walk is None:
-        return FileSymbols(references=frozenset(_WORD.findall(parsed.text)))
+        return FileSymbols()
     symbols = _Symbols(parsed)
     for root in readable_roots(parsed):
         for pattern, captures in walk.matches(root):
             symbols.add(pattern, captures)
-    definitions = tuple(symbols.definitions())
-    names = frozenset(filter(_WORD.match, map(_decoded, symbols.references)))
-    defined = {definition.name for definition in definitions}
-    return FileSymbols(definitions, symbols.imported(), names - defined)
+    return FileSymbols(tuple(symbols.definitions()), symbols.imported())
 
 
 def _outlined(text: str, language: Language) -> FileSymbols:
@@ -107,8 +101,7 @@ def _outlined(text: str, language: Language) -> FileSymbols:
         )
         for entry in outlined(text, language)
     )
-    defined = {definition.name for definition in definitions}
-    return FileSymbols(definitions, references=frozenset(_WORD.findall(text)) - defined)
+    return FileSymbols(definitions)
 
 
 _Captures = dict[str, list[tree_sitter.Node]]
@@ -136,7 +129,6 @@ class _Symbols:
 
     def __init__(self, parsed: ParsedDocument) -> None:
         self.parsed = parsed
-        self.references: set[bytes] = set()
         self._regions: dict[tuple[int, int, str], _Region] = {}
         self._bases: defaultdict[int, list[str]] = defaultdict(list)
         self._decorators: defaultdict[int, list[tree_sitter.Node]] = defaultdict(list)
@@ -146,10 +138,7 @@ class _Symbols:
 
     def add(self, pattern: int, captures: _Captures) -> None:
         """Take in a match of the language's queries."""
-        if "reference" in captures:
-            node = captures["reference"][0]
-            self.references.add(self.parsed.data[node.start_byte : node.end_byte])
-        elif "import" in captures:
+        if "import" in captures:
             self.add_import(captures)
         elif "omitted" in captures:
             self._omitted.add(captures["omitted"][0].start_byte)

@@ -5,8 +5,8 @@ into its matrices.
 import ctypes
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,8 @@ Watch = Callable[[str, NDArray[np.float32]], None]
 
 # Tokens evaluated at once: a large vocabulary's logits of more take much memory.
 _BATCH = 128
+# What llama.cpp rounds the places of a sequence up to.
+_STEP = 256
 _LOG = llama_cpp.llama_log_callback(lambda level, text, data: None)
 _NO_CALLBACK = llama_cpp.ggml_backend_sched_eval_callback()
 _F32 = 0
@@ -96,10 +98,10 @@ class ScoringModel:
         count = llama_cpp.llama_tokenize(self.vocab, data, len(data), room, len(room), False, False)
         return list(room[: max(count, 0)])
 
-    def pieces(self) -> list[str]:
-        """Return the texts of all tokens by id, with which markers are found."""
-        raw = (llama_cpp.llama_vocab_get_text(self.vocab, i) for i in range(self.size))
-        return [text.decode("utf-8", "replace") if text else "" for text in raw]
+    def piece(self, token: int) -> str:
+        """Return the text of a token, as the vocabulary writes it."""
+        text = llama_cpp.llama_vocab_get_text(self.vocab, token)
+        return text.decode("utf-8", "replace") if text else ""
 
     def beginning(self) -> list[int]:
         """Return the tokens with which every text begins."""
@@ -126,12 +128,20 @@ class ScoringModel:
             yield lambda tokens: deque(self._evaluated(context, tokens, 0), 0)
 
     @contextmanager
+    def side_by_side(self, count: int, length: int) -> Iterator["Sequences"]:
+        """Give `count` empty sequences of at most `length` tokens each."""
+        with self._context(length, count=count) as context:
+            yield Sequences(context, self.size)
+
+    @contextmanager
     def _context(
-        self, length: int, watch: Watch | None = None, batch: int = _BATCH
+        self, length: int, watch: Watch | None = None, batch: int = _BATCH, count: int = 1
     ) -> Iterator[Any]:
         settings = llama_cpp.llama_context_default_params()
-        settings.n_ctx = length
-        settings.n_batch = settings.n_ubatch = min(length, batch)
+        # Each sequence has its share of the whole, which is rounded up to the cache's steps.
+        settings.n_ctx = -(-length // _STEP) * _STEP * count if count > 1 else length
+        settings.n_seq_max = count
+        settings.n_batch = settings.n_ubatch = max(min(length, batch), count)
         settings.n_threads = settings.n_threads_batch = available_cores()
         settings.no_perf = True
         settings.op_offload = False
@@ -170,29 +180,16 @@ class ScoringModel:
 
     def _decode(self, context: Any, tokens: Sequence[int], start: int, first: int) -> None:
         """Evaluate tokens at places from `start` on, with logits from the token `first` on."""
-        batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
-        try:
-            batch.n_tokens = len(tokens)
-            for place, token in enumerate(tokens):
-                batch.token[place], batch.pos[place] = token, start + place
-                batch.n_seq_id[place], batch.seq_id[place][0] = 1, 0
-                batch.logits[place] = place >= first
-            if llama_cpp.llama_decode(context, batch):
-                raise CheckError("llama.cpp cannot evaluate the converted file")
-        finally:
-            llama_cpp.llama_batch_free(batch)
+        _decode(context, [(token, start + i, 0, i >= first) for i, token in enumerate(tokens)])
 
     def greedy(self, tokens: Sequence[int], count: int) -> list[int]:
         """Return the `count` tokens that follow, each the best one after those before it."""
         chosen: list[int] = []
-        with self._context(len(tokens) + count) as context:
-            rows = self._evaluated(context, tokens, len(tokens) - 1)
-            best = int(next(rows).argmax())
-            for place in range(len(tokens), len(tokens) + count):
-                chosen.append(best)
-                self._decode(context, [best], place, 0)
-                logits = np.ctypeslib.as_array(llama_cpp.llama_get_logits(context), (self.size,))
-                best = int(logits.argmax())
+        with self.side_by_side(1, len(tokens) + count) as sequences:
+            rows = sequences.read(0, tokens, len(tokens) - 1)
+            for _ in range(count):
+                chosen.append(int(rows[-1].argmax()))
+                rows = sequences.append({0: chosen[-1]})
         return chosen
 
     def speed(self, tokens: Sequence[int], written: int) -> tuple[float, float]:
@@ -208,6 +205,62 @@ class ScoringModel:
                 self._decode(context, tokens[:1], len(tokens) + step, 0)
             ended = time.perf_counter()
         return len(tokens) / (read - began), written / (ended - read)
+
+
+class Sequences:
+    """Texts side by side in one context, each with the tokens it has read so far."""
+
+    def __init__(self, context: Any, size: int) -> None:
+        self._context = context
+        self._size = size
+        self._lengths: Counter[int] = Counter()
+
+    def read(self, number: int, tokens: Sequence[int], first: int = 0) -> Logits:
+        """Let a sequence read on; return logits (tokens from `first` on, vocabulary)."""
+        rows = [np.empty((0, self._size), np.float32)]
+        for start in range(0, len(tokens), _BATCH):
+            part = tokens[start : start + _BATCH]
+            length = self._lengths[number]
+            _decode(
+                self._context,
+                [(token, length + i, number, start + i >= first) for i, token in enumerate(part)],
+            )
+            self._lengths[number] += len(part)
+            if (count := start + len(part) - max(first, start)) > 0:
+                rows.append(self._logits(count))
+        return np.concatenate(rows)
+
+    def append(self, tokens: Mapping[int, int]) -> Logits:
+        """Let each sequence read one more token, all at once, so that each weight is read once;
+        return logits (sequences, vocabulary). `tokens` are by the number of their sequence."""
+        _decode(self._context, [(token, self._lengths[n], n, True) for n, token in tokens.items()])
+        self._lengths.update(tokens.keys())
+        return self._logits(len(tokens))
+
+    def cut(self, number: int, length: int) -> None:
+        """Leave the first `length` tokens of a sequence."""
+        memory = llama_cpp.llama_get_memory(self._context)
+        llama_cpp.llama_memory_seq_rm(memory, number, length, -1)
+        self._lengths[number] = min(self._lengths[number], length)
+
+    def _logits(self, count: int) -> Logits:
+        rows = llama_cpp.llama_get_logits(self._context)
+        return np.ctypeslib.as_array(rows, (count, self._size)).copy()
+
+
+def _decode(context: Any, entries: Sequence[tuple[int, int, int, bool]]) -> None:
+    """Evaluate tokens, each with its place, its sequence, and whether its logits are wanted."""
+    batch = llama_cpp.llama_batch_init(len(entries), 0, 1)
+    try:
+        batch.n_tokens = len(entries)
+        for i, (token, place, sequence, wanted) in enumerate(entries):
+            batch.token[i], batch.pos[i] = token, place
+            batch.n_seq_id[i], batch.seq_id[i][0] = 1, sequence
+            batch.logits[i] = wanted
+        if llama_cpp.llama_decode(context, batch):
+            raise CheckError("llama.cpp cannot evaluate the converted file")
+    finally:
+        llama_cpp.llama_batch_free(batch)
 
 
 def _watcher(watch: Watch) -> Any:

@@ -62,7 +62,7 @@ def test_clearing_away_leaves_what_lives(windows: BlockIndex) -> None:
         windows.update("noise.py", f"noise_{number} = {number}\n")
     assert best(windows, "item.price") == ["cart.py"]
     assert best(windows, "noise_2999")[:1] == ["noise.py"]
-    assert len(windows._blocks) < 2100
+    assert len(windows._block_paths) < 2100
 
 
 def test_windows_travel_between_processes(windows: BlockIndex) -> None:

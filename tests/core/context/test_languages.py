@@ -7,7 +7,7 @@ import pytest
 from budgetai_core.context.languages import LANGUAGES, Language, language_of, parser, query
 
 PARSED = [language for language in LANGUAGES if language.grammar]
-CAPTURES = {"name", "reference", "import", "module", "comment", "string"}
+CAPTURES = {"name", "import", "module", "comment", "string"}
 
 
 def captures(language: Language) -> set[str]:

@@ -6,8 +6,6 @@
 ((command name: (command_name (word) @_function) . argument: (_) @module)
   @import (#any-of? @_function "source" "."))
 
-(command_name (word) @reference)
-(variable_name) @reference
 (comment) @comment
 [(string) (raw_string) (ansi_c_string) (heredoc_body)] @string
 [(command_substitution) (expansion) (simple_expansion)] @code

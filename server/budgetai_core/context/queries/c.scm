@@ -49,6 +49,5 @@
 
 (preproc_include path: (_) @module) @import
 
-[(identifier) (type_identifier) (field_identifier)] @reference
 (comment) @comment
 [(string_literal) (char_literal) (system_lib_string)] @string

@@ -47,5 +47,4 @@
 
 (lambda_expression) @scope
 
-(namespace_identifier) @reference
 (raw_string_literal) @string

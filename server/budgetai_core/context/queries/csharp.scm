@@ -24,7 +24,6 @@
 (using_directive !name [(identifier) (qualified_name)] @module) @import
 (using_directive name: (identifier) (qualified_name) @module) @import
 
-(identifier) @reference
 (comment) @comment
 [(string_literal) (character_literal) (verbatim_string_literal) (raw_string_literal)
  (interpolated_string_expression)] @string

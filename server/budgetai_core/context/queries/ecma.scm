@@ -40,7 +40,6 @@
   @import (#eq? @_function "require"))
 (call_expression function: (import) arguments: (arguments . (string) @module)) @import
 
-[(identifier) (property_identifier) (shorthand_property_identifier)] @reference
 (comment) @comment
 [(string) (template_string) (regex)] @string
 (template_substitution) @code

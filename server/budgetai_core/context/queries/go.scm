@@ -23,6 +23,5 @@
 
 (import_spec path: (_) @module) @import
 
-[(identifier) (type_identifier) (field_identifier) (package_identifier)] @reference
 (comment) @comment
 [(interpreted_string_literal) (raw_string_literal) (rune_literal)] @string

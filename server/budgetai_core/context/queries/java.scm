@@ -25,7 +25,6 @@
 (import_declaration [(identifier) (scoped_identifier)] @module .) @import
 (import_declaration (_) @module (asterisk) @imported) @import
 
-[(identifier) (type_identifier)] @reference
 [(line_comment) (block_comment)] @comment
 [(string_literal) (character_literal)] @string
 (string_interpolation) @code

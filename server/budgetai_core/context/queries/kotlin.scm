@@ -18,7 +18,6 @@
 (import (qualified_identifier) @module) @import
 (import (qualified_identifier) @module "*" @imported) @import
 
-(identifier) @reference
 [(line_comment) (block_comment)] @comment
 [(string_literal) (multiline_string_literal) (character_literal)] @string
 (interpolation) @code

@@ -21,6 +21,5 @@
 ((function_call name: (identifier) @_function arguments: (arguments . (string) @module .))
   @import (#any-of? @_function "require" "dofile"))
 
-(identifier) @reference
 (comment) @comment
 (string) @string

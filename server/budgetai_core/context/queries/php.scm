@@ -22,6 +22,5 @@
 [(require_expression (string) @module) (require_once_expression (string) @module)
  (include_expression (string) @module) (include_once_expression (string) @module)] @import
 
-(name) @reference
 (comment) @comment
 [(string) (encapsed_string) (heredoc_body) (nowdoc_body) (shell_command_expression)] @string

@@ -17,7 +17,6 @@
   (aliased_import name: (dotted_name) @imported)]) @import
 (import_from_statement module_name: (_) @module (wildcard_import) @imported) @import
 
-(identifier) @reference
 (comment) @comment
 (string) @string
 (interpolation) @code

@@ -15,7 +15,6 @@
 ((call method: (identifier) @_function arguments: (argument_list (simple_symbol) . (string) @module))
   @import (#eq? @_function "autoload"))
 
-[(identifier) (constant)] @reference
 (comment) @comment
 [(string) (heredoc_body) (regex) (subshell) (string_array) (symbol_array) (delimited_symbol)]
   @string

@@ -34,6 +34,5 @@
 (mod_item name: (identifier) @module !body) @import
 (extern_crate_declaration name: (identifier) @module) @import
 
-[(identifier) (type_identifier) (field_identifier) (shorthand_field_identifier)] @reference
 [(line_comment) (block_comment)] @comment
 [(string_literal) (raw_string_literal) (char_literal)] @string

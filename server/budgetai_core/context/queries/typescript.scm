@@ -28,4 +28,3 @@
 (function_signature name: (identifier) @name) @definition.function
 (internal_module name: (_) @name body: (_) @body) @definition.namespace
 
-(type_identifier) @reference

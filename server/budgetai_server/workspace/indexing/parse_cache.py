@@ -7,7 +7,7 @@ can be lost at any time; two servers may use it at once.
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import fields
 from functools import cache
@@ -30,6 +30,8 @@ _DAY = 86_400
 _BUSY_SECONDS = 10
 # Writes are gathered: a transaction costs more than what is written.
 _MAX_UNWRITTEN = 256
+# Longer texts are signatures, each of which stands once.
+_MAX_NAME = 40
 _TABLE = """CREATE TABLE IF NOT EXISTS texts (
     key BLOB PRIMARY KEY, facts TEXT NOT NULL, seen INTEGER NOT NULL)"""
 _GET = "SELECT facts FROM texts WHERE key = ?"
@@ -42,29 +44,34 @@ _import_row = attrgetter(*(field.name for field in fields(Import)))
 
 
 def encode(facts: FileSymbols) -> str:
-    """Return JSON: definitions and imports as rows of their fields, references in order."""
+    """Return JSON: definitions and imports as rows of their fields."""
     definitions = [_definition_row(definition) for definition in facts.definitions]
     imports = [_import_row(imported) for imported in facts.imports]
-    rows = (definitions, imports, sorted(facts.references))
+    rows = (definitions, imports)
     return json.dumps(rows, separators=(",", ":"))
 
 
 def decode(text: str) -> FileSymbols | None:
     """Return what `encode` was given; None for what it never wrote."""
     try:
-        definitions, imports, references = json.loads(text)
+        definitions, imports = json.loads(text)
         return FileSymbols(
             tuple(Definition(*_values(row)) for row in definitions),
             tuple(Import(*_values(row)) for row in imports),
-            # The same words stand in many files.
-            frozenset(map(intern, references)),
         )
     except (ValueError, TypeError, RecursionError):
         return None
 
 
-def _values(row: Iterable[Any]) -> Iterable[Any]:
-    return (tuple(value) if isinstance(value, list) else value for value in row)
+def _values(row: Iterable[Any]) -> Iterator[Any]:
+    for value in row:
+        if isinstance(value, list):
+            yield tuple(map(intern, value))
+        elif isinstance(value, str) and len(value) <= _MAX_NAME:
+            # The same names and kinds stand in many files.
+            yield intern(value)
+        else:
+            yield value
 
 
 @cache
