@@ -405,6 +405,8 @@ class Conversion:
             tally = dataclasses.replace(tally, reference=known)
             evaluator = Evaluator(probes, known, self.lora)
             tally = evaluator.resumed(tally, target, len(probes), task.add)
+        elif len(tally.exact) < len(probes):
+            self.notes["judged_by"] += f"; {len(tally.exact)} were enough"
         self._check_held_out(tally.measured(self.plan.quant, target.stat().st_size), known)
 
     def _check_held_out(self, measured: Measured, f16: Reference) -> None:

@@ -388,13 +388,12 @@ def test_what_was_held_out_judges_an_adapter_that_is_added(
     manifest_read = json.loads(capsys.readouterr().out)
     assert manifest_read["adapters"][0]["task"] == task
     what = {"completion": "lines", "docstring": "docstrings"}[task]
-    assert manifest_read["notes"]["judged_by"].endswith(f" {what} in 1 files held out of training")
+    judged_by = manifest_read["notes"]["judged_by"]
+    assert f" {what} in 1 files held out of training" in judged_by
     # With so small a vocabulary half of the docstrings are longer than what is evaluated at once.
-    assert (
-        manifest_read["checks"]["held_out_holes"]
-        == int(manifest_read["notes"]["judged_by"].split()[0])
-        >= 3
-    )
+    asked = manifest_read["checks"]["held_out_holes"]
+    assert 3 <= asked <= int(judged_by.split()[0])
+    assert (asked < int(judged_by.split()[0])) == judged_by.endswith(f"; {asked:.0f} were enough")
     assert 0 < manifest_read["checks"]["held_out_kld"] < 0.1
 
 

@@ -6,8 +6,7 @@ wire: `lsp` does.
 
 import asyncio
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,6 +38,7 @@ from budgetai_server.inference.worker import Worker
 from budgetai_server.next_edit.file_search import HoldingSearch
 from budgetai_server.next_edit.service import NextEditService, ShownEdit
 from budgetai_server.options import ServerOptions
+from budgetai_server.workspace.indexing.giving_way import GivingWay
 from budgetai_server.workspace.indexing.indexer import Indexer, Progress
 from budgetai_server.workspace.model_manager import ModelManager, State
 from budgetai_server.workspace.usage.recorder import UsageRecorder
@@ -46,10 +46,6 @@ from budgetai_server.workspace.usage.recorder import UsageRecorder
 # What shows the language of a text does so at its head; each key asks.
 _HEAD_CHARACTERS = 4_000
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
-
-
-# Seconds between two looks whether an answer is out by now, and until work goes on in any case.
-_LOOK_SECONDS, _MAX_PAUSE_SECONDS = 0.02, 2.0
 
 
 class Document(TextDocument):
@@ -146,13 +142,12 @@ class Session:
         if not (self._root and scheduler and docstrings and self.can_index):
             return
         await asyncio.to_thread(git.has_repository, self._root)
-        self._indexer = Indexer(
-            self._root, answering=lambda: scheduler.answering, declared=self._declared
-        )
+        way = GivingWay(lambda: scheduler.answering)
+        self._indexer = Indexer(self._root, way=way, declared=self._declared)
         index = await self._indexer.build(tell)
         scheduler.index = docstrings.index = index
-        texts = [index.text(path) for path in index.paths]
-        await asyncio.to_thread(scheduler.engine.learn, _between_answers(texts, scheduler))
+        texts = map(index.text, index.paths)
+        await asyncio.to_thread(scheduler.engine.learn, way.in_thread(texts))
 
     async def complete(
         self,
@@ -392,13 +387,3 @@ class Session:
         """Give the memory of a closed session's model back, where the process goes on."""
         if self._models.opened and not self._worker.running:
             self._models.opened.engine.close()
-
-
-def _between_answers(texts: Iterable[str], scheduler: Scheduler) -> Iterator[str]:
-    """Yield texts to a thread that works on them, which makes way for the model's: Python runs one
-    at a time."""
-    for text in texts:
-        until = time.monotonic() + _MAX_PAUSE_SECONDS
-        while scheduler.answering and time.monotonic() < until:
-            time.sleep(_LOOK_SECONDS)
-        yield text

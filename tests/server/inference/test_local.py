@@ -102,7 +102,7 @@ def answers_with_and_without_drafts(path: Path) -> tuple[list[bool], int, int]:
     plain, drafting = Engine(path, speculate=False), Engine(path)
     drafting.learn([source, TEXT])
     # Batches cost next to nothing here, so that drafts are long and often wrong.
-    drafting.speed = SpeedProfile(1000.0, (1.0, 1.0, 1.0, 1.0, 1.0))
+    drafting.speed = SpeedProfile(1000.0, (1.0,) * 7)
     same, drafted, accepted = [], 0, 0
     for cut in range(40, len(source), 122):
         ids = plain.tokenize(source[:cut])
@@ -121,7 +121,7 @@ def answers_with_and_without_drafts(path: Path) -> tuple[list[bool], int, int]:
 def test_drafts_change_no_token_in_16_bit(tmp_path: Path) -> None:
     gguf = tiny.make_gguf(tiny.make_llama(tmp_path / "m"), tmp_path / "m.gguf")
     plain, drafting = Engine(gguf, speculate=False), Engine(gguf)
-    drafting.speed = SpeedProfile(1000.0, (1.0, 1.0, 1.0, 1.0, 1.0))
+    drafting.speed = SpeedProfile(1000.0, (1.0,) * 7)
     drafted = accepted = 0
     for cut in range(10, len(TEXT)):
         ids = plain.tokenize(TEXT[:cut])

@@ -144,7 +144,7 @@ def test_a_replaced_adapter_leaves_nothing_behind(
 def test_drafts_change_no_token(base: Path, files: dict[str, Path]) -> None:
     plain = LocalEngine(base, threads=1, speculate=False)
     drafting = LocalEngine(base, threads=1)
-    drafting.speed = SpeedProfile(1000.0, (1.0, 1.0, 1.0, 1.0, 1.0))
+    drafting.speed = SpeedProfile(1000.0, (1.0,) * 7)
     accepted = 0
     for name, file in files.items():
         plain.add(name, file)

@@ -20,9 +20,9 @@ from budgetai_server.loader import open_file
 from budgetai_server.options import ServerOptions
 from support import tiny
 
-SLOW = SpeedProfile(30.0, (0.2, 0.35, 0.5, 0.8, 1.3))
+SLOW = SpeedProfile(30.0, (0.2, 0.35, 0.5, 0.57, 0.8, 0.86, 1.3))
 LAPTOP = SpeedProfile()
-FAST = SpeedProfile(20_000.0, (0.003, 0.003, 0.003, 0.004, 0.005))
+FAST = SpeedProfile(20_000.0, (0.003, 0.003, 0.003, 0.003, 0.004, 0.004, 0.005))
 
 
 def test_a_faster_machine_sees_and_says_more() -> None:
@@ -48,8 +48,9 @@ def test_a_longer_wait_buys_more_context() -> None:
 
 
 def test_costs_between_measured_sizes() -> None:
-    speed = SpeedProfile(100.0, (1.0, 2.0, 4.0, 8.0, 16.0))
-    assert [speed.cost(n) for n in (1, 2, 3, 4, 6, 16, 32)] == [1, 2, 3, 4, 6, 16, 32]
+    speed = SpeedProfile(100.0, (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0))
+    sizes = (1, 2, 3, 4, 5, 8, 9, 16, 32)
+    assert [speed.cost(size) for size in sizes] == [1, 2, 3, 4, 6, 8, 12, 16, 32]
 
 
 def test_the_least_of_several_times_counts() -> None:
@@ -61,7 +62,7 @@ def test_the_least_of_several_times_counts() -> None:
 
     speed = SpeedProfile.of(run, 64)
     assert calls[0] == (0, 64)
-    assert speed.batches == (0.01, 0.02, 0.04, 0.08, 0.16)
+    assert speed.batches == (0.01, 0.02, 0.04, 0.05, 0.08, 0.09, 0.16)
 
 
 @pytest.mark.parametrize(
@@ -70,10 +71,10 @@ def test_the_least_of_several_times_counts() -> None:
         "{",
         "[]",
         '{"KEY": 7}',
-        '{"KEY": {"prefill": 0, "batches": [1, 1, 1, 1, 1]}}',
+        '{"KEY": {"prefill": 0, "batches": [1, 1, 1, 1, 1, 1, 1]}}',
         '{"KEY": {"prefill": 9, "batches": [1, 1]}}',
-        '{"KEY": {"prefill": NaN, "batches": [1, 1, 1, 1, 1]}}',
-        '{"KEY": {"prefill": 9, "batches": [1, 1, "x", 1, 1]}}',
+        '{"KEY": {"prefill": NaN, "batches": [1, 1, 1, 1, 1, 1, 1]}}',
+        '{"KEY": {"prefill": 9, "batches": [1, 1, "x", 1, 1, 1, 1]}}',
     ],
 )
 def test_broken_kept_speeds_are_measured_again(
@@ -91,7 +92,7 @@ def test_broken_kept_speeds_are_measured_again(
     assert SpeedProfile(written["prefill"], tuple(written["batches"])).decode > 0
     # The second start measures nothing.
     (own_home / "speeds.json").write_text(
-        json.dumps({key: {"prefill": 123.0, "batches": [0.01, 0.01, 0.02, 0.03, 0.05]}})
+        json.dumps({key: {"prefill": 123.0, "batches": [0.01, 0.01, 0.02, 0.02, 0.03, 0.03, 0.05]}})
     )
     again = open_file(gguf, options)
     assert "reads 123 and writes 100 tokens a second" in again.words

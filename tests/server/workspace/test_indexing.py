@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from budgetai_core.context.symbols import Definition, FileSymbols, Import
-from budgetai_server.workspace.indexing import indexer
+from budgetai_server.workspace.indexing import giving_way
 from budgetai_server.workspace.indexing.__main__ import frame
+from budgetai_server.workspace.indexing.giving_way import GivingWay
 from budgetai_server.workspace.indexing.indexer import Indexer
 from budgetai_server.workspace.indexing.parse_cache import ParseCache, decode, encode
 from budgetai_server.workspace.indexing.scan import Batch, Request, scan
@@ -62,7 +63,7 @@ async def built(root: Path) -> Indexer:
 
 def test_facts_survive_being_stored() -> None:
     one = Definition("f", 3, "def f(é)", "function", "Owner", ("Base",), 5, 9)
-    facts = FileSymbols((one,), (Import("a.b", ("c",), 1),), frozenset({"x", "y"}))
+    facts = FileSymbols((one,), (Import("a.b", ("c",), 1),))
     assert decode(encode(facts)) == facts
     assert [decode(text) for text in ("", "[]", "[[1],[],[]]", '{"a":1}', "[" * 9999)] == [None] * 5
 
@@ -306,10 +307,10 @@ async def test_a_new_file_comes_in_with_its_edits(repo: Path) -> None:
 async def test_an_answer_that_is_waited_for_comes_first(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexer, "_SLICE_SECONDS", 0.0)
-    monkeypatch.setattr(indexer, "_MAX_PAUSE_SECONDS", 30.0)
+    monkeypatch.setattr(giving_way, "_SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(giving_way, "_MAX_PAUSE_SECONDS", 30.0)
     waiting = True
-    upkeep = Indexer(repo, from_thread, answering=lambda: waiting)
+    upkeep = Indexer(repo, from_thread, GivingWay(lambda: waiting))
     building = asyncio.ensure_future(upkeep.build())
     await asyncio.sleep(0.5)
     assert len(upkeep.index) <= 1
@@ -322,9 +323,9 @@ async def test_an_answer_that_is_waited_for_comes_first(
 async def test_who_asks_without_end_does_not_stop_the_index(
     repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indexer, "_SLICE_SECONDS", 0.0)
-    monkeypatch.setattr(indexer, "_MAX_PAUSE_SECONDS", 0.05)
-    upkeep = Indexer(repo, from_thread, answering=lambda: True)
+    monkeypatch.setattr(giving_way, "_SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(giving_way, "_MAX_PAUSE_SECONDS", 0.05)
+    upkeep = Indexer(repo, from_thread, GivingWay(lambda: True))
     await asyncio.wait_for(upkeep.build(), 20)
     assert len(upkeep.index) == 3
 

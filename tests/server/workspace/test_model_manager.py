@@ -48,7 +48,7 @@ def known_speed(monkeypatch: pytest.MonkeyPatch, own_home: Path) -> None:
     from budgetai_server import loader
     from budgetai_server.inference.profile import SpeedProfile
 
-    fast = SpeedProfile(2000.0, (0.01, 0.01, 0.01, 0.02, 0.02))
+    fast = SpeedProfile(2000.0, (0.01, 0.01, 0.01, 0.01, 0.02, 0.02, 0.02))
     monkeypatch.setattr(loader, "_speed", lambda engine, options: fast)
 
 

@@ -16,6 +16,7 @@ from budgetai_core.context.index import Index
 from budgetai_core.context.languages import Language
 from budgetai_core.repository.language_map import LanguageMap
 from budgetai_core.repository.source_text import is_notebook
+from budgetai_server.workspace.indexing.giving_way import GivingWay
 from budgetai_server.workspace.indexing.overlay import UnsavedBuffers
 from budgetai_server.workspace.indexing.parse_cache import decode
 from budgetai_server.workspace.indexing.scan import Batch, File, Request
@@ -34,10 +35,6 @@ _QUIET_SECONDS = 0.3
 _MAX_WAIT_SECONDS = 3.0
 # More paths than this are cheaper to find by a look at everything.
 _MAX_LOOKED_AT_ALONE = 32
-# Seconds for which the event loop may be held.
-_SLICE_SECONDS = 0.002
-# Seconds between two looks whether an answer is out by now, and until a slice is taken in any case.
-_LOOK_SECONDS, _MAX_PAUSE_SECONDS = 0.02, 2.0
 _RULES = frozenset({".gitignore", ".gitattributes", ".budgetaiignore"})
 
 
@@ -63,14 +60,13 @@ class Indexer:
         self,
         root: Path,
         feed: Feed = from_anywhere,
-        answering: Callable[[], bool] = lambda: False,
+        way: GivingWay | None = None,
         declared: Mapping[str, str] | None = None,
     ) -> None:
-        """Start empty. `root` is resolved. `feed` looks at all of it; while `answering`, what it
-        finds has to wait, since Python runs one thread at a time and the model's is one. `declared`
-        has languages by ending or name, as the user says."""
+        """Start empty. `root` is resolved. `feed` looks at all of it; what it finds makes `way` for
+        answers. `declared` has languages by ending or name, as the user says."""
         self.index = Index()
-        self._answering = answering
+        self._way = way or GivingWay()
         self.parsed = 0
         self._root = root
         self._feed = feed
@@ -111,7 +107,7 @@ class Indexer:
         """Find how blocks are begun and ended in the languages that are read by their marks."""
         index = self.index
         files = ((index.language(path), index.text(path)) for path in index.paths)
-        self._measured = measured_by_name(files)
+        self._measured = measured_by_name(self._way.in_thread(files))
 
     def changed(self, paths: Iterable[str]) -> None:
         """Take up files or folders that have come, gone or changed on disk; `paths` are relative to
@@ -206,22 +202,13 @@ class Indexer:
             log.warning("indexing failed: %s", type(error).__name__)
 
     async def _take(self, batch: Batch) -> None:
-        until = time.perf_counter() + _SLICE_SECONDS
-        for file in batch.files:
-            self._put(file)
-            if time.perf_counter() > until:
-                await self._make_way()
-                until = time.perf_counter() + _SLICE_SECONDS
-        for path in batch.gone:
-            self._known.pop(path, None)
-            self.index.remove(path)
+        await self._way.in_loop(batch.files, self._put)
+        await self._way.in_loop(batch.gone, self._drop)
         self.parsed += batch.parsed
 
-    async def _make_way(self) -> None:
-        await asyncio.sleep(0)
-        until = time.perf_counter() + _MAX_PAUSE_SECONDS
-        while self._answering() and time.perf_counter() < until:
-            await asyncio.sleep(_LOOK_SECONDS)
+    def _drop(self, path: str) -> None:
+        self._known.pop(path, None)
+        self.index.remove(path)
 
     def _put(self, file: File) -> None:
         self._known[file.path] = file.key
