@@ -22,7 +22,7 @@ from budgetai_convert.checks import (
 )
 from budgetai_convert.checks.agreement import Agreement
 from budgetai_convert.checks.code_probes import Probe, Reader, Samples
-from budgetai_convert.checks.divergence import Evaluator, Measured, Reference, Tally
+from budgetai_convert.checks.divergence import Evaluator, HeldOutScores, Measured, Reference
 from budgetai_convert.checks.readings import CheckText
 from budgetai_convert.checks.reference import Answer
 from budgetai_convert.formats import gguf_writer
@@ -374,7 +374,7 @@ class Conversion:
         if not first:
             texts = tuple(dataclasses.replace(t, line=None) for t in texts if t.answer)
         answers, parts = iter(checked.answers), []
-        tally = Tally(known) if first and known else None
+        scores = HeldOutScores(known) if first and known else None
         task = self.begin(f"Checking {self.plan.quant}", len(texts))
         with ScoringModel(target, lora=self.lora) as native:
             self._check_metadata(native)
@@ -382,32 +382,32 @@ class Conversion:
             for text, reading in zip(texts, read, strict=True):
                 if text.answer:
                     parts.append(agreement.rate(next(answers), reading.answered))
-                if tally and text.line is not None:
-                    tally.add(native, first, [reading.real])
+                if scores and text.line is not None:
+                    scores.add(native, first, [reading.real])
                 task.add()
         agreed = agreement.joined(parts)
         agreement.check_quant(agreed, self.plan.quant)
-        if tally:
-            self._evaluate(merged, target, probes, tally)
+        if scores:
+            self._evaluate(merged, target, probes, scores)
         return agreed
 
     def _evaluate(
-        self, merged: Path, target: Path, probes: tuple[Probe, ...], tally: Tally
+        self, merged: Path, target: Path, probes: tuple[Probe, ...], scores: HeldOutScores
     ) -> None:
         """Keep the numbers on held-out lines: on the first ones alone, where the file is so near
         to the merged one that the others would tell nothing new."""
-        known = tally.reference
-        if not tally.nearly_lossless:
-            task = self.begin("Completing held-out lines", 2 * (len(probes) - len(tally.exact)))
+        known = scores.reference
+        if not scores.nearly_lossless:
+            task = self.begin("Completing held-out lines", 2 * (len(probes) - len(scores.exact)))
             known = divergence.evaluate_reference(
                 merged, probes, known.path, task.add, self.lora, known
             )
-            tally = dataclasses.replace(tally, reference=known)
+            scores = dataclasses.replace(scores, reference=known)
             evaluator = Evaluator(probes, known, self.lora)
-            tally = evaluator.resumed(tally, target, len(probes), task.add)
-        elif len(tally.exact) < len(probes):
-            self.notes["judged_by"] += f"; {len(tally.exact)} were enough"
-        self._check_held_out(tally.measured(self.plan.quant, target.stat().st_size), known)
+            scores = evaluator.resumed(scores, target, len(probes), task.add)
+        elif len(scores.exact) < len(probes):
+            self.notes["judged_by"] += f"; {len(scores.exact)} were enough"
+        self._check_held_out(scores.measured(self.plan.quant, target.stat().st_size), known)
 
     def _check_held_out(self, measured: Measured, f16: Reference) -> None:
         """Keep the numbers on held-out code. Raises CheckError for lines lost beyond chance."""

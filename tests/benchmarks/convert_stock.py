@@ -90,8 +90,8 @@ def rows(options: Options, files: dict[str, Path], probes: tuple[Probe, ...]) ->
     evaluator = Evaluator(probes, reference, None)
     for name, path in files.items():
         print(f"measuring {name}", file=sys.stderr, flush=True)
-        tally = evaluator.tally(path, len(probes), lambda: None)
-        yield tally.measured(name, path.stat().st_size, evaluator.speeds(path))
+        scores = evaluator.scores(path, len(probes), lambda: None)
+        yield scores.measured(name, path.stat().st_size, evaluator.speeds(path))
 
 
 def story(options: Options) -> int:

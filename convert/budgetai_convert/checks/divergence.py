@@ -81,8 +81,8 @@ class Measured:
 def keep_reference(
     native: ScoringModel, probes: Sequence[Probe], logits: Iterable[Logits], path: Path
 ) -> Reference:
-    """Write what the 16-bit file says of each probe to `path`. Half precision below the best
-    token's logarithm: its error is 1e-7 nats in a divergence."""
+    """Write what the 16-bit file says of each probe, logits (places, vocabulary), to `path`.
+    Half precision below the best token's logarithm: its error is 1e-7 nats in a divergence."""
     with path.open("wb") as file:
         exact = _kept(native, probes, logits, file)
     return Reference(path, native.size, exact)
@@ -130,7 +130,7 @@ def _evaluated(
 
 
 @dataclass
-class Tally:
+class HeldOutScores:
     """What a file says of the first probes, beside what the 16-bit file says."""
 
     reference: Reference
@@ -140,9 +140,9 @@ class Tally:
 
     def add(
         self, native: ScoringModel, probes: Sequence[Probe], logits: Iterable[Logits]
-    ) -> "Tally":
-        """Count the logits of the probes that come next; `probes` are all that the reference
-        knows."""
+    ) -> "HeldOutScores":
+        """Count the logits (places, vocabulary) of the probes that come next; `probes` are
+        all that the reference knows."""
         start = len(self.exact)
         known = self.reference.rows(probes, start)
         for rows, probe, wanted in zip(logits, probes[start:], known, strict=False):
@@ -174,18 +174,20 @@ class Evaluator:
     reference: Reference
     lora: Path | None
 
-    def tally(self, model: Path, count: int, tick: Callable[[], None]) -> Tally:
+    def scores(self, model: Path, count: int, tick: Callable[[], None]) -> HeldOutScores:
         """Compare a file with the reference on the first `count` probes."""
-        return self.resumed(Tally(self.reference), model, count, tick)
+        return self.resumed(HeldOutScores(self.reference), model, count, tick)
 
-    def resumed(self, tally: Tally, model: Path, count: int, tick: Callable[[], None]) -> Tally:
+    def resumed(
+        self, scores: HeldOutScores, model: Path, count: int, tick: Callable[[], None]
+    ) -> HeldOutScores:
         """Compare the file further, up to the probe `count`."""
-        rest = self.probes[len(tally.exact) : count]
+        rest = self.probes[len(scores.exact) : count]
         with (
             ScoringModel(model, lora=self.lora) as native,
             closing(_evaluated(native, rest, tick)) as logits,
         ):
-            return tally.add(native, self.probes[:count], logits)
+            return scores.add(native, self.probes[:count], logits)
 
     def speeds(self, model: Path) -> tuple[float, float]:
         """Return the tokens per second that a file reads and writes."""

@@ -55,7 +55,7 @@ class Reading:
 
     @property
     def real(self) -> Logits:
-        """Return the logits that rate the prompt and the real line."""
+        """Return the logits (tokens, vocabulary) that rate the prompt and the real line."""
         return np.concatenate([self.answered[: self.rated], self.line])
 
 

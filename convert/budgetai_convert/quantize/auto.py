@@ -117,18 +117,18 @@ class CandidateMaker:
         """Return a file's numbers, on a few probes where these tell that it is not taken."""
         probes = self.evaluator.probes
         task = self.begin(f"Measuring {name}", len(probes))
-        tally = self.evaluator.tally(path, _TRYING, task.add)
+        scores = self.evaluator.scores(path, _TRYING, task.add)
         size, speeds = path.stat().st_size, self.evaluator.speeds(path)
-        rough = tally.measured(name, size, speeds)
+        rough = scores.measured(name, size, speeds)
         if not contest.may_win(rough):
             return rough
-        whole = self.evaluator.resumed(tally, path, len(probes), task.add)
+        whole = self.evaluator.resumed(scores, path, len(probes), task.add)
         return contest.entered(rough, whole.measured(name, size, speeds))
 
     def tried(self, name: str, path: Path) -> float:
         """Return the divergence over a few probes, in nats per token."""
         task = self.begin(f"Trying {name}", _TRYING)
-        return self.evaluator.tally(path, _TRYING, task.add).measured(name, 0).kld
+        return self.evaluator.scores(path, _TRYING, task.add).measured(name, 0).kld
 
     def mixed(self, name: str, types: dict[str, str], rest: str) -> Path:
         """Return a mixture by part; what belongs to no part comes from the pure file `rest`."""

@@ -216,7 +216,7 @@ class Sequences:
         self._lengths: Counter[int] = Counter()
 
     def read(self, number: int, tokens: Sequence[int], first: int = 0) -> Logits:
-        """Let a sequence read on; return logits (tokens from `first` on, vocabulary)."""
+        """Let a sequence read on; return logits (tokens, vocabulary) from the token `first` on."""
         rows = [np.empty((0, self._size), np.float32)]
         for start in range(0, len(tokens), _BATCH):
             part = tokens[start : start + _BATCH]

@@ -13,7 +13,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from budgetai_convert.checks.agreement import compare
+from budgetai_convert.checks.agreement import rate
 from budgetai_convert.checks.reference import Answer
 from budgetai_convert.cli import main
 from budgetai_convert.model import adapter as adapters
@@ -74,9 +74,9 @@ def test_a_cut_is_what_training_saw(
     out = tmp_path / "model.gguf"
     assert main([str(nested), "--rank", str(rank), "--quant", "F16", "--out", str(out)]) == 0
     assert f"rank       {rank}" in capsys.readouterr().out
-    with ScoringModel(out) as native:
+    with ScoringModel(out) as native, native.evaluating(len(IDS)) as evaluate:
         of_rank, of_whole = (
-            compare(native, [Answer(tokens=tuple(IDS), prompt=len(IDS), logits=rows)])
+            rate(Answer(tokens=tuple(IDS), prompt=len(IDS), logits=rows), evaluate(IDS, 0))
             for rows in (seen, hooked(of, nested, SIZE))
         )
     assert of_rank.kld < 1e-4

@@ -42,7 +42,7 @@ SLOW, QUICK, ROUGH = (
 )
 
 
-SAID = Reference(Path("unused"), (0, 0), (True, False))
+SAID = Reference(Path("unused"), 0, (True, False))
 
 
 def test_inputs_of_a_matrix_are_summed_as_torch_sees_them(base: MakeBase) -> None:
