@@ -50,9 +50,9 @@ from budgetai_core.models import gguf_tokenizer
 _NEED_NO_IMATRIX = ("F16", "BF16", "Q8_0")
 _MIN_PROBES = 4
 # Each takes a second or two of torch's time, and must be answered as torch does, token by token.
-_PROBES_FOR_TORCH = 4
+_PROBES_FOR_TORCH = 8
 # A file that says of these what the 16-bit file says is not asked for the others.
-_FIRST_PROBES = 8
+_FIRST_PROBES = 12
 
 
 @dataclass(frozen=True)
