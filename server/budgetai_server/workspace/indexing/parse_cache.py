@@ -54,7 +54,8 @@ def encode(facts: FileSymbols) -> str:
 def decode(text: str) -> FileSymbols | None:
     """Return what `encode` was given; None for what it never wrote."""
     try:
-        definitions, imports = json.loads(text)
+        # Earlier versions also kept the names that a file uses.
+        definitions, imports, *_ = json.loads(text)
         return FileSymbols(
             tuple(Definition(*_values(row)) for row in definitions),
             tuple(Import(*_values(row)) for row in imports),
