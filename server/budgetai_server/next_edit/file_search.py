@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from budgetai_core.context.index import Index
+from budgetai_core.repository.source_text import is_notebook
 
 # Files that are returned, and counted.
 MAX_HOLDING = 50
@@ -30,7 +31,8 @@ def holding(text: str, near: str, files: Iterable[tuple[str, str]]) -> list[tupl
 
 
 class HoldingSearch:
-    """Finds them in the index of the workspace, if it is there, in files of the same language."""
+    """Finds them in the index of the workspace, if it is there, in files of the same language. What
+    the index has of a notebook are no lines of the file."""
 
     def __init__(self, index: Callable[[], Index | None]) -> None:
         self._index = index
@@ -45,5 +47,5 @@ class HoldingSearch:
         for path in index.paths:
             if time.perf_counter() > until:
                 return
-            if index.language(path) is like:
+            if index.language(path) is like and not is_notebook(path):
                 yield path, index.text(path)

@@ -24,6 +24,7 @@ from budgetai_core.docstrings.documentable import documentable_at, documentables
 from budgetai_core.errors import ModelError
 from budgetai_core.repository import git, relative
 from budgetai_core.repository.language_map import LanguageMap, declarations
+from budgetai_core.repository.source_text import is_notebook
 from budgetai_server.completion.eligibility import Eligibility
 from budgetai_server.completion.scheduler import Scheduler
 from budgetai_server.completion.service import CompletionService, OpenDocument
@@ -249,7 +250,9 @@ class Session:
     def follow(self, document: TextDocument) -> None:
         """Take a document's text for the next edits, when it is opened and whenever it changes."""
         name = self._name(document)
-        if not self._options.next_edits or self._left_alone(document):
+        # Cells of one notebook have one name.
+        left_alone = self._left_alone(document) or is_notebook(name)
+        if not self._options.next_edits or left_alone:
             self._followed.pop(name, None)
             self._next_edits.closed(name)
             return
