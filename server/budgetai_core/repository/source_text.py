@@ -4,8 +4,10 @@ cells of code.
 The form of notebooks is that of nbformat: https://nbformat.readthedocs.io/en/latest/format_description.html
 """
 
+import ast
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -13,9 +15,14 @@ from budgetai_core.repository.encoding import decoded
 
 _NOTEBOOK = ".ipynb"
 _DEFAULT_LANGUAGE = "Python"
-# A cell that begins so is for a program of its own, a line that does so for the notebook.
+# IPython's commands: a cell that begins so is for a program of its own. Lines of others are for
+# the notebook, with what a backslash joins to them, and those that ask for help.
 _CELL_MAGIC = re.compile(r"\s*%%")
-_LINE_MAGIC = re.compile(r"^\s*[%!?].*\n?|^.*\?\s*$\n?", re.MULTILINE)
+_LINE_MAGIC = re.compile(
+    r"^[ \t]*(?:[\w, \t]+=[ \t]*)?(?:%[A-Za-z]|!|\?)(?:[^\n]*\\\n)*[^\n]*\n?"
+    r"|^[ \t]*[\w.]+\?{1,2}[ \t]*(?:\n|\Z)",
+    re.MULTILINE,
+)
 
 
 class SourceText(NamedTuple):
@@ -34,7 +41,7 @@ def is_notebook(path: str) -> bool:
 
 def source_text(path: str, data: bytes) -> SourceText:
     """Return the code in a file's bytes, with line ends as \\n. Of a notebook that are its cells of
-    code one after the other, without commands to the notebook; results are never looked at."""
+    code one after the other, without commands to IPython; results are never looked at."""
     text, reason = decoded(data)
     if reason or not is_notebook(path):
         return SourceText(text, reason)
@@ -42,11 +49,30 @@ def source_text(path: str, data: bytes) -> SourceText:
         notebook = json.loads(text)
     except (ValueError, RecursionError):
         return SourceText("", "not a notebook")
-    cells = [cell.strip("\n") for cell in _cells(notebook)]
-    code = "\n\n".join(cell for cell in cells if cell.strip())
+    cells = list(_cells(notebook))
+    language = _language(notebook)
+    if language.lower() in ("python", "ipython"):
+        cells = [_plain_python(cell) for cell in cells]
+    code = "\n\n".join(stripped for cell in cells if (stripped := cell.strip("\n")).strip())
     if not code:
         return SourceText("", "a notebook without code")
-    return SourceText(code + "\n", "", _language(notebook))
+    # JSON may say what no text of a file holds: half a character, or none at all.
+    code = code.encode("utf-8", "replace").decode("utf-8")
+    return SourceText("", "binary") if "\0" in code else SourceText(code + "\n", "", language)
+
+
+def _plain_python(cell: str) -> str:
+    """Return a cell without commands to IPython. What Python can read has none."""
+    if _CELL_MAGIC.match(cell):
+        return ""
+    try:
+        with warnings.catch_warnings():
+            # Of escapes that Python does not know.
+            warnings.simplefilter("ignore")
+            ast.parse(cell)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _LINE_MAGIC.sub("", cell)
+    return cell
 
 
 def _cells(notebook: Any) -> Iterator[str]:
@@ -57,9 +83,7 @@ def _cells(notebook: Any) -> Iterator[str]:
             continue
         source = cell.get("source", cell.get("input"))
         lines = source if isinstance(source, list) else [source]
-        code = "".join(line for line in lines if isinstance(line, str))
-        if not _CELL_MAGIC.match(code):
-            yield _LINE_MAGIC.sub("", code)
+        yield "".join(line for line in lines if isinstance(line, str))
 
 
 def _items(value: Any, key: str) -> list[Any]:
@@ -67,8 +91,8 @@ def _items(value: Any, key: str) -> list[Any]:
     return items if isinstance(items, list) else []
 
 
-def _language(notebook: Mapping[str, Any]) -> str:
-    metadata = notebook.get("metadata")
+def _language(notebook: Any) -> str:
+    metadata = notebook.get("metadata") if isinstance(notebook, Mapping) else None
     for key, name in (("language_info", "name"), ("kernelspec", "language")):
         info = metadata.get(key) if isinstance(metadata, Mapping) else None
         language = info.get(name) if isinstance(info, Mapping) else None

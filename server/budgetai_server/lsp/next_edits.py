@@ -68,14 +68,19 @@ async def copilot_inline_edit(server: BudgetAIServer, params: Any) -> dict[str, 
 
 def accepted(server: BudgetAIServer, *arguments: Any) -> None:
     """Take the command that says that an edit was taken."""
-    if server.session and arguments and isinstance(arguments[0], int):
-        server.session.edit_accepted(arguments[0])
+    if server.session and (number := _number(arguments)):
+        server.session.edit_accepted(number)
 
 
 def dismissed(server: BudgetAIServer, *arguments: Any) -> None:
     """Take the command that says that an edit is not wanted: it does not come again."""
-    if server.session and arguments and isinstance(arguments[0], int):
-        server.session.edit_dismissed(arguments[0])
+    if server.session and (number := _number(arguments)):
+        server.session.edit_dismissed(number)
+
+
+def _number(arguments: tuple[Any, ...]) -> int | None:
+    number = arguments[0] if arguments else None
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 async def _edit(

@@ -250,7 +250,10 @@ def pattern(rule: Rule) -> re.Pattern[str]:
     """Return what finds the old text of a rule, however it is indented."""
     lines = rule.old.split("\n")
     if rule.kind == "lines":
-        body = r"\n".join(rf"[ \t]*{re.escape(line.strip())}[ \t]*" for line in lines)
+        body = r"\n".join(
+            rf"[ \t]*{re.escape(line.strip())}[ \t]*" if line.strip() else r"[ \t]*"
+            for line in lines
+        )
         return re.compile(rf"^{body}$", re.MULTILINE)
     first, rest = lines[0], [line.lstrip() for line in lines[1:]]
     body = r"\n[ \t]*".join(re.escape(part) for part in [first, *rest])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from budgetai_server.next_edit.edit_rules import WORD, Rule, pattern
+from budgetai_server.next_edit.edit_rules import MAX_LINE_CHARACTERS, WORD, Rule, pattern
 
 # Places of a text that are looked at; who has more of them has no use for one at a time.
 MAX_PLACES = 30
@@ -57,8 +57,15 @@ def _for_old_text(rule: Rule, text: str, start: int, stop: int) -> Iterator[Rule
     inside_one = "\n" not in rule.old and rule.kind != "lines"
     kept_at = rule.new.find(rule.old)
     matches: list[re.Match[str]] = []
+    line_end, is_long = -1, False
     for match in pattern(rule).finditer(text, start, stop):
         at = match.start()
+        if at > line_end:
+            line_end = _line_end(text, at)
+            is_long = line_end - text.rfind("\n", 0, at) > MAX_LINE_CHARACTERS
+        if is_long:
+            # Each place in it would read all of it.
+            continue
         if 0 <= kept_at <= at and text.startswith(rule.new, at - kept_at):
             # It is done already.
             continue

@@ -85,7 +85,7 @@ class NextEdits:
         self._edited[edit.document] = self._count
         self._edited.move_to_end(edit.document)
         rules = list(rules_of(edit))
-        self._settle_shown({rule for rule, _ in rules})
+        self._settle_shown(edit, {rule for rule, _ in rules})
         before, starts = "", None
         # What the whole edit did is the newest.
         for rule, example in reversed(rules):
@@ -205,7 +205,13 @@ class NextEdits:
         others = [pair for pair in documents.holding(rule.probe, document) if pair[0] not in names]
         spread = len(fresh) + len(others)
         for name, other in [*fresh, *others][:_MAX_FILES]:
-            shown = (p for p in places(rule, other) if self._may_show(rule, name, p))
+            # Where lines are only put in, none tells that the file is still as the index has it.
+            is_open = name in names
+            shown = (
+                place
+                for place in places(rule, other)
+                if self._may_show(rule, name, place) and (is_open or place.old)
+            )
             here = list(islice(shown, _MAX_SPREAD))
             if like := self._first_like(evidence, name, other, here):
                 place, around = like
@@ -234,14 +240,17 @@ class NextEdits:
         kind, node = self._syntax(document, text, place.at)
         return Surroundings.of(place.line, place.start, place.end, kind, node)
 
-    def _settle_shown(self, rules: set[Rule]) -> None:
-        """Take note of what became of the proposal that was shown."""
+    def _settle_shown(self, edit: LineEdit, rules: set[Rule]) -> None:
+        """Take note of what became of the proposal that was shown: of the `rules` of an edit."""
         shown, self._shown = self._shown, None
         evidence = self._rules.get(shown.rule) if shown else None
         if shown is None or evidence is None:
             return
         if shown.rule in rules:
             evidence.taken += 1
+            if (edit.document, edit.line) == (shown.document, shown.first):
+                # The same may stand a second time, further down.
+                self._silent.pop(shown.key, None)
         else:
             evidence.ignored += 1
             evidence.passed.append(shown.around)

@@ -39,6 +39,43 @@ def test_commands_to_the_notebook_are_not_code() -> None:
 
 
 @pytest.mark.parametrize(
+    "cell",
+    [
+        "msg = ('hello %s'\n       % name)",
+        "s = '''Are you sure?\n%d items\nyes'''",
+        "# really?\nx = 1",
+    ],
+)
+def test_what_python_reads_is_no_command(cell: str) -> None:
+    assert source_text("b.ipynb", notebook(code(cell))).text == cell + "\n"
+
+
+def test_commands_go_with_what_is_joined_to_them() -> None:
+    cell = "!curl -H \\\n  'A: b' x\nfiles = !ls\nprint??\n%load_ext a \\\n  b\nx = 1\n"
+    assert source_text("b.ipynb", notebook(code(cell))).text == "x = 1\n"
+
+
+@pytest.mark.parametrize("cell", ["def empty?\n  !full? ||\n  %w[a]\nend", "%% comment\nx = 1;"])
+def test_only_ipython_has_such_commands(cell: str) -> None:
+    data = notebook(code(cell), language_info={"name": "ruby"})
+    assert source_text("b.ipynb", data).text == cell + "\n"
+
+
+def test_many_empty_lines_are_read_at_once() -> None:
+    """Backtracking over them took minutes."""
+    cell = "x = (\n" + "\n" * 200_000 + "y = 2\n"
+    assert source_text("b.ipynb", notebook(code(cell))).text == cell
+
+
+def test_half_characters_and_zeros() -> None:
+    data = notebook(code("s = 'PLACE lone'"))
+    half = source_text("b.ipynb", data.replace(b"PLACE", b"\\ud800"))
+    assert half.text == "s = '? lone'\n"
+    zero = source_text("b.ipynb", data.replace(b"PLACE", b"\\u0000"))
+    assert zero == SourceText("", "binary")
+
+
+@pytest.mark.parametrize(
     ("metadata", "language"),
     [
         ({"language_info": {"name": "R"}, "kernelspec": {"language": "python"}}, "R"),

@@ -82,20 +82,33 @@ def test_broken_places_are_no_fault(line: int) -> None:
     next_edits.propose("gone.py", line, Documents({}))
 
 
-def test_it_is_quick_over_100_000_lines() -> None:
+def test_over_100_000_lines_the_document_comes_first() -> None:
+    """Its time is in the benchmarks' results."""
     files = [(f"src/{n}.py", CALLS.replace("fetch", f"f{n}") * 42) for n in range(100)]
     next_edits = NextEdits()
     big = CALLS * 40
     documents = Documents({"a.py": big}, lambda text, near: holding(text, near, files))
-    times = []
+    proposals = []
     for n in range(40):
-        changed = big.replace(f"(url{n % 6}, retries=3)", f"(url{n % 6}, {n}, retries={n})", 1)
+        changed = big.replace("retries=3", f"attempts={'35'[n > 20]}", 1)
         for edit in edits_between("a.py", big, changed):
-            began = time.thread_time()
             next_edits.record(edit, changed)
-            next_edits.propose("a.py", edit.end, documents)
-            times.append(time.thread_time() - began)
+            proposals.append(next_edits.propose("a.py", edit.end, documents))
         big = changed
         documents = Documents({"a.py": big}, documents.holding)
-    # A loose bound: this machine may be slow, and the benchmark says more.
-    assert sorted(times)[len(times) // 2] < 0.2
+    # From the second one of each kind on.
+    assert [bool(proposal) for proposal in proposals].count(True) > 30
+    assert {proposal.document for proposal in proposals if proposal} == {"a.py"}
+
+
+def test_long_lines_and_many_blanks_cost_little() -> None:
+    """Minutes before, each time that the keys rested."""
+    next_edits = NextEdits()
+    long = "fetch_page(u)," * 80_000 + "\nstart_it()\n" + " " * 200_000 + "x\n"
+    for n in range(2):
+        for old, new in (
+            (("fetch_page(a)",), ("load_page(a)",)),
+            (("start_it()", "", "end_it()"), ()),
+        ):
+            next_edits.record(LineEdit("a.py", n, old, new), "\n" * 9)
+    assert next_edits.propose("a.py", 0, Documents({"a.py": long})) is None

@@ -97,6 +97,19 @@ def test_who_takes_one_gets_the_next_at_once(*, says_so: bool) -> None:
     assert editor.recorded.fates == [(shown.number, "accepted")]
 
 
+def test_places_that_are_the_same_are_done_one_after_the_other() -> None:
+    editor = Editor("".join(f"def f{n}():\n    page = fetch_page()\n\n\n" for n in range(6)))
+    shown = editor.rename_two()
+    lines = []
+    for _ in range(3):
+        lines.append(shown.proposal.first)
+        editor.put(shown.made)
+        following = editor.ask()
+        assert following
+        shown = following
+    assert [*lines, shown.proposal.first] == [9, 13, 17, 21]
+
+
 def test_a_dismissed_place_stays_silent() -> None:
     editor = Editor()
     shown = editor.rename_two()
