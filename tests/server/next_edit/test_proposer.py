@@ -1,7 +1,5 @@
 """Which edit is proposed next."""
 
-import time
-
 import pytest
 
 from budgetai_server.next_edit.edit_rules import LineEdit
