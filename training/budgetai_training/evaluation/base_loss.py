@@ -19,7 +19,7 @@ from budgetai_training.progress_bar import Reporter
 from budgetai_training.samples.encoding import Encoder
 
 # What a look before the run may take, in seconds.
-_SECONDS = 180.0
+_SECONDS = 60.0
 
 
 def losses_of_base(
