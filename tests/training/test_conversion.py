@@ -58,8 +58,9 @@ def converter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     return put
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_ends_the_converter_and_not_the_adapter(
-    converter: Callable[..., Path], tmp_path: Path
+    number: signal.Signals, converter: Callable[..., Path], tmp_path: Path
 ) -> None:
     """The signal reaches this process alone, as from an editor."""
     begun, adapter = converter(seconds=60), tmp_path / "adapter"
@@ -68,14 +69,14 @@ def test_an_interrupt_ends_the_converter_and_not_the_adapter(
     def interrupt() -> None:
         while not begun.exists():
             time.sleep(0.02)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     threading.Thread(target=interrupt).start()
     made = conversion.convert(adapter, tmp_path, as_json=False)
     assert (made.code, made.model) == (130, None)
     assert adapter.is_dir()
-    assert signal.getsignal(signal.SIGINT) == before
+    assert signal.getsignal(number) == before
 
 
 def test_a_conversion_that_fails_leaves_the_adapter_and_says_how_to_go_on(

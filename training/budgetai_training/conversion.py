@@ -21,6 +21,8 @@ from budgetai_core.errors import AdapterError, OptionError
 from budgetai_training.report import report_files
 
 _CONVERTER = "budgetai_convert"
+# What ends this process, each by its name: not every system has all of them.
+_ENDS = ("SIGINT", "SIGTERM", "SIGHUP")
 # What the extra brings that the trainer has no use for.
 _NEEDED = (_CONVERTER, "llama_cpp")
 
@@ -54,10 +56,10 @@ def convert(adapter: Path, repo: Path, *, as_json: bool) -> ConvertedAdapter:
         [*command, "--json"] if as_json else command,
         stdout=subprocess.PIPE if as_json else None,
         text=True,
-        # A Ctrl-C of the terminal reaches this process alone, which passes it on.
+        # What the terminal sends reaches this process alone, which passes it on.
         process_group=None if sys.platform == "win32" else 0,
     )
-    with _passing_on_interrupts(process):
+    with _passing_on_ends(process):
         out, _ = process.communicate()
     if process.returncode:
         return ConvertedAdapter(process.returncode, None, None)
@@ -69,7 +71,7 @@ def convert(adapter: Path, repo: Path, *, as_json: bool) -> ConvertedAdapter:
 
 
 @contextmanager
-def _passing_on_interrupts(process: "subprocess.Popen[str]") -> Iterator[None]:
+def _passing_on_ends(process: "subprocess.Popen[str]") -> Iterator[None]:
     """Let the converter end in good order and clear up; only then may this process end."""
 
     def interrupt(*_: object) -> None:
@@ -77,11 +79,13 @@ def _passing_on_interrupts(process: "subprocess.Popen[str]") -> Iterator[None]:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGINT)
 
-    before: Callable[..., Any] | int | None = signal.signal(signal.SIGINT, interrupt)
+    ends = [getattr(signal, name) for name in _ENDS if hasattr(signal, name)]
+    before: list[Callable[..., Any] | int | None] = [signal.signal(n, interrupt) for n in ends]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(ends, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _note(adapter: Path, model: Path) -> None:

@@ -81,7 +81,7 @@ def _write_weights(path: Path, file: GGUFFile, sizes: Sizes) -> None:
         start, end = end, end + 2 * math.prod(shape)
         header[key] = {"dtype": "BF16", "shape": shape, "data_offsets": (start, end)}
     text = json.dumps(header).encode()
-    # safetensors 0.8 maps the values where they lie: at odd addresses they would be slow.
+    # safetensors 0.8 maps the values where they lie, be it at odd addresses.
     text += b" " * (-(8 + len(text)) % _ALIGNMENT)
     with path.open("wb") as out:
         out.write(struct.pack("<Q", len(text)) + text)
