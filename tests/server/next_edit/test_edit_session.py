@@ -69,4 +69,4 @@ def test_many_keys_are_one_edit() -> None:
     assert session.rests_in("x", 100.0) == pytest.approx(0.999)
     (edit,) = session.settle("x", TEXT + "more\n").edits
     assert edit.new == ("more",)
-    assert session.touched == ()
+    assert not session.touched
