@@ -43,6 +43,19 @@ end
 return { table.concat(words), behind }
 """
 
+# What the next edit would write, or where it is.
+NEXT_EDIT = """
+local space = vim.api.nvim_get_namespaces()['budgetai.next_edit']
+local marks = vim.api.nvim_buf_get_extmarks(0, space, 0, -1, { details = true })
+local words = {}
+for _, mark in ipairs(marks) do
+  for _, line in ipairs(mark[4].virt_lines or { mark[4].virt_text }) do
+    for _, chunk in ipairs(line) do words[#words + 1] = chunk[1] end
+  end
+end
+return #words > 0 and table.concat(words, '\\n') or #marks > 0 and 'delete' or ''
+"""
+
 KEYS = {
     "accept": "accept",
     "word": "accept-word",
@@ -178,3 +191,33 @@ class Neovim:
         self._process.terminate()
         self._process.wait(timeout=20)
         self._log.close()
+
+
+class NeovimNextEdits(Neovim):
+    """One that shows next edits; it is in normal mode."""
+
+    next_edit_keys = "<Plug>(budgetai-next-edit)"
+    dismissing_keys = "<Plug>(budgetai-next-edit-dismiss)"
+
+    def open(self, path: Path) -> None:
+        super().open(path)
+        self.keys("<Esc>")
+
+    def replace(self, line: int, old: str, new: str) -> None:
+        self.keys(f":{line}s/{old}/{new}/<CR>")
+
+    def delete_line(self, line: int) -> None:
+        self.keys(f":{line}delete<CR>")
+
+    def proposed(self) -> str:
+        return str(self.value(NEXT_EDIT))
+
+    def next_edit(self) -> None:
+        self.keys(self.next_edit_keys)
+
+    def dismiss(self) -> None:
+        self.keys(self.dismissing_keys)
+
+    def place(self) -> tuple[str, int]:
+        name, line = self.value("return { vim.fn.expand('%:t'), vim.fn.line('.') }")
+        return str(name), int(line)

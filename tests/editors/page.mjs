@@ -84,6 +84,13 @@ const actions = {
     page.evaluate(() => [...document.querySelectorAll('.statusbar-item')].map((one) => one.innerText).join('\n')),
   rows: () =>
     page.evaluate(() => [...document.querySelectorAll('.quick-input-list .monaco-list-row')].map((one) => one.innerText)),
+  // What extensions write behind lines, by decorations: the stylesheet has the words.
+  beside: () =>
+    page.evaluate(() => {
+      const spans = [...document.querySelectorAll('.editor-instance .view-line span[class*="ced-"]')];
+      return spans.map((span) => getComputedStyle(span, '::after').content).filter((words) => words.startsWith('"'))
+        .map((words) => JSON.parse(words)).map((words) => words.replace(/\u00a0/g, ' '));
+    }),
   listed: () =>
     page.evaluate(() => [...document.querySelectorAll('.suggest-widget.visible .monaco-list-row')].map((one) => one.innerText)),
   notes: () =>
@@ -107,6 +114,7 @@ const actions = {
     const texts = page.frames().map((frame) => frame.evaluate(() => document.body?.innerText ?? '').catch(() => ''));
     return (await Promise.all(texts)).join('\n');
   },
+  tab: () => page.evaluate(() => document.querySelector('.tab.active').dataset.resourceName),
   dirty: () => page.evaluate(() => document.querySelector('.tab.active.dirty') !== null),
   shot: ({ file }) => page.screenshot({ path: file }),
 };

@@ -17,6 +17,10 @@ _PARTY = 'party = "🎉🎉é"; '
 PARTY = SOURCE.replace("return", _PARTY + "return") + _PARTY
 
 
+class HasText(Protocol):
+    def text(self) -> str: ...
+
+
 class FileEditor(Protocol):
     """A real editor. Files are opened with the cursor at their end, ready to type. Where the
     editor tells what the server does, it has said more by then than that it is starting."""
@@ -66,7 +70,7 @@ def saved(editor: FileEditor, path: Path, text: str) -> None:
         raise AssertionError(f"{error}, but {content(path).decode()!r}") from error
 
 
-def holds(editor: Editor, text: str) -> None:
+def holds(editor: HasText, text: str) -> None:
     """Keys come to an editor in its own time."""
     until(lambda: editor.text() == text, f"text {text!r}")
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import time
@@ -179,6 +180,36 @@ class VSCode:
     def line_above(self) -> None:
         self.do("press", key="Control+Shift+Enter")
 
+    def go_to(self, line: int, column: int = 1) -> None:
+        """Counted from one."""
+        self.do("press", key="Control+g")
+        self.do("answer", text=f":{line}:{column}")
+        until(lambda: f"Ln {line}, Col {column}" in self.do("status"), "place of the cursor")
+
+    def replace(self, line: int, old: str, new: str) -> None:
+        column = self.text().split("\n")[line - 1].index(old) + 1
+        self.go_to(line, column)
+        for _ in old:
+            self.do("press", key="Delete")
+        self.type(new)
+
+    def delete_line(self, line: int) -> None:
+        self.go_to(line)
+        self.do("press", key="Control+Shift+k")
+
+    def proposed(self) -> str:
+        return "\n".join(self.do("beside"))
+
+    def next_edit(self) -> None:
+        self.do("press", key="Tab")
+
+    def dismiss(self) -> None:
+        self.do("press", key="Escape")
+
+    def place(self) -> tuple[str, int]:
+        line = re.search(r"Ln (\d+),", self.do("status"))
+        return str(self.do("tab")), int(line[1]) if line else 0
+
     def dirty(self) -> bool:
         return bool(self.do("dirty"))
 
@@ -239,8 +270,9 @@ class VSCode:
         until(lambda: self.says_state("starting") or self.says_state("error"), "noticed end")
 
     def close(self) -> None:
-        assert self._page.stdin
+        assert self._page.stdin and self._page.stdout
         self._page.stdin.close()
+        self._page.stdout.close()
         for process in (self._page, self._server):
             process.terminate()
             process.wait(timeout=30)

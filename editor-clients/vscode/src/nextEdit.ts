@@ -23,7 +23,9 @@ export class NextEdits implements vscode.Disposable {
   constructor(private readonly server: Server, private readonly on: (document: vscode.TextDocument) => boolean) {
     this.listening = vscode.Disposable.from(
       vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
-        if (contentChanges.length && document === vscode.window.activeTextEditor?.document) {
+        // Another program may write the file that the edit is in.
+        const concerned = document === vscode.window.activeTextEditor?.document || this.isShownIn(document);
+        if (contentChanges.length && concerned) {
           this.clear();
           this.askSoon();
         }
@@ -118,9 +120,9 @@ export class NextEdits implements vscode.Disposable {
       return;
     }
     void vscode.commands.executeCommand('setContext', CONTEXT, true);
-    const uri = vscode.Uri.parse(this.shown.edit.textDocument.uri);
     const first = this.shown.edit.range.start.line;
-    if (uri.toString() !== editor.document.uri.toString()) {
+    if (!this.isShownIn(editor.document)) {
+      const uri = vscode.Uri.parse(this.shown.edit.textDocument.uri);
       const name = `${vscode.workspace.asRelativePath(uri)}:${first + 1}`;
       editor.setDecorations(this.come, [behind(editor, editor.selection.active.line, `Next edit: ${name}`)]);
       return;
@@ -128,6 +130,11 @@ export class NextEdits implements vscode.Disposable {
     const { length } = this.shown.old;
     editor.setDecorations(this.gone, length ? [new vscode.Range(first, 0, first + length - 1, 0)] : []);
     editor.setDecorations(this.come, [behind(editor, shownBehind(this.shown), `→ ${words(this.shown)}`)]);
+  }
+
+  private isShownIn(document: vscode.TextDocument): boolean {
+    const uri = this.shown && vscode.Uri.parse(this.shown.edit.textDocument.uri);
+    return uri?.toString() === document.uri.toString();
   }
 
   private undraw(): void {
