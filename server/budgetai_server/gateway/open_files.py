@@ -16,7 +16,7 @@ from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_of
 from budgetai_server.gateway.fim_request import FimRequest
 from budgetai_server.workspace.roots import as_path
-from budgetai_server.workspace.session import Document
+from budgetai_server.workspace.text_document import Document
 
 _MAX_OPEN = 16
 _MIN_ANCHOR_CHARACTERS = 20

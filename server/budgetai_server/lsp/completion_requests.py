@@ -18,7 +18,7 @@ from budgetai_core.context.languages import language_called, language_of
 from budgetai_core.errors import BudgetAIError
 from budgetai_server.completion.text_edit import TextEdit
 from budgetai_server.lsp.language_server import BudgetAIServer
-from budgetai_server.lsp.positions import around, offset
+from budgetai_server.lsp.positions import between
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,9 @@ _LAST = "~"
 
 
 class Place(NamedTuple):
-    """A place in an open document: as the protocol says it, and as a character offset."""
+    """A place in an open document, as a character offset."""
 
     document: TextDocument
-    position: types.Position
     cursor: int
 
 
@@ -46,11 +45,9 @@ async def inline(
     edit = await complete_at(server, place, selected) if place else None
     if place is None or edit is None:
         return types.InlineCompletionList(items=[])
-    if selected and info:
-        # VS Code wants the very range that it has sent, or it shows nothing.
-        shown_at = info.range
-    else:
-        shown_at = around(place.document, place.position, place.cursor, edit.start, edit.end)
+    # VS Code wants the very range that it has sent, or it shows nothing.
+    sent = info.range if selected and info else None
+    shown_at = sent or between(place.document, edit.start, edit.end)
     # It cuts ghost text at each \n, and a \r would stay in the line.
     text = edit.text.replace("\r\n", "\n") if server.client == "Neovim" else edit.text
     item = types.InlineCompletionItem(text, range=shown_at, command=_command(edit))
@@ -87,12 +84,15 @@ def place_of(server: BudgetAIServer, uri: str, position: types.Position) -> Plac
     if server.session is None or unquote(uri) not in server.workspace.text_documents:
         return None
     document = server.workspace.get_text_document(uri)
-    return Place(document, position, offset(document, position))
+    return Place(document, document.offset_at_position(position))
 
 
 def _selected(place: Place, info: types.SelectedCompletionInfo) -> TextEdit | None:
     """Return the item selected in the editor's list, if it is one for this place."""
-    start, end = offset(place.document, info.range.start), offset(place.document, info.range.end)
+    start, end = (
+        place.document.offset_at_position(info.range.start),
+        place.document.offset_at_position(info.range.end),
+    )
     return TextEdit(start, end, info.text) if start <= place.cursor <= end else None
 
 
@@ -137,7 +137,7 @@ def list_item(
     added, end = _leaving_closers(place, edit)
     start = _word_start(place.document.source, place.cursor)
     text = place.document.source[start : place.cursor] + added
-    shown_at = around(place.document, place.position, place.cursor, start, end)
+    shown_at = between(place.document, start, end)
     more = text.count("\n")
     details = types.CompletionItemLabelDetails(
         detail=f" +{more} lines" if more else None, description="BudgetAI"

@@ -18,7 +18,7 @@ from budgetai_server.completion.text_edit import TextEdit
 from budgetai_server.lsp import completion_requests, next_edits
 from budgetai_server.lsp.completion_requests import ACCEPTED, Place, complete_at, place_of
 from budgetai_server.lsp.language_server import BudgetAIServer
-from budgetai_server.lsp.positions import around
+from budgetai_server.lsp.positions import between
 
 SETTINGS = frozenset(
     {
@@ -164,7 +164,7 @@ def _whole(place: Place, edit: TextEdit) -> _Whole:
     document, cursor = place.document, place.cursor
     begun = _line_start(document, cursor)
     whole = replace(edit, start=begun, text=document.source[begun : edit.start] + edit.text)
-    shown_at = around(document, place.position, cursor, whole.start, whole.end)
+    shown_at = between(document, whole.start, whole.end)
     # They cut at \n, and a \r would stay in the line.
     text = whole.text.replace("\r\n", "\n")
     return _Whole(text, shown_at, text[cursor - begun :])

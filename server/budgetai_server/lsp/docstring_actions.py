@@ -17,7 +17,7 @@ from budgetai_server.completion.text_edit import TextEdit
 from budgetai_server.docstrings.generate import DocstringRequest, PendingDocstring
 from budgetai_server.lsp import work_done
 from budgetai_server.lsp.language_server import BudgetAIServer
-from budgetai_server.lsp.positions import between, offset
+from budgetai_server.lsp.positions import between
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def code_action(
     if document is None or server.session is None or unwanted or not can_edit(server):
         return None
     pending_docstrings = server.session.pending_docstrings(
-        document, offset(document, params.range.start)
+        document, document.offset_at_position(params.range.start)
     )
     return [
         types.CodeAction(title=pending.title, kind=kind, command=_command(document, pending))

@@ -22,7 +22,8 @@ from budgetai_core.options import overridden
 from budgetai_server.lsp import copilot
 from budgetai_server.lsp.language_server import BudgetAIServer
 from budgetai_server.workspace.roots import holds_home
-from budgetai_server.workspace.session import Document, Session
+from budgetai_server.workspace.session import Session
+from budgetai_server.workspace.text_document import Document
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,6 @@ from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
 from budgetai_server.lsp.language_server import BudgetAIServer
-from budgetai_server.lsp.positions import offset
 
 # Editors put the closer in behind the opener.
 _PAIRS = {"()", "[]", "{}", "<>", '""', "''", "``"}
@@ -44,7 +43,7 @@ def cursor_after(
     if not isinstance(last, types.TextDocumentContentChangePartial):
         return None
     typed = 1 if last.text in _PAIRS else len(last.text)
-    return min(offset(document, last.range.start) + typed, len(document.source))
+    return min(document.offset_at_position(last.range.start) + typed, len(document.source))
 
 
 def cursor_moved(server: BudgetAIServer, params: Any) -> None:
@@ -57,7 +56,7 @@ def cursor_moved(server: BudgetAIServer, params: Any) -> None:
         return
     if server.session and unquote(uri) in server.workspace.text_documents:
         document = server.workspace.get_text_document(uri)
-        server.session.looked_at(document, offset(document, position))
+        server.session.looked_at(document, document.offset_at_position(position))
 
 
 async def did_save(server: BudgetAIServer, params: types.DidSaveTextDocumentParams) -> None:

@@ -5,7 +5,6 @@ wire: `lsp` does.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -42,20 +41,11 @@ from budgetai_server.options import ServerOptions
 from budgetai_server.workspace.indexing.giving_way import GivingWay
 from budgetai_server.workspace.indexing.indexer import Indexer, Progress
 from budgetai_server.workspace.model_manager import ModelManager, State
+from budgetai_server.workspace.text_document import Document
 from budgetai_server.workspace.usage.recorder import UsageRecorder
 
 # What shows the language of a text does so at its head; each key asks.
 _HEAD_CHARACTERS = 4_000
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
-
-
-class Document(TextDocument):
-    """A document whose lines are those of the protocol. pygls ends lines as Python does, at form
-    feeds and U+2028 too, and would then edit and complete at other places than the editor."""
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        return tuple(_LINE.findall(self.source))
 
 
 class Session:

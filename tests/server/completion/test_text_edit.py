@@ -22,7 +22,7 @@ from budgetai_server.completion.text_edit import (
     from_suggestion,
 )
 from budgetai_server.lsp.completion_requests import Place, list_item
-from budgetai_server.workspace.session import Document
+from budgetai_server.workspace.text_document import Document
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 
@@ -101,7 +101,7 @@ def test_items_never_reach_out(
 
 def plain_document(text: str) -> Place:
     document = Document(URI, text, 1, "python")
-    return Place(document, position_after(text), len(text))
+    return Place(document, len(text))
 
 
 def test_a_list_item_for_a_client_that_says_nothing_of_itself() -> None:

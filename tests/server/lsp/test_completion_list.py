@@ -130,7 +130,7 @@ async def test_one_line_of_an_item(
     """What closes a bracket behind the cursor stays, unless the line closes it itself."""
     cursor = source.index("‸")
     document = TextDocument("file:///x.py", source.replace("‸", ""))
-    place = Place(document, types.Position(0, cursor), cursor)
+    place = Place(document, cursor)
     shown = first_line(place, TextEdit(cursor, cursor + end, text, 7))
     assert shown == (None if line is None else TextEdit(cursor, cursor + behind, line))
 

@@ -16,9 +16,8 @@ from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_server.cli.demo_editor import Editor, position_after
 from budgetai_server.lsp import docstring_actions, make_server
 from budgetai_server.lsp.docstring_actions import WRITE
-from budgetai_server.lsp.positions import offset
 from budgetai_server.options import ServerOptions
-from budgetai_server.workspace.session import Document
+from budgetai_server.workspace.text_document import Document
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 
@@ -112,7 +111,7 @@ class DocstringWriter(Editor):
         found += [one for each in (edit.changes or {}).values() for one in each]
         (one,) = found
         document = Document(URI, text)
-        start, end = (offset(document, at) for at in (one.range.start, one.range.end))
+        start, end = (document.offset_at_position(at) for at in (one.range.start, one.range.end))
         new: str = one.new_text
         return text[:start] + new + text[end:]
 

@@ -190,6 +190,18 @@ async def test_form_feeds_and_line_separators_end_no_line(editor: Editor) -> Non
 
 
 @pytest.mark.asyncio
+async def test_behind_a_lines_end_is_the_lines_end(editor: Editor) -> None:
+    uri = "file:///x.py"
+    editor.open(uri, SOURCE)
+    change(editor, uri, 2, types.Position(8, 2**31 - 1), "ret")
+    at = position_after(SOURCE + "ret")
+    params = inline_params(uri, types.Position(8, at.character + 1))
+    answer = await editor.text_document_inline_completion_async(params)
+    assert isinstance(answer, types.InlineCompletionList)
+    assert [item.range for item in answer.items] == [types.Range(at, at)]
+
+
+@pytest.mark.asyncio
 async def test_an_empty_last_line_after_emoji(editor: Editor) -> None:
     editor.open("file:///x.py", 'x = "🎉🎉"\n')
     at = types.Position(1, 0)

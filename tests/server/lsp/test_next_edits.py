@@ -12,7 +12,8 @@ from pygls.workspace import Workspace
 from budgetai_server.lsp import next_edits, text_sync
 from budgetai_server.next_edit import edit_session
 from budgetai_server.options import ServerOptions
-from budgetai_server.workspace.session import Document, Session
+from budgetai_server.workspace.session import Session
+from budgetai_server.workspace.text_document import Document
 from budgetai_server.workspace.usage.store import read_edits
 from budgetai_server.workspace.usage.usage_report import edits_summary
 

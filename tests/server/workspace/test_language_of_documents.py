@@ -7,7 +7,8 @@ import pytest
 
 from budgetai_core.context.languages import LANGUAGES, language_called
 from budgetai_server.options import ServerOptions
-from budgetai_server.workspace.session import Document, Session
+from budgetai_server.workspace.session import Session
+from budgetai_server.workspace.text_document import Document
 
 
 @pytest.fixture

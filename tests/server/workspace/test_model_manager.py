@@ -17,7 +17,8 @@ from budgetai_core.errors import ModelError
 from budgetai_server.inference.adapter_registry import AdapterRegistry
 from budgetai_server.loader import Opened, open_model
 from budgetai_server.options import ServerOptions
-from budgetai_server.workspace.session import Document, Session
+from budgetai_server.workspace.session import Session
+from budgetai_server.workspace.text_document import Document
 from support import bundles, tiny
 
 TEXT, ENDS = tiny.CODE, (150, 220, 300)
