@@ -1,5 +1,6 @@
 """For all tests: a home of their own, so that nothing the user has is found, and no network."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +14,16 @@ settings.load_profile("any-speed")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def home_of_what_is_shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """For what is made once for several tests, before any of them has its own home."""
+    base = tmp_path_factory.getbasetemp()
+    # Below that folder each process of pytest-xdist has one of its own.
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-home"
+    home.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("BUDGETAI_HOME", str(tmp_path_factory.mktemp("shared-home")))
+        environment.setenv("BUDGETAI_HOME", str(home))
         environment.setenv("HF_HUB_OFFLINE", "1")
-        yield
+        yield home
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +33,17 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield home
 
 
+@pytest.fixture(scope="session")
+def speeds(shared_home: Path) -> Path:
+    """The file of what a server has measured of this machine, with speeds that none has measured:
+    it takes five seconds, and is done at each start where other tests keep the machine busy."""
+    from support.serving import keep_speeds
+
+    keep_speeds()
+    return shared_home / "speeds.json"
+
+
 @pytest.fixture
-def measured_before(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What servers of tests before have measured of this machine: each would do it again."""
-    kept = tmp_path_factory.getbasetemp() / "speeds.json"
-    if kept.exists():
-        own_home.mkdir()
-        shutil.copy(kept, own_home)
-    yield
-    if (own_home / kept.name).exists():
-        shutil.copy(own_home / kept.name, kept)
+def measured_before(own_home: Path, speeds: Path) -> None:
+    own_home.mkdir()
+    shutil.copy(speeds, own_home)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -101,3 +102,25 @@ def test_ours_are_imported_where_the_tests_have_them_from() -> None:
     assert forked.run("-c", "import sys; print(sys.executable)", libraries=()).stdout.strip() == (
         sys.executable
     )
+
+
+def test_a_command_line_stands_for_a_fork(tmp_path: Path) -> None:
+    code = "import os, sys; print(sys.argv, os.getcwd(), os.environ['NAME'], sys.stdin.read())"
+    done = subprocess.run(
+        forked.command("-c", code, "a", libraries=()),
+        cwd=tmp_path, env={"NAME": "value"}, input="given", capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == f"['-c', 'a'] {tmp_path} value given\n"
+    assert (done.returncode, done.stderr) == (0, "")
+    for code, ended in (("raise SystemExit(3)", 3), ("import os; os.abort()", -signal.SIGABRT)):
+        assert subprocess.run(forked.command("-c", code, libraries=())).returncode == ended
+    code = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(5));"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    command = forked.command("-c", code, libraries=())
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as told:
+        assert told.stdout and told.stdout.readline() == b"ready\n"
+        told.terminate()
+        assert told.stdout.read() == b""
+        assert told.wait(30) == 5

@@ -1,6 +1,5 @@
 """Repositories to learn, and what is kept of a base from test to test."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -22,14 +21,11 @@ def large_repo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def unpacked_before(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def unpacked_before(own_home: Path, shared_home: Path) -> None:
     """Bases are unpacked once for all tests: that of SmolLM2 takes half a minute."""
-    shared = tmp_path_factory.getbasetemp()
-    # Below that folder each process of pytest-xdist has one of its own.
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
-    (shared / "bases").mkdir(exist_ok=True)
+    (shared_home / "bases").mkdir(exist_ok=True)
     own_home.mkdir()
-    (own_home / "bases").symlink_to(shared / "bases")
+    (own_home / "bases").symlink_to(shared_home / "bases")
 
 
 def _copied(sources: Path, root: Path) -> Path:

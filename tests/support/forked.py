@@ -17,6 +17,7 @@ from typing import IO
 from support.fork_server import NUMBER_BYTES, READY, number
 
 FORK_SERVER = Path(__file__).with_name("fork_server.py")
+FORK_CLIENT = Path(__file__).with_name("fork_client.py")
 # What the trainer, the converter and their tests import sooner or later.
 LIBRARIES = (
     "torch",
@@ -26,6 +27,8 @@ LIBRARIES = (
     "budgetai_training.report.html",
     "budgetai_convert.convert",
 )
+# And the language server: classes for every message of the protocol, made anew by each interpreter.
+SERVER_LIBRARIES = ("budgetai_server.cli.server", "budgetai_server.lsp", "llama_cpp")
 
 
 class Process:
@@ -127,6 +130,13 @@ def run(
             file.seek(0)
             printed.append(file.read().decode())
     return subprocess.CompletedProcess([str(a) for a in arguments], code, *printed)
+
+
+def command(*arguments: object, libraries: tuple[str, ...] = LIBRARIES) -> list[str]:
+    """Return what starts `python *arguments` as a fork, for whoever starts processes by a command
+    line. Signals reach the fork, and its exit code is seen; its process id is another."""
+    client = [sys.executable, "-I", "-S", str(FORK_CLIENT), _address(libraries)]
+    return [*client, *map(str, arguments)]
 
 
 @functools.cache

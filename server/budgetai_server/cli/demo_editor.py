@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -98,10 +98,13 @@ def position_after(before: str) -> types.Position:
 
 
 @asynccontextmanager
-async def started(*arguments: str) -> AsyncIterator[Editor]:
-    """Start an editor with its own server process, shut down at the end."""
+async def started(
+    *arguments: str, server: Sequence[str] = (sys.executable, "-P", "-m", "budgetai_server")
+) -> AsyncIterator[Editor]:
+    """Start an editor with its own server process, shut down at the end. `server` is the command
+    that the arguments are given to."""
     editor = Editor()
-    await editor.start_io(sys.executable, "-P", "-m", "budgetai_server", *arguments)
+    await editor.start_io(*server, *arguments)
     try:
         yield editor
     finally:

@@ -13,15 +13,16 @@ import pytest_asyncio
 from lsprotocol import types
 
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
-from budgetai_server.cli.demo_editor import Editor, inline_params, position_after, started
+from budgetai_server.cli.demo_editor import Editor, inline_params, position_after
 from support.model_server import ModelServer
+from support.serving import started
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 
 BASE = resolve(EMBEDDED).path
 SOURCE = "import math\n\n\ndef add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
 URI = "file:///x.py"
-LINES = 24
+LINES = 14
 LONG = "".join(f"value_{n} = compute({n})\n" for n in range(LINES))
 
 
@@ -40,7 +41,7 @@ async def idle(editor: Editor) -> Any:
     """The server's counts, once it does nothing any more."""
     async with asyncio.timeout(120):
         while (now := await status(editor)).busy:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
     return now.usage
 
 

@@ -1,6 +1,7 @@
 """How suggestions meet editors: unit tests of the pure parts, then a real server over stdio."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from lsprotocol import types
 
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
-from budgetai_server.cli.demo_editor import Editor, position_after, started
+from budgetai_server.cli.demo_editor import Editor, position_after
 from budgetai_server.completion.text_edit import (
     Suggestion,
     TextEdit,
@@ -23,6 +24,7 @@ from budgetai_server.completion.text_edit import (
 )
 from budgetai_server.lsp.completion_requests import Place, list_item
 from budgetai_server.workspace.text_document import Document
+from support.serving import started
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 
@@ -167,11 +169,13 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def editor(
-    workspace: Path, tmp_path_factory: pytest.TempPathFactory
+    workspace: Path, speeds: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Editor]:
     """One server for all: it starts for a second. Tests use documents of their own."""
+    home = tmp_path_factory.mktemp("home")
+    shutil.copy(speeds, home)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BUDGETAI_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("BUDGETAI_HOME", str(home))
         async with server(workspace) as editor:
             yield editor
 

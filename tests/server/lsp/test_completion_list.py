@@ -11,9 +11,10 @@ from lsprotocol import types
 from pygls.workspace import TextDocument
 
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
-from budgetai_server.cli.demo_editor import Editor, inline_params, started
+from budgetai_server.cli.demo_editor import Editor, inline_params
 from budgetai_server.completion.text_edit import TextEdit
 from budgetai_server.lsp.completion_requests import Place, first_line
+from support.serving import started
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("measured_before")]
 

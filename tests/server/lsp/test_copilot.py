@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_server.cli.demo_editor import position_after
+from support import serving
 
 BASE = resolve(EMBEDDED).path
 ABOVE = "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    "
@@ -31,7 +31,7 @@ class Plugin:
         self._number = 0
         self._errors = (root / "stderr").open("wb")
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "budgetai_server", "--stdio", *SETTINGS],
+            serving.command("--stdio", *SETTINGS),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -89,7 +89,7 @@ class Plugin:
 
 
 @pytest.fixture(scope="module")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugin]:
+def plugin(speeds: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugin]:
     plugin = Plugin(tmp_path_factory.mktemp("copilot"), CLIENT)
     yield plugin
     plugin.close()
@@ -210,6 +210,7 @@ def test_older_places_are_answered_first_and_empty(plugin: Plugin) -> None:
     assert counts == [0] * 9 + [1]
 
 
+@pytest.mark.usefixtures("measured_before")
 def test_others_are_not_told_of_commands_that_are_copilots(tmp_path: Path) -> None:
     """VS Code refuses a second program with commands of the same names."""
     plugin = Plugin(tmp_path, None)

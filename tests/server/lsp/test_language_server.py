@@ -13,9 +13,11 @@ from pygls.exceptions import JsonRpcException
 
 from budgetai_core.artifacts import layout
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
-from budgetai_server.cli.demo_editor import Editor, inline_params, position_after, started
+from budgetai_server.cli import demo_editor
+from budgetai_server.cli.demo_editor import Editor, inline_params, position_after
 from budgetai_server.lsp import make_server
 from budgetai_server.options import ServerOptions
+from support.serving import started
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 
@@ -45,7 +47,8 @@ def change(editor: Editor, uri: str, version: int, at: types.Position, text: str
 
 @pytest.mark.asyncio
 async def test_it_advertises_and_completes(tmp_path: Path) -> None:
-    async with started("--model", str(BASE), "--stdio") as editor:
+    """In a fresh interpreter: what libraries print while they are imported must not be seen."""
+    async with demo_editor.started("--model", str(BASE), "--stdio") as editor:
         result = await editor.open_workspace(tmp_path)
         assert result.capabilities.inline_completion_provider
         assert result.capabilities.completion_provider

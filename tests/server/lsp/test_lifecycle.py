@@ -18,6 +18,7 @@ from budgetai_core.artifacts import layout
 from budgetai_core.command import PIPE_CLOSED
 from budgetai_server.cli.server import without_values
 from budgetai_server.lsp import lifecycle
+from support import serving
 
 SECONDS = 60
 
@@ -31,7 +32,7 @@ class Client:
         self.errors = root / "stderr"
         with self.errors.open("wb") as errors:
             self.server = subprocess.Popen(
-                [sys.executable, "-m", "budgetai_server"],
+                serving.command(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

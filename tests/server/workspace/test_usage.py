@@ -12,12 +12,13 @@ from budgetai_core.artifacts import layout
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_core.context.prompt import Snapshot
 from budgetai_server.cli import evaluate
-from budgetai_server.cli.demo_editor import Editor, position_after, started
+from budgetai_server.cli.demo_editor import Editor, position_after
 from budgetai_server.completion.acceptance import Acceptance
 from budgetai_server.completion.text_edit import Suggestion
 from budgetai_server.workspace.usage.recorder import UsageRecorder
 from budgetai_server.workspace.usage.store import Row, UsageStore, read
 from budgetai_server.workspace.usage.usage_report import by_language, summary
+from support.serving import started
 
 pytestmark = pytest.mark.usefixtures("measured_before")
 
