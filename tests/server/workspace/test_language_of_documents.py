@@ -25,6 +25,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session
         ("untitled:Untitled-1", "python", "Untitled-1.py", "python"),
         ("untitled:Untitled-1", "plaintext", "Untitled-1", None),
         ("vscode-notebook-cell:{}/nb.ipynb#W0sZmlsZQ%3D%3D", "python", "nb.ipynb.py", "python"),
+        ("vscode-notebook-cell:{}/nb.ipynb#W1sZmlsZQ%3D%3D", "markdown", "nb.ipynb", None),
         ("file://{}/tool", "shellscript", "tool.sh", "bash"),
         ("file://{}/bin/tool", "sh", "bin/tool.sh", "bash"),
         ("file://{}/BUILD.in", "Python", "BUILD.in.py", "python"),
