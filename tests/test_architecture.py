@@ -334,7 +334,7 @@ def test_no_module_is_too_long() -> None:
 def test_the_core_loads_no_model_library() -> None:
     code = (
         "import sys, budgetai_core.context.prompt;"
-        "heavy = {'llama_cpp', 'torch', 'numpy', 'pygls', 'httpx2'};"
+        "heavy = {'llama_cpp', 'llama_cpp.llama_cpp', 'torch', 'numpy', 'pygls', 'httpx2'};"
         "sys.exit(bool(heavy & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -360,7 +360,7 @@ def test_help_loads_nothing_heavy(module: str) -> None:
         "try: __import__(name, fromlist=['main']).main()\n"
         "except SystemExit as stop: code = stop.code\n"
         "heavy = {'torch', 'transformers', 'numpy', 'llama_cpp', 'pygls', 'rich', 'gguf'}\n"
-        "heavy |= {'httpx2', 'starlette', 'uvicorn'}\n"
+        "heavy |= {'httpx2', 'starlette', 'uvicorn', 'llama_cpp.llama_cpp'}\n"
         "sys.exit(code or (str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, text=True)

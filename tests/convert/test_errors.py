@@ -5,8 +5,6 @@ import re
 import shutil
 import struct
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -443,24 +441,3 @@ sys.exit(main(sys.argv[1:]))
     outcome = (130, "budgetai-convert: interrupted\n", "")
     assert (done.returncode, done.stderr, done.stdout) == outcome
     assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_help_is_quick() -> None:
-    started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "budgetai_convert.cli", "--help"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0
-    assert "--quant" in done.stdout
-    # The budget is 0.5 s; a machine that is busy with other tests gets some more.
-    assert time.monotonic() - started < 1.5
-    program = (
-        "import sys, budgetai_convert.cli; print({'torch', 'llama_cpp', 'numpy'} & {*sys.modules})"
-    )
-    loaded = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert loaded.stdout.strip() == "set()"

@@ -28,7 +28,7 @@ LIBRARIES = (
     "budgetai_convert.convert",
 )
 # And the language server: classes for every message of the protocol, made anew by each interpreter.
-SERVER_LIBRARIES = ("budgetai_server.cli.server", "budgetai_server.lsp", "llama_cpp")
+SERVER_LIBRARIES = ("budgetai_server.cli.server", "budgetai_server.lsp")
 
 
 class Process:

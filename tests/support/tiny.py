@@ -3,7 +3,13 @@ llama.cpp loads, and an adapter that budgetai-convert takes. Nothing here knows 
 are random, and large enough that a wrong row order changes every answer.
 """
 
+import atexit
+import functools
+import hashlib
 import json
+import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +87,37 @@ QWEN2_SPLIT = (
 )
 VOCABULARY = 600
 
+MakeBase = Callable[..., Path]
 
+
+@functools.cache
+def _place() -> Path:
+    """A folder for what has been made in this process."""
+    folder = Path(tempfile.mkdtemp(prefix="tiny-"))
+    atexit.register(shutil.rmtree, folder)
+    return folder
+
+
+def _kept(*described: object) -> Path:
+    """Where what is described so is kept, once it has been made."""
+    return _place() / hashlib.sha256(repr(described).encode()).hexdigest()
+
+
+def made_once(make: MakeBase) -> MakeBase:
+    """Make what the settings describe a first time, and copy it from then on: hundreds of tests
+    want one of a few models, of which each takes a third of a second."""
+
+    @functools.wraps(make)
+    def made(folder: Path, **settings: Any) -> Path:
+        kept = _kept(make.__name__, *sorted(settings.items()))
+        if not kept.exists():
+            make(kept, **settings)
+        return shutil.copytree(kept, folder, dirs_exist_ok=True)
+
+    return made
+
+
+@made_once
 def make_llama(
     folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0, **rope: Any
 ) -> Path:
@@ -95,6 +131,7 @@ def make_llama(
     return folder
 
 
+@made_once
 def make_qwen2(
     folder: Path,
     *,
@@ -114,6 +151,7 @@ def make_qwen2(
     return folder
 
 
+@made_once
 def make_qwen3(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
     """A qwen3 model folder: heads wider than their share of the width, and norms on them."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
@@ -125,6 +163,7 @@ def make_qwen3(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int =
     return folder
 
 
+@made_once
 def make_starcoder2(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
     """A starcoder2 model folder: LayerNorm, biases everywhere, no gate."""
     from transformers import Starcoder2Config, Starcoder2ForCausalLM
@@ -137,6 +176,7 @@ def make_starcoder2(folder: Path, *, tied: bool = True, hidden: int = 64, seed: 
     return folder
 
 
+@made_once
 def make_granite(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
     """A granite model folder: llama with four factors, here none of them 1."""
     from transformers import GraniteConfig, GraniteForCausalLM
@@ -172,6 +212,7 @@ def make_linear(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int 
     return make_llama(folder, tied=tied, hidden=hidden, seed=seed, rope_type="linear", factor=4.0)
 
 
+@made_once
 def make_mistral(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
     """A mistral model folder: llama under another name, with heads of a width of their own, and a
     window shorter than its context."""
@@ -184,6 +225,7 @@ def make_mistral(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int
     return folder
 
 
+@made_once
 def make_smollm3(folder: Path, *, tied: bool = True, hidden: int = 64, seed: int = 0) -> Path:
     """A smollm3 model folder: the last of its four blocks knows no positions."""
     from transformers import SmolLM3Config, SmolLM3ForCausalLM
@@ -227,15 +269,38 @@ def make_adapter(
 ) -> Path:
     """An untrained adapter with random A and B for `base`: a folder, a GGUF file, or a name that
     `bases.resolve` knows. `scale` is the spread of the values; `lora` goes to LoraConfig."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-
     from budgetai_core.artifacts import base_models
 
     resolved = base_models.resolve(str(base))
+    assert resolved.path is not None
+    kept = _kept(resolved.record().digest, rank, alpha, seed, scale, *sorted(lora.items()))
+    if not kept.exists():
+        _make_adapter(kept, resolved.path, rank=rank, alpha=alpha, seed=seed, scale=scale, **lora)
+    shutil.copytree(kept, folder, dirs_exist_ok=True)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    named = resolved.path.parent if resolved.path.is_file() else resolved.path
+    config["base_model_name_or_path"] = str(named)
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2))
+    _manifest(resolved, rank, repository).write(folder)
+    return folder
+
+
+def _make_adapter(
+    folder: Path,
+    base: Path,
+    *,
+    rank: int,
+    alpha: int,
+    seed: int,
+    scale: float,
+    **lora: Any,
+) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
     settings: dict[str, Any] = {"target_modules": "all-linear", "task_type": "CAUSAL_LM"} | lora
     config = LoraConfig(r=rank, lora_alpha=alpha, lora_dropout=0.0, **settings)
-    model = get_peft_model(_load(resolved.path), config)
+    model = get_peft_model(_load(base), config)
     torch.manual_seed(seed)
     for name, weight in model.named_parameters():
         if "magnitude" in name:
@@ -244,8 +309,6 @@ def make_adapter(
             torch.nn.init.normal_(weight, std=scale)
     model.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)
-    _manifest(resolved, rank, repository).write(folder)
-    return folder
 
 
 def make_repository(folder: Path) -> Path:

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -90,14 +89,11 @@ def test_a_killed_run_ends_where_an_uninterrupted_one_does(
 
 
 def launched(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """A run of two processes, started by torchrun: fresh interpreters."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
-                "--standalone", "-m", "budgetai_training"]  # fmt: skip
-    return subprocess.run(
-        [*torchrun, *map(str, arguments), "--json"],
-        capture_output=True, text=True, timeout=120, check=False,
-        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"} | environment,
-    )  # fmt: skip
+    """A run of two processes, started by torchrun."""
+    each = forked.command("-m", "budgetai_training", *arguments, "--json")
+    torchrun = ("torch.distributed.run", "--nproc-per-node", "2", "--standalone", "--no-python")
+    place = {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"} | environment
+    return forked.run("-m", *torchrun, *each, timeout=240, env=os.environ | place)
 
 
 def by_two(*arguments: object, **environment: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import math
 import os
 import struct
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,7 @@ import numpy.typing as npt
 from budgetai_core.artifacts import lora_reader
 from budgetai_core.artifacts.gguf_header import MAGIC
 from budgetai_core.errors import ModelError
-
-# GNU's OpenMP reads this once, when it is loaded. Its threads wait for each other by spinning, some
-# milliseconds long: beside any other load that steals the processor from the thread they wait for.
-# Four such processes on two cores: up to 92 ms a token as it comes, 61 ms so; alone, no difference.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-import llama_cpp
+from budgetai_core.llama.native import llama_cpp
 
 Logits = npt.NDArray[np.float32]
 
@@ -272,7 +267,7 @@ class _Batch:
 
 def build() -> str:
     """Return what the speed of this build depends on."""
-    return f"{llama_cpp.__version__} {gpu_offload()}"
+    return f"{version('llama-cpp-python')} {gpu_offload()}"
 
 
 def system_info() -> str:
@@ -285,7 +280,7 @@ def ggml_versions() -> tuple[str, str]:
     for what cannot be told. They differ where LLAMA_CPP_LIB_PATH names another build."""
     own = Path(llama_cpp.__file__).parent / "lib"
     beside = next((path for path in sorted(own.glob("*ggml-base*"))), None)
-    loaded = _ggml_version(llama_cpp.llama_cpp._lib)
+    loaded = _ggml_version(llama_cpp._lib)
     try:
         return loaded, _ggml_version(ctypes.CDLL(str(beside))) if beside else ""
     except OSError:

@@ -2,7 +2,8 @@
 
     python -m budgetai_core.llama.quantizer SOURCE TARGET PARAMS
 
-Importing it loads no llama.cpp; running it does.
+Importing it loads no llama.cpp; running it does. What only a matrix needs is loaded with one: most
+of such a process's time on a small file is imports.
 """
 
 import ctypes
@@ -13,13 +14,13 @@ import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from budgetai_core.artifacts import imatrix
 from budgetai_core.llama.cores import available_cores
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class QuantizeParams:
 def main(source: str, target: str, described: str) -> int:
     """Run the child: one call of llama_model_quantize. Returns its exit code."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    import llama_cpp
+    from budgetai_core.llama.native import llama_cpp
 
     params = QuantizeParams(**json.loads(described))
     llama_cpp.llama_backend_init()
@@ -46,7 +47,7 @@ def main(source: str, target: str, described: str) -> int:
     settings.ftype = getattr(llama_cpp, f"LLAMA_FTYPE_MOSTLY_{params.quant}")
     settings.pure = params.pure
     # Arrays that must live until the call returns, each with an empty entry at its end.
-    means = imatrix.read(Path(params.imatrix)).means() if params.imatrix else {}
+    means = _means(Path(params.imatrix)) if params.imatrix else {}
     importance, overrides = _importance(means), _overrides(params.overrides)
     settings.imatrix = importance if means else None
     settings.tt_overrides = overrides if params.overrides else None
@@ -65,8 +66,14 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _importance(means: dict[str, NDArray[np.float32]]) -> Any:
-    import llama_cpp
+def _means(matrix: Path) -> "dict[str, NDArray[np.float32]]":
+    from budgetai_core.artifacts import imatrix
+
+    return imatrix.read(matrix).means()
+
+
+def _importance(means: "dict[str, NDArray[np.float32]]") -> Any:
+    from budgetai_core.llama.native import llama_cpp
 
     entries = (llama_cpp.llama_model_imatrix_data * (len(means) + 1))()
     for entry, (name, values) in zip(entries, means.items(), strict=False):
@@ -76,7 +83,7 @@ def _importance(means: dict[str, NDArray[np.float32]]) -> Any:
 
 
 def _overrides(types: dict[str, str]) -> Any:
-    import llama_cpp
+    from budgetai_core.llama.native import llama_cpp
 
     entries = (llama_cpp.llama_model_tensor_override * (len(types) + 1))()
     for entry, (name, kind) in zip(entries, types.items(), strict=False):

@@ -17,12 +17,7 @@ from numpy.typing import NDArray
 
 from budgetai_core.errors import CheckError
 from budgetai_core.llama.cores import available_cores
-
-# Read once, when the library is loaded: its threads wait for each other by spinning, which beside
-# any other load steals the processor from the thread they wait for.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-import llama_cpp
+from budgetai_core.llama.native import llama_cpp
 
 Logits = NDArray[np.float32]
 Read = Callable[[Sequence[int]], object]

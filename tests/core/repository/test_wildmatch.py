@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -104,8 +103,8 @@ def test_a_folder_around_a_path_counts() -> None:
 
 
 @pytest.mark.parametrize("line", ["*a" * 12 + "b", "**/a*" * 8 + "b", "a/**/" * 12 + "b"])
-def test_no_pattern_takes_us_long(line: str) -> None:
-    began = time.monotonic()
-    Patterns([line]).covers("/".join(["a" * 200] * 12))
-    Patterns([line]).covers("a/" * 600 + "c")
-    assert time.monotonic() - began < 5
+def test_every_pattern_is_matched_in_the_end(line: str) -> None:
+    """One that is tried again from each star would take years."""
+    patterns = Patterns([line])
+    assert patterns.covers("/".join(["a" * 200] * 12)) is None
+    assert patterns.covers("a/" * 600 + "c") is None

@@ -477,6 +477,6 @@ def test_the_environment_changes_no_way(
 def test_nothing_is_loaded_before_it_is_needed() -> None:
     code = (
         "import sys, budgetai_server.inference.remote.remote_engine;"
-        "sys.exit(any(m in sys.modules for m in ('httpx2', 'llama_cpp')))"
+        "sys.exit(any(m in sys.modules for m in ('httpx2', 'llama_cpp', 'llama_cpp.llama_cpp')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
