@@ -92,10 +92,10 @@ def test_the_core_and_the_server_know_no_torch() -> None:
 @pytest.mark.parametrize(
     ("folder", "libraries", "packages"),
     [
-        (CONTEXT, {"tree_sitter"}, ("budgetai_core.context",)),
+        (CONTEXT, {"rapidfuzz", "tree_sitter"}, ("budgetai_core.context",)),
         (
             DOCSTRINGS,
-            {"tree_sitter"},
+            {"rapidfuzz", "tree_sitter"},
             ("budgetai_core.context", "budgetai_core.docstrings"),
         ),
     ],

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from threading import RLock
+from typing import NamedTuple
 
 from budgetai_core.context import imports
 from budgetai_core.context.bm25 import BlockIndex
@@ -12,14 +13,23 @@ from budgetai_core.context.related_files import RelatedFiles
 from budgetai_core.context.symbols import Definition, FileSymbols, file_symbols
 
 _NOTHING = FileSymbols()
-# Edits within so many lines are at one place; so many places are kept.
-_ONE_PLACE, _PLACES = 20, 8
+# Edits within so many lines are at one place, which has so many lines at most; so many places are
+# kept.
+_ONE_PLACE, _PLACE_LINES, _PLACES = 20, 80, 24
+
+
+class EditedPlace(NamedTuple):
+    """Lines `first` to `last`, counted from 0, the last among them, where someone was at work."""
+
+    path: str
+    first: int
+    last: int
 
 
 class Index:
     """Texts, facts and similar windows by path. A file that changes costs that file alone.
 
-    `recent` has the places that were edited last, path and line from 0, the newest first.
+    `recent` has the places that were edited last, the newest first.
 
     Prompts are made on the model's thread while files change on another: who reads several things
     that belong together holds `lock`.
@@ -28,7 +38,7 @@ class Index:
     def __init__(self, files: Iterable[tuple[str, str]] = ()) -> None:
         self.lock = RLock()
         self.windows = BlockIndex()
-        self.recent: tuple[tuple[str, int], ...] = ()
+        self.recent: tuple[EditedPlace, ...] = ()
         self._siblings = RelatedFiles()
         # Text with a single letter beyond Latin takes twice or four times the room, so it is bytes.
         self._texts: dict[str, str | bytes] = {}
@@ -128,9 +138,13 @@ class Index:
 
     def edited(self, path: str, line: int) -> None:
         """Note that someone works at a line, which counts from 0."""
-        others = (
-            (other, there)
-            for other, there in self.recent
-            if other != path or abs(there - line) > _ONE_PLACE
-        )
-        self.recent = ((path, line), *islice(others, _PLACES - 1))
+        place = EditedPlace(path, line, line)
+        others = []
+        for other in self.recent:
+            first, last = min(other.first, line), max(other.last, line)
+            near = other.first - _ONE_PLACE <= line <= other.last + _ONE_PLACE
+            if other.path != path or not near or last - first >= _PLACE_LINES:
+                others.append(other)
+            elif last - first > place.last - place.first:
+                place = EditedPlace(path, first, last)
+        self.recent = (place, *islice(others, _PLACES - 1))

@@ -135,7 +135,7 @@ def build(
     prompt = Prompt(snapshot.repository, snapshot.path, (), after, before)
     if index is None or not limits.chunks:
         return prompt
-    query = Query(snapshot.path, before, after, snapshot.text, snapshot.language)
+    query = Query(snapshot.path, before, after, snapshot.text, snapshot.language, cursor)
     # Files may change meanwhile, on another thread.
     with index.lock:
         chunks = retrieve(index, query, limits.chunks, sources)

@@ -1,9 +1,9 @@
 """Which lines of other files are worth showing for a place, within a budget.
 
-Five sources propose lines: the file's own imports that are out of sight, what the text near the
-cursor names, the file that tests this one or is tested by it, places edited a moment ago, and
-blocks that resemble the text above the cursor. Each has its part of the budget; what one leaves the
-next ones may use.
+Five sources propose lines: what follows lines like the one above the cursor, in the file itself and
+where someone has just been at work; the file's own imports that are out of sight; what the text
+near the cursor names; the file that tests this one or is tested by it; and blocks that resemble the
+text above the cursor. Each has its part of the budget; what one leaves the next ones may use.
 """
 
 import re
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
+
+from rapidfuzz import process
+from rapidfuzz.distance import Indel
 
 from budgetai_core.context.bm25 import words_of
 from budgetai_core.context.index import Index
@@ -30,9 +33,14 @@ _NEAR = 8
 _IMPORTED = 0.5
 _MEMBERS = 12
 _SHOWN_BY_THE_CLASS = {"field", "member"}
-# The longest import statement, and the lines above and below a place edited last.
+# The longest import statement, in lines.
 _STATEMENT = 40
-_AROUND = 4
+# A line is like another from this similarity on; that of the lines above them counts half. So many
+# lines that follow are shown: the next one, and one that says where it ends.
+_ALIKE, _ABOVE_COUNTS, _FOLLOWED_BY = 0.5, 0.5, 2
+# So many of the most alike lines are compared by the lines above them, and so many lines of a file
+# on either side of the cursor are looked at.
+_COMPARED, _REACH_LINES = 48, 5_000
 # Similar blocks that are looked at, the lines that follow one and are shown with it, and the share
 # of the query's words, by rarity, that one has at least.
 _BLOCKS, _FOLLOWING, _LIKE = 12, 6, 0.2
@@ -54,23 +62,26 @@ class Chunk:
 
 class Excerpt(NamedTuple):
     """A proposal: what stands in the lines `first` to `last` of a file, counted from 0, without
-    the last."""
+    the last. The first `alike` of them are there because the prompt has them, too."""
 
     path: str
     first: int
     last: int
     text: str
+    alike: int = 0
 
 
 @dataclass(frozen=True)
 class Query:
-    """A place that lines are looked for: what the prompt shows around it, and all of its text."""
+    """A place that lines are looked for: what the prompt shows around it, and all of its text.
+    `cursor` is where it is in the text; None where `before` is followed by what is not known."""
 
     path: str
     before: str
     after: str
     text: str
     language: Language | None = None
+    cursor: int | None = None
 
     @property
     def near(self) -> str:
@@ -121,7 +132,7 @@ class Selection:
         others = self._chosen.get(lines.path, ())
         if any(lines.first < other.last and other.first < lines.last for other in others):
             return False
-        own = _stripped(lines.text)
+        own = _stripped(lines.text.split("\n", lines.alike)[-1])
         return len(own & self._shown) < _SAME * max(len(own), 1)
 
     def chunks(self) -> tuple[Chunk, ...]:
@@ -254,11 +265,57 @@ def _siblings(index: Index, query: Query) -> Iterator[Excerpt]:
             yield _signature(path, definition)
 
 
-def _recent(index: Index, query: Query) -> Iterator[Excerpt]:
-    """Yield lines around the places of other files that were edited last, the newest first."""
-    for path, line in index.recent:
-        if path != query.path and path in index:
-            yield _cut(index, path, max(0, line - _AROUND), line + _AROUND + 1)
+def _continuations(index: Index, query: Query) -> Iterator[Excerpt]:
+    """Yield lines like the one above the cursor with what follows them, the most alike first: those
+    of the file itself that are out of sight, and of other places that were edited last. Where the
+    cursor's own line is begun, lines that begin like it."""
+    *_, begun = lines_above = query.before.split("\n")
+    written = [line.strip() for line in lines_above if line.strip()]
+    if not written:
+        return
+    last_line, one_above = written[-1], written[-2] if len(written) > 1 else ""
+    compared = len(last_line) if begun.strip() else None
+    alike = 0 if begun.strip() else 1
+    proposed: list[tuple[float, int, Excerpt]] = []
+    for path, text, first, last in _searched(index, query):
+        lines = _lines(text)
+        likely = process.extract(
+            last_line,
+            {number: lines[number].strip()[:compared] for number in range(first, last)},
+            scorer=Indel.normalized_similarity,
+            score_cutoff=_ALIKE,
+            limit=_COMPARED,
+        )
+        for _, similarity, number in likely:
+            preceding = next(filter(None, map(str.strip, reversed(lines[first:number]))), "")
+            similarity += _ABOVE_COUNTS * Indel.normalized_similarity(preceding, one_above)
+            excerpt = _cut(path, text, number, number + 1 + _FOLLOWED_BY)._replace(alike=alike)
+            proposed.append((-similarity, len(proposed), excerpt))
+    yielded: set[str] = set()
+    for *_, excerpt in sorted(proposed)[:_COMPARED]:
+        news = excerpt.text.split("\n", alike)[-1].strip()
+        if news and news not in yielded and len(excerpt.text.split("\n")) > alike:
+            yielded.add(news)
+            yield excerpt
+
+
+def _searched(index: Index, query: Query) -> Iterator[tuple[str, str, int, int]]:
+    """Yield path and text, and from which line to which to look: places edited last, the newest
+    first, and what of the file itself is in front of what the prompt shows, and behind it."""
+    for edited in index.recent:
+        if edited.path != query.path and edited.path in index:
+            text = index.text(edited.path)
+            count = text.count("\n") + 1
+            yield edited.path, text, min(edited.first, count), min(edited.last + 1, count)
+    if query.cursor is None:
+        return
+    first = query.text.count("\n", 0, query.cursor - len(query.before))
+    yield query.path, query.text, max(0, first - _REACH_LINES), first
+    # Where nothing is shown behind the place, what is behind it is not to be known.
+    if query.after.strip():
+        count = query.text.count("\n") + 1
+        last = query.text.count("\n", 0, query.cursor + len(query.after))
+        yield query.path, query.text, last, min(last + _REACH_LINES, count)
 
 
 def _similar(index: Index, query: Query) -> Iterator[Excerpt]:
@@ -274,7 +331,7 @@ def _similar(index: Index, query: Query) -> Iterator[Excerpt]:
             return
         last = block.last + _FOLLOWING
         if block.path != query.path or last <= shown.start or shown.stop <= block.first:
-            yield _cut(index, block.path, block.first, last)
+            yield _cut(block.path, index.text(block.path), block.first, last)
 
 
 def _is_large(index: Index, query: Query) -> bool:
@@ -299,18 +356,18 @@ def _shown_lines(index: Index, query: Query) -> range:
     return range(first - 1, first + text.count("\n", start, end) + 2)
 
 
-def _cut(index: Index, path: str, first: int, last: int) -> Excerpt:
-    lines = _lines(index.text(path))[first:last]
+def _cut(path: str, text: str, first: int, last: int) -> Excerpt:
+    lines = _lines(text)[first:last]
     return Excerpt(path, first, first + len(lines), "\n".join(lines).rstrip())
 
 
 _PROPOSED_BY: dict[str, Callable[[Index, Query], Iterable[Excerpt]]] = {
+    "continuations": _continuations,
     "imports": _imports,
     "names": _named,
     "siblings": _siblings,
-    "recent": _recent,
     "similar": _similar,
 }
 SOURCES = tuple(_PROPOSED_BY)
 # Parts of the budget; the last source that is asked has all that is left.
-_SHARES = {"imports": 0.5, "names": 0.3, "siblings": 0.05, "recent": 0.2, "similar": 1.0}
+_SHARES = {"continuations": 0.7, "imports": 0.5, "names": 0.3, "siblings": 0.05, "similar": 1.0}

@@ -28,6 +28,7 @@ from budgetai_core.repository import git
 from budgetai_core.repository.commits import Replay, commits_after
 from budgetai_core.repository.history import SINCE, resolve
 from budgetai_core.repository.language_map import declarations
+from budgetai_core.repository.line_diff import hunks
 from budgetai_server.completion.generation import Generation, generate
 from budgetai_server.completion.render import CompletionPolicy, render_within
 from budgetai_server.evaluation.candidates import manifest_of, named
@@ -220,17 +221,27 @@ def evaluate(
         if commit is lines.commits[0]:
             engine.learn(index.text(path) for path in index.paths)
         changed: dict[str, str | None] = {}
+        index.recent = ()
         for line in commit.lines:
             for path, text in (*commit.earlier(line), (line.path, line.before + line.after)):
                 changed.setdefault(path, index.text(path) if path in index else None)
                 language = line.language if path == line.path else replay.language(path)
-                _put(index, path, text, language)
+                _type(index, path, text, language)
             answers.append(_answer(engine, policy, index, lines.root.name, commit, line, patience))
             tick(len(answers))
         # The next commit begins from its own parent.
         for path, before in changed.items():
             _put(index, path, before, replay.language(path))
     return TypedEvaluation(engine.path, engine.adapter, tuple(answers))
+
+
+def _type(index: Index, path: str, text: str, language: Language | None) -> None:
+    """Put a file into the index as someone leaves it who has just typed what is new in it."""
+    old = index.text(path)
+    _put(index, path, text, language)
+    for _, _, first, last in hunks(old.split("\n"), text.split("\n")) if old != text else ():
+        for number in range(first, max(first + 1, last)):
+            index.edited(path, number)
 
 
 def _put(index: Index, path: str, text: str | None, language: Language | None) -> None:

@@ -66,3 +66,19 @@ def test_what_is_handed_out_is_the_callers() -> None:
     for path in index.paths:
         index.remove(path)
     assert len(index) == 0
+
+
+def test_a_place_that_is_edited_grows_line_by_line_and_the_newest_comes_first() -> None:
+    index = Index()
+    for path, line in (("a.py", 10), ("b.py", 3), ("a.py", 12), ("a.py", 8), ("a.py", 400)):
+        index.edited(path, line)
+    assert index.recent == (("a.py", 400, 400), ("a.py", 8, 12), ("b.py", 3, 3))
+
+
+def test_places_that_are_edited_are_bounded_in_lines_and_in_number() -> None:
+    index = Index()
+    for line in range(10_000):
+        index.edited("a.py", line)
+    assert len(index.recent) == 24
+    assert max(place.last - place.first for place in index.recent) < 100
+    assert index.recent[0].last == 9_999

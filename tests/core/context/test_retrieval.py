@@ -100,12 +100,76 @@ def test_a_copy_of_the_text_at_the_cursor_is_not_shown(index: Index) -> None:
     assert "shop/order.py" not in found(index, "similar", ORDER)
 
 
-def test_places_edited_last_are_shown_but_not_those_of_the_file_itself(index: Index) -> None:
-    index.edited("shop/price.py", 3)
-    index.edited("shop/cart.py", 1)
-    shown = found(index, "recent", "x", "shop/cart.py")
-    assert list(shown) == ["shop/price.py"]
-    assert "def with_tax" in shown["shop/price.py"]
+def cases(count: int, first: int = 0) -> str:
+    return "".join(
+        f"def test_{n}() -> None:\n    shop = Shop({n})\n    shop.sell(number={n})\n\n"
+        for n in range(first, first + count)
+    )
+
+
+def continuations(index: Index, text: str, cursor: int, limits: WindowLimits) -> list[Chunk]:
+    snapshot = Snapshot("shop", "shop/cases.py", text, cursor)
+    return list(build(snapshot, index, limits, sources=["continuations"]).chunks)
+
+
+def test_what_follows_a_line_like_the_one_above_in_the_same_file_out_of_sight() -> None:
+    above, below = cases(40), "# The rest.\n" * 30
+    text = above + "def other():\n    pass\n" * 20 + "def test_new() -> None:\n    shop = Shop(7)\n"
+    (chunk,) = continuations(
+        Index(), text + below, len(text), WindowLimits(before=300, after=200, chunks=200)
+    )
+    assert chunk.path == "shop/cases.py"
+    assert chunk.text.startswith("    shop = Shop(7)\n    shop.sell(number=7)")
+
+
+def test_a_line_that_is_begun_is_compared_with_the_beginnings_of_others() -> None:
+    total = "    total = count_all(shop, since=None, warn=True)\n"
+    above = "    counter.add(amount=1)\n" * 20 + total + "def other():\n    pass\n" * 20
+    text = above + "def new(shop):\n    total = count_"
+    limits = WindowLimits(before=300, after=200, chunks=100)
+    (chunk,) = continuations(Index(), text, len(text), limits)
+    assert chunk.text.startswith(total)
+
+
+def test_nothing_is_a_continuation_that_the_prompt_shows_around_the_place() -> None:
+    text = cases(3)
+    cursor = text.rindex("    shop.sell")
+    assert continuations(Index(), text, cursor, WindowLimits(chunks=800)) == []
+
+
+@given(st.integers(0, 60), st.integers(0, 3), st.integers(60, 900), st.integers(0, 900))
+def test_a_line_that_is_to_be_guessed_continues_nothing(
+    number: int, line: int, before: int, after: int
+) -> None:
+    """The index has the file with the line, the prompt is made from it without."""
+    text = cases(60)
+    lines = text.splitlines(keepends=True)
+    place = min(4 * number + line, len(lines) - 1)
+    missing = f"    missing = Shop({number})\n"
+    without = "".join(lines)
+    cursor = len("".join(lines[:place]))
+    index = Index([("shop/cases.py", without[:cursor] + missing + without[cursor:])])
+    limits = WindowLimits(before=before, after=after, chunks=400)
+    shown = continuations(index, without, cursor, limits)
+    assert "missing" not in "".join(chunk.text for chunk in shown)
+
+
+def test_what_follows_a_line_like_the_one_above_where_someone_was_at_work(index: Index) -> None:
+    index.update("shop/other.py", "# Said.\n" * 40 + cases(3))
+    query = "def test_new() -> None:\n    shop = Shop(9)\n"
+    assert found(index, "continuations", query) == {}
+    for line in range(40, 52):
+        index.edited("shop/other.py", line)
+    shown = found(index, "continuations", query)
+    assert "    shop = Shop(0)\n    shop.sell(number=0)" in shown["shop/other.py"]
+
+
+def test_where_nothing_is_shown_behind_the_place_what_is_behind_it_is_not_known() -> None:
+    text = cases(1) + "def other():\n    pass\n" * 40
+    cursor = text.index("    shop.sell")
+    behind = text + cases(20, 20)
+    limits = WindowLimits(before=200, after=0, chunks=400)
+    assert continuations(Index(), behind, cursor, limits) == []
 
 
 @pytest.mark.parametrize("budget", [0, 30, 100, 400, 4000])
@@ -133,7 +197,7 @@ def test_typing_on_leaves_the_chunks_and_another_place_changes_them(index: Index
 
 
 def test_sources_can_be_left_out(index: Index) -> None:
-    assert set(SOURCES) == {"imports", "names", "siblings", "recent", "similar"}
+    assert set(SOURCES) == {"continuations", "imports", "names", "siblings", "similar"}
     snapshot = Snapshot("shop", "shop/new.py", "Price", 5)
     assert build(snapshot, index, WindowLimits(chunks=800), sources=()).chunks == ()
 

@@ -109,6 +109,20 @@ def test_lines_are_typed_into_the_old_text(repo: Path) -> None:
     assert (evaluation.scores.shown_per_line, evaluation.scores.taken_share) == (1, 1)
 
 
+def test_what_was_typed_elsewhere_in_the_commit_counts_as_just_edited(tmp_path: Path) -> None:
+    said = "# Said before.\nNUMBER = 1\n" * 60
+    revisions.git(tmp_path, "init", "-q")
+    revisions.git(tmp_path, "tag", "v1", commit(tmp_path, a=said, b=said))
+    new = f"{said}def count(shop):\n    shop.opened()\n    return shop.counted()\n"
+    commit(tmp_path, a=new, b=new)
+    engine = Knows()
+    lines = typed_set(since_v1(tmp_path), [])
+    typed.evaluate(engine, CompletionPolicy(block=0), lines)  # type: ignore[arg-type]
+    asked = next(p for p in engine.prompts if p.path == "b.py" and "opened()" in p.before)
+    assert [chunk.path for chunk in asked.chunks] == ["a.py"]
+    assert "return shop.counted()" in asked.chunks[0].text
+
+
 def test_a_model_without_sense_saves_nothing_and_the_difference_is_told(repo: Path) -> None:
     lines = typed_set(since_v1(repo), [])
     policy = CompletionPolicy(block=0)

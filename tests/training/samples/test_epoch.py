@@ -96,8 +96,10 @@ def test_chunks_are_shown_in_a_share_of_samples_that_can_copy_from_them() -> Non
     shown = [s for s in shown_samples if s.prompt.chunks]
     assert len(shown) == round(0.3 * len(shown_samples))
     assert all(copying(s.prompt, USED_INDEXES) > 0 for s in shown)
-    own = [c.text for s in shown for c in s.prompt.chunks if c.path == s.file.path]
-    assert all(line.split()[0] in {"from", "import"} for t in own for line in t.splitlines())
+    for sample in shown:
+        head, _, tail = sample.file.text.partition(sample.prompt.before + sample.prompt.after)
+        own = [c.text for c in sample.prompt.chunks if c.path == sample.file.path]
+        assert all(line in head + tail for text in own for line in text.splitlines())
     assert not any(s.prompt.chunks for s in epoch(USED, USED_INDEXES, "0", Mixture(chunk_share=0)))
 
 
