@@ -39,8 +39,8 @@ _STATEMENT = 40
 # lines that follow are shown: the next one, and one that says where it ends.
 _ALIKE, _ABOVE_COUNTS, _FOLLOWED_BY = 0.5, 0.5, 2
 # So many of the most alike lines are compared by the lines above them, and so many lines of a file
-# on either side of the cursor are looked at.
-_COMPARED, _REACH_LINES = 48, 5_000
+# on either side of the cursor are looked at; so many are shown at most.
+_COMPARED, _REACH_LINES, _SHOWN_ALIKE = 48, 5_000, 8
 # Similar blocks that are looked at, the lines that follow one and are shown with it, and the share
 # of the query's words, by rarity, that one has at least.
 _BLOCKS, _FOLLOWING, _LIKE = 12, 6, 0.2
@@ -289,12 +289,15 @@ def _continuations(index: Index, query: Query) -> Iterator[Excerpt]:
         for _, similarity, number in likely:
             preceding = next(filter(None, map(str.strip, reversed(lines[first:number]))), "")
             similarity += _ABOVE_COUNTS * Indel.normalized_similarity(preceding, one_above)
-            excerpt = _cut(path, text, number, number + 1 + _FOLLOWED_BY)._replace(alike=alike)
+            end = min(number + 1 + _FOLLOWED_BY, last)
+            excerpt = _cut(path, text, number, end)._replace(alike=alike)
             proposed.append((-similarity, len(proposed), excerpt))
     yielded: set[str] = set()
     for *_, excerpt in sorted(proposed)[:_COMPARED]:
+        if len(yielded) == _SHOWN_ALIKE:
+            return
         news = excerpt.text.split("\n", alike)[-1].strip()
-        if news and news not in yielded and len(excerpt.text.split("\n")) > alike:
+        if news and news not in yielded and excerpt.text.count("\n") >= alike:
             yielded.add(news)
             yield excerpt
 
@@ -305,8 +308,8 @@ def _searched(index: Index, query: Query) -> Iterator[tuple[str, str, int, int]]
     for edited in index.recent:
         if edited.path != query.path and edited.path in index:
             text = index.text(edited.path)
-            count = text.count("\n") + 1
-            yield edited.path, text, min(edited.first, count), min(edited.last + 1, count)
+            last = min(edited.last + 1 + _FOLLOWED_BY, text.count("\n") + 1)
+            yield edited.path, text, min(edited.first, last), last
     if query.cursor is None:
         return
     first = query.text.count("\n", 0, query.cursor - len(query.before))

@@ -3,6 +3,7 @@
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import language_named
 from budgetai_core.context.prompt import Snapshot, build
+from budgetai_core.context.retrieval import SOURCES
 from budgetai_core.repository.parts import LARGE_CHARACTERS, held_ranges, parts
 
 BLOCK = """FUNCTION_BLOCK Lamp{n}
@@ -45,15 +46,15 @@ def test_what_is_held_out_of_a_file() -> None:
 
 
 def test_a_prompt_shows_other_lines_of_a_large_file() -> None:
-    """But none that it shows already, and nothing of a smaller file's own."""
+    """But none that it shows already, and no definition of a smaller file's own."""
     index = Index()
-    index.update("a.st", TEXT, language=LANGUAGE)
-    cursor = TEXT.index("power1500);")
-    prompt = build(Snapshot("r", "a.st", TEXT, cursor, declared=LANGUAGE), index)
-    shown = "".join(chunk.text for chunk in prompt.chunks)
-    assert shown == "FUNCTION Clip : REAL\n"
-    near = CLIP + BLOCK.replace("{n}", "0")
-    assert not build(Snapshot("r", "a.st", TEXT, len(near), declared=LANGUAGE), index).chunks
-    small = TEXT[:20_000]
-    index.update("a.st", small, language=LANGUAGE)
-    assert not build(Snapshot("r", "a.st", small, 15_000, declared=LANGUAGE), index).chunks
+
+    def shown(text: str, cursor: int) -> str:
+        index.update("a.st", text, language=LANGUAGE)
+        snapshot = Snapshot("r", "a.st", text, cursor, declared=LANGUAGE)
+        prompt = build(snapshot, index, sources=set(SOURCES) - {"continuations"})
+        return "".join(chunk.text for chunk in prompt.chunks)
+
+    assert shown(TEXT, TEXT.index("power1500);")) == "FUNCTION Clip : REAL\n"
+    assert not shown(TEXT, len(CLIP + BLOCK.replace("{n}", "0")))
+    assert not shown(TEXT[:20_000], 15_000)

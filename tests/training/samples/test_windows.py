@@ -69,8 +69,8 @@ def test_a_sample_is_what_the_server_sends_at_its_end(text: str, seed: int) -> N
     for sample in epoch(files[:1], indexes, str(seed), mixture):
         before = sample.prompt.before
         places = [n for n in range(len(text)) if text.startswith(before, n)]
-        limits = WindowLimits(200, 0, 600 if sample.prompt.chunks else 0)
-        snapshots = [Snapshot("r", "a.py", text[n:], len(before)) for n in places]
+        limits = WindowLimits(200, 0, mixture.chunk_size if sample.prompt.chunks else 0)
+        snapshots = [Snapshot("r", "a.py", text, n + len(before), n) for n in places]
         assert any(build(s, indexes["r"], limits) == sample.prompt for s in snapshots)
 
 
