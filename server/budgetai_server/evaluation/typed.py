@@ -217,7 +217,7 @@ def evaluate(
     answers: list[Answered] = []
     for commit in lines.commits:
         for path, text in replay.go_to(commit.parent):
-            _put(index, path, text, replay.language(path))
+            put(index, path, text, replay.language(path))
         if commit is lines.commits[0]:
             engine.learn(index.text(path) for path in index.paths)
         changed: dict[str, str | None] = {}
@@ -226,25 +226,29 @@ def evaluate(
             for path, text in (*commit.earlier(line), (line.path, line.before + line.after)):
                 changed.setdefault(path, index.text(path) if path in index else None)
                 language = line.language if path == line.path else replay.language(path)
-                _type(index, path, text, language)
+                put_as_typed(index, path, text, language)
             answers.append(_answer(engine, policy, index, lines.root.name, commit, line, patience))
             tick(len(answers))
         # The next commit begins from its own parent.
         for path, before in changed.items():
-            _put(index, path, before, replay.language(path))
+            put(index, path, before, replay.language(path))
     return TypedEvaluation(engine.path, engine.adapter, tuple(answers))
 
 
-def _type(index: Index, path: str, text: str, language: Language | None) -> None:
-    """Put a file into the index as someone leaves it who has just typed what is new in it."""
+def put_as_typed(index: Index, path: str, text: str | None, language: Language | None) -> None:
+    """Put a file into the index, or take it out of it, as someone leaves it who has just typed what
+    is new in it."""
     old = index.text(path)
-    _put(index, path, text, language)
-    for _, _, first, last in hunks(old.split("\n"), text.split("\n")) if old != text else ():
+    put(index, path, text, language)
+    if text is None or text == old:
+        return
+    for _, _, first, last in hunks(old.split("\n"), text.split("\n")):
         for number in range(first, max(first + 1, last)):
             index.edited(path, number)
 
 
-def _put(index: Index, path: str, text: str | None, language: Language | None) -> None:
+def put(index: Index, path: str, text: str | None, language: Language | None) -> None:
+    """Put a file into the index, or take it out where `text` is None."""
     if text is None:
         index.remove(path)
     elif text != index.text(path) or path not in index:
