@@ -199,8 +199,9 @@ def test_going_on_from_an_adapter_learns_what_has_changed(
     known = before["counts"]["files"]
     assert second["counts"]["files"] == 3 + round(known / 4)
     assert len(second["learned"]) == known + 3
+    # Not the very same, for lines of the new files are shown beside them; untaught it is 7.7.
     assert second["scores"]["held_out_loss_before"] == pytest.approx(
-        before["scores"]["held_out_loss_after"], abs=0.02
+        before["scores"]["held_out_loss_after"], abs=0.2
     )
     other = tiny.make_llama(tmp_path / "other", hidden=128)
     assert main([*onward, "--base", str(other), "--out", str(tmp_path / "none")]) == 2
