@@ -39,8 +39,11 @@ _STATEMENT = 40
 # lines that follow are shown: the next one, and one that says where it ends.
 _ALIKE, _ABOVE_COUNTS, _FOLLOWED_BY = 0.5, 0.5, 2
 # So many of the most alike lines are compared by the lines above them, and so many lines of a file
-# on either side of the cursor are looked at; so many are shown at most.
+# on either side of the cursor are looked at; so many are shown at most. Of a long line so many
+# characters are compared, and no other file is searched that has more than so many: minified and
+# generated ones would take seconds.
 _COMPARED, _REACH_LINES, _SHOWN_ALIKE = 48, 5_000, 8
+_COMPARED_CHARACTERS, _SEARCHED_CHARACTERS = 160, 400_000
 # Similar blocks that are looked at, the lines that follow one and are shown with it, and the share
 # of the query's words, by rarity, that one has at least.
 _BLOCKS, _FOLLOWING, _LIKE = 12, 6, 0.2
@@ -273,33 +276,36 @@ def _continuations(index: Index, query: Query) -> Iterator[Excerpt]:
     written = [line.strip() for line in lines_above if line.strip()]
     if not written:
         return
-    last_line, one_above = written[-1], written[-2] if len(written) > 1 else ""
+    last_line, one_above = (_compared(line) for line in ["", *written][:-3:-1])
     compared = len(last_line) if begun.strip() else None
     alike = 0 if begun.strip() else 1
-    proposed: list[tuple[float, int, Excerpt]] = []
+    likely: list[tuple[float, int, str, str, int, int]] = []
     for path, text, first, last in _searched(index, query):
         lines = _lines(text)
-        likely = process.extract(
+        for _, similarity, number in process.extract(
             last_line,
-            {number: lines[number].strip()[:compared] for number in range(first, last)},
+            {number: _compared(lines[number])[:compared] for number in range(first, last)},
             scorer=Indel.normalized_similarity,
             score_cutoff=_ALIKE,
             limit=_COMPARED,
-        )
-        for _, similarity, number in likely:
-            preceding = next(filter(None, map(str.strip, reversed(lines[first:number]))), "")
+        ):
+            preceding = next(filter(None, map(_compared, reversed(lines[first:number]))), "")
             similarity += _ABOVE_COUNTS * Indel.normalized_similarity(preceding, one_above)
             end = min(number + 1 + _FOLLOWED_BY, last)
-            excerpt = _cut(path, text, number, end)._replace(alike=alike)
-            proposed.append((-similarity, len(proposed), excerpt))
+            likely.append((-similarity, len(likely), path, text, number, end))
     yielded: set[str] = set()
-    for *_, excerpt in sorted(proposed)[:_COMPARED]:
+    for _, _, path, text, number, end in sorted(likely)[:_COMPARED]:
         if len(yielded) == _SHOWN_ALIKE:
             return
+        excerpt = _cut(path, text, number, end)._replace(alike=alike)
         news = excerpt.text.split("\n", alike)[-1].strip()
         if news and news not in yielded and excerpt.text.count("\n") >= alike:
             yielded.add(news)
             yield excerpt
+
+
+def _compared(line: str) -> str:
+    return line.strip()[:_COMPARED_CHARACTERS]
 
 
 def _searched(index: Index, query: Query) -> Iterator[tuple[str, str, int, int]]:
@@ -308,8 +314,9 @@ def _searched(index: Index, query: Query) -> Iterator[tuple[str, str, int, int]]
     for edited in index.recent:
         if edited.path != query.path and edited.path in index:
             text = index.text(edited.path)
-            last = min(edited.last + 1 + _FOLLOWED_BY, text.count("\n") + 1)
-            yield edited.path, text, min(edited.first, last), last
+            if len(text) <= _SEARCHED_CHARACTERS:
+                last = min(edited.last + 1 + _FOLLOWED_BY, text.count("\n") + 1)
+                yield edited.path, text, min(edited.first, last), last
     if query.cursor is None:
         return
     first = query.text.count("\n", 0, query.cursor - len(query.before))
@@ -317,7 +324,10 @@ def _searched(index: Index, query: Query) -> Iterator[tuple[str, str, int, int]]
     # Where nothing is shown behind the place, what is behind it is not to be known.
     if query.after.strip():
         count = query.text.count("\n") + 1
-        last = query.text.count("\n", 0, query.cursor + len(query.after))
+        shown = query.cursor + len(query.after)
+        last = query.text.count("\n", 0, shown)
+        # A line that is shown in part may be the cursor's own.
+        last += not query.after.endswith("\n")
         yield query.path, query.text, last, min(last + _REACH_LINES, count)
 
 

@@ -131,6 +131,33 @@ def test_a_line_that_is_begun_is_compared_with_the_beginnings_of_others() -> Non
     assert chunk.text.startswith(total)
 
 
+@pytest.mark.parametrize("after", range(1, 12))
+def test_the_line_of_the_cursor_continues_nothing(after: int) -> None:
+    """Not even where little of it is shown behind the cursor, as to a model that learns."""
+    text = cases(9) + "answer = shop.sell(everything)\n" + cases(9, 9)
+    cursor = text.index("everything")
+    for place in (cursor, cursor + len("everything")):
+        shown = continuations(Index(), text, place, WindowLimits(200, after, chunks=900))
+        assert "answer" not in "".join(chunk.text for chunk in shown)
+
+
+def test_a_long_line_is_compared_by_its_beginning() -> None:
+    rows = [f"INSERT INTO goods (id, name, price, since) VALUES {n}, {'ab' * 80}" for n in (1, 2)]
+    text = f"{rows[0]}{'x' * 900};\nCOMMIT;\n" + "-- More.\n" * 90 + f"{rows[1]}{'y' * 40};\n"
+    limits = WindowLimits(before=500, chunks=2000)
+    (chunk,) = continuations(Index(), text, len(text), limits)
+    assert "COMMIT" in chunk.text
+
+
+def test_a_huge_file_is_not_searched_for_its_edited_places(index: Index) -> None:
+    query = "def test_new() -> None:\n    shop = Shop(9)\n"
+    index.edited("shop/other.py", 1)
+    index.update("shop/other.py", cases(3))
+    assert found(index, "continuations", query)
+    index.update("shop/other.py", cases(3) + "#" * 400_000)
+    assert found(index, "continuations", query) == {}
+
+
 def test_nothing_is_a_continuation_that_the_prompt_shows_around_the_place() -> None:
     text = cases(3)
     cursor = text.rindex("    shop.sell")
