@@ -64,3 +64,13 @@ def test_a_position_that_was_asked_for_is_left_as_it_was() -> None:
 
 def test_a_range_that_ends_before_its_start_takes_nothing_away() -> None:
     assert changed("abc\n", (0, 2), (0, 1), "X") == "abXc\n"
+
+
+def test_an_edit_takes_no_line_apart_that_it_is_not_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replacing all in a file of 100,000 lines would take the server minutes."""
+
+    def taken_apart(_: Document) -> tuple[str, ...]:
+        raise AssertionError("all lines are taken apart")
+
+    monkeypatch.setattr(Document, "lines", property(taken_apart))
+    assert changed("a\r\nb\rc\nd", (2, 0), (2, 1), "X") == "a\r\nb\rX\nd"
