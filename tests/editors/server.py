@@ -3,7 +3,10 @@
 import os
 import re
 import shlex
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +41,33 @@ def script(folder: Path, name: str, *flags: str) -> Path:
     )
     path.chmod(0o755)
     return path
+
+
+@contextmanager
+def running_gateway(folder: Path, *flags: str) -> Iterator[tuple[str, str]]:
+    """The address of a gateway for a repository below a folder, and its key."""
+    repository = folder / "repository"
+    repository.mkdir()
+    command = [
+        sys.executable,
+        "-m",
+        "budgetai",
+        "gateway",
+        "--port",
+        "0",
+        "--repo",
+        str(repository),
+    ]
+    env = {**os.environ, "BUDGETAI_HOME": str(folder), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen([*command, *flags], env=env, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    try:
+        address = process.stdout.readline().split()[1].rstrip(",")
+        yield address, (folder / "gateway.key").read_text().strip()
+    finally:
+        process.terminate()
+        process.wait(30)
+        process.stdout.close()
 
 
 def workspace_without_model(folder: Path) -> tuple[Path, dict[str, str]]:

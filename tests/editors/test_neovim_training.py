@@ -1,5 +1,6 @@
 """The main job without leaving Neovim, with the real base and a few steps."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,11 @@ pytestmark = pytest.mark.editors
 def test_a_repository_is_learned_converted_and_served(tmp_path: Path) -> None:
     command = program(tmp_path, "--min-confidence", "0")
     script(tmp_path, "train", "--max-steps", "3", "--evaluate", "none")
-    script(tmp_path, "convert")
     editor = Neovim("0.12", tmp_path, command)
     try:
         tiny.make_repository(editor.workspace)
+        for words in (["init", "-q"], ["add", "-A"]):
+            subprocess.run(["git", *words], cwd=editor.workspace, check=True)
         opened(editor, "before.py", SOURCE)
         editor.state("no model")
         editor.keys("<Esc>:BudgetAI train --budget 3m<CR>")

@@ -4,8 +4,6 @@ BUDGETAI_PLUGINS names a folder with a checkout of each by its name; nothing is 
 """
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import pytest
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from editors.neovim import VERSIONS, Neovim, lua_string
 from editors.scenarios import SOURCE, WHOLE
-from editors.server import program
+from editors.server import program, running_gateway
 from editors.waiting import content, until
 
 pytestmark = pytest.mark.editors
@@ -128,16 +126,8 @@ class Plugin(Neovim):
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The address of a gateway with the real model, and its key."""
-    home, root = tmp_path_factory.mktemp("gateway"), tmp_path_factory.mktemp("repository")
-    command = [sys.executable, "-m", "budgetai", "gateway", "--port", "0", "--repo", str(root)]
-    env = {**os.environ, "BUDGETAI_HOME": str(home), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen([*command, *SURE], env=env, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    address = process.stdout.readline().split()[1].rstrip(",")
-    yield address, (home / "gateway.key").read_text().strip()
-    process.terminate()
-    process.wait(30)
-    process.stdout.close()
+    with running_gateway(tmp_path_factory.mktemp("gateway"), *SURE) as there:
+        yield there
 
 
 @pytest.fixture(params=VERSIONS)

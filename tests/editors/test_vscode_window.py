@@ -1,5 +1,6 @@
 """What a window of VS Code shows and offers, each in one of its own."""
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,44 @@ def test_grey_text_beside_the_list(tmp_path: Path, more: dict[str, Any]) -> None
         assert editor.text().startswith(SOURCE + "return")
     finally:
         editor.close()
+
+
+def test_a_cell_of_a_notebook(tmp_path: Path) -> None:
+    """It is completed in the language of its cell, and the other cells stay as they are."""
+    above, _, begun = SOURCE.rpartition("\n\n\n")
+    texts = ["# Sums\n", above, begun]
+    cells = [_cell("markdown" if text.startswith("#") else "code", text) for text in texts]
+    metadata = {"language_info": {"name": "python"}}
+    notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    editor = window(tmp_path, model=str(BASE), minConfidence=0)
+    try:
+        path = editor.workspace / "sums.ipynb"
+        path.write_text(json.dumps(notebook))
+        # A window that does not know its extensions yet shows the file's text.
+        editor.state("ready")
+        editor.open(path)
+        editor.do("click", words="sub")
+        editor.do("press", key="Control+End")
+        editor.type("return a ")
+        accepted = editor.ghost("b")
+        editor.press("accept")
+        until(lambda: editor.do("grey")[0] != accepted, "accepted text")
+        editor.press("save")
+        saved = json.loads(path.read_text())["cells"]
+        made = [*texts[:2], f"{begun}return a {accepted}"]
+        assert ["".join(cell["source"]) for cell in saved] == made
+    finally:
+        editor.close()
+
+
+def _cell(kind: str, text: str) -> dict[str, Any]:
+    more: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    return {
+        "cell_type": kind,
+        "id": kind[:4] + str(len(text)),
+        "metadata": {},
+        "source": text,
+    } | more
 
 
 def test_without_a_model(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from editors.waiting import PATIENCE, content, kill_server, server_below, until
 EXTENSION = ROOT / "editor-clients/vscode"
 PACKAGE = EXTENSION / "budgetai.vsix"
 SERVER = EDITORS / "vscode/out/server-main.js"
+NODE = str(EDITORS / "node/bin/node")
 KEYS = {
     "accept": "Tab",
     "word": "Control+ArrowRight",
@@ -26,6 +27,8 @@ KEYS = {
 SETTINGS = {
     "files.autoSave": "off",
     "editor.minimap.enabled": False,
+    "breadcrumbs.enabled": False,
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
     "editor.fontSize": 18,
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
@@ -61,7 +64,7 @@ def free_port() -> int:
 
 
 class VSCode:
-    """One window on a workspace."""
+    """One window on a workspace, with an extension from its package."""
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class VSCode:
         settings: dict[str, Any],
         trust: bool = True,
         env: dict[str, str] | None = None,
+        package: Path = PACKAGE,
     ) -> None:
         self.workspace = folder / "workspace"
         self.workspace.mkdir(parents=True, exist_ok=True)
@@ -82,10 +86,10 @@ class VSCode:
             folder / "extensions",
         ]
         self._env = {**os.environ, "BUDGETAI_HOME": str(folder / "budgetai-home"), **(env or {})}
-        self.installed = self._node("--install-extension", PACKAGE)
+        self.installed = self._node("--install-extension", package)
         port = free_port()
         self._log = (folder / "vscode.log").open("wb")
-        command = ["node", str(SERVER), *map(str, self._flags)]
+        command = [NODE, str(SERVER), *map(str, self._flags)]
         command += ["--host", "127.0.0.1", "--port", str(port)]
         command += ["--without-connection-token", "--telemetry-level", "off"]
         command += ["--disable-workspace-trust"] if trust else []
@@ -97,7 +101,7 @@ class VSCode:
         )
         until(lambda: b"listening" in (folder / "vscode.log").read_bytes(), "server of VS Code")
         self._page = subprocess.Popen(
-            ["node", str(Path(__file__).with_name("page.mjs")), str(EDITORS / "browser")],
+            [NODE, str(Path(__file__).with_name("page.mjs")), str(EDITORS / "browser")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -112,7 +116,7 @@ class VSCode:
         file.write_text(json.dumps(values))
 
     def _node(self, *arguments: str | Path) -> str:
-        command = ["node", *map(str, (SERVER, *self._flags, *arguments))]
+        command = [NODE, *map(str, (SERVER, *self._flags, *arguments))]
         command += ["--accept-server-license-terms"]
         done = subprocess.run(
             command, env=self._env, capture_output=True, text=True, check=False, timeout=120
@@ -129,9 +133,13 @@ class VSCode:
         assert "error" not in answer, answer
         return answer["ok"]
 
-    def open(self, path: Path) -> None:
+    def show(self, path: Path) -> None:
+        """Open a file, whatever the extension makes of it."""
         self.do("open", path=str(path), name=path.name)
         self._path = path
+
+    def open(self, path: Path) -> None:
+        self.show(path)
         until(lambda: self.says_state() and not self.says_state("starting"), "state")
 
     def type(self, text: str) -> None:

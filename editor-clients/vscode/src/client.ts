@@ -6,6 +6,9 @@ import { flags, initializationOptions, setting } from './settings';
 import { State } from './status';
 import { StatusBar } from './statusBar';
 
+// A cell of a notebook is a document of its own to the server.
+const SCHEMES = ['file', 'untitled', 'vscode-notebook-cell'];
+
 export interface Surroundings {
   log: vscode.LogOutputChannel;
   bar: StatusBar;
@@ -23,7 +26,7 @@ export function makeClient(server: string, around: Surroundings): LanguageClient
 
 function clientOptions(around: Surroundings): LanguageClientOptions {
   return {
-    documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
+    documentSelector: SCHEMES.map((scheme) => ({ scheme })),
     outputChannel: around.log,
     errorHandler: {
       error: () => ({ action: ErrorAction.Continue, handled: true }),

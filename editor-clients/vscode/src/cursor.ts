@@ -3,12 +3,13 @@ import * as vscode from 'vscode';
 import { Server } from './server';
 
 const QUIET = 150;
+const SCHEMES = ['file', 'vscode-notebook-cell'];
 
 export function tellCursor(server: Server): vscode.Disposable {
   let timer: NodeJS.Timeout | undefined;
   return vscode.window.onDidChangeTextEditorSelection(({ textEditor }) => {
     clearTimeout(timer);
-    if (textEditor.document.uri.scheme !== 'file') {
+    if (!SCHEMES.includes(textEditor.document.uri.scheme)) {
       return;
     }
     timer = setTimeout(() => {

@@ -26,18 +26,31 @@ local function command(name, root, more)
   return vim.list_extend({ M.program(name), '--repo', root }, more or {})
 end
 
----Learn the repository, convert what was learned, and serve it.
-function M.train(root, more)
-  run(command('budgetai-train', root, more), function()
-    M.convert(root)
+local function serve()
+  vim.notify('BudgetAI has a new model; the server is started again with it')
+  require('budgetai.restart').now()
+end
+
+-- Flags that leave no one adapter to convert begin so.
+local WITHOUT_MODEL = { '--dry-run', '--compare' }
+
+local function leaves_a_model(flags)
+  return not vim.iter(flags):any(function(flag)
+    return vim.iter(WITHOUT_MODEL):any(function(begun)
+      return vim.startswith(flag, begun)
+    end)
   end)
 end
 
+---Learn the repository, convert what was learned, and serve it.
+function M.train(root, more)
+  local converts = leaves_a_model(more or {})
+  local flags = vim.list_extend(converts and { '--convert' } or {}, more or {})
+  run(command('budgetai-train', root, flags), converts and serve or nil)
+end
+
 function M.convert(root, more)
-  run(command('budgetai-convert', root, more), function()
-    vim.notify('BudgetAI has a new model; the server is started again with it')
-    require('budgetai.restart').now()
-  end)
+  run(command('budgetai-convert', root, more), serve)
 end
 
 function M.usage(root)
