@@ -11,16 +11,19 @@ const INTERRUPTED = 130;
 
 export async function train(server: Server, log: vscode.OutputChannel): Promise<void> {
   const budget = setting('trainBudget', '15m');
-  const title = `BudgetAI: training for ${budget}`;
-  if (await done(server, 'budgetai-train', ['--budget', budget], title, log)) {
-    await convert(server, log);
+  const title = `BudgetAI: training for ${budget}, then converting`;
+  if (await done(server, 'budgetai-train', ['--budget', budget, '--convert'], title, log)) {
+    await offer(server);
   }
 }
 
 export async function convert(server: Server, log: vscode.OutputChannel): Promise<void> {
-  if (!(await done(server, 'budgetai-convert', [], 'BudgetAI: converting', log))) {
-    return;
+  if (await done(server, 'budgetai-convert', [], 'BudgetAI: converting', log)) {
+    await offer(server);
   }
+}
+
+async function offer(server: Server): Promise<void> {
   const load = 'Load it';
   if ((await vscode.window.showInformationMessage('BudgetAI has a new model.', load)) === load) {
     await server.restart();
