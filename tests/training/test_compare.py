@@ -56,7 +56,7 @@ def test_each_method_is_trained_in_a_folder_of_its_own(
     repo.mkdir()
     for number in range(4):
         # More than one window.
-        body = "".join(f"def mean_{number}_{i}(values):\n    return {i}\n\n\n" for i in range(24))
+        body = "".join(f"def mean_{number}_{i}(values):\n    return {i}\n\n\n" for i in range(60))
         (repo / f"m{number}.py").write_text(body)
     out = tmp_path / "out"
     given = ["--repo", str(repo), "--base", str(llama), "--load-in", "fp32",

@@ -276,7 +276,8 @@ def _continuations(index: Index, query: Query) -> Iterator[Excerpt]:
     written = [line.strip() for line in lines_above if line.strip()]
     if not written:
         return
-    last_line, one_above = (_compared(line) for line in ["", *written][:-3:-1])
+    last_line = _compared(written[-1])
+    one_above = _compared(written[-2]) if len(written) > 1 else ""
     compared = len(last_line) if begun.strip() else None
     alike = 0 if begun.strip() else 1
     likely: list[tuple[float, int, str, str, int, int]] = []
