@@ -4,6 +4,7 @@ BUDGETAI_PLUGINS names a folder with a checkout of each by its name; nothing is 
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ ABOVE = SOURCE.rpartition("\n")[0]
 # What the model is sure of differs with what it is shown, and so with the machine's speed.
 SURE = ("--model", BASE, "--min-confidence", "0", "--latency-ms", "10000")
 SETTINGS = """
-vim.opt.runtimepath:prepend({plugin})
+vim.opt.runtimepath:prepend({plugins})
 vim.o.fixendofline = false
 vim.o.swapfile = false
 vim.env.BUDGETAI_GATEWAY_KEY = {key}
@@ -58,8 +59,38 @@ vim.g.copilot_command = COMMAND
 vim.g.copilot_agent_command = COMMAND
 vim.cmd('runtime plugin/copilot.vim')
 """,
+    # In the words of Ollama, which has no key: it stands in the path.
+    "cmp-ai": """
+require('cmp_ai.config'):setup {
+  provider = 'Ollama',
+  provider_options = {
+    base_url = ADDRESS .. '/key/' .. KEY .. '/api/generate', model = 'budgetai',
+  },
 }
-NAMESPACES = ("vt_fim", "minuet.virtualtext", "copilot.suggestion", "github-copilot")
+""",
+    "cmp-ai, as Tabby": """
+vim.env.TABBY_API_KEY = KEY
+require('cmp_ai.config'):setup {
+  provider = 'Tabby', provider_options = { base_url = ADDRESS .. '/v1/completions' },
+}
+""",
+}
+MENU = """
+local cmp = require('cmp')
+cmp.setup {
+  sources = { { name = 'cmp_ai' } },
+  mapping = { ['<Tab>'] = cmp.mapping.confirm { select = true } },
+  experimental = { ghost_text = true },
+}
+require('cmp_ai').setup()
+"""
+# What a plugin stands on: other checkouts, and lines of an `init.lua` behind its own.
+NEEDED = {
+    name: (("nvim-cmp", "plenary.nvim"), MENU) for name in SETUPS if name.startswith("cmp-ai")
+}
+NAMESPACES = (
+    "vt_fim", "minuet.virtualtext", "copilot.suggestion", "github-copilot", "cmp:GHOST_TEXT",
+)  # fmt: skip
 GHOST = """
 local text = ''
 for _, name in ipairs(NAMES) do
@@ -142,10 +173,14 @@ def plugin(
     address, key = gateway
     command = program(tmp_path, *SURE)
     setup = SETUPS[request.param].replace("ADDRESS", lua_string(address))
-    setup = setup.replace("KEY)", lua_string(key) + ")").replace("= KEY", f"= {lua_string(key)}")
+    setup = re.sub(r"\bKEY\b", lua_string(key), setup)
     setup = setup.replace("COMMAND", lua_string(command[0]))
+    others, more = NEEDED.get(request.param, ((), ""))
+    names = (request.param.partition(",")[0], *others)
     settings = SETTINGS.format(
-        plugin=lua_string(checkout(request.param)), key=lua_string(key), setup=setup
+        plugins=lua_string([str(checkout(name)) for name in names]),
+        key=lua_string(key),
+        setup=setup + more,
     )
     editor = Plugin(version, tmp_path, command, settings)
     yield editor

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from budgetai_core.artifacts import atomic_write, layout
+from budgetai_server.gateway.refusal import refusal
 from budgetai_server.inference.remote.endpoint import read_token
 
 KEY_NAME = "gateway.key"
@@ -51,10 +51,11 @@ class Guard:
         scope, key = _parted(scope)
         if not from_a_program(headers):
             words = "pages of a browser are not answered"
-            await _refusal(403, words, "forbidden_error")(scope, receive, send)
+            await refusal(scope["path"], 403, words)(scope, receive, send)
         elif not (scope["path"] in _OPEN_PATHS or self._knows(key, headers)):
             words = "the key is missing or another one; the gateway has said where it stands"
-            await _refusal(401, words, "authentication_error")(scope, receive, send)
+            bearer = {"WWW-Authenticate": "Bearer"}
+            await refusal(scope["path"], 401, words, bearer)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -87,9 +88,3 @@ def _parted(scope: Scope) -> tuple[Scope, str]:
         return scope, ""
     key, slash, rest = path.removeprefix(_KEY_PATH).partition("/")
     return {**scope, "path": slash + rest, "raw_path": quote(slash + rest).encode()}, unquote(key)
-
-
-def _refusal(status: int, words: str, kind: str) -> JSONResponse:
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
-    error = {"code": status, "message": words, "type": kind}
-    return JSONResponse({"error": error}, status, headers)

@@ -1,7 +1,6 @@
 """The paths that are answered, and what goes wrong on the way to an answer."""
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -24,8 +23,10 @@ from budgetai_core.errors import BudgetAIError
 from budgetai_server.completion.superseding import Superseding
 from budgetai_server.completion.text_edit import TextEdit
 from budgetai_server.gateway import dialects
-from budgetai_server.gateway.dialects import JSON, LISTED, MODEL, BodyError, FimQuestion
+from budgetai_server.gateway.dialects import JSON, LISTED, MODEL, FimQuestion
+from budgetai_server.gateway.refusal import empty_body, refusal
 from budgetai_server.gateway.repositories import OpenRepository, Repositories
+from budgetai_server.gateway.request_body import BodyError, Fields, parse
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ FILE_HEADER, REPOSITORY_HEADER = "x-budgetai-file", "x-budgetai-repository"
 # The version of Ollama whose words are spoken.
 _OLLAMA_VERSION = "0.12.0"
 
-Read = Callable[[dict[str, Any]], FimQuestion]
+Read = Callable[[Fields], FimQuestion]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -82,29 +83,28 @@ class Gateway:
         finally:
             await self._repositories.close()
 
-    async def _health(self, _: Request) -> Response:
+    async def _health(self, request: Request) -> Response:
         state = self._default.session.state if self._default else None
         if state is None or state.name == "starting":
-            return _error(503, "Loading model", "unavailable_error")
+            return refusal(request.scope["path"], 503, "Loading model")
         return JSONResponse({"status": "ok" if state.name == "ready" else state.name})
 
     def _completing(self, read: Read) -> Handler:
         async def complete(request: Request) -> Response:
+            path = request.scope["path"]
             try:
-                body = await _body(request)
-                if body is None:
-                    # minuet-ai.nvim's first answer takes the bodies of its other requests away.
-                    return Response()
-                question = read(body)
+                sent = await _sent(request)
+                if not sent.strip():
+                    return empty_body()
+                question = read(parse(sent))
             except BodyError as error:
-                return _error(400, str(error), "invalid_request_error")
+                return refusal(path, 400, str(error))
             except ClientDisconnect:
                 return Response(status_code=499)
             except _TooLargeError:
-                words = f"at most {MAX_BODY_BYTES} bytes are read"
-                return _error(413, words, "invalid_request_error")
+                return refusal(path, 413, f"at most {MAX_BODY_BYTES} bytes are read")
             except TimeoutError:
-                return _error(408, "the body has not come to its end", "invalid_request_error")
+                return refusal(path, 408, "the body has not come to its end")
             question = _located(question, request)
             if question.streams:
                 return StreamingResponse(self._stream(question), media_type=question.stream_type)
@@ -184,22 +184,9 @@ class _TooLargeError(Exception):
     pass
 
 
-async def _body(request: Request) -> dict[str, Any] | None:
-    """Return the JSON object of a request; None where its body is empty. Raises BodyError for
-    another one, _TooLargeError, TimeoutError and ClientDisconnect."""
-    sent = await _sent(request)
-    if not sent.strip():
-        return None
-    try:
-        body = json.loads(sent)
-    except (ValueError, RecursionError):
-        raise BodyError("the body is not JSON") from None
-    if not isinstance(body, dict):
-        raise BodyError("the body is not a JSON object")
-    return body
-
-
 async def _sent(request: Request) -> bytes:
+    """Return the body of a request. Raises BodyError where it is packed, _TooLargeError,
+    TimeoutError and ClientDisconnect."""
     length = request.headers.get("content-length", "0")
     if "expect" in request.headers and length.isdigit() and int(length) > MAX_BODY_BYTES:
         # The client asks first whether to send it.
@@ -214,6 +201,9 @@ async def _sent(request: Request) -> bytes:
                 break
     if size > MAX_BODY_BYTES:
         raise _TooLargeError
+    packing = request.headers.get("content-encoding", "identity")
+    if packing.lower() != "identity":
+        raise BodyError(f"the body is packed (Content-Encoding: {packing[:40]})")
     return b"".join(parts)
 
 
@@ -264,11 +254,7 @@ def _models() -> dict[str, Any]:
     return {"object": "list", "data": models}
 
 
-async def _told(_: Request, error: Exception) -> Response:
+async def _told(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
     words = "the gateway has no such path" if status == 404 else "another method is asked for"
-    return _error(status, words, "not_found_error")
-
-
-def _error(status: int, words: str, kind: str) -> Response:
-    return JSONResponse({"error": {"code": status, "message": words, "type": kind}}, status)
+    return refusal(request.scope["path"], status, words)

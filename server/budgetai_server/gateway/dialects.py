@@ -14,6 +14,7 @@ from typing import Any
 
 from budgetai_server.completion.text_edit import TextEdit, insertion
 from budgetai_server.gateway.fim_request import FimRequest, from_prompt
+from budgetai_server.gateway.request_body import Fields
 
 JSON, EVENTS, LINES = "application/json", "text/event-stream", "application/x-ndjson"
 MODEL = "budgetai"
@@ -23,10 +24,6 @@ nothing for a name that it does not know; marks of any family are taken apart.""
 
 _MAX_INDENT = 400
 _MAX_STOPS = 64
-
-
-class BodyError(ValueError):
-    """A body that is not what its path asks for."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +74,16 @@ class FimQuestion:
         return mark + (value if isinstance(value, bytes) else _compact(value)) + end
 
 
-def infill(body: dict[str, Any]) -> FimQuestion:
+def infill(body: Fields) -> FimQuestion:
     """Read llama-server's /infill, as llama.vim and llama.vscode ask it."""
-    prefix, prompt = _text(body, "input_prefix"), _text(body, "prompt")
-    extra = body.get("input_extra")
-    chunks = (
-        [chunk for chunk in extra if isinstance(chunk, dict)] if isinstance(extra, list) else []
-    )
-    names = (chunk.get("filename") for chunk in chunks)
+    prefix, suffix = (body.text(key, needed=True) for key in ("input_prefix", "input_suffix"))
+    prompt = body.text("prompt")
     # llama.vscode leaves the blanks of a blank line out, but tells how many there are.
-    several = body.get("n_cmpl") is not None
-    indent = body.get("n_indent") if several and not prompt else 0
-    blanks = " " * min(indent, _MAX_INDENT) if isinstance(indent, int) else ""
-    request = FimRequest(
-        prefix + (prompt or blanks),
-        _text(body, "input_suffix"),
-        neighbors=tuple(name for name in names if isinstance(name, str)),
-    )
+    several = body.number("n_cmpl") is not None
+    indent = body.number("n_indent") or 0
+    blanks = " " * int(max(0, min(indent, _MAX_INDENT))) if several else ""
+    names = (chunk.text("filename") for chunk in body.parts("input_extra"))
+    request = FimRequest(prefix + (prompt or blanks), suffix, neighbors=tuple(filter(None, names)))
     question = _llama(body, request)
     if several:
         # It asks for a list, and cuts the rest of the line from the end of each text itself.
@@ -103,29 +93,29 @@ def infill(body: dict[str, Any]) -> FimQuestion:
     return question
 
 
-def llama_completion(body: dict[str, Any]) -> FimQuestion:
+def llama_completion(body: Fields) -> FimQuestion:
     """Read llama-server's own /completion."""
-    return _llama(body, from_prompt(_prompt(body)))
+    return _llama(body, from_prompt(body.single_text("prompt", needed=True)))
 
 
-def openai_completion(body: dict[str, Any]) -> FimQuestion:
+def openai_completion(body: Fields) -> FimQuestion:
     """Read OpenAI's /v1/completions; and Tabby's, which has the same path."""
     number, made = f"cmpl-{uuid.uuid4().hex}", int(time.time())
-    segments = body.get("segments")
-    if isinstance(segments, dict):
+    if "segments" in body:
+        segments = body.part("segments")
         request = FimRequest(
-            _text(segments, "prefix"),
-            _text(segments, "suffix"),
-            _text(segments, "filepath"),
-            language=_text(body, "language"),
+            segments.text("prefix", needed=True),
+            segments.text("suffix"),
+            segments.text("filepath"),
+            language=body.text("language"),
         )
     else:
-        after = body.get("suffix")
-        request = from_prompt(_prompt(body), None if after is None else _text(body, "suffix"))
+        request = from_prompt(body.single_text("prompt", needed=True), _suffix(body))
+    model = body.text("model") or MODEL
 
     def choice(text: str, reason: str | None) -> dict[str, Any]:
         chosen = {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
-        kind = {"id": number, "object": "text_completion", "created": made, "model": _model(body)}
+        kind = {"id": number, "object": "text_completion", "created": made, "model": model}
         return {**kind, "choices": [chosen]}
 
     return FimQuestion(
@@ -134,41 +124,40 @@ def openai_completion(body: dict[str, Any]) -> FimQuestion:
         piece=lambda text: choice(text, None),
         ending=(choice("", "stop"), b"[DONE]"),
         stops=_stops(body),
-        streams=body.get("stream") is True,
-        generates=body.get("max_tokens") != 0,
+        streams=body.flag("stream", default=False),
+        generates=body.number("max_tokens") != 0,
     )
 
 
-def ollama_generate(body: dict[str, Any]) -> FimQuestion:
+def ollama_generate(body: Fields) -> FimQuestion:
     """Read Ollama's /api/generate, which streams unless told otherwise."""
-    after = body.get("suffix")
-    options = body.get("options")
+    after, model = _suffix(body), body.text("model")
+    # Without a prompt a model is only loaded, or let go.
+    prompt = body.single_text("prompt", needed=not (after or model))
     made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
     def part(text: str, *, done: bool) -> dict[str, Any]:
-        head = {"model": _model(body), "created_at": made, "response": text, "done": done}
+        head = {"model": model or MODEL, "created_at": made, "response": text, "done": done}
         return {**head, "done_reason": "stop"} if done else head
 
     return FimQuestion(
-        from_prompt(_prompt(body), None if after is None else _text(body, "suffix")),
+        from_prompt(prompt, after),
         whole=lambda text: part(text, done=True),
         piece=lambda text: part(text, done=False),
         ending=(part("", done=True),),
-        stops=_stops(options if isinstance(options, dict) else {}),
-        streams=body.get("stream") is not False,
+        stops=_stops(body.part("options")),
+        streams=body.flag("stream", default=True),
         stream_type=LINES,
-        # Without a prompt a model is only loaded, or let go.
-        generates=bool(body.get("prompt") or after),
+        generates=bool(prompt or after),
     )
 
 
-def _llama(body: dict[str, Any], request: FimRequest) -> FimQuestion:
-    fields = body.get("response_fields")
+def _llama(body: Fields, request: FimRequest) -> FimQuestion:
+    fields = body.texts("response_fields")
 
     def whole(text: str) -> Any:
         content = _content(text)
-        wanted = fields if isinstance(fields, list) and fields else list(content)
-        return {key: value for key, value in content.items() if key in wanted}
+        return {key: value for key, value in content.items() if not fields or key in fields}
 
     return FimQuestion(
         request,
@@ -176,8 +165,8 @@ def _llama(body: dict[str, Any], request: FimRequest) -> FimQuestion:
         piece=lambda text: {"content": text, "stop": False},
         ending=({"content": "", "stop": True},),
         stops=_stops(body),
-        streams=body.get("stream") is True,
-        generates=body.get("n_predict") != 0,
+        streams=body.flag("stream", default=False),
+        generates=body.number("n_predict") != 0,
     )
 
 
@@ -213,32 +202,13 @@ def _step(source: str) -> str:
     return " " * min(widths, default=4)
 
 
-def _prompt(body: dict[str, Any]) -> str:
-    prompt = body.get("prompt")
-    if isinstance(prompt, list) and len(prompt) == 1:
-        prompt = prompt[0]
-    return _text({"prompt": prompt}, "prompt")
+def _suffix(body: Fields) -> str | None:
+    """Return the text after the cursor; None where it is not sent apart from the prompt."""
+    return body.text("suffix") if "suffix" in body else None
 
 
-def _text(body: dict[str, Any], key: str) -> str:
-    value = body.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise BodyError(f"{key} is not a text")
-    # JSON can hold halves of characters, which no tokenizer takes.
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _stops(body: dict[str, Any]) -> tuple[str, ...]:
-    stop = body.get("stop")
-    stops = stop if isinstance(stop, list) else [stop]
-    return tuple(text for text in stops if isinstance(text, str))[:_MAX_STOPS]
-
-
-def _model(body: dict[str, Any]) -> str:
-    model = body.get("model")
-    return model if isinstance(model, str) and model else MODEL
+def _stops(body: Fields) -> tuple[str, ...]:
+    return body.texts("stop")[:_MAX_STOPS]
 
 
 def _compact(value: Any) -> bytes:

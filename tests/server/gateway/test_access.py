@@ -94,30 +94,17 @@ def test_a_client_that_asks_first_need_not_send_them(gateway: Running) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 100_000, {"prompt": 5}, {"prompt": ["a", "b"]},
-     {"prompt": "a", "suffix": {}}],
-)  # fmt: skip
-def test_what_is_not_understood_is_said_so(gateway: Running, body: Any) -> None:
-    answer = gateway.ask("/v1/completions", body)
-    assert answer.status == 400
-    assert answer.body["error"]["message"]
-
-
-def test_odd_values_are_taken(gateway: Running) -> None:
-    """Halves of characters, NUL, fields of other types that are not needed."""
-    odd = {"prompt": "x = '\ud800\0'\ny = ", "suffix": "\udfff\n", "stop": {"a": 1}, "model": 7}
-    assert gateway.ask("/v1/completions", odd).status == 200
-    chunks = [None, {"filename": 5}, {"filename": "\0"}, {"filename": "x" * 9999}]
-    infill = {"input_prefix": "a\n", "prompt": "b", "input_extra": chunks, "n_cmpl": "3"}
-    assert gateway.ask("/infill", infill).status == 200
-    assert gateway.ask("/infill", infill | {"n_indent": -5, "prompt": ""}).status == 200
-
-
 def test_other_paths_and_methods(gateway: Running) -> None:
     assert gateway.ask("/v1/chat/completions", BODY).status == 404
     assert gateway.ask("/infill").status == 405
+    assert gateway.ask("/api/chat", {}).body == {"error": "the gateway has no such path"}
+
+
+def test_the_key_is_asked_for_in_the_words_of_ollama(gateway: Running) -> None:
+    """cmp-ai puts the error into a message: where it is no text, that fails at each key."""
+    answer = gateway.ask("/key/other/api/generate", {"prompt": "x"}, Authorization=None)
+    assert answer.status == 401
+    assert "key" in answer.body["error"]
 
 
 def test_generating_stops_when_the_client_hangs_up(gateway: Running) -> None:
