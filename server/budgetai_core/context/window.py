@@ -21,6 +21,11 @@ class WindowLimits:
     chunks: int = 1200
     step: int = 32
 
+    @property
+    def characters(self) -> int:
+        """All three parts together."""
+        return self.before + self.after + self.chunks
+
     def scaled(self, share: float) -> "WindowLimits":
         """Return all sizes times `share`, for a machine that can evaluate less in time."""
         return WindowLimits(*(max(1, round(size * share)) for size in astuple(self)))

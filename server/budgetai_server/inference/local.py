@@ -9,6 +9,7 @@ import copy
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -24,7 +25,7 @@ from budgetai_core.models.token_healing import Vocabulary
 from budgetai_server.inference.engine import Piece, Usage
 from budgetai_server.inference.kv_cache import KVCache
 from budgetai_server.inference.kv_slots import KVSlot, Logits
-from budgetai_server.inference.profile import SpeedProfile
+from budgetai_server.inference.profile import SpeedProfile, max_prompt_tokens
 from budgetai_server.inference.speculative import Draft, Drafter, Lookup, Table
 
 FORMAT_KEY = "budgetai.prompt_format"
@@ -255,13 +256,19 @@ class LocalEngine:
         """Return the prompt's tokens, cut to the context, and the bytes the answer has to begin
         with.
 
-        Characters are a good measure of tokens but for rare scripts; there the shown parts go
-        first, then the oldest of the text before the cursor.
+        Characters are a good measure of tokens but for other scripts, and for digits where each is
+        a token: there the other files go first, then the text after the cursor, then the oldest of
+        the text before it.
         """
-        head, before = self._encode(parts)
         room = self.context_tokens - min(self.reserve, self.context_tokens // 2)
+        # The prompt of a docstring may be longer than those of completions.
+        characters = max(self.limits.characters, len(parts.before) + len(parts.after))
+        room = min(room, max_prompt_tokens(characters))
+        head, before = self._encode(parts)
+        if parts.chunks and len(head) + len(before) > room:
+            head, before = self._encode(replace(parts, chunks=()))
         if len(head) > room - _MIN_BEFORE_TOKENS:
-            head, before = self._encode(Prompt(parts.repository, parts.path, (), "", parts.before))
+            head, before = self._encode(replace(parts, chunks=(), after=""))
         excess = len(head) + len(before) - room
         if excess > 0:
             # In steps, so that typing on does not move the start with every key.

@@ -35,10 +35,18 @@ _MIN_PROMPT_TOKENS = 256
 # characters.
 _CHUNKS_SHARE, _MIN_CHUNK_CHARACTERS = 0.15, 200
 
-MAX_PROMPT_TOKENS = round(
-    (WindowLimits().before + WindowLimits().after + WindowLimits().chunks) / _CHARACTERS_PER_TOKEN
-)
+MAX_PROMPT_TOKENS = round(WindowLimits().characters / _CHARACTERS_PER_TOKEN)
 """Tokens of the prompt that the trainer shows; longer ones are outside the tuned experience."""
+
+
+# Text that has so many times the tokens of usual code is cut to them.
+_DENSE = 1.25
+
+
+def max_prompt_tokens(characters: int) -> int:
+    """Return how many tokens a prompt of so many characters may have. Time is spent on tokens, and
+    3,200 characters are 1,000 of them in usual code, and up to 3,000 in Chinese or in numbers."""
+    return round(_DENSE * characters / _CHARACTERS_PER_TOKEN)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import pytest
 
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_core.context import prompt as prompts
-from budgetai_core.context.prompt import Snapshot
+from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_core.context.window import WindowLimits
 from budgetai_core.errors import ModelError
 from budgetai_core.llama.model import BATCH
 from budgetai_server.completion.service import complete
@@ -210,6 +211,25 @@ def test_a_prompt_longer_than_the_context_is_cut() -> None:
     done = complete(small, Snapshot("r", "a.py", before + "語" * 800, len(before)), None)
     assert done.usage.prompt_tokens < small.context_tokens
     small.close()
+
+
+def test_text_of_many_tokens_takes_no_longer_than_other_text() -> None:
+    """A prompt is sized in characters by what there is time for; here each is a token or more."""
+    engine = Engine(BASE)
+    usual = WindowLimits().characters / 3.2
+    chunks = (prompts.Chunk("b.py", "x = 1\n" * 200),)
+    for before in ("7" * 2400, "語" * 2400):
+        assert len(engine.tokenize(before)) > 1.7 * usual
+        ids, _ = engine._tokens(Prompt("r", "a.py", chunks, "", before))
+        assert usual < len(ids) <= 1.25 * usual
+        # The end of the text before the cursor is what stays.
+        kept, _ = engine.vocabulary.take_back(engine.tokenize(before))
+        assert ids[-64:] == kept[-64:]
+        longer, _ = engine._tokens(Prompt("r", "a.py", chunks, "", before + before[:1]))
+        assert longer[:64] == ids[:64]
+    code = Prompt("r", "a.py", chunks, "", "value = compute(value)\n" * 100)
+    assert engine._tokens(code)[0][: len(engine._encode(code)[0])] == engine._encode(code)[0]
+    engine.close()
 
 
 def test_a_code_model_from_elsewhere_brings_its_own_markers(tmp_path: Path) -> None:
