@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,20 +63,70 @@ def test_an_interrupt_ends_the_converter_and_not_the_adapter(
     number: signal.Signals, converter: Callable[..., Path], tmp_path: Path
 ) -> None:
     """The signal reaches this process alone, as from an editor."""
-    begun, adapter = converter(seconds=60), tmp_path / "adapter"
-    adapter.mkdir()
+    _interrupted_by(number, converter, tmp_path)
 
-    def interrupt() -> None:
+
+def _send_once_there(begun: Path, number: signal.Signals) -> threading.Thread:
+    """Send this process a signal, once there is a file."""
+
+    def send() -> None:
         while not begun.exists():
             time.sleep(0.02)
         os.kill(os.getpid(), number)
 
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread
+
+
+def _interrupted_by(
+    number: signal.Signals, converter: Callable[..., Path], tmp_path: Path
+) -> None:
+    begun, adapter = converter(seconds=60), tmp_path / "adapter"
+    adapter.mkdir()
     before = signal.getsignal(number)
-    threading.Thread(target=interrupt).start()
+    _send_once_there(begun, number)
     made = conversion.convert(adapter, tmp_path, as_json=False)
     assert (made.code, made.model) == (130, None)
     assert adapter.is_dir()
     assert signal.getsignal(number) == before
+
+
+@pytest.fixture
+def ignored() -> Iterator[Callable[[signal.Signals], None]]:
+    """Ignore signals, as what runs under nohup or in a script's background does."""
+    before: dict[signal.Signals, Any] = {}
+
+    def ignore(number: signal.Signals) -> None:
+        before[number] = signal.signal(number, signal.SIG_IGN)
+
+    yield ignore
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_in_the_background_of_a_script_it_can_be_ended(
+    converter: Callable[..., Path], ignored: Callable[[signal.Signals], None], tmp_path: Path
+) -> None:
+    """There SIGINT is ignored, which a process that is started inherits."""
+    ignored(signal.SIGINT)
+    _interrupted_by(signal.SIGTERM, converter, tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_is_ignored_ends_nothing(
+    number: signal.Signals,
+    converter: Callable[..., Path],
+    ignored: Callable[[signal.Signals], None],
+    tmp_path: Path,
+) -> None:
+    ignored(number)
+    begun, adapter = converter(seconds=1), tmp_path / "adapter"
+    adapter.mkdir()
+    sender = _send_once_there(begun, number)
+    assert conversion.convert(adapter, tmp_path, as_json=False).code == 0
+    sender.join()
+    assert signal.getsignal(number) is signal.SIG_IGN
 
 
 def test_a_conversion_that_fails_leaves_the_adapter_and_says_how_to_go_on(

@@ -52,14 +52,15 @@ def convert(adapter: Path, repo: Path, *, as_json: bool) -> ConvertedAdapter:
     malloc_trim.collect()
     command = [sys.executable, "-P", "-m", _CONVERTER, str(adapter), f"--repo={repo.resolve()}"]
     sys.stdout.flush()
-    process = subprocess.Popen(
-        [*command, "--json"] if as_json else command,
-        stdout=subprocess.PIPE if as_json else None,
-        text=True,
-        # What the terminal sends reaches this process alone, which passes it on.
-        process_group=None if sys.platform == "win32" else 0,
-    )
-    with _passing_on_ends(process):
+    with _ends_passed_on() as started:
+        process = subprocess.Popen(
+            [*command, "--json"] if as_json else command,
+            stdout=subprocess.PIPE if as_json else None,
+            text=True,
+            # What the terminal sends reaches this process alone, which passes it on.
+            process_group=None if sys.platform == "win32" else 0,
+        )
+        started(process)
         out, _ = process.communicate()
     if process.returncode:
         return ConvertedAdapter(process.returncode, None, None)
@@ -71,20 +72,30 @@ def convert(adapter: Path, repo: Path, *, as_json: bool) -> ConvertedAdapter:
 
 
 @contextmanager
-def _passing_on_ends(process: "subprocess.Popen[str]") -> Iterator[None]:
-    """Let the converter end in good order and clear up; only then may this process end."""
+def _ends_passed_on() -> Iterator[Callable[["subprocess.Popen[str]"], None]]:
+    """Let the converter that is started inside end in good order and clear up; only then may this
+    process end. What this process ignores (nohup, a script's background job) ends neither."""
+    running: list[subprocess.Popen[str]] = []
 
     def interrupt(*_: object) -> None:
+        if not running:
+            raise KeyboardInterrupt
         if sys.platform != "win32":
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)
+                running[0].send_signal(signal.SIGINT)
 
     ends = [getattr(signal, name) for name in _ENDS if hasattr(signal, name)]
-    before: list[Callable[..., Any] | int | None] = [signal.signal(n, interrupt) for n in ends]
+    before = {number: signal.getsignal(number) for number in ends}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+        elif number == signal.SIGINT:
+            # A child would inherit that it is ignored, and SIGINT is what is passed on to it.
+            signal.signal(number, lambda *_: None)
     try:
-        yield
+        yield running.append
     finally:
-        for number, handler in zip(ends, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)
 
 
