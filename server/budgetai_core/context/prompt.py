@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from budgetai_core.context import window
 from budgetai_core.context.index import Index
 from budgetai_core.context.languages import Language, language_of
-from budgetai_core.context.retrieval import SOURCES, Chunk, Query, retrieve
+from budgetai_core.context.retrieval import SOURCES, Chunk, Query, likeness, retrieve
 from budgetai_core.context.window import WindowLimits
 
 PROMPT_FORMAT = 1
@@ -26,6 +26,11 @@ much text is shown may differ from machine to machine."""
 
 # Chunks are chosen anew when the cursor is so many lines from where they were chosen.
 _RETRIEVAL_STEP = 12
+# From this likeness of lines on, chunks are worth choosing anew for the line after the one that is
+# typed. With twelve characters of a line typed they hold the next one at 51 of 399 lines; chosen on
+# that line itself at 57, four lines above at 5. At 44 % of the places lines are so much alike, 42
+# of the 51 among them.
+_WORTH_ANEW = 1.2
 
 
 @dataclass(frozen=True)
@@ -135,11 +140,31 @@ def build(
     prompt = Prompt(snapshot.repository, snapshot.path, (), after, before)
     if index is None or not limits.chunks:
         return prompt
-    query = Query(snapshot.path, before, after, snapshot.text, snapshot.language, cursor)
     # Files may change meanwhile, on another thread.
     with index.lock:
-        chunks = retrieve(index, query, limits.chunks, sources)
+        chunks = retrieve(index, _query(prompt, snapshot), limits.chunks, sources)
     return replace(prompt, chunks=chunks, chosen_at=line)
+
+
+def choose_anew(
+    snapshot: Snapshot, index: Index, limits: WindowLimits, last: Prompt
+) -> Prompt | None:
+    """Return the prompt for a place with chunks of its own, if those of an earlier prompt lack what
+    goes on from lines much like the ones here; None where all of it is better kept."""
+    if not limits.chunks:
+        return None
+    prompt = build(snapshot, index, limits)
+    if prompt.chunks == last.chunks:
+        return None
+    with index.lock:
+        worth_it = likeness(index, _query(prompt, snapshot)) >= _WORTH_ANEW
+    return prompt if worth_it else None
+
+
+def _query(prompt: Prompt, snapshot: Snapshot) -> Query:
+    cursor = max(0, min(snapshot.cursor, len(snapshot.text)))
+    language = snapshot.language
+    return Query(prompt.path, prompt.before, prompt.after, snapshot.text, language, cursor)
 
 
 def _near(last: Prompt, path: str, line: int) -> bool:

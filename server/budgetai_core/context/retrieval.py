@@ -268,19 +268,49 @@ def _siblings(index: Index, query: Query) -> Iterator[Excerpt]:
             yield _signature(path, definition)
 
 
+def likeness(index: Index, query: Query) -> float:
+    """Return how much the most alike of the places resembles that of the query from which
+    `continuations` goes on: at most 1.5, 0 where there is none."""
+    return next((place.similarity for place in _like_places(index, query)), 0.0)
+
+
 def _continuations(index: Index, query: Query) -> Iterator[Excerpt]:
     """Yield lines like the one above the cursor with what follows them, the most alike first: those
     of the file itself that are out of sight, and of other places that were edited last. Where the
     cursor's own line is begun, lines that begin like it."""
-    *_, begun = lines_above = query.before.split("\n")
-    written = [line.strip() for line in lines_above if line.strip()]
+    alike = 0 if _begun(query) else 1
+    yielded: set[str] = set()
+    for place in islice(_like_places(index, query), _COMPARED):
+        if len(yielded) == _SHOWN_ALIKE:
+            return
+        excerpt = _cut(place.path, place.text, place.number, place.last)._replace(alike=alike)
+        news = excerpt.text.split("\n", alike)[-1].strip()
+        if news and news not in yielded and excerpt.text.count("\n") >= alike:
+            yielded.add(news)
+            yield excerpt
+
+
+class _LikePlace(NamedTuple):
+    """A line of a text that is like that of a place, by its number from 0, and the end of what is
+    shown with it."""
+
+    similarity: float
+    path: str
+    text: str
+    number: int
+    last: int
+
+
+def _like_places(index: Index, query: Query) -> Iterator[_LikePlace]:
+    """Yield where lines are like the last one that is written at the place, the most alike
+    first."""
+    written = [line.strip() for line in query.before.split("\n") if line.strip()]
     if not written:
         return
     last_line = _compared(written[-1])
     one_above = _compared(written[-2]) if len(written) > 1 else ""
-    compared = len(last_line) if begun.strip() else None
-    alike = 0 if begun.strip() else 1
-    likely: list[tuple[float, int, str, str, int, int]] = []
+    compared = len(last_line) if _begun(query) else None
+    places: list[_LikePlace] = []
     for path, text, first, last in _searched(index, query):
         lines = _lines(text)
         for _, similarity, number in process.extract(
@@ -293,16 +323,14 @@ def _continuations(index: Index, query: Query) -> Iterator[Excerpt]:
             preceding = next(filter(None, map(_compared, reversed(lines[first:number]))), "")
             similarity += _ABOVE_COUNTS * Indel.normalized_similarity(preceding, one_above)
             end = min(number + 1 + _FOLLOWED_BY, last)
-            likely.append((-similarity, len(likely), path, text, number, end))
-    yielded: set[str] = set()
-    for _, _, path, text, number, end in sorted(likely)[:_COMPARED]:
-        if len(yielded) == _SHOWN_ALIKE:
-            return
-        excerpt = _cut(path, text, number, end)._replace(alike=alike)
-        news = excerpt.text.split("\n", alike)[-1].strip()
-        if news and news not in yielded and excerpt.text.count("\n") >= alike:
-            yielded.add(news)
-            yield excerpt
+            places.append(_LikePlace(similarity, path, text, number, end))
+    # The sort is stable: of two that are alike the one of the place edited last comes first.
+    yield from sorted(places, key=lambda place: -place.similarity)
+
+
+def _begun(query: Query) -> bool:
+    """Return whether something is written in the cursor's own line."""
+    return bool(query.before.rpartition("\n")[2].strip())
 
 
 def _compared(line: str) -> str:

@@ -7,8 +7,8 @@ it; one that contradicts it stops it.
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum, auto
 
@@ -16,6 +16,7 @@ from budgetai_core.context import prompt as prompts
 from budgetai_core.context import window
 from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_server.completion.chunks_ahead import ChunksAhead
 from budgetai_server.completion.generation import Generation, GenerationCache, generate
 from budgetai_server.completion.render import CompletionPolicy, render, render_within
 from budgetai_server.completion.text_edit import Suggestion
@@ -189,9 +190,11 @@ class Scheduler:
         worker: Worker,
         policy: CompletionPolicy,
         engine_for: EngineFor | None = None,
+        *,
+        sequences: int = 1,
     ) -> None:
         """Start with nothing in flight. `engine_for` names the engine for a place, where not all
-        are served by the same."""
+        are served by the same; with several `sequences` it keeps several prompts evaluated."""
         self.engine = engine
         self.policy = policy
         self.index: Index | None = None
@@ -204,6 +207,11 @@ class Scheduler:
         self._running: Usage | None = None
         # The last prompt of each document: a cursor that moves by a few lines keeps most of it.
         self._prompts: dict[str, Prompt] = {}
+        self._chunks_ahead = (
+            ChunksAhead(worker, self._engine_for, self._evaluated_ahead, self._counted)
+            if engine.ahead and sequences > 1
+            else None
+        )
 
     @property
     def busy(self) -> bool:
@@ -297,8 +305,11 @@ class Scheduler:
     def changed(self, document: str, snapshot: Snapshot | None) -> None:
         """Follow a change of the text, with the cursor there; None where no one can tell.
 
-        What is in flight stops if the text contradicts it. The new place is evaluated ahead.
+        What is in flight stops if the text contradicts it. The new place is evaluated ahead, and in
+        the end chunks for the next line are looked for.
         """
+        if snapshot and self._chunks_ahead:
+            self._chunks_ahead.follow(document, snapshot, self._prompts.get(document), self.index)
         in_flight = self._in_flight.get(document)
         if in_flight and snapshot and in_flight.serves(snapshot):
             in_flight.latest = snapshot
@@ -324,6 +335,8 @@ class Scheduler:
     def forget(self, document: str) -> None:
         """Forget a document that is closed."""
         self.stop(document)
+        if self._chunks_ahead:
+            self._chunks_ahead.forget(document)
         self._prompts.pop(document, None)
 
     def stop(self, document: str) -> None:
@@ -333,14 +346,14 @@ class Scheduler:
     def _start(self, document: str, snapshot: Snapshot, phase: Phase) -> InFlight:
         self.stop(document)
         in_flight = InFlight(Generation(snapshot), phase, self.policy)
-        last = self._prompts.get(document)
+        last = shown = self._prompts.get(document)
         if last and (phase is Phase.REFINING or not self.engine.ahead):
             # Its chunks alone: the text after the cursor is to be shown as it is there.
             last = replace(last, after="")
         in_flight.job = self._worker.submit(
             lambda job: self._run(in_flight, job, last), urgent=phase is Phase.REQUESTED
         )
-        in_flight.job.future.add_done_callback(lambda _: self._ended(document, in_flight))
+        in_flight.job.future.add_done_callback(lambda _: self._ended(document, in_flight, shown))
         self._in_flight[document] = in_flight
         return in_flight
 
@@ -349,8 +362,7 @@ class Scheduler:
         generation = in_flight.generation
         # Chosen here, where adapters come and go between two jobs and never during one.
         generation.engine = engine = self._engine_for(generation.snapshot)
-        self._running = generation.usage
-        try:
+        with self._counted(generation.usage):
             if in_flight.phase is Phase.REFINING:
                 prompt = prompts.build(generation.snapshot, self.index, engine.limits, last)
                 generation.prompt = prompt
@@ -360,13 +372,26 @@ class Scheduler:
                     engine, generation, self.index, in_flight.policy.stop, job.stopped,
                     in_flight.enough, last,
                 )  # fmt: skip
+
+    @contextmanager
+    def _counted(self, usage: Usage) -> Iterator[None]:
+        """Count what is done meanwhile on the model's thread."""
+        self._running = usage
+        try:
+            yield
         finally:
             self._running = None
-            self.totals.add(generation.usage)
+            self.totals.add(usage)
 
-    def _ended(self, document: str, in_flight: InFlight) -> None:
+    def _evaluated_ahead(self, document: str, shown: Prompt, prompt: Prompt) -> None:
+        """Go on from a prompt with better chunks, unless others have been chosen meanwhile."""
+        now = self._prompts.get(document)
+        if now and now.chosen_at == shown.chosen_at and now.chunks == shown.chunks:
+            self._prompts[document] = prompt
+
+    def _ended(self, document: str, in_flight: InFlight, shown: Prompt | None) -> None:
         """Note that nothing more comes. Go where the text has gone, or on with what had to make
-        way."""
+        way. `shown` was the document's last prompt when it began."""
         in_flight.grown.set()
         if self._in_flight.get(document) is not in_flight:
             return
@@ -376,7 +401,7 @@ class Scheduler:
             if made_way and phase in (Phase.WARMING, Phase.REFINING):
                 self._start(document, generation.snapshot, phase)
             return
-        if generation.prompt:
+        if generation.prompt and self._prompts.get(document) is shown:
             self._prompts[document] = generation.prompt
         if in_flight.contradicted and in_flight.latest:
             self.warm(document, in_flight.latest)

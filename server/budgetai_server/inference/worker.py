@@ -19,11 +19,14 @@ class Job(Generic[T]):
     begins it ends with Cancelled.
 
     An urgent job has someone waiting for it; another one is stopped as soon as an urgent one
-    comes. Urgency may change while it waits or runs.
+    comes, an `idle` one for any other. Urgency may change while it waits or runs.
     """
 
-    def __init__(self, worker: "Worker", work: Callable[["Job[T]"], T], *, urgent: bool) -> None:
+    def __init__(
+        self, worker: "Worker", work: Callable[["Job[T]"], T], *, urgent: bool, idle: bool
+    ) -> None:
         self.urgent = urgent
+        self.idle = idle
         self._worker = worker
         self._work = work
         self._stop = threading.Event()
@@ -39,7 +42,9 @@ class Job(Generic[T]):
         return self._stop.is_set()
 
     def stopped(self) -> bool:
-        return self._stop.is_set() or (not self.urgent and self._worker.urgent_waits())
+        if self._stop.is_set():
+            return True
+        return not self.urgent and self._worker.waits(idle=self.idle)
 
     @property
     def done(self) -> bool:
@@ -82,9 +87,12 @@ class Worker:
         self._thread = threading.Thread(target=self._serve, name="model", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Job[T]], T], *, urgent: bool = True) -> Job[T]:
-        """Give work to the model's thread; the job's future has its result."""
-        job = Job(self, work, urgent=urgent)
+    def submit(
+        self, work: Callable[[Job[T]], T], *, urgent: bool = True, idle: bool = False
+    ) -> Job[T]:
+        """Give work to the model's thread; the job's future has its result. Work that is `idle`
+        begins when there is no other."""
+        job = Job(self, work, urgent=urgent and not idle, idle=idle)
         with self._changed:
             if self._closed:
                 job.stop()
@@ -94,10 +102,10 @@ class Worker:
                 self._changed.notify()
         return job
 
-    def urgent_waits(self) -> bool:
-        """Return whether a job someone waits for has not begun. Asked often, so it takes no
-        lock."""
-        return any(job.urgent for job in tuple(self._jobs))
+    def waits(self, *, idle: bool) -> bool:
+        """Return whether a job has not begun that someone waits for; with `idle`, any that is not
+        idle. Asked often, so it takes no lock."""
+        return any(job.urgent or (idle and not job.idle) for job in tuple(self._jobs))
 
     @property
     def busy(self) -> bool:
@@ -128,7 +136,8 @@ class Worker:
             if not self._jobs:
                 return None
             urgent = [job for job in self._jobs if job.urgent]
-            job = (urgent or self._jobs)[-1]
+            others = [job for job in self._jobs if not job.idle]
+            job = (urgent or others or self._jobs)[-1]
             self._jobs.remove(job)
             self._running = job
             return job

@@ -96,7 +96,11 @@ class Session:
         """Load the model, if there is one. Never raises: the state says what went wrong."""
         if opened := await self._models.start():
             scheduler = Scheduler(
-                opened.engine, self._worker, opened.policy, self._models.for_completion
+                opened.engine,
+                self._worker,
+                opened.policy,
+                self._models.for_completion,
+                sequences=self._options.sequences,
             )
             self._completions.scheduler = scheduler
             self._docstrings = DocstringService(

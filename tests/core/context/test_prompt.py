@@ -1,10 +1,20 @@
 """The prompt: its order, its markers, and that a key typed only appends."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetai_core.context.index import Index
-from budgetai_core.context.prompt import Markers, Snapshot, build, encode, find_markers
+from budgetai_core.context.prompt import (
+    Markers,
+    Snapshot,
+    build,
+    choose_anew,
+    encode,
+    find_markers,
+)
+from budgetai_core.context.window import WindowLimits
 
 FULL = Markers(repository=1, file=2, prefix=3, suffix=4, middle=5, end=6)
 SEPARATOR_ONLY = Markers(repository=1, file=2, prefix=None, suffix=None, middle=None, end=6)
@@ -90,3 +100,43 @@ def test_a_cursor_that_moves_up_by_a_few_lines_keeps_what_stands_in_front() -> N
     assert moved.before == build(second).before
     assert build(far, last=shown) == build(far)
     assert build(Snapshot("r", "b.py", text, at[1]), last=shown).path == "b.py"
+
+
+ABOVE = """\
+def test_open_keeps_its_name():
+    service = make_service("open")
+    assert service.name == "open"
+"""
+BETWEEN = "".join(f"value_{number} = {number}\n" for number in range(40))
+LIMITS = WindowLimits(before=240, after=1, chunks=300, step=1)
+
+
+def typing(line: str, above: str = ABOVE) -> Snapshot:
+    text = above + BETWEEN + "def test_shut_keeps_its_name():\n" + line
+    return Snapshot("r", "a.py", text, len(text))
+
+
+def test_chunks_for_the_next_line_show_what_goes_on_from_lines_like_the_one_typed() -> None:
+    first = build(typing(""), Index(), LIMITS)
+    last = replace(first, chunks=(), chosen_at=0)
+    anew = choose_anew(typing('    service = make_service("sh'), Index(), LIMITS, last)
+    assert anew and 'assert service.name == "open"' in anew.chunks[0].text
+    assert anew.chosen_at == anew_line(typing(""))
+    # The next line shows them, and begins as they do.
+    following = typing('    service = make_service("shut")\n    ')
+    assert build(following, Index(), LIMITS, anew).chunks == anew.chunks
+
+
+def anew_line(place: Snapshot) -> int:
+    return place.text.count("\n")
+
+
+def test_chunks_that_are_shown_or_hardly_alike_are_not_worth_an_evaluation() -> None:
+    begun = '    service = make_service("sh'
+    shown = build(typing(begun), Index(), LIMITS)
+    assert shown.chunks
+    assert choose_anew(typing(begun), Index(), LIMITS, shown) is None
+    nothing = replace(shown, chunks=())
+    far = ABOVE.replace("make_service", "find_or_make_one_service_of")
+    assert choose_anew(typing(begun, far), Index(), LIMITS, nothing) is None
+    assert choose_anew(typing(begun), Index(), replace(LIMITS, chunks=0), nothing) is None

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 import pytest
 import pytest_asyncio
 
+from budgetai_core.context.index import Index
 from budgetai_core.context.prompt import Prompt, Snapshot
 from budgetai_core.context.window import WindowLimits
 from budgetai_server.completion.render import CompletionPolicy
@@ -33,6 +34,7 @@ class Stepwise:
         self.tokens: tuple[str, ...] = TOKENS
         self.prompts: list[str] = []
         self.warmed: list[str] = []
+        self.shown: list[Prompt] = []
         self.written = 0
         self.splices = False
         self._steps = threading.Semaphore(0)
@@ -43,6 +45,9 @@ class Stepwise:
 
     def free(self) -> None:
         self._free = True
+
+    def hold(self) -> None:
+        self._free = False
 
     def _wait(self, cancelled: Callable[[], bool]) -> None:
         while not self._free and not self._steps.acquire(timeout=0.005):
@@ -55,6 +60,7 @@ class Stepwise:
         self, prompt: Prompt, limit: int, cancelled: Callable[[], bool], usage: Usage
     ) -> Iterator[Piece]:
         self.prompts.append(prompt.before)
+        self.shown.append(prompt)
         usage.spliced = self.splices
         for token in self.tokens:
             self._wait(cancelled)
@@ -76,7 +82,7 @@ class Bench:
     def __init__(self) -> None:
         self.engine = Stepwise()
         self.worker = Worker()
-        self.scheduler = Scheduler(self.engine, self.worker, CompletionPolicy(block=0))
+        self.scheduler = Scheduler(self.engine, self.worker, CompletionPolicy(block=0), sequences=2)
 
     @property
     def phase(self) -> Phase | None:
@@ -291,3 +297,90 @@ async def test_a_line_whose_block_never_came_is_not_asked_for_again(bench: Bench
     along = await bench.scheduler.complete("a", place("for b"))
     assert along and along.text == " in a:"
     assert bench.engine.prompts == [BEFORE]
+
+
+LIKE = """\
+def test_open_keeps_its_name():
+    service = make_service("open")
+    assert service.name == "open"
+"""
+FAR = "".join(f"value_{number} = {number}\n" for number in range(400))
+SAID = 'assert service.name == "open"'
+
+
+DEFINED = "def test_shut_keeps_its_name():\n    "
+BEGUN = DEFINED + 'service = make_service("sh'
+NEXT = DEFINED + 'service = make_service("shut")\n    '
+
+
+def typing(lines: str) -> Snapshot:
+    text = LIKE + FAR + lines
+    return Snapshot("r", "a.py", text + "\n", len(text))
+
+
+def holds(prompt: Prompt) -> bool:
+    return any(SAID in chunk.text for chunk in prompt.chunks)
+
+
+async def asked_above(bench: Bench) -> None:
+    """Ask some lines above the one that is typed, where nothing is like those to come."""
+    bench.scheduler.index = Index()
+    bench.engine.free()
+    assert await bench.scheduler.complete("a", typing(""))
+    await bench.idle()
+    assert not holds(bench.engine.shown[-1])
+
+
+@pytest.mark.asyncio
+async def test_chunks_for_the_next_line_are_evaluated_while_this_one_is_typed(bench: Bench) -> None:
+    await asked_above(bench)
+    bench.scheduler.changed("a", typing(BEGUN))
+    await bench.idle()
+    (warmed,) = bench.engine.warmed
+    assert warmed.endswith(BEGUN)
+    bench.scheduler.changed("a", typing(BEGUN + "ut"))
+    await bench.idle()
+    assert len(bench.engine.warmed) == 1, "once a line"
+    assert await bench.scheduler.complete("a", typing(NEXT))
+    assert holds(bench.engine.shown[-1])
+
+
+@pytest.mark.asyncio
+async def test_what_is_evaluated_for_the_next_line_makes_way_and_goes_on(bench: Bench) -> None:
+    await asked_above(bench)
+    bench.engine.hold()
+    bench.scheduler.changed("a", typing(BEGUN))
+    request = bench.ask(typing(BEGUN))
+    await bench.until(lambda: bench.phase is Phase.REQUESTED)
+    bench.engine.step(3)
+    assert await request
+    assert not holds(bench.engine.shown[-1]), "nobody waits for better chunks"
+    bench.engine.free()
+    await bench.until(lambda: bool(bench.engine.warmed))
+    await bench.idle()
+    assert await bench.scheduler.complete("a", typing(NEXT))
+    assert holds(bench.engine.shown[-1])
+
+
+@pytest.mark.asyncio
+async def test_who_has_gone_elsewhere_keeps_the_prompt_of_that_place(bench: Bench) -> None:
+    await asked_above(bench)
+    bench.engine.hold()
+    bench.scheduler.changed("a", typing(BEGUN))
+    elsewhere = Snapshot("r", "a.py", typing(BEGUN).text, len(LIKE) - 1)
+    request = bench.ask(elsewhere)
+    bench.engine.step(40)
+    assert await request
+    bench.engine.free()
+    await bench.until(lambda: bool(bench.engine.warmed))
+    await bench.idle()
+    assert bench.scheduler._prompts["a"].chosen_at == 2
+
+
+@pytest.mark.asyncio
+async def test_with_one_sequence_nothing_is_evaluated_for_the_next_line(bench: Bench) -> None:
+    bench.scheduler = Scheduler(bench.engine, bench.worker, CompletionPolicy(block=0))
+    await asked_above(bench)
+    bench.scheduler.changed("a", typing(BEGUN))
+    await bench.idle()
+    assert bench.engine.warmed == []

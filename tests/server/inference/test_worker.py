@@ -84,3 +84,29 @@ async def test_after_closing_nothing_waits_for_ever() -> None:
     for job in (running, late):
         with pytest.raises(Cancelled):
             await asyncio.wait_for(job.future, 5)
+
+
+@pytest.mark.asyncio
+async def test_idle_work_makes_way_for_all_other_work_and_begins_last(worker: Worker) -> None:
+    begun = threading.Event()
+
+    def idle(job: Job[None]) -> None:
+        begun.set()
+        until_stopped(job)
+
+    running = worker.submit(idle, idle=True)
+    assert await asyncio.to_thread(begun.wait, 5)
+    order: list[str] = []
+    gate = threading.Event()
+    worker.submit(lambda _: gate.wait(5), urgent=False)
+    jobs = [
+        worker.submit(lambda _: order.append("ahead"), urgent=False),
+        worker.submit(lambda _: order.append("idle"), idle=True),
+        worker.submit(lambda _: order.append("urgent")),
+    ]
+    gate.set()
+    await asyncio.gather(*(job.future for job in jobs))
+    assert order == ["urgent", "ahead", "idle"]
+    with pytest.raises(Cancelled):
+        await running.future
+    assert not running.halted, "it only made way"
