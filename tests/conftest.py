@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from hypothesis import settings
 # A busy machine is not a fault of the code.
 settings.register_profile("any-speed", deadline=None)
 settings.load_profile("any-speed")
+
+# Tests send interrupts, which a suite that runs in the background of a script would ignore.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -79,9 +79,7 @@ def _send_once_there(begun: Path, number: signal.Signals) -> threading.Thread:
     return thread
 
 
-def _interrupted_by(
-    number: signal.Signals, converter: Callable[..., Path], tmp_path: Path
-) -> None:
+def _interrupted_by(number: signal.Signals, converter: Callable[..., Path], tmp_path: Path) -> None:
     begun, adapter = converter(seconds=60), tmp_path / "adapter"
     adapter.mkdir()
     before = signal.getsignal(number)
