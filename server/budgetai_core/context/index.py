@@ -136,6 +136,19 @@ class Index:
         """Return the file that tests this one or is tested by it; header or source."""
         return self._siblings.of(path)
 
+    def lines_moved(self, path: str, line: int, by: int) -> None:
+        """Follow a change of a file that ends at a line of its new text, which counts from 0, and
+        after which all lines stand `by` lines further down than before."""
+        untouched = line - max(by, 0)
+
+        def now(number: int) -> int:
+            return number if number <= untouched else max(line, number + by)
+
+        self.recent = tuple(
+            EditedPlace(path, now(place.first), now(place.last)) if place.path == path else place
+            for place in self.recent
+        )
+
     def edited(self, path: str, line: int) -> None:
         """Note that someone works at a line, which counts from 0."""
         place = EditedPlace(path, line, line)

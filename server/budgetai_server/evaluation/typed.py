@@ -242,7 +242,9 @@ def put_as_typed(index: Index, path: str, text: str | None, language: Language |
     put(index, path, text, language)
     if text is None or text == old:
         return
-    for _, _, first, last in hunks(old.split("\n"), text.split("\n")):
+    for removed_from, removed_to, first, last in hunks(old.split("\n"), text.split("\n")):
+        by = (last - first) - (removed_to - removed_from)
+        index.lines_moved(path, max(first, last - 1), by)
         for number in range(first, max(first + 1, last)):
             index.edited(path, number)
 

@@ -235,9 +235,8 @@ class Session:
             self._docstrings.stop(document.uri)
         left_alone = self._left_alone(document)
         if self._indexer and not left_alone and (path := self._relative(document)):
-            self._indexer.edited(path, snapshot.text)
-            if offset is not None:
-                self._indexer.index.edited(path, snapshot.text.count("\n", 0, snapshot.cursor))
+            line = None if offset is None else snapshot.text.count("\n", 0, snapshot.cursor)
+            self._indexer.edited(path, snapshot.text, line)
         known = offset is not None and not left_alone
         self._scheduler.changed(document.uri, snapshot if known else None)
 

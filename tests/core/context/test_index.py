@@ -1,5 +1,7 @@
 """The index in memory: what it knows follows each change of a file."""
 
+import pytest
+
 from budgetai_core.context.index import Index
 from budgetai_core.context.symbols import Definition, FileSymbols
 
@@ -73,6 +75,34 @@ def test_a_place_that_is_edited_grows_line_by_line_and_the_newest_comes_first() 
     for path, line in (("a.py", 10), ("b.py", 3), ("a.py", 12), ("a.py", 8), ("a.py", 400)):
         index.edited(path, line)
     assert index.recent == (("a.py", 400, 400), ("a.py", 8, 12), ("b.py", 3, 3))
+
+
+@pytest.mark.parametrize(
+    ("line", "by", "places"),
+    [
+        # Enter at the end of line 199, three lines pasted there, and two lines put in above all.
+        (200, 1, [(100, 102), (201, 203), (401, 401)]),
+        (202, 3, [(100, 102), (203, 205), (403, 403)]),
+        (1, 2, [(102, 104), (202, 204), (402, 402)]),
+        # In the middle of a place: it grows.
+        (202, 1, [(100, 102), (200, 203), (401, 401)]),
+        # Five lines go, in front of a place, with a part of it, with all of it.
+        (150, -5, [(100, 102), (195, 197), (395, 395)]),
+        (198, -5, [(100, 102), (198, 198), (395, 395)]),
+        (101, -5, [(100, 101), (195, 197), (395, 395)]),
+        (450, 7, [(100, 102), (200, 202), (400, 400)]),
+        (101, 0, [(100, 102), (200, 202), (400, 400)]),
+    ],
+)
+def test_places_move_with_the_lines_above_them(
+    line: int, by: int, places: list[tuple[int, int]]
+) -> None:
+    index = Index()
+    for edited in (400, 200, 202, 100, 102):
+        index.edited("a.py", edited)
+    index.edited("b.py", 300)
+    index.lines_moved("a.py", line, by)
+    assert sorted(index.recent) == [*(("a.py", *place) for place in places), ("b.py", 300, 300)]
 
 
 def test_places_that_are_edited_are_bounded_in_lines_and_in_number() -> None:

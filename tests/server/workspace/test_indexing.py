@@ -289,6 +289,20 @@ async def test_an_open_document_counts_until_it_is_closed(repo: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_places_that_were_edited_move_with_what_is_typed_above_them(repo: Path) -> None:
+    upkeep = await built(repo)
+    text = PRICE + "\n" * 200
+    upkeep.edited("shop/price.py", text, 200)
+    # Typed again and again: what is unsaved counts, not what the index has taken in so far.
+    for _ in range(3):
+        text = "import math\n" + text
+        upkeep.edited("shop/price.py", text, 1)
+    assert upkeep.index.recent == (("shop/price.py", 1, 3), ("shop/price.py", 203, 203))
+    await upkeep.settled()
+    upkeep.close()
+
+
+@pytest.mark.asyncio
 async def test_a_new_file_comes_in_with_its_edits(repo: Path) -> None:
     upkeep = await built(repo)
     upkeep.edited("new.py", "def edited(): ...\n")

@@ -116,9 +116,16 @@ class Indexer:
         if self._changed and (self._waiting is None or self._waiting.done()):
             self._waiting = asyncio.get_running_loop().create_task(self._follow())
 
-    def edited(self, path: str, text: str) -> None:
+    def edited(self, path: str, text: str, line: int | None = None) -> None:
         """Index an open document whose text differs from its file. That counts, until it is closed;
-        but only of files that are in the index."""
+        but only of files that are in the index. `line`, from 0, is the cursor's, if known."""
+        if line is not None:
+            before = self._edits.text(path)
+            before = self.index.text(path) if before is None else before
+            # Of a notebook an editor has single cells.
+            if not is_notebook(path):
+                self.index.lines_moved(path, line, text.count("\n") - before.count("\n"))
+            self.index.edited(path, line)
         self._edits.edited(path, text)
 
     def closed(self, path: str) -> None:

@@ -33,6 +33,10 @@ class UnsavedBuffers:
         self._stop(path)
         self._waiting[path] = asyncio.get_running_loop().create_task(self._take(path))
 
+    def text(self, path: str) -> str | None:
+        """Return the text that a document was last edited to; None where it was not."""
+        return self._texts.get(path)
+
     def holds(self, path: str) -> bool:
         return path in self._texts
 
