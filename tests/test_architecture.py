@@ -348,6 +348,7 @@ def test_the_core_loads_no_model_library() -> None:
         "budgetai_convert",
         "budgetai_server.cli.evaluate",
         "budgetai_server.cli.docstring",
+        "budgetai_server.cli.promote",
         "budgetai_server.cli.demo",
         "budgetai_server.gateway.cli",
     ],

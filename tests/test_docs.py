@@ -18,6 +18,7 @@ from budgetai.status import StatusOptions
 from budgetai_convert.options import ConvertOptions
 from budgetai_core.context.languages import LANGUAGES
 from budgetai_core.options import markdown_table
+from budgetai_server.cli.promote import PromoteOptions
 from budgetai_server.docstrings.options import DocstringOptions
 from budgetai_server.evaluation.options import EvalOptions
 from budgetai_server.gateway.cli import GatewayOptions
@@ -34,6 +35,7 @@ MAX_GLOSSARY_LINES = 30
 TABLES = {
     "train": TrainOptions,
     "convert": ConvertOptions,
+    "promote": PromoteOptions,
     "server": ServerOptions,
     "gateway": GatewayOptions,
     "eval": EvalOptions,

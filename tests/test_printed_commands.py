@@ -14,6 +14,7 @@ import pytest
 
 from budgetai_convert import cli as convert_cli
 from budgetai_convert.options import ConvertOptions
+from budgetai_core.artifacts.promotion import Promotion
 from budgetai_core.errors import OptionError
 from budgetai_core.repository import git
 from budgetai_server.cli import demo
@@ -94,6 +95,7 @@ def test_the_mode_of_a_token_file(tmp_path: Path) -> None:
 
 def test_settings_of_editors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", f'{ODD}/"bin"/python')
-    toml = demo._next_steps(ODD, ODD).partition("(languages.toml):\n")[2]
+    promoted = Promotion(outcome="served", reason="it is not worse", model=str(ODD))
+    toml = demo._next_steps(ODD, promoted).partition("(languages.toml):\n")[2]
     server = tomllib.loads(toml)["language-server"]["budgetai"]
     assert server["command"] == f'{ODD}/"bin"/budgetai-server'

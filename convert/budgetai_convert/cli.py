@@ -4,14 +4,19 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from budgetai_convert.options import PROGRAM, ConvertOptions
 from budgetai_core import command
+from budgetai_core.artifacts import layout
+from budgetai_core.next_command import run_next
 
 if TYPE_CHECKING:
     from budgetai_convert.convert import ConversionResult
 
+# A command of another part, known by its name alone.
+_GATE = "budgetai_server.cli.promote"
 ABOUT = (
     "Merge an adapter into its base, quantise the result, and check it against the tuned model. "
     "The file appears only when every check has passed."
@@ -36,12 +41,30 @@ def _main(options: ConvertOptions) -> int:
             print(f"adapter    {options.peft}, rank {made.rank}")
         return 0
     result = convert(options)
+    if result.model.parent.name == layout.CANDIDATES and options.out is None:
+        return _go_on(options, result)
     if options.json:
         command.print_json(_as_json(result))
     else:
         _print(result)
         print(f"next       {_next(options)}")
     return 0
+
+
+def _go_on(options: ConvertOptions, result: "ConversionResult") -> int:
+    """Ask whether the model may be served. Returns the exit code of that."""
+    if not options.json:
+        _print(result)
+    root = options.repo or result.root or (None if options.source else Path.cwd())
+    arguments = [str(result.model), *([f"--repo={root.resolve()}"] if root else [])]
+    code, promotion = run_next(_GATE, arguments, as_json=options.json)
+    if options.json:
+        more = {"model": promotion["model"], "promotion": promotion} if promotion else {}
+        command.print_json(_as_json(result) | more)
+    elif code not in (0, command.NOT_SERVED):
+        again = shlex.join(["budgetai", "promote", str(result.model), *arguments[1:]])
+        print(f"next       {again}")
+    return code
 
 
 def _print(result: "ConversionResult") -> None:
@@ -51,7 +74,9 @@ def _print(result: "ConversionResult") -> None:
         print(table(result.choice))
     checks = result.manifest.checks
     ties = f" ({checks['greedy_ties']:.0f} too close to call)" if checks["greedy_ties"] else ""
-    print(f"model      {result.model}")
+    if result.model.parent.name != layout.CANDIDATES:
+        # Else it is told where it is once that is decided.
+        print(f"model      {result.model}")
     print(f"rank       {result.manifest.rank}")
     print(f"size       {result.manifest.size / 1e6:,.1f} MB, {result.manifest.quant}")
     for entry in result.entries:

@@ -58,13 +58,15 @@ _FIRST_PROBES = 12
 @dataclass(frozen=True)
 class ConversionResult:
     """A finished model, or a bundle's folder with the `entries` that were made for it; `seconds`
-    is the time the whole conversion took. `choice` is what auto measured."""
+    is the time the whole conversion took. `choice` is what auto measured, `root` the repository
+    that a model was made for, if it is there."""
 
     model: Path
     manifest: ModelManifest
     seconds: float = 0.0
     choice: Choice | None = None
     entries: tuple[AdapterEntry, ...] = ()
+    root: Path | None = None
 
 
 def convert(options: ConvertOptions) -> ConversionResult:
@@ -105,7 +107,7 @@ def _write_model(plan: ConversionPlan, begin: Begin) -> ConversionResult:
         manifest.write(plan.final)
     # Killed before, it leaves no page about a model that is not there.
     write_sidecars(plan, variant, manifest, conversion.choice)
-    return ConversionResult(plan.final, manifest, choice=conversion.choice)
+    return ConversionResult(plan.final, manifest, choice=conversion.choice, root=variant.root)
 
 
 def _write_bundle(plan: ConversionPlan, begin: Begin) -> ConversionResult:

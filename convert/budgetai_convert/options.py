@@ -121,4 +121,9 @@ class ConvertOptions:
         "file to write, ending in .gguf, or the folder of a bundle; without it, they go where the"
         " server looks",
     )
+    gate: bool = option(
+        True,
+        "serve the model only if it is not worse than what is served now, as budgetai promote"
+        " decides; without --out or --bundle",
+    )
     json: bool = option(False, "print the result as JSON")

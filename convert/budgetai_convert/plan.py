@@ -312,11 +312,12 @@ def _default_final(options: ConvertOptions, folders: Sequence[Path], quant: str)
         )
     place = folders[0].resolve()
     repositories = (layout.home() / "repositories").resolve()
+    model = layout.new_model(options.repo or Path.cwd(), quant)
     if place.parent.name == "adapters" and place.parents[2] == repositories:
-        model = place.parents[1] / "models" / f"{layout.stamp()}-{quant}.gguf"
-    else:
-        model = layout.new_model(options.repo or Path.cwd(), quant)
-    return model.with_suffix("") if options.bundle else model
+        model = place.parents[1] / "models" / model.name
+    if options.bundle:
+        return model.with_suffix("")
+    return model.parents[1] / layout.CANDIDATES / model.name if options.gate else model
 
 
 def _check_model_alone(options: ConvertOptions, model: Path) -> None:

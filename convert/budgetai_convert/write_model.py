@@ -31,6 +31,7 @@ def manifest_of(
         base=trained.base if trained else plan.base.record(),
         adapter=variant.adapter.folder.resolve().name if variant.adapter else "",
         rank=trained.rank if trained else 0,
+        task=trained.task if trained else "completion",
         quant=choice.chosen.name if choice else plan.quant,
         size=size,
         held_out=trained.held_out if trained else (),

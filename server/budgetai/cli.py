@@ -41,6 +41,12 @@ SUBCOMMANDS = (
     ),
     Subcommand("convert", "make a GGUF file of it", "budgetai_convert.cli:main", ("convert",)),
     Subcommand(
+        "promote",
+        "serve it, if it is not worse than what is served",
+        "budgetai_server.cli.promote:main",
+        ("server",),
+    ),
+    Subcommand(
         "serve", "serve it to an editor, over LSP", "budgetai_server.cli.server:main", ("server",)
     ),
     Subcommand(

@@ -25,7 +25,7 @@ class StatusOptions:
 class Status:
     """What there is; paths are None where nothing is. `losses` are those on held-out files, before
     and after training; `elsewhere` says that the model was made for another clone of it, or for a
-    folder above."""
+    folder above. `promotion` says in a sentence what became of the newest candidate, and why."""
 
     repository: str
     folder: str
@@ -38,6 +38,7 @@ class Status:
     finished: str = ""
     losses: tuple[float | None, float | None] = (None, None)
     unfinished: str | None = None
+    promotion: str = ""
     index_bytes: int = 0
     suggestions: int = 0
     next: str = ""
@@ -60,20 +61,21 @@ def _main(argv: list[str] | None) -> int:
 
 def status(root: Path) -> Status:
     """Look at what there is for the repository at `root`."""
-    from budgetai_core.artifacts import layout
+    from budgetai_core.artifacts import layout, promotion
 
     layout.remember(root)
     model, adapter = layout.newest_model(root), layout.newest_adapter(root)
-    unfinished = layout.newest_partial(root)
+    unfinished, promoted = layout.newest_partial(root), promotion.latest(root)
     index = layout.repository_folder(root) / "index.sqlite"
     return Status(
         repository=str(root),
         folder=str(layout.repository_folder(root)),
         elsewhere=bool(model and not model.is_relative_to(layout.repository_folder(root))),
         unfinished=str(unfinished) if unfinished else None,
+        promotion=f"{promoted.outcome}: {promoted.reason}" if promoted else "",
         index_bytes=index.stat().st_size if index.is_file() else 0,
         suggestions=_suggestions(layout.usage(root)),
-        next=_next(model, adapter, unfinished),
+        next=_next(model, adapter, unfinished, promoted.adapter if promoted else ""),
         **(_of_model(model) if model else {}),
         **(_of_adapter(adapter) if adapter else {}),
     )
@@ -115,10 +117,11 @@ def _suggestions(usage: Path) -> int:
     return len(read(usage))
 
 
-def _next(model: Path | None, adapter: Path | None, unfinished: Path | None) -> str:
+def _next(model: Path | None, adapter: Path | None, unfinished: Path | None, judged: str) -> str:
+    """Return the next step. `judged` is the adapter of the newest candidate."""
     if unfinished and (adapter is None or unfinished.name > adapter.name):
         return "budgetai train --resume, if no other training runs"
-    if adapter and (model is None or adapter.name > model.name):
+    if adapter and adapter.name != judged and (model is None or adapter.name > model.name):
         return "budgetai convert"
     if model is None:
         return "budgetai train; budgetai doctor says which --base suits this machine"
@@ -142,6 +145,7 @@ def _text(status: Status) -> str:
         "base": status.base,
         "adapter": adapter,
         "held-out loss": f"{before:.3f} before, {after:.3f} after" if before and after else "",
+        "candidate": status.promotion,
         "unfinished": status.unfinished or "",
         "index": f"{status.index_bytes / 1e6:,.1f} MB" if status.index_bytes else "not made yet",
         "suggestions": f"{status.suggestions} shown; budgetai eval --usage says what became of them"

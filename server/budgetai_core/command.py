@@ -23,6 +23,8 @@ from budgetai_core.options import (
 T = TypeVar("T")
 
 BAD_INPUT = 2
+NOT_SERVED = 3
+"""A model was made, and is not served: what was served before still is."""
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 

@@ -259,7 +259,7 @@ def test_without_arguments_the_newest_adapter_becomes_the_newest_model(
     base: MakeBase,
     tmp_path: Path,
     own_home: Path,
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     repo = tmp_path / "repo"
@@ -267,7 +267,7 @@ def test_without_arguments_the_newest_adapter_becomes_the_newest_model(
     adapter = tiny.make_adapter(layout.new_adapter(repo), base("llama"))
     monkeypatch.chdir(repo / "src")
     assert main([]) == 0
-    out, err = capsys.readouterr()
+    out, err = capfd.readouterr()
     model = layout.newest_model(repo)
     assert model is not None and str(model) in out
     assert model.is_relative_to(own_home)
@@ -283,6 +283,8 @@ def test_without_arguments_the_newest_adapter_becomes_the_newest_model(
     assert all(math.isfinite(value) for value in manifest.checks.values())
     beside = {f"{model.stem}{suffix}" for suffix in (".json", ".md", ".Modelfile")}
     assert {path.name for path in model.parent.iterdir()} == {model.name, *beside}
+    # There is no code to judge it by, and nothing that it would take the place of.
+    assert "served     " in out and "it was not judged" in out
 
 
 def test_an_adapter_on_a_shelf_puts_its_model_on_that_shelf(

@@ -6,11 +6,12 @@ import os
 import shlex
 import time
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from budgetai_core import malloc_trim
 from budgetai_core.artifacts.manifest import COMPARED
-from budgetai_core.command import parse, print_json, run
+from budgetai_core.command import NOT_SERVED, parse, print_json, run
 from budgetai_training.options import DOCSTRING, TrainOptions
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _main(argv: list[str] | None, started: float) -> int:
     options = parse(PROGRAM, ABOUT, TrainOptions, argv)
+    options = _kept_apart(options)
     if options.dry_run:
         from budgetai_training.dry_run import show
 
@@ -57,6 +59,7 @@ def _main(argv: list[str] | None, started: float) -> int:
     if unused := torch_without_its_gpu():
         report.say(f"torch is built for {unused}, and there is no such GPU: see budgetai doctor")
     folder, options = RunFolder.opened(options)
+    _say_what_judges(options, report)
     # All three are cheap, and a mistake in them should not wait for torch.
     with report.busy("looking at the base"):
         base_weights.check(resolve(options.base))
@@ -73,6 +76,26 @@ def _main(argv: list[str] | None, started: float) -> int:
         return _convert(options, result, report)
     _tell(options, result)
     return 0
+
+
+def _kept_apart(options: TrainOptions) -> TrainOptions:
+    """Return the options of a run that goes on to a model with the newest commits held out: the
+    model has to show there that it is not worse than what is served."""
+    decided = options.holdout or options.continue_from or options.resume or options.corpus
+    if not options.convert or decided or options.task == DOCSTRING:
+        return options
+    # Not above: --help reads no history.
+    from budgetai_core.evaluation.not_worse import LINES, MIN_LINES
+    from budgetai_core.evaluation.typed_commits import newest_with
+
+    newest = newest_with(options.repo, LINES, at_least=MIN_LINES)
+    return replace(options, holdout=f"since:{newest}") if newest else options
+
+
+def _say_what_judges(options: TrainOptions, report: "Reporter") -> None:
+    if options.convert and options.holdout:
+        since = options.holdout.partition(":")[2][:12]
+        report.say(f"what was written since {since} is kept to judge the model by")
 
 
 def _tell(options: TrainOptions, result: "TrainingResult", **more: Any) -> None:
@@ -93,7 +116,7 @@ def _convert(options: TrainOptions, result: "TrainingResult", report: "Reporter"
     made = conversion.convert(result.folder, options.repo, as_json=options.json)
     if options.json:
         _tell(options, result, conversion=made.told)
-    if made.code:
+    if made.code not in (0, NOT_SERVED):
         report.say(f"the adapter stays; to convert it again: {_next(result)}")
     return made.code
 

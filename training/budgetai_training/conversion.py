@@ -5,24 +5,17 @@ The adapter is finished before it starts and stays, whatever becomes of the conv
 
 import contextlib
 import importlib.util
-import json
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from budgetai_core import malloc_trim
-from budgetai_core.artifacts import layout
+from budgetai_core.artifacts.promotion import latest as promotion_of
+from budgetai_core.command import NOT_SERVED
 from budgetai_core.errors import AdapterError, OptionError
+from budgetai_core.next_command import run_next
 from budgetai_training.report import report_files
 
 _CONVERTER = "budgetai_convert"
-# What ends this process, each by its name: not every system has all of them.
-_ENDS = ("SIGINT", "SIGTERM", "SIGHUP")
 # What the extra brings that the trainer has no use for.
 _NEEDED = (_CONVERTER, "llama_cpp")
 
@@ -49,57 +42,20 @@ def check_installed() -> None:
 def convert(adapter: Path, repo: Path, *, as_json: bool) -> ConvertedAdapter:
     """Convert a finished adapter as budgetai-convert does by default, and note the model in the
     adapter's report. What it says goes where this process writes; as JSON it is returned."""
-    malloc_trim.collect()
-    command = [sys.executable, "-P", "-m", _CONVERTER, str(adapter), f"--repo={repo.resolve()}"]
-    sys.stdout.flush()
-    with _ends_passed_on() as started:
-        process = subprocess.Popen(
-            [*command, "--json"] if as_json else command,
-            stdout=subprocess.PIPE if as_json else None,
-            text=True,
-            # What the terminal sends reaches this process alone, which passes it on.
-            process_group=None if sys.platform == "win32" else 0,
-        )
-        started(process)
-        out, _ = process.communicate()
-    if process.returncode:
-        return ConvertedAdapter(process.returncode, None, None)
-    told: dict[str, Any] | None = json.loads(out) if as_json else None
-    model = Path(told["model"]) if told else layout.newest_model(repo)
+    arguments = [str(adapter), f"--repo={repo.resolve()}"]
+    code, told = run_next(_CONVERTER, arguments, as_json=as_json)
+    if code not in (0, NOT_SERVED):
+        return ConvertedAdapter(code, None, told)
+    promotion = promotion_of(repo)
+    model = Path(told["model"]) if told else Path(promotion.model) if promotion else None
     if model:
-        _note(adapter, model)
-    return ConvertedAdapter(0, model, told)
+        _note(adapter, model, promotion.reason if promotion else "")
+    return ConvertedAdapter(code, model, told)
 
 
-@contextmanager
-def _ends_passed_on() -> Iterator[Callable[["subprocess.Popen[str]"], None]]:
-    """Let the converter that is started inside end in good order and clear up; only then may this
-    process end. What this process ignores (nohup, a script's background job) ends neither."""
-    running: list[subprocess.Popen[str]] = []
-
-    def interrupt(*_: object) -> None:
-        if not running:
-            raise KeyboardInterrupt
-        if sys.platform != "win32":
-            with contextlib.suppress(ProcessLookupError):
-                running[0].send_signal(signal.SIGINT)
-
-    ends = [getattr(signal, name) for name in _ENDS if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in ends}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
-        elif number == signal.SIGINT:
-            # A child would inherit that it is ignored, and SIGINT is what is passed on to it.
-            signal.signal(number, lambda *_: None)
-    try:
-        yield running.append
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _note(adapter: Path, model: Path) -> None:
-    """Say in the report where the model is; a report that cannot be read or written stays."""
+def _note(adapter: Path, model: Path, promotion: str) -> None:
+    """Say in the report where the model is, and whether it is served; a report that cannot be read
+    or written stays."""
     with contextlib.suppress(AdapterError, OSError):
-        report_files.write(replace(report_files.read(adapter), model=str(model)), adapter)
+        report = replace(report_files.read(adapter), model=str(model), promotion=promotion)
+        report_files.write(report, adapter)

@@ -84,7 +84,8 @@ class TrainOptions:
     holdout: str = option(
         "",
         "hold out what was written after a revision or a date, as since:v1.2, and learn from the"
-        " state then; without it, a tenth of the files is held out",
+        " state then; without it, a tenth of the files is held out, or with --convert the newest"
+        " commits, where they have 100 lines to type",
         unit="since:revision",
         group="what is learned",
     )
@@ -207,8 +208,8 @@ class TrainOptions:
     )
     convert: bool = option(
         False,
-        "go on to a model that the server finds, as budgetai-convert does; an adapter that is"
-        " finished stays, whatever becomes of it",
+        "go on to a model, as budgetai-convert does, which is served if it is not worse than what"
+        " is served now; an adapter that is finished stays, whatever becomes of it",
     )
     checkpoint_every: Seconds = option(
         Seconds(60),

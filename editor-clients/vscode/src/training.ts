@@ -6,8 +6,9 @@ import { runShown } from './programs';
 import { Server } from './server';
 import { setting } from './settings';
 
-/** The exit code after Ctrl-C. */
+/** The exit codes after Ctrl-C, and where what was served before stays. */
 const INTERRUPTED = 130;
+const NOT_SERVED = 3;
 
 export async function train(server: Server, log: vscode.OutputChannel): Promise<void> {
   const budget = setting('trainBudget', '15m');
@@ -47,6 +48,10 @@ async function done(
   const code = await runShown(what, title, log).then(undefined, (error: Error) => error.message);
   if (code === INTERRUPTED) {
     void vscode.window.showInformationMessage(`${name} was cancelled.`);
+  } else if (code === NOT_SERVED) {
+    const seen = 'Show why';
+    const told = 'BudgetAI has a new model, which is not served: the one before stays.';
+    void vscode.window.showInformationMessage(told, seen).then((chosen) => chosen && log.show());
   } else if (code !== 0) {
     log.show();
     void vscode.window.showErrorMessage(`${name} has not finished: see the log of BudgetAI.`);

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetai_core.artifacts import base_models, layout
+from budgetai_core.artifacts.promotion import SIDECARS
 from budgetai_core.errors import BaseError, ModelError
 
-MODEL, BUNDLE, ADAPTER, RUN = "model", "bundle", "adapter", "run"
+MODEL, CANDIDATE, BUNDLE, ADAPTER, RUN = "model", "candidate", "bundle", "adapter", "run"
 BASE, UNPACKED = "base", "unpacked"
-# What stands beside a model's file and goes with it.
-SIDECARS = (".json", ".md", ".svg", ".Modelfile")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +31,7 @@ class Artifact:
     @property
     def files(self) -> tuple[Path, ...]:
         """Return the files and folders that it is made of."""
-        if self.kind != MODEL:
+        if self.kind not in (MODEL, CANDIDATE):
             return (self.path,)
         beside = (self.path.with_suffix(suffix) for suffix in SIDECARS)
         return (self.path, *(path for path in beside if path.is_file()))
@@ -58,6 +57,8 @@ def _of(folder: Path, served: Path | None) -> Iterator[Artifact]:
     for path in layout.models_in(folder):
         kind = BUNDLE if path.is_dir() else MODEL
         yield _artifact(kind, path, repository=folder.name, served=path == served)
+    for path in layout.candidates_in(folder):
+        yield _artifact(CANDIDATE, path, repository=folder.name)
     for path in layout.adapters_in(folder):
         yield _artifact(ADAPTER, path, repository=folder.name)
     for path in sorted((folder / "adapters").glob(f"*{layout.PARTIAL}")):

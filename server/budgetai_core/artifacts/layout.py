@@ -6,6 +6,8 @@
         adapters/<time>.partial/  a run that is not finished: checkpoints
         models/<time>-<quant>.gguf and <same name>.json
         models/<time>-<quant>/    a bundle: a base, adapters and manifest.json
+        candidates/<time>-<quant>.gguf  a model that is not served, or not yet: see `promotion`
+        promotion.json          what became of the newest candidate, and why
         usage.sqlite            what was shown and accepted, in numbers
     <home>/base_models/         bases the user has added: <name>.gguf
     <home>/bases/<digest>-2/    a GGUF base unpacked for training; may be removed at any time
@@ -30,6 +32,7 @@ from budgetai_core.repository.identity import Identity, identity
 
 PARTIAL = ".partial"
 RUN_FILE = "run.json"
+CANDIDATES = "candidates"
 # A name that leads nowhere else.
 _PLAIN = re.compile(r"(?!\.)[\w.+-]{1,100}")
 _IDENTITY_FILE = "repository.json"
@@ -104,9 +107,9 @@ def unpacked_base(digest: str) -> Path:
     return home() / "bases" / f"{digest[:20]}-{_UNPACKED_VERSION}"
 
 
-def stamp() -> str:
-    """Return a folder name that sorts by time."""
-    return time.strftime("%Y%m%d-%H%M%S")
+def stamp(second: float | None = None) -> str:
+    """Return a folder name that sorts by time: that of now, or of a second since the epoch."""
+    return time.strftime("%Y%m%d-%H%M%S", time.localtime(second))
 
 
 def new_adapter(root: Path) -> Path:
@@ -122,6 +125,16 @@ def new_adapter(root: Path) -> Path:
 
 def new_model(root: Path, quant: str) -> Path:
     return repository_folder(root) / "models" / f"{stamp()}-{quant}.gguf"
+
+
+def new_candidate(root: Path, quant: str) -> Path:
+    """Return where a model stands until it may take the place of the one that is served."""
+    return repository_folder(root) / CANDIDATES / f"{stamp()}-{quant}.gguf"
+
+
+def candidates_in(folder: Path) -> list[Path]:
+    """Return the candidates in a folder of `repository_folders`, oldest first."""
+    return _finished(folder, f"{CANDIDATES}/*.gguf")
 
 
 def usage(root: Path) -> Path:

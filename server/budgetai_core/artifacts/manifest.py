@@ -87,7 +87,7 @@ class AdapterManifest:
 @dataclass(frozen=True, kw_only=True)
 class ModelManifest:
     """Written by the converter beside a GGUF file. `checks` are the numbers of verification;
-    `rank` is that of the update merged in, 0 where it was not noted."""
+    `rank` is that of the update merged in, 0 where it was not noted; `task` that of its adapter."""
 
     prompt_format: int
     base: BaseRecord
@@ -102,6 +102,7 @@ class ModelManifest:
     holdout: str = ""
     also: tuple[str, ...] = ()
     rank: int = 0
+    task: str = "completion"
 
     def write(self, model: Path) -> None:
         write_json(self.path(model), dataclasses.asdict(self))

@@ -10,23 +10,32 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 
-from budgetai_core.artifacts import layout
+from budgetai_core.artifacts import layout, promotion
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_core.artifacts.manifest import AdapterManifest
-from budgetai_core.command import parse, run
+from budgetai_core.artifacts.promotion import Promotion
+from budgetai_core.command import NOT_SERVED, parse, run
 from budgetai_core.errors import BudgetAIError
-from budgetai_core.evaluation.metrics import LineScores, change, first_line, score
+from budgetai_core.evaluation.metrics import (
+    LineScores,
+    Score,
+    change,
+    first_line,
+    score,
+    signed,
+)
+from budgetai_core.evaluation.not_worse import LINES, MIN_LINES
 from budgetai_core.evaluation.spans import MaskedSpan
+from budgetai_core.evaluation.typed_commits import newest_with
 from budgetai_core.options import Seconds, option
 from budgetai_core.repository.history import SINCE
 from budgetai_server.evaluation.options import EvalOptions
 
 SHOWN = 5
-# So many places are asked about for those that are shown.
+# So many places are asked about for those that are shown, where the model was judged before.
 _EXAMPLES = 10
 
 
@@ -37,7 +46,7 @@ class DemoOptions:
     repo: Path = option(Path(), "the repository to learn", unit="folder")
     budget: Seconds = option(Seconds(300), "wall-clock time for training", unit="time")
     holes: int = option(
-        40, "lines that are typed, or held-out places where the history has too few"
+        40, "held-out places to ask about, where there are too few lines to judge a model by"
     )
 
 
@@ -49,56 +58,47 @@ def _main(argv: list[str] | None) -> int:
     about = "Train, convert and serve on one repository."
     options = parse("budgetai-demo", about, DemoOptions, argv)
     # Not above: --help has no use for a model.
-    from budgetai_server.evaluation import typed
     from budgetai_server.evaluation.lines import eval_set
 
     root = options.repo.resolve()
-    newest = typed.newest_with(root, options.holes)
-    commits = SINCE + newest if newest else ""
+    newest = newest_with(root, LINES, at_least=MIN_LINES)
     _step(f"1/3  train on {root.name} for {options.budget}")
-    holdout = ["--holdout", commits] if commits else []
+    holdout = ["--holdout", SINCE + newest] if newest else []
     _command("budgetai_training", "--repo", str(root), "--budget", str(options.budget), *holdout)
     adapter = _newest(layout.newest_adapter(root), "adapter")
-    _step("2/3  convert")
-    _command("budgetai_convert", str(adapter))
-    model = _newest(layout.newest_model(root), "model")
+    _step("2/3  convert, and serve it if it is not worse than what is served")
+    _command("budgetai_convert", str(adapter), "--repo", str(root))
+    promoted = promotion.latest(root)
+    model = _newest(Path(promoted.model) if promoted else None, "model")
+    assert promoted is not None
+    _step("3/3  ask the language server at held-out places, with the base and the tuned model")
     base = resolve(EMBEDDED).path
     assert base is not None
-    wanted = EvalOptions(repo=root, holes=options.holes, commits=commits, model=(base, model))
-    if commits:
-        _step("3/3  type the newest commits, with the base and with the tuned model")
-        print(_as_typed(wanted))
-        asked = _EXAMPLES
-    else:
-        _step("3/3  ask the language server at held-out places, with the base and the tuned model")
-        print("The history has too few lines to type: lines of held-out files are cut instead.")
-        asked = options.holes
-    questions = eval_set(replace(wanted, holes=asked), [model])
+    asked = _EXAMPLES if promoted.measures else options.holes
+    questions = eval_set(EvalOptions(repo=root, holes=asked), [model])
     answers = {
         name: asyncio.run(_ask(path, root, questions.spans))
         for name, path in (("base", base), ("tuned", model))
     }
-    if not commits:
+    if promoted.measures:
+        print(_judged(promoted))
+    else:
+        print("There are too few lines to judge the model by; those below are cut out of files.")
         print(_report(AdapterManifest.read(adapter), questions.spans, answers))
     print("\n".join(["", "What the language server says where lines were cut:", ""]))
     print("\n".join(_examples(questions.spans, answers)))
-    print(_next_steps(adapter, model))
+    print(_next_steps(adapter, promoted))
     return 0
 
 
-def _as_typed(options: EvalOptions) -> str:
-    from budgetai_server.cli.evaluate import typed_table, with_bar
-    from budgetai_server.evaluation import typed
-    from budgetai_server.evaluation.candidates import served
-
-    lines = typed.typed_set(options, options.model)
-    evaluations = []
-    for path in options.model:
-        with served(path, options.task) as engines:
-            engine, policy = engines[0]
-            work = partial(typed.evaluate, engine, policy, lines, options.patience)
-            evaluations.append(with_bar(engine.name, lines.count, options, work))
-    return typed_table(evaluations, [typed.change(*evaluations)], lines)
+def _judged(promoted: Promotion) -> str:
+    """Return the table of what was measured before the model was, or was not, served."""
+    rows = [f"\n{'':16}  {promoted.against} -> {Path(promoted.model).stem}"]
+    for name, (before, after, *apart) in promoted.measures.items():
+        change = f"   {signed(Score(*apart))}" if apart else " lines"
+        rows.append(f"{name:16}  {before:.3g} -> {after:.3g}{change}")
+    rows.append(f"{promoted.lines} lines, {promoted.judged}; 95 % intervals")
+    return "\n".join(rows)
 
 
 def _step(title: str) -> None:
@@ -111,7 +111,7 @@ def _command(module: str, *arguments: str) -> None:
     before = signal.signal(signal.SIGINT, lambda *_: None)
     done = subprocess.run([sys.executable, "-P", "-m", module, *arguments], check=False)
     signal.signal(signal.SIGINT, before)
-    if done.returncode:
+    if done.returncode not in (0, NOT_SERVED):
         raise SystemExit(done.returncode)
 
 
@@ -178,12 +178,14 @@ def _examples(spans: tuple[MaskedSpan, ...], answers: dict[str, list[str]]) -> l
     return lines
 
 
-def _next_steps(adapter: Path, model: Path) -> str:
+def _next_steps(adapter: Path, promoted: Promotion) -> str:
     # A string of JSON is one of Lua and of TOML, too.
     server = json.dumps(str(Path(sys.executable).with_name("budgetai-server")), ensure_ascii=False)
     return f"""\
 adapter  {adapter}
-model    {model}
+model    {promoted.model}
+served   {promoted.serves}
+         {promoted.reason}
 
 Neovim 0.12 (init.lua); the server finds the model of the folder you open:
   vim.lsp.config('budgetai', {{ cmd = {{ {server} }}, root_markers = {{ '.git' }} }})

@@ -8,7 +8,7 @@ import dataclasses
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -23,7 +23,8 @@ from budgetai_core.context.prompt import Prompt
 from budgetai_core.errors import OptionError
 from budgetai_core.evaluation.keystrokes import TimedSuggestion, Typed, pause, type_line
 from budgetai_core.evaluation.metrics import Score, by_cluster, first_line
-from budgetai_core.evaluation.typed_lines import TypedLine, choose, reformats, typed_lines
+from budgetai_core.evaluation.typed_commits import LINES_PER_COMMIT, TypedCommit, lines_of
+from budgetai_core.evaluation.typed_lines import TypedLine
 from budgetai_core.repository import git
 from budgetai_core.repository.commits import Replay, commits_after
 from budgetai_core.repository.history import SINCE, resolve
@@ -35,27 +36,9 @@ from budgetai_server.evaluation.candidates import manifest_of, named
 from budgetai_server.evaluation.options import EvalOptions
 from budgetai_server.inference.local import LocalEngine
 
-LINES_PER_COMMIT = 5
-# A history is learned but for a fifth of its commits, where the user has not said what to hold out.
-_HELD_BACK = 5
 LOCATIONS = ("chunk", "prompt", "tree", "nowhere")
 """Where the text of a line stood when it was typed: in a chunk that the prompt shows, elsewhere in
 the prompt, elsewhere in the tree, or nowhere."""
-
-
-@dataclass(frozen=True)
-class TypedCommit:
-    """Lines of one commit, by file in the order of the paths; `earlier` are the files, path and new
-    text, that a line finds changed already."""
-
-    commit: str
-    parent: str
-    lines: tuple[TypedLine, ...]
-    files: tuple[tuple[str, str], ...]
-
-    def earlier(self, line: TypedLine) -> Iterator[tuple[str, str]]:
-        """Yield path and text of the commit's files that were changed before the line's."""
-        yield from ((path, text) for path, text in self.files if path < line.path)
 
 
 @dataclass(frozen=True)
@@ -79,7 +62,7 @@ class TypedSet:
 @dataclass(frozen=True)
 class Answered:
     """One line: what was shown at its beginning, how the whole of it was typed, and what greedy
-    decoding alone says (`raw`)."""
+    decoding alone says (`raw`), all of it in `text`."""
 
     commit: str
     new_file: bool
@@ -90,6 +73,7 @@ class Answered:
     typed: Typed
     location: str
     seconds: float
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,39 +141,13 @@ def typed_set(
         if missing <= 0:
             break
         commit, parent = history[place]
-        if lines := _lines(replay, commit, parent, min(missing, LINES_PER_COMMIT), options.seed):
+        if lines := lines_of(replay, commit, parent, min(missing, LINES_PER_COMMIT), options.seed):
             drawn[place] = lines
             missing -= len(lines.lines)
             tick(options.holes - missing)
     commits = tuple(drawn[place] for place in sorted(drawn))
     warnings = tuple(filter(None, (_warning(root, since, model) for model in models)))
     return TypedSet(root, since, commits, dict(replay.left_out), warnings, declared)
-
-
-def newest_with(repo: Path, count: int) -> str:
-    """Return the newest commit behind which a history has `count` lines to type, among the last
-    fifth of its commits; empty where there is none. Raises RepositoryError."""
-    root = repository.open_repository(repo)
-    if not git.has_repository(root) or git.ask(root, "rev-parse", "--verify", "HEAD") is None:
-        return ""
-    history = commits_after(root, "")
-    replay = Replay(root)
-    for commit, parent in reversed(history[len(history) - len(history) // _HELD_BACK :]):
-        lines = _lines(replay, commit, parent, LINES_PER_COMMIT, seed=0)
-        count -= sum(not line.new_file for line in lines.lines) if lines else 0
-        if count <= 0:
-            return parent
-    return ""
-
-
-def _lines(replay: Replay, commit: str, parent: str, count: int, seed: int) -> TypedCommit | None:
-    changes = replay.changes(parent, commit)
-    if changes and reformats(changes):
-        replay.left_out["reformatting commit"] += 1
-        return None
-    lines = choose([line for c in changes for line in typed_lines(c)], count, f"{seed}{commit}")
-    files = tuple((change.path, change.after) for change in changes)
-    return TypedCommit(commit, parent, tuple(lines), files) if lines else None
 
 
 def _warning(root: Path, since: str, model: Path) -> str:
@@ -279,6 +237,7 @@ def _answer(
         typed,
         _location(line.expected, first.prompt, index),
         first.seconds,
+        first.raw,
     )
 
 

@@ -1,61 +1,23 @@
 """budgetai-eval --commits: lines of later commits, typed into the files of before."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from budgetai_core.context.prompt import Prompt
-from budgetai_core.context.window import WindowLimits
 from budgetai_core.errors import OptionError, RepositoryError
-from budgetai_server.cli import demo, evaluate
+from budgetai_server.cli import evaluate
 from budgetai_server.completion.render import CompletionPolicy
 from budgetai_server.evaluation import typed
 from budgetai_server.evaluation.options import EvalOptions
 from budgetai_server.evaluation.typed import change, scores, typed_set
-from budgetai_server.inference.engine import Piece, Usage
 from support import revisions, tiny
+from support.knowing import Knows
 
 OLD = "import os\n\n\ndef first(path):\n    return os.stat(path)\n\n\ndef last(path):\n    pass\n"
 ADDED = "    size = os.path.getsize(path)\n    return size * 2\n"
 NEW = OLD.replace("    return os.stat(path)\n", ADDED)
 OTHER = "import first_module\n\nTABLE = first_module.make_a_table()\n"
-
-
-class Knows:
-    """An engine that has read the finished files: it goes on with what comes next in them."""
-
-    name, state, ahead, limits, path, adapter = (
-        "knows",
-        "ready",
-        False,
-        WindowLimits(),
-        Path("k"),
-        "",
-    )
-
-    def __init__(self, **texts: str) -> None:
-        """By the name of a file, without its ending."""
-        self.texts = texts
-        self.prompts: list[Prompt] = []
-        self.warmed: list[Prompt] = []
-        self.learned: list[str] = []
-
-    def learn(self, texts: Iterable[str]) -> None:
-        self.learned = list(texts)
-
-    def warm(self, prompt: Prompt, cancelled: Callable[[], bool]) -> None:
-        self.warmed.append(prompt)
-
-    def generate(
-        self, prompt: Prompt, limit: int, cancelled: Callable[[], bool], usage: Usage
-    ) -> Iterator[Piece]:
-        self.prompts.append(prompt)
-        text = self.texts.get(prompt.path.removesuffix(".py"), "")
-        for character in text.partition(prompt.before)[2] if prompt.before else text:
-            usage.answer_tokens += 1
-            yield Piece(character)
 
 
 def commit(root: Path, **files: str) -> str:
@@ -154,25 +116,6 @@ def test_the_seed_draws_the_lines_and_no_commit_gives_more_than_five(repo: Path)
     assert max(len(commit.lines) for commit in typed_set(since_v1(repo), []).commits) == 5
 
 
-def test_the_newest_commits_with_enough_to_type_are_held_back(tmp_path: Path) -> None:
-    text, commits = OLD, []
-    for number in range(11):
-        text += f"first_value_{number} = os.stat({number})\nother_{number} = os.getpid()\n"
-        commits.append(commit(tmp_path, a=text))
-    assert typed.newest_with(tmp_path, 2) == commits[-2]
-    assert typed.newest_with(tmp_path, 3) == commits[-3]
-    # A fifth of the commits has no more than four lines.
-    assert typed.newest_with(tmp_path, 5) == ""
-    lines = typed_set(EvalOptions(repo=tmp_path, commits=f"since:{commits[-3]}", holes=3), [])
-    assert lines.count == 3
-
-
-def test_without_a_history_nothing_is_held_back(tmp_path: Path) -> None:
-    assert typed.newest_with(tmp_path, 1) == ""
-    commit(tmp_path, a=OLD)
-    assert typed.newest_with(tmp_path, 1) == ""
-
-
 def test_what_is_refused(repo: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--commits v1 is not known"):
         typed_set(EvalOptions(repo=repo, commits="v1"), [])
@@ -202,6 +145,3 @@ def test_the_command(
     printed = capsys.readouterr()
     assert "No commit since:HEAD has a line to type; lines are cut instead" in printed.err
     assert "lines; all files" in printed.out
-    # The demo does the same with two models.
-    options = since_v1(repo, holes=2, model=(model, model))
-    assert demo._as_typed(options).startswith("2 lines of 1 commits, as they were typed\n")

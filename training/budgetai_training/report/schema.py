@@ -83,7 +83,8 @@ class Forgetting:
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """A whole run. `options` are those with a value, by field name; `notes` whole sentences;
-    `model` is the file made of the adapter, where the run went on to one."""
+    `model` is the file made of the adapter, where the run went on to one, and `promotion` a
+    sentence on whether that is served."""
 
     repository: str
     base: str
@@ -113,6 +114,7 @@ class Report:
     notes: tuple[str, ...] = ()
     versions: dict[str, str] = field(default_factory=dict)
     model: str = ""
+    promotion: str = ""
 
 
 def to_json(value: Any) -> Any:

@@ -10,6 +10,9 @@ function M.program(name)
   return server ~= '' and vim.fn.executable(beside) == 1 and beside or name
 end
 
+-- The exit code where what was served before stays.
+local NOT_SERVED = 3
+
 local function run(command, done)
   vim.cmd('botright 12new')
   vim.fn.jobstart(command, {
@@ -17,6 +20,8 @@ local function run(command, done)
     on_exit = function(_, code)
       if code == 0 and done then
         done()
+      elseif code == NOT_SERVED then
+        vim.notify('BudgetAI has a new model, and the one before stays: the terminal says why')
       end
     end,
   })
