@@ -10,7 +10,7 @@ SOURCES = Path(__file__).parents[2] / "server"
 
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
-    """A copy of a small package as a repository without git: six files."""
+    """A copy of a small package as a repository without git: a few files."""
     return _copied(SOURCES / "budgetai_core" / "evaluation", tmp_path / "project")
 
 

@@ -1,7 +1,6 @@
 """Which repository a request belongs to, and what is open of each: a session with its model."""
 
 import asyncio
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,21 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from budgetai_core.context.index import Index
-from budgetai_core.errors import BudgetAIError
 from budgetai_server.gateway.disk_watch import DiskWatch
 from budgetai_server.gateway.fim_request import FimRequest
 from budgetai_server.gateway.open_files import OpenFiles
+from budgetai_server.workspace.renewal import Renewal, started
 from budgetai_server.workspace.roots import as_path, repository_of
 from budgetai_server.workspace.session import Session
 
-log = logging.getLogger(__name__)
-
 # Each holds a model and an index in memory.
 _MAX_OPEN = 3
-# Seconds between two looks for a newer model.
-_LOOK_AGAIN_SECONDS = 20.0
-# Seconds that requests to an older model have to end.
-_MAX_RETIRING_SECONDS = 10.0
 # Seconds for which a request waits for a model that is being loaded.
 _MAX_WAIT_SECONDS = 30.0
 
@@ -40,11 +33,7 @@ class OpenRepository:
     files: OpenFiles = field(init=False)
     watch: DiskWatch | None = field(init=False)
     starting: "asyncio.Task[None]" = field(init=False)
-    # The session that is to take the place of this one, with a newer model.
-    _newer: Session | None = None
-    _renewing: "asyncio.Task[None] | None" = None
-    _refused: Path | None = None
-    _looked: float = 0.0
+    renewal: Renewal = field(init=False)
 
     def __post_init__(self) -> None:
         self.session = self.make(self.root)
@@ -62,73 +51,32 @@ class OpenRepository:
         return self.session.index if self.starting.done() else None
 
     def _start(self) -> None:
-        self._looked = time.monotonic()
-        self.starting = asyncio.get_running_loop().create_task(_started(self.session))
+        self.renewal = Renewal(lambda: self.make(self.root), self._serve)
+        self.starting = asyncio.get_running_loop().create_task(started(self.session))
+
+    def _serve(self, session: Session) -> None:
+        self.session = session
 
     async def ready(self) -> None:
         """Wait for the model, and take up what has changed on disk since."""
         until = time.monotonic() + _MAX_WAIT_SECONDS
         while self.loading and not self.starting.done() and time.monotonic() < until:
             await asyncio.wait({self.starting}, timeout=0.05)
-        waited = time.monotonic() - self._looked > _LOOK_AGAIN_SECONDS
-        renewed = self._renewing is None or self._renewing.done()
-        if waited and renewed and self.starting.done():
-            self._looked = time.monotonic()
-            self._renewing = asyncio.get_running_loop().create_task(self._renew())
+        if self.starting.done():
+            self.renewal.look(self.session)
         if self.watch and self.index:
             changed = await self.watch.changed(self.index.paths)
-            for session in filter(None, (self.session, self._newer)):
+            for session in filter(None, (self.session, self.renewal.newer)):
                 session.files_changed(changed)
-
-    async def _renew(self) -> None:
-        """Serve a newer model, if there is one, once it is loaded and has read the repository. One
-        that cannot be loaded is not tried again."""
-        model = await asyncio.to_thread(self.session.newer_model)
-        if model is None or model == self._refused:
-            return
-        self._newer = newer = self.make(self.root)
-        try:
-            await _started(newer)
-            if newer.state.name == "ready":
-                self.session, newer = newer, self.session
-            else:
-                self._refused = model
-                log.warning("the newer model is not served: %s", newer.state.message)
-        finally:
-            self._newer = None
-            await _retired(newer)
 
     async def close(self) -> None:
         """Stop what runs, and give the memory back."""
-        running = {task for task in (self.starting, self._renewing) if task}
+        running = {self.starting} | self.renewal.tasks
         for task in running:
             task.cancel()
         await asyncio.wait(running)
         self.session.close()
         self.session.free()
-
-
-async def _started(session: Session) -> None:
-    """Load a model, and then read the repository while completions are answered already."""
-    await session.start()
-    if session.can_index:
-        try:
-            await session.build_index(lambda progress: None)
-        except BudgetAIError as error:
-            log.warning("no other files are shown: %s", error)
-
-
-async def _retired(session: Session) -> None:
-    """Close a session that gets no more requests, once those that it has are answered."""
-    try:
-        async with asyncio.timeout(_MAX_RETIRING_SECONDS):
-            while session.answering:
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        pass
-    finally:
-        session.close()
-        session.free()
 
 
 class Repositories:

@@ -108,7 +108,9 @@ async def complete_at(
         log.error("no completion: %s", error)
         return None
     finally:
-        server.report(session.state)
+        if session is server.session:
+            server.report(session.state)
+        server.look_for_newer_model()
 
 
 def first_line(place: Place, edit: TextEdit) -> TextEdit | None:

@@ -20,6 +20,7 @@ from budgetai_server.completion.superseding import Superseding
 from budgetai_server.lsp import work_done
 from budgetai_server.options import ServerOptions
 from budgetai_server.workspace.model_manager import State
+from budgetai_server.workspace.renewal import Renewal
 from budgetai_server.workspace.session import Session
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class BudgetAIServer(LanguageServer):
         self.make_session: Callable[[tuple[Path, ...]], Session] = partial(
             Session, options, trusted=True
         )
+        self.renewal: Renewal | None = None
         self.client = ""
         # Whether the client is a plugin made for Copilot.
         self.copilot = False
@@ -102,6 +104,29 @@ class BudgetAIServer(LanguageServer):
             self.window_log_message(
                 types.LogMessageParams(type=types.MessageType.Info, message=state.message)
             )
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Return the session that answers, and the one that is to take its place."""
+        newer = self.renewal.newer if self.renewal else None
+        return [session for session in (self.session, newer) if session]
+
+    def look_for_newer_model(self) -> None:
+        """Serve a newer model, if there is one by now, without a new start."""
+        session = self.session
+        if session is None or session.state.name != "ready" or session.root is None:
+            return
+        if self.renewal is None:
+            roots = session.roots
+            self.renewal = Renewal(lambda: self.make_session(roots), self._serve)
+        self.renewal.look(session)
+
+    def _serve(self, session: Session) -> None:
+        self.session = session
+        for document in self.workspace.text_documents.values():
+            session.follow(document)
+            session.changed(document, None)
+        self.report(session.state)
 
     def _refresh_lenses(self, session: Session) -> None:
         """Refresh the lenses: documents that were open before there was a model have none."""

@@ -111,7 +111,7 @@ async def did_change_workspace_folders(
     roots, _ = _parted([folder.uri for folder in params.event.added])
     if older is None or older.root or not roots:
         return
-    server.session = server.make_session(roots)
+    server.session, server.renewal = server.make_session(roots), None
     older.close()
     older.free()
     await server.start_session()
@@ -138,8 +138,8 @@ def status(server: BudgetAIServer, _: Any) -> dict[str, Any]:
 
 
 def shutdown(server: BudgetAIServer, _: Any) -> None:
-    if server.session:
-        server.session.close()
+    for session in server.sessions:
+        session.close()
 
 
 def end_on_signals(server: BudgetAIServer) -> None:

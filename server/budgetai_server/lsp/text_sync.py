@@ -60,9 +60,10 @@ def cursor_moved(server: BudgetAIServer, params: Any) -> None:
 
 
 async def did_save(server: BudgetAIServer, params: types.DidSaveTextDocumentParams) -> None:
-    if server.session:
-        document = server.workspace.get_text_document(params.text_document.uri)
-        server.session.saved(document)
+    document = server.workspace.get_text_document(params.text_document.uri)
+    for session in server.sessions:
+        session.saved(document)
+    server.look_for_newer_model()
 
 
 def did_close(server: BudgetAIServer, params: types.DidCloseTextDocumentParams) -> None:
@@ -73,6 +74,6 @@ def did_close(server: BudgetAIServer, params: types.DidCloseTextDocumentParams) 
 def did_change_watched_files(
     server: BudgetAIServer, params: types.DidChangeWatchedFilesParams
 ) -> None:
-    if server.session:
-        paths = (to_fs_path(change.uri) for change in params.changes)
-        server.session.files_changed(path for path in paths if path)
+    paths = [path for change in params.changes if (path := to_fs_path(change.uri))]
+    for session in server.sessions:
+        session.files_changed(paths)

@@ -55,6 +55,7 @@ class Session:
         """Serve one workspace. `roots` are the workspace's folders, the main one first. `trusted`
         says that `options.model` comes from the user's own command line."""
         self._options = options
+        self.roots = roots
         self._root = roots[0].resolve() if roots else None
         self._worker = Worker()
         self._declared = declarations(options.language)

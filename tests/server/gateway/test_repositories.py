@@ -11,11 +11,11 @@ import pytest
 from budgetai_core.artifacts import layout
 from budgetai_core.context.index import Index
 from budgetai_core.errors import ModelError
-from budgetai_server.gateway import repositories as repositories_module
 from budgetai_server.gateway.disk_watch import DiskWatch
 from budgetai_server.gateway.fim_request import FimRequest
 from budgetai_server.gateway.open_files import OpenFiles, file_of, window_start
 from budgetai_server.gateway.repositories import Repositories
+from budgetai_server.workspace import renewal
 from budgetai_server.workspace.roots import repository_of
 from support.gateway import Scripted, running, wait_for
 
@@ -223,7 +223,7 @@ def test_a_model_made_meanwhile_is_served(
 ) -> None:
     """Without a restart, once it is loaded; the older goes on until then, and where it cannot be.
     Typing goes on in the same document."""
-    monkeypatch.setattr(repositories_module, "_LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(renewal, "LOOK_AGAIN_SECONDS", 0.0)
     engines = {name: Scripted(f"{name}()\n") for name in ("first", "second")}
 
     def made(name: str, number: int) -> None:
