@@ -10,12 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from budgetai_core import malloc_trim
-from budgetai_core.artifacts.manifest import COMPARED
+from budgetai_core.artifacts.manifest import COMPARED, AdapterManifest
 from budgetai_core.command import NOT_SERVED, parse, print_json, run
 from budgetai_training.options import DOCSTRING, TrainOptions
 
 if TYPE_CHECKING:
-    from budgetai_core.artifacts.manifest import AdapterManifest
     from budgetai_training.progress_bar import Reporter
     from budgetai_training.save import TrainingResult
 
@@ -81,8 +80,12 @@ def _main(argv: list[str] | None, started: float) -> int:
 def _kept_apart(options: TrainOptions) -> TrainOptions:
     """Return the options of a run that goes on to a model with the newest commits held out: the
     model has to show there that it is not worse than what is served."""
-    decided = options.holdout or options.continue_from or options.resume or options.corpus
+    decided = options.holdout or options.resume or options.corpus
     if not options.convert or decided or options.task == DOCSTRING:
+        return options
+    before = AdapterManifest.read(options.continue_from) if options.continue_from else None
+    if before and not before.holdout:
+        # It may have learned the newest commits, and holds out files.
         return options
     # Not above: --help reads no history.
     from budgetai_core.evaluation.not_worse import LINES, MIN_LINES

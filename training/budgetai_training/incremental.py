@@ -10,6 +10,9 @@ from budgetai_core.artifacts.base_models import resolve
 from budgetai_core.artifacts.manifest import COMPARED, NESTED, AdapterManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
 from budgetai_core.errors import AdapterError, OptionError, RepositoryError
+from budgetai_core.repository import git, open_repository
+from budgetai_core.repository.history import SINCE
+from budgetai_core.repository.history import resolve as resolve_revision
 from budgetai_training.corpus.records import Corpus, digest
 from budgetai_training.corpus.split import FixedSplit
 from budgetai_training.options import TrainOptions
@@ -22,7 +25,10 @@ def fixed_split(options: TrainOptions, begun: Sequence[str] | None = None) -> Fi
     """Return the split that a run keeps which goes on from an adapter, or was begun with one; None
     where it draws its own. Raises AdapterError for an adapter that cannot be gone on from."""
     folder = options.continue_from
-    before = _by_file(AdapterManifest.read(folder), folder) if folder else None
+    before = _of_its_kind(AdapterManifest.read(folder), options) if folder else None
+    if options.holdout:
+        # Time decides, and nothing is drawn.
+        return None
     learned = frozenset(before.learned if before else ())
     if begun is not None:
         return FixedSplit("the run", frozenset(begun), learned)
@@ -32,6 +38,9 @@ def fixed_split(options: TrainOptions, begun: Sequence[str] | None = None) -> Fi
 def missing_held_out(before: AdapterManifest, corpus: Corpus, folder: Path | None) -> str:
     """Return a line that tells of files which the adapter holds out and which are no more, or an
     empty one. Under another name they would be learned: raises AdapterError where none is left."""
+    if before.holdout:
+        # What was written later was held out, not files.
+        return ""
     there = set(corpus.held_out_names)
     missing = [name for name in before.held_out if name not in there]
     if missing and len(missing) == len(before.held_out):
@@ -47,12 +56,31 @@ def missing_held_out(before: AdapterManifest, corpus: Corpus, folder: Path | Non
     )
 
 
-def _by_file(before: AdapterManifest, folder: Path) -> AdapterManifest:
-    if before.holdout:
+def _of_its_kind(before: AdapterManifest, options: TrainOptions) -> AdapterManifest:
+    """Return the adapter to go on from, if nothing that is held out now has been learned by it."""
+    folder = options.continue_from
+    if before.holdout and not options.holdout:
         raise AdapterError(
             f"{folder} holds out what was written {before.holdout}, which would now be learned",
-            "Go on from an adapter that was trained without --holdout",
+            "Add --holdout since: with that revision or a later one",
         )
+    if options.holdout and not before.holdout:
+        raise AdapterError(
+            f"{folder} holds out files, and may have learned what {options.holdout} holds out",
+            "Leave --holdout out, or go on from an adapter that was trained with it",
+        )
+    if options.holdout:
+        root = open_repository(options.repo)
+        old, new = (
+            resolve_revision(root, holdout.removeprefix(SINCE))
+            for holdout in (before.holdout, options.holdout)
+        )
+        if git.ask(root, "merge-base", "--is-ancestor", old, new) is None:
+            raise AdapterError(
+                f"{folder} has learned what was written until {before.holdout.removeprefix(SINCE)},"
+                f" which is not before {options.holdout.removeprefix(SINCE)}",
+                "Name a later revision with --holdout",
+            )
     return before
 
 
@@ -80,7 +108,7 @@ def adapter_before(options: TrainOptions, digest: str) -> AdapterManifest | None
     _check_kind(before, folder, options)
     if before.prompt_format != PROMPT_FORMAT:
         raise AdapterError(f"{folder} was made for another prompt format", "Train a new one")
-    return _by_file(before, folder)
+    return _of_its_kind(before, options)
 
 
 def _check_kind(before: AdapterManifest, folder: Path, options: TrainOptions) -> None:

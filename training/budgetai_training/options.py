@@ -236,11 +236,6 @@ class TrainOptions:
             raise OptionError(
                 f"--holdout {self.holdout} is not known", "Write it as since:REVISION or since:DATE"
             )
-        if self.continue_from and self.holdout:
-            raise OptionError(
-                "--holdout goes with a new run, --continue-from keeps what its adapter holds out",
-                "Leave one of them out",
-            )
         Mixture.parse(self.recipe)
         self._check_task()
 
