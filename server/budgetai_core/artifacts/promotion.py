@@ -22,6 +22,9 @@ SERVED, REFUSED, WAITS = "served", "refused", "waits"
 """What becomes of a candidate: it waits where too little is known to replace another by it."""
 SIDECARS = (".json", ".md", ".svg", ".Modelfile")
 """What stands beside a model's file and goes with it."""
+SCRATCH = ".base-"
+"""What the names of folders begin with in which a base is made to compare with."""
+_SCRATCH_SECONDS = 24 * 3600.0
 _MODELS, _NOTE = "models", "promotion.json"
 
 
@@ -105,7 +108,12 @@ def _rename_in(modelfile: Path, old: str, new: str) -> None:
 
 
 def keep(folder: Path, newest: Path) -> None:
-    """Remove the candidates in a folder that are older than a model: at most one is kept."""
+    """Remove the candidates in a folder that are older than a model: at most one is kept. And bases
+    that a killed comparison has left."""
+    for left in (folder / layout.CANDIDATES).glob(f"{SCRATCH}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _SCRATCH_SECONDS:
+                shutil.rmtree(left)
     for path in layout.candidates_in(folder):
         if path.name < newest.name:
             for suffix in SIDECARS:

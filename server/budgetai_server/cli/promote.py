@@ -215,7 +215,7 @@ def _rival(
     root: Path | None, folder: Path, manifest: "ModelManifest | None"
 ) -> "Iterator[Rival | None]":
     """Yield what is served now, else the base of the candidate; None where that is not here."""
-    from budgetai_core.artifacts import layout
+    from budgetai_core.artifacts import layout, promotion
     from budgetai_server.evaluation.candidates import manifest_of
 
     own = layout.models_in(folder)
@@ -229,7 +229,7 @@ def _rival(
     if manifest is None or base is None:
         yield None
         return
-    with TemporaryDirectory(prefix=".base-", dir=folder / layout.CANDIDATES) as scratch:
+    with TemporaryDirectory(prefix=promotion.SCRATCH, dir=folder / layout.CANDIDATES) as scratch:
         make = partial(_base_file, base, manifest, Path(scratch))
         yield Rival(f"the untuned base {base.name}", False, None, make)
 

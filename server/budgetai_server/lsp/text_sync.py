@@ -17,12 +17,16 @@ _PAIRS = {"()", "[]", "{}", "<>", '""', "''", "``"}
 
 async def did_open(server: BudgetAIServer, params: types.DidOpenTextDocumentParams) -> None:
     """Take a document up, and look for a model if there was none before."""
-    if server.session and server.session.state.name == "no-model":
-        server.spawn(server.start_session())
+    _start_with_model(server)
     if server.session:
         document = server.workspace.get_text_document(params.text_document.uri)
         server.session.follow(document)
         server.session.looked_at(document)
+
+
+def _start_with_model(server: BudgetAIServer) -> None:
+    if server.session and server.session.state.name == "no-model":
+        server.spawn(server.start_session())
 
 
 def did_change(server: BudgetAIServer, params: types.DidChangeTextDocumentParams) -> None:
@@ -60,7 +64,9 @@ def cursor_moved(server: BudgetAIServer, params: Any) -> None:
 
 
 async def did_save(server: BudgetAIServer, params: types.DidSaveTextDocumentParams) -> None:
+    """Take up a saved file, and look for a model if there was none before, or a newer one."""
     document = server.workspace.get_text_document(params.text_document.uri)
+    _start_with_model(server)
     for session in server.sessions:
         session.saved(document)
     server.look_for_newer_model()

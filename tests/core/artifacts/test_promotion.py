@@ -1,5 +1,7 @@
 """Candidates become models, or wait where no server looks."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -53,9 +55,15 @@ def test_one_that_was_made_before_the_served_model_is_the_newest_all_the_same(ro
 def test_of_those_that_are_not_served_the_newest_is_kept(root: Path) -> None:
     older = made(root, "candidates/20260101-000000-Q8_0")
     newer = made(root, "candidates/20260103-000000-Q8_0")
+    for name, age in (("old", 90_000), ("new", 60)):
+        left = newer.parent / f".base-{name}"
+        left.mkdir()
+        (left / "base.gguf").touch()
+        os.utime(left, (time.time() - age,) * 2)
     promotion.keep(layout.repository_folder(root), newer)
     assert not older.exists() and newer.exists()
-    assert len(names(newer.parent)) == 1 + len(SIDECARS)
+    assert len(names(newer.parent)) == 1 + len(SIDECARS) + 1
+    assert (newer.parent / ".base-new").exists()
 
 
 def test_only_candidates_are_served(root: Path, tmp_path: Path) -> None:
