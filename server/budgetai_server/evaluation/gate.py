@@ -37,8 +37,9 @@ from budgetai_server.evaluation.typed import Answered, TypedSet
 from budgetai_server.inference.local import LocalEngine
 
 AS_TYPED, CUT = "as typed", "cut"
-# Files of about this share of each other's size run about as fast.
-_SAME_SIZE = 0.75
+# Of files of this share of each other's size the one is another type of what the other is, such as
+# a base in 4 bits and what was made of it in 8.
+_SAME_SIZE = 0.5
 # Half of the lines may be in new files, which are asked about and not counted.
 _DRAWN = 3 * LINES
 
@@ -218,8 +219,8 @@ def _without_clock(
 
 
 def _alike(first: Path, second: Path) -> bool:
-    """Return whether two models are of about the same size, so that neither is shown less because
-    it was measured at a bad moment."""
+    """Return whether two models are of about the same size: neither is to be shown less because
+    its speed was measured at a bad moment."""
     if first.is_dir() or second.is_dir():
         return False
     small, large = sorted(path.stat().st_size for path in (first, second))
