@@ -389,6 +389,11 @@ class Scheduler:
         if now and now.chosen_at == shown.chosen_at and now.chunks == shown.chunks:
             self._prompts[document] = prompt
 
+    def _overtaken(self, document: str, prompt: Prompt, shown: Prompt | None) -> bool:
+        """Return whether better chunks than those it kept have come while a prompt was used."""
+        kept = shown is not None and prompt.chosen_at == shown.chosen_at
+        return kept and self._prompts.get(document) is not shown
+
     def _ended(self, document: str, in_flight: InFlight, shown: Prompt | None) -> None:
         """Note that nothing more comes. Go where the text has gone, or on with what had to make
         way. `shown` was the document's last prompt when it began."""
@@ -401,7 +406,7 @@ class Scheduler:
             if made_way and phase in (Phase.WARMING, Phase.REFINING):
                 self._start(document, generation.snapshot, phase)
             return
-        if generation.prompt and self._prompts.get(document) is shown:
+        if generation.prompt and not self._overtaken(document, generation.prompt, shown):
             self._prompts[document] = generation.prompt
         if in_flight.contradicted and in_flight.latest:
             self.warm(document, in_flight.latest)
