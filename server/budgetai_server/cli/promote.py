@@ -4,6 +4,7 @@ What a conversion makes is a candidate, and this is its last step; it can be ask
 """
 
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -265,6 +266,30 @@ def _plain(quant: str) -> str:
 
 
 @contextmanager
+def _interruptible() -> "Iterator[Callable[[], None]]":
+    """Give what raises KeyboardInterrupt once Ctrl-C was pressed: between two lines, for in the
+    middle of one llama.cpp calls back, where no exception may pass. The second one ends at once."""
+    pressed = False
+
+    def note(number: int, frame: object) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def check() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
 def _bar(*, quiet: bool) -> "Iterator[Callable[[str, int, int], None]]":
     """Give what draws, on standard error, how far each model is."""
     from rich.console import Console
@@ -273,9 +298,10 @@ def _bar(*, quiet: bool) -> "Iterator[Callable[[str, int, int], None]]":
     tasks: dict[str, TaskID] = {}
     # Where nobody watches, rich would leave an empty line.
     console = Console(file=sys.stderr, quiet=quiet or not sys.stderr.isatty())
-    with Progress(console=console, transient=True) as bar:
+    with Progress(console=console, transient=True) as bar, _interruptible() as check:
 
         def tick(name: str, done: int, count: int) -> None:
+            check()
             if name not in tasks:
                 tasks[name] = bar.add_task(f"asking {name}", total=count)
             bar.update(tasks[name], completed=done)

@@ -1,6 +1,7 @@
 """budgetai promote: which model is served, and what is said of it."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,24 @@ def test_a_candidate_that_is_not_a_model(
     assert main(["--repo", str(root)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert layout.newest_model(root) is None and candidate.exists()
+
+
+def test_ctrl_c_leaves_all_as_it_was(
+    root: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    candidate = put(root, "candidates/20250102-000000-F16", file)
+
+    def compare(asked: gate.Questions, rival: Path, model: Path, tick: gate.Tick) -> None:
+        signal.raise_signal(signal.SIGINT)
+        tick("base", 1, 30)
+
+    monkeypatch.setattr(gate, "compare", compare)
+    # A suite in a script's background ignores it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        assert main(["--repo", str(root)]) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "budgetai promote: interrupted\n"
+    assert candidate.exists() and layout.newest_model(root) is None
