@@ -1,12 +1,13 @@
 """What an installation takes: the built wheel, by pip and by uv, beside `make install` of a clone.
 
-    python tests/benchmarks/installation.py [--ways all] [--folder PATH]
+    python tests/benchmarks/installation.py [--ways all] [--folder PATH] [--compiled WHEEL]
 
 llama-cpp-python is compiled once, from nothing, and counted by itself: every way has to, where no
-ready wheel fits, and gets what was made. Then each way installs into an empty folder, with empty
-caches: seconds by the clock, seconds of processor time, the bytes that had to be downloaded (the
-sizes of the files that pip names for what is installed then; what a build needs for itself is not
-among them), and the bytes on disk. Needs a package index, a C++ compiler and some 8 GB for a while.
+ready wheel fits, and gets what was made, or what `--compiled` names. Then each way installs into an
+empty folder, with empty caches: seconds by the clock, seconds of processor time, the bytes that had
+to be downloaded (the sizes of the files that pip names for what is installed then; what a build
+needs for itself is not among them), and the bytes on disk. Needs a package
+index, a C++ compiler and some 8 GB for a while.
 """
 
 import json
@@ -43,6 +44,9 @@ class InstallationOptions:
     folder: Path | None = option(
         None, "folder for what is installed, below which nothing is kept", unit="folder"
     )
+    compiled: Path | None = option(
+        None, f"a wheel of {COMPILED} that is there; without one, it is compiled", unit="file"
+    )
     json: bool = option(False, "print the result as JSON")
 
 
@@ -68,7 +72,7 @@ def _main() -> int:
     options = parse("installation", "Measure what an installation takes.", InstallationOptions)
     folder = Path(tempfile.mkdtemp(prefix="installation-", dir=options.folder))
     try:
-        results = list(_measured(folder, options.ways))
+        results = list(_measured(folder, options.ways, options.compiled))
     finally:
         shutil.rmtree(folder)
     if options.json:
@@ -99,8 +103,8 @@ def _row(taken: Taken) -> tuple[object, ...]:
     )
 
 
-def _measured(folder: Path, ways: str) -> Iterable[Taken]:
-    """Yield what each way takes, the compilation first."""
+def _measured(folder: Path, ways: str, compiled: Path | None) -> Iterable[Taken]:
+    """Yield what each way takes, the compilation first unless a wheel is `compiled`."""
     helper = folder / "helper"
     _run([sys.executable, "-m", "venv", str(helper)])
     _run([str(helper / "bin/pip"), "install", "-q", "--upgrade", "pip", "uv"])
@@ -108,11 +112,14 @@ def _measured(folder: Path, ways: str) -> Iterable[Taken]:
     wheels.mkdir()
     source = _compiled_from(helper, folder / "source")
     command = [str(helper / "bin/pip"), "wheel", "-q", "--no-deps", "--no-cache-dir"]
-    yield _timed(
-        f"{COMPILED} compiled",
-        lambda: _run([*command, "-w", str(wheels), str(source)], _compiler()),
-        lambda: (source.stat().st_size, _size(wheels)),
-    )
+    if compiled:
+        shutil.copy(compiled, wheels)
+    else:
+        yield _timed(
+            f"{COMPILED} compiled",
+            lambda: _run([*command, "-w", str(wheels), str(source)], _compiler()),
+            lambda: (source.stat().st_size, _size(wheels)),
+        )
     _run([sys.executable, "-c", _BUILD, str(wheels)])
     ours = next(wheels.glob("budgetai-*"))
     counter = Counter(helper, {COMPILED: source.stat().st_size, "budgetai": ours.stat().st_size})
@@ -209,7 +216,9 @@ class Counter:
             if name not in self._known and name not in ("pip", "setuptools")
         ]
         command = [*self._pip, "install", "-q", "--dry-run", "--ignore-installed", "--no-deps"]
-        _run([*command, "--report", str(self._report), *pins])
+        # What is installed stands, whatever versions this machine asks of others.
+        unconstrained = {"PIP_CONSTRAINT": os.devnull}
+        _run([*command, "--report", str(self._report), *pins], unconstrained)
         report = json.loads(self._report.read_text())
         urls = [item["download_info"]["url"] for item in report["install"]]
         known = sum(self._known[name] for name in packages if name in self._known)
@@ -236,6 +245,11 @@ def _timed(way: str, work: Callable[[], object], count: Callable[[], tuple[Any, 
     work()
     after, ended = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(
+        f"    {ended - began:.0f} s, {processor:.0f} s of processor time",
+        file=sys.stderr,
+        flush=True,
+    )
     return Taken(way, ended - began, processor, *count())
 
 
