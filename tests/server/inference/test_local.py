@@ -10,6 +10,7 @@ import pytest
 from budgetai_core.artifacts.base_models import EMBEDDED, resolve
 from budgetai_core.context import prompt as prompts
 from budgetai_core.context.prompt import Prompt, Snapshot
+from budgetai_core.context.retrieval import Chunk
 from budgetai_core.context.window import WindowLimits
 from budgetai_core.errors import ModelError
 from budgetai_core.llama.model import BATCH
@@ -217,7 +218,7 @@ def test_text_of_many_tokens_takes_no_longer_than_other_text() -> None:
     """A prompt is sized in characters by what there is time for; here each is a token or more."""
     engine = Engine(BASE)
     usual = WindowLimits().characters / 3.2
-    chunks = (prompts.Chunk("b.py", "x = 1\n" * 200),)
+    chunks = (Chunk("b.py", "x = 1\n" * 200),)
     for before in ("7" * 2400, "語" * 2400):
         assert len(engine.tokenize(before)) > 1.7 * usual
         ids, _ = engine._tokens(Prompt("r", "a.py", chunks, "", before))
