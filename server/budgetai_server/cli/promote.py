@@ -147,7 +147,7 @@ def _judged(
     options: PromoteOptions,
 ) -> Ruling:
     from budgetai_core.artifacts.promotion import REFUSED, SERVED, WAITS
-    from budgetai_core.evaluation.not_worse import MIN_LINES
+    from budgetai_core.evaluation.not_worse import MIN_LINES, MIN_LINES_OF_BASE
     from budgetai_server.evaluation import gate
 
     if manifest and manifest.task != "completion":
@@ -171,7 +171,9 @@ def _judged(
     if other is None:
         return without
     with _bar(quiet=options.json) as tick:
-        comparison = gate.compare(asked, other, candidate, tick)
+        least = MIN_LINES if rival.tuned else MIN_LINES_OF_BASE
+        comparison = gate.compare(asked, other, candidate, tick, least=least)
+    asked = comparison.questions
     if comparison.worse:
         told = "; ".join(map(str, comparison.worse))
         reason = f"on {asked} it is worse than {rival.name}, which stays: {told}"

@@ -2,14 +2,17 @@
 neither has learned, and the candidate must not be worse.
 
 As typed, at the newest commits, where both were kept away from them; else at lines cut out of files
-that both held out. The prompts are the same for both, and no clock decides: what else this machine
-has to do must not.
+that both held out. The prompts are the same for both, and no clock decides what counts: what else
+this machine has to do must not. A slow machine is asked fewer lines.
 """
 
 import math
+import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 
 from budgetai_core.artifacts.manifest import ModelManifest
@@ -42,9 +45,13 @@ AS_TYPED, CUT = "as typed", "cut"
 _SAME_SIZE = 0.5
 # Half of the lines may be in new files, which are asked about and not counted.
 _DRAWN = 3 * LINES
+_SECONDS = 600.0
+"""Of both models, for what is asked beyond the fewest lines that may decide."""
 
 Tick = Callable[[str, int, int], None]
 """Told the name of a model, how many of its lines are done, and how many there are."""
+Enough = Callable[[int], bool]
+"""Asked with the lines that are done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,9 +110,12 @@ def questions_for(root: Path, candidate: Path, rival: Path | None) -> Questions:
         return as_typed
     tuned = [model for model in (candidate, rival) if model and manifest_of(model)]
     try:
-        return Questions(cut=lines.eval_set(EvalOptions(repo=root, holes=LINES), tuned))
+        cut = lines.eval_set(EvalOptions(repo=root, holes=LINES), tuned)
     except RepositoryError:
         return Questions()
+    # The first of them are to be of all files, should there be no time for the others.
+    spans = random.Random(0).sample(cut.spans, len(cut.spans))
+    return Questions(cut=replace(cut, spans=tuple(spans)))
 
 
 def _typed_set(root: Path, candidate: Path, rival: Path | None) -> TypedSet | None:
@@ -159,14 +169,23 @@ def _begun(adapter: str) -> datetime | None:
         return None
 
 
-def compare(asked: Questions, rival: Path, candidate: Path, tick: Tick) -> Comparison:
-    """Ask both models. Raises ModelError for one that cannot be loaded."""
+def compare(
+    asked: Questions, rival: Path, candidate: Path, tick: Tick, *, least: int = MIN_LINES
+) -> Comparison:
+    """Ask both models as many lines as ten minutes allow, and at least `least`, if there are as
+    many. Raises ModelError for one that cannot be loaded."""
+    enough = _enough(least)
     if asked.typed:
-        before, after = _typed(asked.typed, rival, candidate, tick)
+        before, after = _typed(asked.typed, rival, candidate, tick, enough)
+        asked = Questions(typed=_first(asked.typed, len(before)))
+        assert asked.typed
         names = _names(asked.typed, before, after)
         return Comparison(questions=asked, differences=_of_typed(before, after), names=names)
     assert asked.cut is not None
-    old, new = (_cut(asked.cut, model, tick) for model in (rival, candidate))
+    old = _cut(asked.cut, rival, tick, enough)
+    asked = Questions(cut=replace(asked.cut, spans=asked.cut.spans[: old.count]))
+    assert asked.cut is not None
+    new = _cut(asked.cut, candidate, tick)
     apart = metrics.change(old, new)
     exact = Difference(
         measure="exact lines",
@@ -183,15 +202,33 @@ def compare(asked: Questions, rival: Path, candidate: Path, tick: Tick) -> Compa
     return Comparison(questions=asked, differences=(exact, similar))
 
 
-def _cut(asked: LineEvalSet, model: Path, tick: Tick) -> LineScores:
+def _enough(least: int) -> Enough:
+    """Return whether so many lines are enough of the first model, whose time runs from now on: the
+    second one takes as long."""
+    until = time.monotonic() + _SECONDS / 2
+    return lambda count: count >= least and time.monotonic() > until
+
+
+def _first(asked: TypedSet, count: int) -> TypedSet:
+    """Return the commits that the first `count` lines are of."""
+    up_to = accumulate(len(commit.lines) for commit in asked.commits)
+    return replace(
+        asked,
+        commits=tuple(c for c, total in zip(asked.commits, up_to, strict=True) if total <= count),
+    )
+
+
+def _cut(
+    asked: LineEvalSet, model: Path, tick: Tick, enough: Enough = lambda count: False
+) -> LineScores:
     with served(model, "completion") as engines:
         engine, _ = engines[-1]
         count, name = len(asked.spans), engine.name
-        return lines.evaluate(engine, asked, lambda done: tick(name, done, count)).scores
+        return lines.evaluate(engine, asked, lambda done: tick(name, done, count), enough).scores
 
 
 def _typed(
-    asked: TypedSet, rival: Path, candidate: Path, tick: Tick
+    asked: TypedSet, rival: Path, candidate: Path, tick: Tick, enough: Enough
 ) -> tuple[tuple[Answered, ...], tuple[Answered, ...]]:
     shown: tuple[WindowLimits, int, CompletionPolicy] | None = None
     alike = _alike(rival, candidate)
@@ -203,18 +240,20 @@ def _typed(
                 engine.limits, engine.reserve, policy = shown
             else:
                 shown = engine.limits, engine.reserve, policy
-            answered.append(_without_clock(engine, policy, asked, tick))
+            answered.append(_without_clock(engine, policy, asked, tick, enough))
+        # The second model is asked the same.
+        asked, enough = _first(asked, len(answered[-1])), lambda count: False
     before, after = answered
     return before, after
 
 
 def _without_clock(
-    engine: LocalEngine, policy: CompletionPolicy, asked: TypedSet, tick: Tick
+    engine: LocalEngine, policy: CompletionPolicy, asked: TypedSet, tick: Tick, enough: Enough
 ) -> tuple[Answered, ...]:
     # A line ends where it ends; how long a block may take is a question of the clock.
     count, name = asked.count, engine.name
     return typed.evaluate(
-        engine, policy.lines_alone, asked, math.inf, lambda done: tick(name, done, count)
+        engine, policy.lines_alone, asked, math.inf, lambda done: tick(name, done, count), enough
     ).answers
 
 

@@ -169,11 +169,15 @@ def evaluate(
     lines: TypedSet,
     patience: float = 0.0,
     tick: Callable[[int], None] = lambda count: None,
+    enough: Callable[[int], bool] = lambda count: False,
 ) -> TypedEvaluation:
-    """Type every line in turn, in the tree it was typed in. Drafts are those of the first tree."""
+    """Type every line in turn, in the tree it was typed in, or those of as many commits as are
+    `enough`. Drafts are those of the first tree."""
     replay, index = Replay(lines.root, lines.declared), Index()
     answers: list[Answered] = []
     for commit in lines.commits:
+        if enough(len(answers)):
+            break
         for path, text in replay.go_to(commit.parent):
             put(index, path, text, replay.language(path))
         if commit is lines.commits[0]:

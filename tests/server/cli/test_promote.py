@@ -61,7 +61,7 @@ def rule(monkeypatch: pytest.MonkeyPatch, mean: float) -> None:
     monkeypatch.setattr(
         gate,
         "compare",
-        lambda asked, *_: gate.Comparison(questions=asked, differences=(apart,)),
+        lambda asked, *_, **__: gate.Comparison(questions=asked, differences=(apart,)),
     )
 
 

@@ -191,6 +191,29 @@ def test_cut_lines_are_compared_too(
     assert gate.compare(asked, base(tmp_path), candidate, lambda *_: None).worse
 
 
+def test_a_slow_machine_is_asked_no_more_than_what_may_decide(
+    history: tuple[Path, list[str]],
+    engines: dict[str, Knows],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root, commits = history
+    monkeypatch.setattr(gate, "_SECONDS", 0.0)
+    engines |= {"base": Says("x"), "new": Says("x")}
+    typed = model(tmp_path, "new", holdout=f"since:{commits[0]}")
+    cut = model(tmp_path, "cut", held_out=("a.py",))
+    engines["cut"] = engines["new"]
+    rows: list[tuple[str, int, int]] = []
+    for candidate, least, count in ((typed, 8, 10), (cut, 8, 8)):
+        asked = gate.questions_for(root, candidate, base(tmp_path))
+        rows.clear()
+        compared = gate.compare(
+            asked, base(tmp_path), candidate, lambda *row: rows.append(row), least=least
+        )  # fmt: skip
+        assert compared.questions.count == count
+        assert [done for _, done, _ in rows] == [*range(1, count + 1)] * 2
+
+
 class Says(Knows):
     """One that says the same everywhere."""
 
