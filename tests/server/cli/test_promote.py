@@ -176,7 +176,9 @@ def test_ctrl_c_leaves_all_as_it_was(
 ) -> None:
     candidate = put(root, "candidates/20250102-000000-F16", file)
 
-    def compare(asked: gate.Questions, rival: Path, model: Path, tick: gate.Tick) -> None:
+    def compare(
+        asked: gate.Questions, rival: Path, model: Path, tick: gate.Tick, *, least: int
+    ) -> None:
         signal.raise_signal(signal.SIGINT)
         tick("base", 1, 30)
 
