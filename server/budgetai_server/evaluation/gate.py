@@ -253,7 +253,13 @@ def _without_clock(
     # A line ends where it ends; how long a block may take is a question of the clock.
     count, name = asked.count, engine.name
     return typed.evaluate(
-        engine, policy.lines_alone, asked, math.inf, lambda done: tick(name, done, count), enough
+        engine,
+        policy.lines_alone,
+        asked,
+        math.inf,
+        lambda done: tick(name, done, count),
+        enough,
+        asked_once=True,
     ).answers
 
 

@@ -170,9 +170,12 @@ def evaluate(
     patience: float = 0.0,
     tick: Callable[[int], None] = lambda count: None,
     enough: Callable[[int], bool] = lambda count: False,
+    *,
+    asked_once: bool = False,
 ) -> TypedEvaluation:
     """Type every line in turn, in the tree it was typed in, or those of as many commits as are
-    `enough`. Drafts are those of the first tree."""
+    `enough`. Drafts are those of the first tree. With `asked_once` the model is asked at a line's
+    beginning alone, which takes a fraction of the time."""
     replay, index = Replay(lines.root, lines.declared), Index()
     answers: list[Answered] = []
     for commit in lines.commits:
@@ -189,7 +192,8 @@ def evaluate(
                 changed.setdefault(path, index.text(path) if path in index else None)
                 language = line.language if path == line.path else replay.language(path)
                 put_as_typed(index, path, text, language)
-            answers.append(_answer(engine, policy, index, lines.root.name, commit, line, patience))
+            typist = _Typist(engine, policy, index, lines.root.name, line, asked_once=asked_once)
+            answers.append(_answer(typist, index, commit, line, patience))
             tick(len(answers))
         # The next commit begins from its own parent.
         for path, before in changed.items():
@@ -220,15 +224,8 @@ def put(index: Index, path: str, text: str | None, language: Language | None) ->
 
 
 def _answer(
-    engine: LocalEngine,
-    policy: CompletionPolicy,
-    index: Index,
-    name: str,
-    commit: TypedCommit,
-    line: TypedLine,
-    patience: float,
+    typist: "_Typist", index: Index, commit: TypedCommit, line: TypedLine, patience: float
 ) -> Answered:
-    typist = _Typist(engine, policy, index, name, line)
     typed = type_line(line.expected, typist.suggest, patience)
     first = typist.first
     return Answered(
@@ -267,9 +264,11 @@ class _Typist:
         index: Index,
         name: str,
         line: TypedLine,
+        *,
+        asked_once: bool,
     ) -> None:
         self._engine, self._policy, self._index = engine, policy, index
-        self._name, self._line = name, line
+        self._name, self._line, self._asked_once = name, line, asked_once
         self._now = 0.0
         self._last = self._read_above() if line.continues else None
         self._answer = self.first = self._ask(0)
@@ -296,6 +295,8 @@ class _Typist:
         shown = None
         if generation.may_agree(snapshot):
             shown = render_within(generation, snapshot, self._policy, math.inf)
+        if shown is None and self._asked_once:
+            return TimedSuggestion("", 0.0)
         if shown is None:
             self._answer = self._ask(typed)
             self._ready = self._now + self._answer.seconds

@@ -148,6 +148,8 @@ def test_who_is_as_good_or_better_is_not_worse(
     )
     assert not compared.worse
     assert told == [*range(1, 26)] * 2
+    # Once for each line, however wrong it is.
+    assert [len(engine.prompts) for engine in engines.values()] == [25, 25]
 
 
 def test_who_knows_less_is_worse_by_every_measure(
