@@ -286,7 +286,7 @@ def _of_typed(before: Sequence[Answered], after: Sequence[Answered]) -> tuple[Di
     return (
         apart("exact lines", lambda answer: answer.right),
         apart("edit similarity", lambda answer: answer.similarity),
-        apart("keystrokes saved", lambda answer: answer.typed.saved, characters),
+        apart("keystrokes saved by first answers", lambda answer: answer.typed.saved, characters),
     )
 
 
