@@ -13,8 +13,10 @@ from hypothesis import settings
 settings.register_profile("any-speed", deadline=None)
 settings.load_profile("any-speed")
 
-# Tests send interrupts, which a suite that runs in the background of a script would ignore.
+# Tests send these, which a suite under nohup or in the background of a script would ignore.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for _name in ("SIGHUP", "SIGTERM"):
+    signal.signal(getattr(signal, _name), signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session", autouse=True)
