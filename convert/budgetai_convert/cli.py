@@ -24,7 +24,8 @@ ABOUT = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command line. Returns the exit code: 0, 2 for a mistake, 130 when interrupted."""
+    """Run the command line. Returns the exit code: 0, 2 for a mistake, 3 where what was served
+    before stays, 130 when interrupted."""
     options = command.parse(PROGRAM, ABOUT, ConvertOptions, argv)
     return command.run(PROGRAM, lambda: _main(options))
 

@@ -90,13 +90,17 @@ def serve(candidate: Path) -> Path:
         second += 1
     final = folder / _MODELS / name
     final.parent.mkdir(parents=True, exist_ok=True)
-    # The model goes last: no server sees it without its manifest.
-    for suffix in SIDECARS:
-        with suppress(FileNotFoundError):
-            candidate.with_suffix(suffix).replace(final.with_suffix(suffix))
+    # Copied before the model goes and removed after: wherever this is killed, the model has its
+    # manifest beside it, by which it is judged and served.
+    beside = [path for suffix in SIDECARS if (path := candidate.with_suffix(suffix)).is_file()]
+    for path in beside:
+        with replaced(final.with_suffix(path.suffix)) as temporary:
+            shutil.copyfile(path, temporary)
     if name != candidate.name:
         _rename_in(final.with_suffix(".Modelfile"), candidate.name, name)
     candidate.replace(final)
+    for path in beside:
+        path.unlink(missing_ok=True)
     return final
 
 
@@ -108,8 +112,8 @@ def _rename_in(modelfile: Path, old: str, new: str) -> None:
 
 
 def keep(folder: Path, newest: Path) -> None:
-    """Remove the candidates in a folder that are older than a model: at most one is kept. And bases
-    that a killed comparison has left."""
+    """Remove the candidates in a folder that were made before another: at most one is kept. And
+    bases that a killed comparison has left."""
     for left in (folder / layout.CANDIDATES).glob(f"{SCRATCH}*"):
         with suppress(OSError):
             if time.time() - left.stat().st_mtime > _SCRATCH_SECONDS:

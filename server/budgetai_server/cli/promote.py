@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from budgetai_core.command import NOT_SERVED, parse, print_json, run
+from budgetai_core.command import INTERRUPTED, NOT_SERVED, parse, print_json, run
 from budgetai_core.errors import RepositoryError
 from budgetai_core.options import option
 
@@ -114,7 +114,7 @@ def promote(options: PromoteOptions) -> "Promotion":
         elif rival and rival.made:
             # Who has trained has something to complete with, if only the base.
             serves = promotion.serve_base(folder, rival.made, rival.made.stem)
-    promotion.keep(folder, model)
+    promotion.keep(folder, candidate)
     made = promotion.Promotion(
         outcome=ruling.outcome,
         reason=f"{candidate.stem}: {ruling.reason}",
@@ -249,7 +249,7 @@ def _base_of(manifest: "ModelManifest") -> "Base | None":
 
 def _base_file(base: "Base", manifest: "ModelManifest", scratch: Path) -> Path | None:
     """Return a base as a GGUF file, made in `scratch` of the model's own type where it is not one;
-    None where that fails."""
+    None where that fails. Raises KeyboardInterrupt where that is ended."""
     from budgetai_core.next_command import run_next
 
     if base.kind == "gguf" and base.path:
@@ -259,6 +259,9 @@ def _base_file(base: "Base", manifest: "ModelManifest", scratch: Path) -> Path |
     code, _ = run_next(
         _CONVERTER, [source, f"--out={made}", f"--quant={_plain(manifest.quant)}"], as_json=True
     )
+    if code == INTERRUPTED:
+        # Else the candidate would be served without being judged.
+        raise KeyboardInterrupt
     return None if code else made
 
 

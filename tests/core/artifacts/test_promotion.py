@@ -43,6 +43,28 @@ def test_a_candidate_is_not_found_until_it_is_served(root: Path) -> None:
         promotion.serve(candidate)
 
 
+def test_one_that_is_killed_before_it_is_moved_keeps_its_manifest(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = made(root, "candidates/20260102-000000-Q8_0")
+    replace = Path.replace
+
+    def killed(path: Path, target: Path) -> Path:
+        if path == candidate:
+            raise OSError
+        return replace(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", killed)
+        with pytest.raises(OSError):
+            promotion.serve(candidate)
+    assert layout.newest_model(root) is None
+    assert len(names(candidate.parent)) == 1 + len(SIDECARS)
+    final = promotion.serve(candidate)
+    assert names(candidate.parent) == []
+    assert len(names(final.parent)) == 1 + len(SIDECARS)
+
+
 def test_one_that_was_made_before_the_served_model_is_the_newest_all_the_same(root: Path) -> None:
     older = made(root, "candidates/20260101-000000-Q4_K_M")
     made(root, "models/20260102-000000-Q8_0")

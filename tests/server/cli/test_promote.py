@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from budgetai.status import status
+from budgetai_core import next_command
 from budgetai_core.artifacts import base_models, layout
 from budgetai_core.artifacts.manifest import BaseRecord, ModelManifest
 from budgetai_core.context.prompt import PROMPT_FORMAT
@@ -192,3 +193,28 @@ def test_ctrl_c_leaves_all_as_it_was(
         signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err == "budgetai promote: interrupted\n"
     assert candidate.exists() and layout.newest_model(root) is None
+
+
+def test_ctrl_c_while_the_base_is_made_serves_nothing(
+    root: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = base_models.resolve(str(tiny.make_llama(root.parent / "llama")))
+    record = BaseRecord(kind=base.kind, location=str(base.path), digest=base_models.digest(base))
+    candidate = put(root, "candidates/20250102-000000-F16", file, base=record)
+    # As a conversion ends that is interrupted.
+    monkeypatch.setattr(next_command, "run_next", lambda *_, **__: (130, None))
+    assert main(["--repo", str(root)]) == 130
+    assert capsys.readouterr().err == "budgetai promote: interrupted\n"
+    assert candidate.exists() and layout.newest_model(root) is None
+    assert status(root).promotion == ""
+
+
+def test_a_candidate_that_was_made_later_stays(
+    root: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as that of another conversion, which is being judged."""
+    put(root, "models/20250103-000000-F16", file)
+    older = put(root, "candidates/20250102-000000-F16", file)
+    later = put(root, "candidates/20250104-000000-F16", file)
+    code, _ = promoted(root, capsys, str(older), "--anyway")
+    assert code == 0 and not older.exists() and later.exists()
