@@ -45,7 +45,7 @@ AS_TYPED, CUT = "as typed", "cut"
 _SAME_SIZE = 0.5
 # Half of the lines may be in new files, which are asked about and not counted.
 _DRAWN = 3 * LINES
-_SECONDS = 600.0
+_SECONDS = 300.0
 """Of both models, for what is asked beyond the fewest lines that may decide."""
 
 Tick = Callable[[str, int, int], None]
@@ -172,7 +172,7 @@ def _begun(adapter: str) -> datetime | None:
 def compare(
     asked: Questions, rival: Path, candidate: Path, tick: Tick, *, least: int = MIN_LINES
 ) -> Comparison:
-    """Ask both models as many lines as ten minutes allow, and at least `least`, if there are as
+    """Ask both models as many lines as five minutes allow, and at least `least`, if there are as
     many. Raises ModelError for one that cannot be loaded."""
     enough = _enough(least)
     if asked.typed:
