@@ -44,7 +44,8 @@ SUBCOMMANDS = (
         "promote",
         "serve it, if it is not worse than what is served",
         "budgetai_server.cli.promote:main",
-        ("server",),
+        # Where models are made: it needs no more of the server than that brings.
+        ("convert",),
     ),
     Subcommand(
         "serve", "serve it to an editor, over LSP", "budgetai_server.cli.server:main", ("server",)

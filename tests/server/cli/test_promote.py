@@ -2,12 +2,16 @@
 
 import json
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from budgetai import extras
+from budgetai.cli import main as budgetai
 from budgetai.status import status
 from budgetai_core import next_command
 from budgetai_core.artifacts import base_models, layout
@@ -218,3 +222,18 @@ def test_a_candidate_that_was_made_later_stays(
     later = put(root, "candidates/20250104-000000-F16", file)
     code, _ = promoted(root, capsys, str(older), "--anyway")
     assert code == 0 and not older.exists() and later.exists()
+
+
+def test_it_needs_no_more_than_a_conversion(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who trains on another machine than the editor's has no extra for the server there."""
+    monkeypatch.setattr(extras, "missing", lambda: {"server": ("pygls",)})
+    assert budgetai(["promote", "--repo", str(root)]) == 2
+    assert "there is no candidate for" in capsys.readouterr().err
+    loaded = "import sys, budgetai_server.evaluation.gate; print(*sys.modules)"
+    modules = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "budgetai_server.inference.local" in modules
+    assert not {"pygls", "lsprotocol", "httpx2"} & set(modules)
