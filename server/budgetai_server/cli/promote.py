@@ -59,14 +59,16 @@ class Rival:
     name: str
     tuned: bool
     served: Path | None
-    make: Callable[[], Path | None] = lambda: None
+    make: Callable[[], Path]
     made: Path | None = None
 
-    def path(self) -> Path | None:
-        """Return its file or folder; None where there is none."""
-        if self.served is None and self.made is None:
+    def path(self) -> Path:
+        """Return its file or folder."""
+        if self.served:
+            return self.served
+        if self.made is None:
             self.made = self.make()
-        return self.served or self.made
+        return self.made
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -152,9 +154,8 @@ def _judged(
 
     if manifest and manifest.task != "completion":
         return Ruling(SERVED, f"it was not judged: lines tell nothing of a {manifest.task} model")
-    without = Ruling(SERVED, "it was not judged: its base is not here to compare it with")
     if rival is None:
-        return without
+        return Ruling(SERVED, "it was not judged: its base is not here to compare it with")
     if root is None:
         told = "the repository that it was made for is not known here: name it with --repo"
         return Ruling(WAITS, f"{told}; {_ANYWAY}") if rival.tuned else Ruling(SERVED, told)
@@ -168,8 +169,6 @@ def _judged(
             f"{few}, nor {rival.name}, which stays until there are {MIN_LINES}; {_ANYWAY}",
         )
     other = rival.path()
-    if other is None:
-        return without
     with _bar(quiet=options.json) as tick:
         least = MIN_LINES if rival.tuned else MIN_LINES_OF_BASE
         comparison = gate.compare(asked, other, candidate, tick, least=least)
@@ -226,7 +225,9 @@ def _rival(
     if newest is not None:
         known = manifest_of(newest)
         tuned = newest.is_dir() or bool(known and known.adapter)
-        yield Rival(f"{'' if tuned else 'the untuned '}{newest.stem}", tuned, newest)
+        yield Rival(
+            f"{'' if tuned else 'the untuned '}{newest.stem}", tuned, newest, lambda: newest
+        )
         return
     base = _base_of(manifest) if manifest else None
     if manifest is None or base is None:
@@ -247,9 +248,11 @@ def _base_of(manifest: "ModelManifest") -> "Base | None":
         return None
 
 
-def _base_file(base: "Base", manifest: "ModelManifest", scratch: Path) -> Path | None:
-    """Return a base as a GGUF file, made in `scratch` of the model's own type where it is not one;
-    None where that fails. Raises KeyboardInterrupt where that is ended."""
+def _base_file(base: "Base", manifest: "ModelManifest", scratch: Path) -> Path:
+    """Return a base as a GGUF file, made in `scratch` of the model's own type where it is not one.
+    Raises ModelError where that fails, and KeyboardInterrupt where it is ended: else the candidate
+    would be served without being judged."""
+    from budgetai_core.errors import ModelError
     from budgetai_core.next_command import run_next
 
     if base.kind == "gguf" and base.path:
@@ -260,9 +263,12 @@ def _base_file(base: "Base", manifest: "ModelManifest", scratch: Path) -> Path |
         _CONVERTER, [source, f"--out={made}", f"--quant={_plain(manifest.quant)}"], as_json=True
     )
     if code == INTERRUPTED:
-        # Else the candidate would be served without being judged.
         raise KeyboardInterrupt
-    return None if code else made
+    if code:
+        raise ModelError(
+            f"{base.name} could not be converted to compare the model with it", _ANYWAY
+        )
+    return made
 
 
 def _plain(quant: str) -> str:

@@ -257,8 +257,8 @@ class LocalEngine:
         with.
 
         Characters are a good measure of tokens but for other scripts, and for digits where each is
-        a token: there the other files go first, then the text after the cursor, then the oldest of
-        the text before it.
+        a token: there the other files go first, then the end of the text after the cursor, then the
+        oldest of the text before it.
         """
         room = self.context_tokens - min(self.reserve, self.context_tokens // 2)
         # The prompt of a docstring may be longer than those of completions.
@@ -266,15 +266,25 @@ class LocalEngine:
         room = min(room, max_prompt_tokens(characters))
         head, before = self._encode(parts)
         if parts.chunks and len(head) + len(before) > room:
-            head, before = self._encode(replace(parts, chunks=()))
+            parts = replace(parts, chunks=())
+            head, before = self._encode(parts)
+        if parts.after and len(head) + len(before) > room:
+            # However long the other part is, so that typing on does not move the end.
+            parts = replace(parts, after=self._beginning_of(parts.after, room // 3))
+            head, before = self._encode(parts)
         if len(head) > room - _MIN_BEFORE_TOKENS:
-            head, before = self._encode(replace(parts, chunks=(), after=""))
+            head, before = self._encode(replace(parts, after=""))
         excess = len(head) + len(before) - room
         if excess > 0:
             # In steps, so that typing on does not move the start with every key.
             before = before[-(-excess // 128) * 128 :]
         kept, begin_with = self.vocabulary.take_back(before)
         return head + kept, begin_with
+
+    def _beginning_of(self, text: str, most: int) -> str:
+        """Return about as much of a text as `most` tokens hold."""
+        count = len(self.tokenize(text))
+        return text if count <= most else text[: len(text) * most // count]
 
     def _encode(self, parts: Prompt) -> tuple[list[int], list[int]]:
         return prompts.encode(parts, self.markers, self.tokenize, beginning=self.beginning)

@@ -199,16 +199,33 @@ def test_ctrl_c_leaves_all_as_it_was(
     assert candidate.exists() and layout.newest_model(root) is None
 
 
-def test_ctrl_c_while_the_base_is_made_serves_nothing(
-    root: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("ended", "code", "told"),
+    [
+        # As a conversion ends that is interrupted, and one that fills the disk.
+        (130, 130, "interrupted\n"),
+        (
+            2,
+            2,
+            "llama could not be converted to compare the model with it. Run budgetai promote again",
+        ),
+    ],
+)
+def test_where_the_base_cannot_be_made_nothing_is_served(
+    ended: int,
+    code: int,
+    told: str,
+    root: Path,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     base = base_models.resolve(str(tiny.make_llama(root.parent / "llama")))
     record = BaseRecord(kind=base.kind, location=str(base.path), digest=base_models.digest(base))
     candidate = put(root, "candidates/20250102-000000-F16", file, base=record)
-    # As a conversion ends that is interrupted.
-    monkeypatch.setattr(next_command, "run_next", lambda *_, **__: (130, None))
-    assert main(["--repo", str(root)]) == 130
-    assert capsys.readouterr().err == "budgetai promote: interrupted\n"
+    monkeypatch.setattr(next_command, "run_next", lambda *_, **__: (ended, None))
+    assert main(["--repo", str(root)]) == code
+    assert capsys.readouterr().err.startswith(f"budgetai promote: {told}")
     assert candidate.exists() and layout.newest_model(root) is None
     assert status(root).promotion == ""
 

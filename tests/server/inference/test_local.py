@@ -233,6 +233,24 @@ def test_text_of_many_tokens_takes_no_longer_than_other_text() -> None:
     engine.close()
 
 
+def test_of_text_of_many_tokens_the_nearest_stays(tmp_path: Path) -> None:
+    """On either side of the cursor, with a model that fills gaps."""
+    engine = Engine(tiny.make_gguf(tiny.make_qwen2(tmp_path / "q"), tmp_path / "q.gguf"))
+    engine.limits = WindowLimits().scaled(0.14)
+    most = 1.25 * engine.limits.characters / 3.2
+    before, after = "".join(f"{n}語" for n in range(90)), "".join(f"{n}文" for n in range(40))
+    head, behind = engine._encode(Prompt("r", "a.py", (), after, before))
+    assert len(head) > most / 3 and len(behind) > most
+    ids, _ = engine._tokens(Prompt("r", "a.py", (), after, before))
+    assert most - 150 < len(ids) <= most
+    role = {ids.index(token): name for name, token in vars(engine.markers).items() if token in ids}
+    (start,) = (place for place, name in role.items() if name == "suffix")
+    shown = ids[start + 1 : min(place for place in role if place > start)]
+    assert len(shown) == pytest.approx(most / 3, rel=0.1)
+    assert shown[:40] == engine.tokenize(after)[:40]
+    engine.close()
+
+
 def test_a_code_model_from_elsewhere_brings_its_own_markers(tmp_path: Path) -> None:
     gguf = tiny.make_gguf(tiny.make_qwen2(tmp_path / "q"), tmp_path / "q.gguf")
     engine = Engine(gguf)
