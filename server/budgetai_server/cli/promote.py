@@ -266,7 +266,8 @@ def _base_file(base: "Base", manifest: "ModelManifest", scratch: Path) -> Path:
         raise KeyboardInterrupt
     if code:
         raise ModelError(
-            f"{base.name} could not be converted to compare the model with it", _ANYWAY
+            f"{base.name} could not be converted to compare the model with it",
+            "Run budgetai promote again, or with --anyway to serve it all the same",
         )
     return made
 
