@@ -117,7 +117,8 @@ def test_the_base_and_the_adapters_of_the_task_are_judged(
         if model["led"]:
             # The form names what there is, whatever a model without sense says.
             assert model["structure"]["mean"] == model["sound"]["mean"] == 1
-            assert model["silent"] == 0
+            # Of a summary it may say nothing that makes sense; the signature gives no other.
+            assert model["silent"] <= 1
 
 
 def test_a_table_for_people(repo: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
