@@ -22,6 +22,7 @@ from budgetai_server.options import ServerOptions
 from budgetai_server.workspace import model_manager
 
 KEY = "made-up"
+SAID = "sum(items)\n"
 
 
 class Scripted:

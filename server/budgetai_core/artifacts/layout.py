@@ -127,11 +127,6 @@ def new_model(root: Path, quant: str) -> Path:
     return repository_folder(root) / "models" / f"{stamp()}-{quant}.gguf"
 
 
-def new_candidate(root: Path, quant: str) -> Path:
-    """Return where a model stands until it may take the place of the one that is served."""
-    return repository_folder(root) / CANDIDATES / f"{stamp()}-{quant}.gguf"
-
-
 def candidates_in(folder: Path) -> list[Path]:
     """Return the candidates in a folder of `repository_folders`, oldest first."""
     return _finished(folder, f"{CANDIDATES}/*.gguf")

@@ -175,7 +175,7 @@ def evaluate(
 ) -> TypedEvaluation:
     """Type every line in turn, in the tree it was typed in, or those of as many commits as are
     `enough`. Drafts are those of the first tree. With `asked_once` the model is asked at a line's
-    beginning alone, which takes a fraction of the time."""
+    beginning alone, and not again at keys that its answer does not agree with."""
     replay, index = Replay(lines.root, lines.declared), Index()
     answers: list[Answered] = []
     for commit in lines.commits:

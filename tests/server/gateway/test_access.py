@@ -11,18 +11,9 @@ import pytest
 
 from budgetai_core.errors import OptionError
 from budgetai_server.gateway import access, app, cli, server
-from support.gateway import KEY, Running, Scripted, running, wait_for
+from support.gateway import KEY, SAID, Running, Scripted, running, wait_for
 
 BODY = {"prompt": "def total(items):\n    return ", "suffix": "\n"}
-SAID = "sum(items)\n"
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    root = tmp_path_factory.mktemp("repository")
-    (root / ".git").mkdir()
-    with running(Scripted(SAID), root) as gateway:
-        yield gateway
 
 
 @pytest.fixture(autouse=True)

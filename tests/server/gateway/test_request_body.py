@@ -8,9 +8,8 @@ import pytest
 
 from budgetai_server.gateway import dialects
 from budgetai_server.gateway.request_body import BodyError, parse
-from support.gateway import Running, Scripted, running
+from support.gateway import Running
 
-SAID = "sum(items)\n"
 # What each path needs, and nothing more.
 NEEDED: dict[str, dict[str, Any]] = {
     "/infill": {"input_prefix": "def total(items):\n", "input_suffix": "\n", "prompt": "    r"},
@@ -25,14 +24,6 @@ READERS = {
     "/api/generate": dialects.ollama_generate,
 }
 TABBY = {"language": "python", "segments": {"prefix": "total = ", "suffix": "\n"}}
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    root = tmp_path_factory.mktemp("repository")
-    (root / ".git").mkdir()
-    with running(Scripted(SAID), root) as gateway:
-        yield gateway
 
 
 @pytest.fixture(autouse=True)
